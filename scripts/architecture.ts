@@ -1,0 +1,133 @@
+/**
+ * The rules of the house: who may know whom. `check-architecture.ts` holds every source file against them.
+ *
+ * A rule looks at the files under one of its `where` prefixes, but not at those in `except`; there, no import may
+ * match `forbid`, and when `allow` is given each must match it. A pattern is compared with the specifier as
+ * written for packages (`effect/Stream`) and with the path from the repository's root for relative imports
+ * (`packages/core/src/Frame.ts`); `*` stands for anything within one segment, `**` for anything.
+ *
+ * Each rule carries a line that breaks it. The check begins by seeing every rule fire on its own.
+ */
+export interface Rule {
+  readonly name: string
+  readonly where: ReadonlyArray<string>
+  readonly except?: ReadonlyArray<string>
+  readonly allow?: ReadonlyArray<string>
+  readonly forbid?: ReadonlyArray<string>
+  /** Imports that `forbid` would refuse and that are well nevertheless. */
+  readonly permit?: ReadonlyArray<string>
+  /** Globals that may not be named. */
+  readonly globals?: ReadonlyArray<string>
+  /** What the code, without comments and strings, may not contain. */
+  readonly text?: RegExp
+  readonly broken: { readonly file: string; readonly source: string }
+}
+
+const core = "packages/core/src/"
+const node = "packages/node/src/"
+const tests = ["packages/core/test/", "packages/node/test/", "examples/test/"]
+
+/** The effectful half of core: the connection, and what opens and accepts it. */
+const shell = [
+  `${core}connection/**`,
+  `${core}WebSocket.ts`,
+  `${core}WebSocketClient.ts`,
+  `${core}WebSocketServer.ts`,
+  `${core}FrameSocket.ts`
+]
+
+/** What runs effects, as against describing data. */
+const runtime = ["Effect", "Stream", "Sink", "Channel", "Fiber", "Scope", "Clock", "Layer", "Queue", "Deferred", "Pull"]
+  .map((module) => `effect/${module}`)
+
+/**
+ * Effect marks these modules unstable, so each is touched in few places: whoever adds a file here should first see
+ * whether one of the others can do it.
+ */
+const touchesUnstable = [
+  `${core}WebSocketClient.ts`,
+  `${core}WebSocketServer.ts`,
+  `${core}FrameSocket.ts`,
+  `${core}connection/SocketTransport.ts`
+]
+
+export const rules: ReadonlyArray<Rule> = [
+  {
+    name: "core knows effect and itself, nothing else",
+    where: [core],
+    allow: ["effect/**", `${core}**`],
+    broken: { file: `${core}codec/Broken.ts`, source: `import { Buffer } from "node:buffer"` }
+  },
+  {
+    name: "core names no global of Node's",
+    where: [core],
+    globals: ["Buffer", "process", "require", "__dirname", "setImmediate"],
+    broken: { file: `${core}codec/Broken.ts`, source: `const bytes = globalThis.Buffer.alloc(1)` }
+  },
+  {
+    name: "the codec knows neither protocol, connection, client nor server",
+    where: [`${core}codec/`],
+    forbid: [`${core}protocol/**`, `${core}Protocol.ts`, ...shell],
+    broken: { file: `${core}codec/Broken.ts`, source: `import { step } from "../protocol/Machine.ts"` }
+  },
+  {
+    name: "the rules know neither protocol, connection, client nor server",
+    where: [`${core}rules/`],
+    forbid: [`${core}protocol/**`, `${core}Protocol.ts`, ...shell],
+    broken: { file: `${core}rules/Broken.ts`, source: `export * from "../WebSocketServer.ts"` }
+  },
+  {
+    name: "the protocol knows neither connection, client nor server",
+    where: [`${core}protocol/`, `${core}Protocol.ts`],
+    forbid: shell,
+    broken: { file: `${core}protocol/Broken.ts`, source: `import type { Loop } from "../connection/Loop.ts"` }
+  },
+  {
+    name: "codec, rules and protocol run without Effect's runtime",
+    where: [`${core}codec/`, `${core}rules/`, `${core}protocol/`, `${core}Protocol.ts`],
+    forbid: runtime,
+    broken: { file: `${core}protocol/Broken.ts`, source: `import * as Effect from "effect/Effect"` }
+  },
+  {
+    name: "the connection knows neither client nor server",
+    where: [`${core}connection/`],
+    forbid: [`${core}WebSocketClient.ts`, `${core}WebSocketServer.ts`],
+    broken: { file: `${core}connection/Broken.ts`, source: `import { connect } from "../WebSocketClient.ts"` }
+  },
+  {
+    name: "inside core nothing goes through an index, its own or effect's",
+    where: [core],
+    forbid: [`${core}index.ts`, "effect"],
+    broken: { file: `${core}codec/Broken.ts`, source: `import { Frame } from "../index.ts"` }
+  },
+  {
+    name: "effect's unstable modules are touched in named files only",
+    where: [core],
+    except: touchesUnstable,
+    // Effect marks each export with `@stability`. What is unstable lives in folders (`effect/http/HttpClient`), what
+    // is stable beside them (`effect/Stream`), with few exceptions.
+    forbid: ["effect/[a-z]*", "effect/[a-z]*/**"],
+    permit: ["effect/encoding/Base64"],
+    broken: { file: `${core}connection/Broken.ts`, source: `import * as Socket from "effect/socket/Socket"` }
+  },
+  {
+    name: "the Node package reaches core by its public name",
+    where: [node],
+    allow: ["effect/**", "@effect/platform-node/**", "@effect-ws/core", "node:*", `${node}**`],
+    broken: { file: `${node}Broken.ts`, source: `import { mask } from "../../core/src/codec/Mask.ts"` }
+  },
+  {
+    name: "examples are written as a user would write them",
+    where: ["examples/"],
+    except: ["examples/test/"],
+    forbid: ["packages/**"],
+    broken: { file: "examples/broken.ts", source: `import { mask } from "../packages/core/src/codec/Mask.ts"` }
+  },
+  {
+    // One that needs what the machine may lack asks at run time: `it.skipIf`, or `context.skip("why")`.
+    name: "no test is switched off, or runs alone",
+    where: tests,
+    text: /\b(?:it|test|describe|layer)(?:\.\w+)*\.(?:skip|only|todo|fails)\b|\b(?:xit|xdescribe|fit|fdescribe)\s*\(/g,
+    broken: { file: `${tests[0]}Broken.test.ts`, source: `it.effect.skip("later", () => Effect.void)` }
+  }
+]

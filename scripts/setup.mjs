@@ -1,0 +1,47 @@
+// Installs the locked dependencies, with nothing but Node 20 and npm at hand (so: plain JavaScript, no
+// imports from node_modules). When they are in place already it takes a moment and needs no network.
+import { spawnSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+const pnpm = "pnpm@12.21.0"
+const root = fileURLToPath(new URL("..", import.meta.url))
+const marker = `${root}node_modules/.effect-ws-setup`
+
+/** What decides what is installed, and pnpm's record of what was. */
+const inputs = [
+  "package.json",
+  "pnpm-workspace.yaml",
+  "pnpm-lock.yaml",
+  "packages/core/package.json",
+  "packages/node/package.json",
+  "examples/package.json",
+  "node_modules/.pnpm/lock.yaml"
+]
+
+const fingerprint = () => {
+  const hash = createHash("sha256").update(`${pnpm} ${process.platform} ${process.arch}`)
+  for (const input of inputs) {
+    const path = root + input
+    hash.update(`\n${input}\n`).update(existsSync(path) ? readFileSync(path) : "absent")
+  }
+  return hash.digest("hex")
+}
+
+const isCurrent = () => existsSync(marker) && readFileSync(marker, "utf8") === fingerprint()
+
+if (!isCurrent()) {
+  rmSync(marker, { force: true })
+  console.log("Installing dependencies (once; a minute or so) ...")
+  const { status } = spawnSync("npx", ["-y", pnpm, "install", "--frozen-lockfile", "--reporter=append-only"], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    shell: process.platform === "win32"
+  })
+  if (status !== 0) {
+    console.error("The set-up failed: the dependencies could not be installed (is the registry reachable?).")
+    process.exit(1)
+  }
+  writeFileSync(marker, fingerprint())
+}
