@@ -1,0 +1,165 @@
+/**
+ * Everything that can go wrong, as flat tagged errors: each signature of the
+ * library lists exactly the ones that can happen, and `Effect.catchTag` tells them
+ * apart.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { CloseCode, CloseInfo, nameOf } from "./CloseCode.ts"
+import { type Rule, rules } from "./rules/Violation.ts"
+
+/**
+ * The peer broke a rule of the protocol. The connection is closed with `code`.
+ *
+ * **Details**
+ *
+ * `rule` is the short name of the rule (see {@link Rule}), `section` the place that
+ * states it, `detail` what was seen on the wire.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ProtocolError extends Schema.TaggedError<ProtocolError>("@effect-ws/core/ProtocolError")("ProtocolError", {
+  code: CloseCode,
+  rule: Schema.String,
+  section: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.detail} (${this.rule}, ${this.section}; closed with ${this.code} ${nameOf(this.code)})`
+  }
+
+  /**
+   * The error for a broken rule; its code and section come from the table of rules.
+   *
+   * @since 0.1.0
+   */
+  static of(rule: Rule, detail?: string): ProtocolError {
+    const { code, section, text } = rules[rule]
+    return new ProtocolError({ code, rule, section, detail: detail ?? text })
+  }
+}
+
+/**
+ * The connection broke underneath the protocol.
+ *
+ * **Details**
+ *
+ * - `phase`: what was under way. `connect`: dialling, until the request was sent;
+ *   `handshake`: waiting for the answer, or for the request; `read` and `write`:
+ *   an open connection; `keepalive`: a ping that was not answered; `close`: the
+ *   closing handshake.
+ * - `reason`: `Refused` nobody listens there; `Unresolved` the name is unknown;
+ *   `Tls` the certificate or TLS handshake failed; `Reset` the peer or the network
+ *   cut; `EndOfStream` the peer ended without a Close frame; `TimedOut` a deadline
+ *   passed; `Aborted` this side dropped the connection; `Unknown` anything else,
+ *   see `cause`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class IOError extends Schema.TaggedError<IOError>("@effect-ws/core/IOError")("IOError", {
+  phase: Schema.Literals(["connect", "handshake", "read", "write", "keepalive", "close"]),
+  reason: Schema.Literals([
+    "Refused",
+    "Unresolved",
+    "Tls",
+    "Reset",
+    "EndOfStream",
+    "TimedOut",
+    "Aborted",
+    "Unknown"
+  ]),
+  detail: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {
+  override get message() {
+    return `${this.detail} (${this.reason} during ${this.phase})`
+  }
+}
+
+/**
+ * The opening handshake failed: the peer refused it, or answered what it must not.
+ *
+ * **Details**
+ *
+ * - `reason` names the check that failed.
+ * - `status`: on a client the status that the server answered with, if it answered;
+ *   on a server the status that the client is answered with.
+ * - `headers`: on a client the headers of the answer; on a server those to answer
+ *   with (such as `sec-websocket-version`). A list of pairs, names in lower case.
+ * - `body`: on a client the first 8 KiB of the answer's body.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HandshakeError extends Schema.TaggedError<HandshakeError>("@effect-ws/core/HandshakeError")(
+  "HandshakeError",
+  {
+    reason: Schema.String,
+    section: Schema.String,
+    detail: Schema.String,
+    status: Schema.optional(Schema.Int),
+    headers: Schema.Array(Schema.Tuple([Schema.String, Schema.String])),
+    body: Schema.String
+  }
+) {
+  override get message() {
+    const status = this.status === undefined ? "" : `, status ${this.status}`
+    return `${this.detail} (${this.reason}${status}, ${this.section})`
+  }
+}
+
+/**
+ * The connection is closing or closed, so nothing more can be sent or received.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@effect-ws/core/ConnectionClosed")(
+  "ConnectionClosed",
+  { info: CloseInfo }
+) {
+  override get message() {
+    const { clean, code, initiator, reason } = this.info
+    return `The connection was closed by ${initiator === "local" ? "this side" : "the peer"} with ${code} ${nameOf(code)}` +
+      `${reason === "" ? "" : `: ${reason}`}${clean ? "" : " (not cleanly)"}`
+  }
+}
+
+/**
+ * A caller's argument cannot be put on the wire: a close code that may not be sent,
+ * a reason over 123 bytes, a ping token over 125 bytes. Nothing was sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@effect-ws/core/InvalidArgument")(
+  "InvalidArgument",
+  {
+    argument: Schema.String,
+    detail: Schema.String
+  }
+) {
+  override get message() {
+    return `${this.argument}: ${this.detail}`
+  }
+}
+
+/**
+ * A request cannot become a WebSocket because it is not served by a server layer of
+ * this library, which alone hands over its connection.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UpgradeUnavailable extends Schema.TaggedError<UpgradeUnavailable>("@effect-ws/core/UpgradeUnavailable")(
+  "UpgradeUnavailable",
+  {}
+) {
+  override get message() {
+    return "This HTTP server cannot hand over its connections to WebSocketServer.accept. On Node serve with " +
+      "`NodeHttpServer.layer` of @effect-ws/node in place of the one of @effect/platform-node"
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Every rule of RFC 6455 that a peer's bytes can break, with the close code that
+ * answers it and the section that states it. The state machine and the codec name a
+ * rule; the error is made from this table.
+ *
+ * @since 0.1.0
+ */
+
+interface RuleInfo {
+  readonly code: number
+  readonly section: string
+  readonly text: string
+}
+
+/**
+ * The rules, by name.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const rules = {
+  ReservedBit: { code: 1002, section: "RFC 6455 §5.2", text: "a reserved bit is set that no extension claimed" },
+  ReservedOpcode: { code: 1002, section: "RFC 6455 §5.2", text: "the opcode is reserved" },
+  LengthNotMinimal: { code: 1002, section: "RFC 6455 §5.2", text: "the length is not in its shortest form" },
+  LengthHighBit: { code: 1002, section: "RFC 6455 §5.2", text: "the highest bit of a 64-bit length is set" },
+  MaskMissing: { code: 1002, section: "RFC 6455 §5.1", text: "a client's frame is not masked" },
+  MaskUnexpected: { code: 1002, section: "RFC 6455 §5.1", text: "a server's frame is masked" },
+  ControlFragmented: { code: 1002, section: "RFC 6455 §5.5", text: "a control frame is fragmented" },
+  ControlTooLong: { code: 1002, section: "RFC 6455 §5.5", text: "a control frame has more than 125 bytes" },
+  ContinuationUnexpected: {
+    code: 1002,
+    section: "RFC 6455 §5.4",
+    text: "a continuation frame came outside a fragmented message"
+  },
+  ContinuationExpected: {
+    code: 1002,
+    section: "RFC 6455 §5.4",
+    text: "a new message began inside a fragmented one"
+  },
+  InvalidUtf8: { code: 1007, section: "RFC 6455 §8.1", text: "a text message is not UTF-8" },
+  CloseTooShort: { code: 1002, section: "RFC 6455 §5.5.1", text: "a Close frame has a payload of one byte" },
+  CloseCodeInvalid: { code: 1002, section: "RFC 6455 §7.4", text: "a Close frame carries a code that may not be sent" },
+  CloseReasonInvalid: { code: 1007, section: "RFC 6455 §5.5.1", text: "the reason in a Close frame is not UTF-8" },
+  MessageTooBig: { code: 1009, section: "RFC 6455 §7.4.1", text: "a message exceeds the limit" },
+  TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than the limit" }
+} as const satisfies Record<string, RuleInfo>
+
+/**
+ * The name of a rule.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Rule = keyof typeof rules
