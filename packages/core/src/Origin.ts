@@ -1,0 +1,124 @@
+/**
+ * Which pages may connect. A browser sends cookies with any WebSocket handshake,
+ * from whatever page it is opened, and no CORS rule stands in between: the server has
+ * to look at the Origin header (RFC 6455 §10.2).
+ *
+ * @since 0.1.0
+ */
+import * as Result from "effect/Result"
+import { parseAuthority } from "./rules/Authority.ts"
+import { refusal } from "./rules/HandshakeRule.ts"
+import { type HeaderList, show } from "./rules/HttpTokens.ts"
+import { isListed, isSameHost, parseOrigin } from "./rules/Origin.ts"
+import type { HandshakeError } from "./WebSocketError.ts"
+
+/**
+ * What a policy may look at beside the origin.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OriginRequest {
+  readonly headers: HeaderList
+  readonly target?: string | undefined
+  readonly secure?: boolean | undefined
+}
+
+/**
+ * Lets every page of the world connect with its visitor's cookies.
+ *
+ * **When to use**
+ *
+ * Only where a connection gives nothing that the public may not have, or where
+ * something that a foreign page cannot know is checked before the first message.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const unsafeAllowAny = "dangerouslyAllowAnyOrigin"
+
+/**
+ * Only pages of the host that they connect to; the default.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const sameHost = "sameHost"
+
+/**
+ * Which origins may connect.
+ *
+ * **Details**
+ *
+ * - {@link sameHost}: host and port of Origin and Host are equal. Where Host names no
+ *   port, the default port of the origin's own scheme is meant, since a proxy may have
+ *   ended TLS; where `secure` says that TLS ends here, it is 443.
+ * - A list: the origin is one of these, such as `"https://app.example"`; scheme, host and
+ *   port are compared. The server's own host is not allowed unless it is listed.
+ * - A function: decides by itself, also about requests without an Origin header.
+ * - {@link unsafeAllowAny}: everyone.
+ *
+ * Without an Origin header the first two allow: it is no browser. `null`, which a
+ * sandboxed frame or a file sends, is refused unless the list has `"null"`.
+ *
+ * **Example** (Allowing two pages)
+ *
+ * ```ts
+ * import type { Origin } from "@effect-ws/core"
+ *
+ * export const policy: Origin.OriginPolicy = ["https://app.example", "https://admin.app.example:8443"]
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OriginPolicy =
+  | typeof sameHost
+  | typeof unsafeAllowAny
+  | ReadonlyArray<string>
+  | ((origin: string | undefined, request: OriginRequest) => boolean)
+
+/**
+ * Applies a policy to the Origin header of a request.
+ *
+ * **Details**
+ *
+ * `host` is the value of the Host header. A refusal has status 403. A policy function that throws refuses
+ * with 500: an origin is allowed only where the policy said so.
+ *
+ * @category checks
+ * @since 0.1.0
+ */
+export const check = (
+  policy: OriginPolicy,
+  origin: string | undefined,
+  host: string,
+  request: OriginRequest
+): Result.Result<void, HandshakeError> => {
+  if (policy === unsafeAllowAny) return Result.succeed(undefined)
+  if (typeof policy === "function") {
+    try {
+      if (policy(origin, request) === true) return Result.succeed(undefined)
+    } catch (cause) {
+      return Result.fail(refusal("OriginPolicyFailed", `the origin policy threw ${show(describe(cause))}`))
+    }
+  } else if (origin === undefined || isAllowed(policy, origin, host, request.secure === true)) {
+    return Result.succeed(undefined)
+  }
+  return Result.fail(refusal("OriginRefused", `the origin ${show(origin ?? "(none)")} is not allowed`))
+}
+
+const isAllowed = (
+  policy: typeof sameHost | ReadonlyArray<string>,
+  origin: string,
+  host: string,
+  secure: boolean
+): boolean => {
+  if (policy !== sameHost) return isListed(origin, policy)
+  const parsed = parseOrigin(origin)
+  const authority = parseAuthority(host)
+  return parsed !== undefined && authority !== undefined && isSameHost(parsed, authority, secure)
+}
+
+const describe = (cause: unknown): string =>
+  cause instanceof Error && typeof cause.message === "string" ? cause.message : typeof cause
