@@ -1,0 +1,371 @@
+/**
+ * One connection after its handshake as a state machine without I/O: bytes and
+ * calls in, messages and bytes out (RFC 6455 §5-§8). It knows no time, no sockets
+ * and no fibers; whoever drives it moves bytes and keeps deadlines. `WebSocket` is
+ * its driver for Effect, and it serves alone as well.
+ *
+ * **Example** (Two machines talking through an array)
+ *
+ * ```ts
+ * import { Protocol } from "@effect-ws/core"
+ *
+ * const client = Protocol.make({ role: "client" })
+ * const server = Protocol.make({ role: "server" })
+ *
+ * client.send("hello")
+ * client.close(1000, "bye")
+ * for (const chunk of client.takeOutput()) server.receive(chunk)
+ *
+ * console.log(server.takeMessages()) // ["hello"]
+ * console.log(server.ending) // { _tag: "Close", code: 1000, reason: "bye" }
+ *
+ * server.settle() // answers the Close
+ * for (const chunk of server.takeOutput()) client.receive(chunk)
+ * console.log(client.closeInfo.clean) // true
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Result from "effect/Result"
+import type { CloseInfo } from "./CloseCode.ts"
+import * as CloseCode from "./CloseCode.ts"
+import { MaskKeys } from "./codec/Mask.ts"
+import * as Limits from "./Limits.ts"
+import type { Message } from "./Message.ts"
+import * as Opcode from "./Opcode.ts"
+import { portable, type Primitives } from "./Primitives.ts"
+import type { Fragments } from "./protocol/Fragments.ts"
+import { type Chunks, type Ending, Inbound } from "./protocol/Inbound.ts"
+import { Outbox } from "./protocol/Outbox.ts"
+import { InvalidArgument } from "./WebSocketError.ts"
+
+export type {
+  /**
+   * What stands at the end of what a peer sends: its Close frame, or the rule that it
+   * broke.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Ending
+} from "./protocol/Inbound.ts"
+
+/**
+ * How a machine is made.
+ *
+ * **Details**
+ *
+ * - `chunks` says who owns the bytes given to `receive`, as `Transport.chunks` does.
+ *   Default `"borrowed"`.
+ * - `onPing` and `onPong` see control frames as they are read. A Ping was answered
+ *   before `onPing` is called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly role: "client" | "server"
+  readonly limits?: Limits.Options | undefined
+  readonly primitives?: Primitives | undefined
+  readonly chunks?: Chunks | undefined
+  readonly onPing?: ((payload: Uint8Array) => void) | undefined
+  readonly onPong?: ((payload: Uint8Array) => void) | undefined
+}
+
+const fin = 0x80
+const noBytes = new Uint8Array(0)
+const encoder = new TextEncoder()
+
+/**
+ * The state machine of one connection. Made by {@link make}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Protocol {
+  /** Which end of the connection this is; a client masks (RFC 6455 §5.1). */
+  readonly role: "client" | "server"
+  /** The code and reason of the Close frame that this side sent. */
+  sentClose: { readonly code: number; readonly reason: string } | undefined
+  /**
+   * Set it while what was taken out could not be written: then only the latest Ping
+   * is answered (RFC 6455 §5.5.3), so that Pongs cannot pile up.
+   */
+  outputBlocked = false
+
+  private readonly inbound: Inbound
+  private readonly outbox: Outbox
+  private receivedFirst = false
+
+  /**
+   * For the driver's use; see {@link make}.
+   */
+  constructor(options: Options, limits: Limits.Limits) {
+    const primitives = options.primitives ?? portable
+    this.role = options.role
+    this.outbox = new Outbox(
+      primitives,
+      options.role === "client" ? sharedMaskKeys(primitives) : undefined
+    )
+    this.inbound = new Inbound(options.role, limits, primitives, options.chunks ?? "borrowed", {
+      onPing: (payload) => {
+        // §5.5.2: answered, unless a Close was sent or received.
+        if (this.sentClose === undefined) {
+          this.outbox.urgentFrame(fin | Opcode.Pong, payload, this.outputBlocked)
+        }
+        options.onPing?.(payload)
+      },
+      onPong: (payload) => options.onPong?.(payload)
+    })
+  }
+
+  // ---------------------------------------------------------------------------
+  // in
+  // ---------------------------------------------------------------------------
+
+  /**
+   * Reads bytes and returns the offset behind what was read: the chunk's length,
+   * unless {@link isUndecided}. What is read after the {@link ending} is dropped.
+   */
+  receive(chunk: Uint8Array, offset = 0): number {
+    const next = this.inbound.receive(chunk, offset)
+    if (this.inbound.ending !== undefined && this.sentClose === undefined) this.receivedFirst = true
+    return next
+  }
+
+  /** The peer's Close frame, or the rule that it broke. It stands behind all messages. */
+  get ending(): Ending | undefined {
+    return this.inbound.ending
+  }
+
+  /** Whole messages that wait to be taken. */
+  get messages(): ReadonlyArray<Message> {
+    return this.inbound.messages
+  }
+
+  /** Takes all messages that wait. */
+  takeMessages(): Array<Message> {
+    return this.inbound.takeMessages()
+  }
+
+  /** Takes the first message that waits; there must be one. */
+  takeMessage(): Message {
+    return this.inbound.takeMessage()
+  }
+
+  /** Bytes that were received and not taken, those of an incomplete message included. */
+  get queuedBytes(): number {
+    return this.inbound.queuedBytes
+  }
+
+  /** Whether the input so far stops inside a frame or a message. */
+  get isPartial(): boolean {
+    return this.inbound.isPartial
+  }
+
+  /** Whether the input so far stops inside a frame, so that the peer cannot send a Pong now. */
+  get isInsideFrame(): boolean {
+    return this.inbound.isInsideFrame
+  }
+
+  /**
+   * The next frame would make its message larger than the limit of whole messages,
+   * and nobody said what to do: {@link demand} it and give the rest again.
+   */
+  get isUndecided(): boolean {
+    return this.inbound.undecided
+  }
+
+  /**
+   * What the reader waits for: a message above the limit of whole messages breaks the
+   * limit for a reader of `"message"`, and is streamed to a reader of `"fragments"`.
+   */
+  demand(demand: "none" | "message" | "fragments"): void {
+    this.inbound.demand = demand
+    if (demand === "fragments" && this.inbound.messages.length === 0) this.inbound.stream()
+  }
+
+  /** The message that is being received, or was last received, piece by piece. */
+  get fragments(): Fragments | undefined {
+    return this.inbound.fragments
+  }
+
+  /** Forgets a streamed message whose end was reached. */
+  endFragments(): void {
+    this.inbound.fragments = undefined
+  }
+
+  // ---------------------------------------------------------------------------
+  // out
+  // ---------------------------------------------------------------------------
+
+  /** Whether data can be sent: no Close frame was sent. */
+  get isOpen(): boolean {
+    return this.sentClose === undefined
+  }
+
+  /** Bytes that wait to be taken out. */
+  get outputBytes(): number {
+    return this.outbox.queuedBytes
+  }
+
+  /**
+   * Whether a payload of this size goes out without a copy, so that it must not be
+   * changed before the transport has taken it.
+   */
+  isUncopied(size: number): boolean {
+    return this.outbox.isUncopied(size)
+  }
+
+  /** Appends a message in one frame: text for a string, binary for bytes (RFC 6455 §5.6). */
+  send(message: Message): void {
+    if (typeof message === "string") this.outbox.text(fin | Opcode.Text, message)
+    else this.outbox.frame(fin | Opcode.Binary, message)
+  }
+
+  /**
+   * Appends one fragment of a message (RFC 6455 §5.4): the first with the opcode of
+   * its type, the others as continuations.
+   */
+  sendFragment(type: "text" | "binary" | "continuation", payload: Message, last: boolean): void {
+    const opcode = type === "text" ? Opcode.Text : type === "binary" ? Opcode.Binary : Opcode.Continuation
+    const firstByte = last ? fin | opcode : opcode
+    if (typeof payload === "string") this.outbox.text(firstByte, payload)
+    else this.outbox.frame(firstByte, payload)
+  }
+
+  /** Appends a Ping; its payload is at most 125 bytes (RFC 6455 §5.5.2). */
+  ping(payload: Uint8Array): void {
+    this.outbox.frame(fin | Opcode.Ping, payload)
+  }
+
+  /** Appends an unsolicited Pong; its payload is at most 125 bytes (RFC 6455 §5.5.3). */
+  pong(payload: Uint8Array): void {
+    this.outbox.frame(fin | Opcode.Pong, payload)
+  }
+
+  /**
+   * Appends a Close frame behind everything that waits (RFC 6455 §5.5.1); only the
+   * first counts. Without a code the frame is empty. From here on what arrives is
+   * read and dropped.
+   */
+  close(code = 1005, reason = ""): void {
+    if (this.sentClose !== undefined) return
+    this.sentClose = { code, reason }
+    if (this.inbound.ending === undefined) this.inbound.drop()
+    if (code === 1005) {
+      this.outbox.frame(fin | Opcode.Close, noBytes)
+      return
+    }
+    const text = encoder.encode(reason)
+    const body = new Uint8Array(2 + text.length)
+    body[0] = code >>> 8
+    body[1] = code
+    body.set(text, 2)
+    this.outbox.frame(fin | Opcode.Close, body)
+  }
+
+  /**
+   * The reader has reached the {@link ending}: answers a Close with the same code
+   * (RFC 6455 §5.5.1), and a broken rule with its code (§7.1.7).
+   */
+  settle(): void {
+    const ending = this.inbound.ending
+    if (ending === undefined || this.sentClose !== undefined) return
+    if (ending._tag === "Close") this.close(ending.code)
+    else this.close(ending.error.code, ending.error.rule)
+  }
+
+  /** Everything that waits to be written, in order. It is the writer's until {@link outputTaken}. */
+  takeOutput(): Array<Uint8Array> {
+    return this.outbox.take()
+  }
+
+  /** What was taken out has been written: its buffers may be used again. */
+  outputTaken(): void {
+    this.outbox.taken()
+  }
+
+  /** Forgets what waits to be written: the connection is gone. */
+  clearOutput(): void {
+    this.outbox.clear()
+  }
+
+  // ---------------------------------------------------------------------------
+  // closing
+  // ---------------------------------------------------------------------------
+
+  /** What is known of how the connection closed; 1006 where it ended without a Close. */
+  get closeInfo(): CloseInfo {
+    const ending = this.inbound.ending
+    const received = ending?._tag === "Close" ? { code: ending.code, reason: ending.reason } : undefined
+    const sent = this.sentClose
+    const first = (this.receivedFirst ? received ?? sent : sent ?? received) ?? { code: 1006, reason: "" }
+    return {
+      code: first.code,
+      reason: first.reason,
+      initiator: this.receivedFirst && received !== undefined ? "remote" : sent === undefined ? "remote" : "local",
+      clean: sent !== undefined && received !== undefined,
+      ...(sent === undefined ? undefined : { sent }),
+      ...(received === undefined ? undefined : { received })
+    }
+  }
+}
+
+/**
+ * Makes the state machine of one connection.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Protocol => new Protocol(options, Limits.make(options.limits))
+
+/**
+ * Checks the arguments of a Close that this side sends (RFC 6455 §5.5.1, §7.4):
+ * a code that may stand on the wire, 1010 from clients only, and a reason of at
+ * most 123 bytes.
+ *
+ * @category validation
+ * @since 0.1.0
+ */
+export const checkClose = (
+  role: "client" | "server",
+  code: number | undefined,
+  reason: string
+): Result.Result<void, InvalidArgument> => {
+  if (code === undefined) {
+    return reason === ""
+      ? Result.void
+      : Result.fail(new InvalidArgument({ argument: "reason", detail: "a reason needs a code" }))
+  }
+  if (!Number.isInteger(code) || !CloseCode.isWireValid(code)) {
+    return Result.fail(
+      new InvalidArgument({
+        argument: "code",
+        detail: `${code} may not be sent; 1000-1003, 1007-1014 and 3000-4999 may (RFC 6455 §7.4)`
+      })
+    )
+  }
+  if (code === 1010 && role === "server") {
+    return Result.fail(
+      new InvalidArgument({ argument: "code", detail: "1010 is sent by clients only (RFC 6455 §7.4.1)" })
+    )
+  }
+  const size = encoder.encode(reason).length
+  return size <= 123
+    ? Result.void
+    : Result.fail(
+      new InvalidArgument({ argument: "reason", detail: `${size} bytes; at most 123 fit (RFC 6455 §5.5)` })
+    )
+}
+
+// One pool of key bytes serves all connections: 8 KiB each would outweigh an idle one.
+const maskKeyPools = new WeakMap<Primitives, MaskKeys>()
+const sharedMaskKeys = (primitives: Primitives): MaskKeys => {
+  let keys = maskKeyPools.get(primitives)
+  if (keys === undefined) {
+    keys = new MaskKeys(primitives.randomFill)
+    maskKeyPools.set(primitives, keys)
+  }
+  return keys
+}

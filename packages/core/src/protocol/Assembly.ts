@@ -1,0 +1,44 @@
+/**
+ * The payload of a message that did not arrive in one piece, in one buffer: an
+ * unfragmented message gets exactly its declared size, a fragmented one grows by
+ * doubling, so the work stays linear however small the fragments are.
+ */
+import type { Primitives } from "../Primitives.ts"
+
+const empty = new Uint8Array(0)
+
+export class Assembly {
+  buffer: Uint8Array<ArrayBuffer> = empty
+  length = 0
+
+  private readonly primitives: Primitives
+
+  constructor(primitives: Primitives) {
+    this.primitives = primitives
+  }
+
+  /** Makes room for `size` more bytes. `last`: nothing follows, so not a byte more. */
+  reserve(size: number, last: boolean): void {
+    const needed = this.length + size
+    if (needed <= this.buffer.length) return
+    const grown = this.primitives.allocate(last ? needed : Math.max(needed, this.buffer.length * 2, 256))
+    if (this.length > 0) grown.set(this.buffer.subarray(0, this.length))
+    this.buffer = grown
+  }
+
+  /** The bytes, given away. */
+  take(): Uint8Array<ArrayBuffer> {
+    const { buffer, length } = this
+    this.clear()
+    if (length === buffer.length) return buffer
+    // A view would keep up to twice the memory alive for as long as the message is.
+    const exact = this.primitives.allocate(length)
+    exact.set(buffer.subarray(0, length))
+    return exact
+  }
+
+  clear(): void {
+    this.buffer = empty
+    this.length = 0
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Frames on their way out: encoded once, joined into few chunks, handed over in
+ * one write.
+ *
+ * Small frames are copied into a staging buffer; a large payload of a server goes
+ * out uncopied, so its caller must leave it alone until the transport has taken it.
+ * Staging buffers come from a shared pool and return to it once they are taken, so
+ * an idle connection holds none. A buffer that the transport still reads is never
+ * written to.
+ */
+import { headerLength, writeHeader } from "../codec/FrameWriter.ts"
+import { maskInPlace, maskInto, type MaskKeys } from "../codec/Mask.ts"
+import type { Primitives } from "../Primitives.ts"
+
+// Larger buffers save little (a chunk more in the same write) and cost memory for
+// every slow peer, whose last write keeps its buffer.
+const stagingSize = 16 * 1024
+
+/** Payloads up to this size are copied; the copy costs less than a chunk of its own. */
+export const copyLimit = 8 * 1024
+
+// Below this many UTF-16 units a text fits the staging buffer whatever it encodes to.
+const textCopyLimit = Math.floor((stagingSize - 14) / 3)
+
+// While the transport is blocked only the latest Ping needs its Pong (RFC 6455
+// §5.5.3); this many may wait for the next write of an unblocked one.
+const maxUrgent = 128
+
+const pool: Array<Uint8Array<ArrayBuffer>> = []
+const maxPooled = 64
+
+export class Outbox {
+  /** Bytes accepted and not yet handed over by `take`. */
+  queuedBytes = 0
+
+  private chunks: Array<Uint8Array> = []
+  private staging: Uint8Array<ArrayBuffer> | undefined
+  private start = 0
+  private end = 0
+  private urgent: Array<Uint8Array> = []
+  // Staging buffers that are full and not handed over, and those that were.
+  private full: Array<Uint8Array<ArrayBuffer>> = []
+  private lent: Array<Uint8Array<ArrayBuffer>> = []
+
+  private readonly primitives: Primitives
+  private readonly maskKeys: MaskKeys | undefined
+
+  /** A client masks (it is given `maskKeys`), a server does not (RFC 6455 §5.1). */
+  constructor(primitives: Primitives, maskKeys: MaskKeys | undefined) {
+    this.primitives = primitives
+    this.maskKeys = maskKeys
+  }
+
+  get isEmpty(): boolean {
+    return this.queuedBytes === 0
+  }
+
+  /** Whether a payload of this size would be sent without a copy. */
+  isUncopied(size: number): boolean {
+    return this.maskKeys === undefined && size > copyLimit
+  }
+
+  /** Appends a frame; `firstByte` is FIN, RSV and opcode as they stand on the wire. */
+  frame(firstByte: number, payload: Uint8Array): void {
+    const size = payload.length
+    const maskKeys = this.maskKeys
+    if (maskKeys === undefined) {
+      if (size > copyLimit) {
+        const at = this.reserve(14)
+        this.end = writeHeader(this.staging!, at, firstByte, size, false, 0)
+        this.queuedBytes += this.end - at + size
+        this.closeStaging()
+        this.chunks.push(payload)
+        return
+      }
+      const at = this.reserve(size + 14)
+      const body = writeHeader(this.staging!, at, firstByte, size, false, 0)
+      this.staging!.set(payload, body)
+      this.end = body + size
+      this.queuedBytes += this.end - at
+      return
+    }
+    const key = maskKeys.next()
+    if (size > copyLimit) {
+      const chunk = this.primitives.allocate(headerLength(size, true) + size)
+      const body = writeHeader(chunk, 0, firstByte, size, true, key)
+      maskInto(payload, 0, size, chunk, body, key, 0)
+      this.append(chunk)
+      return
+    }
+    const at = this.reserve(size + 14)
+    const body = writeHeader(this.staging!, at, firstByte, size, true, key)
+    maskInto(payload, 0, size, this.staging!, body, key, 0)
+    this.end = body + size
+    this.queuedBytes += this.end - at
+  }
+
+  /** Appends a frame whose payload is `text` as UTF-8; lone surrogates become U+FFFD. */
+  text(firstByte: number, text: string): void {
+    const masked = this.maskKeys !== undefined
+    const key = masked ? this.maskKeys.next() : 0
+    if (text.length > textCopyLimit) {
+      const size = this.primitives.utf8Length(text)
+      const chunk = this.primitives.allocate(headerLength(size, masked) + size)
+      const body = writeHeader(chunk, 0, firstByte, size, masked, key)
+      this.primitives.encodeUtf8Into(text, chunk, body)
+      if (masked) maskInPlace(chunk, body, body + size, key, 0)
+      this.append(chunk)
+      return
+    }
+    const at = this.reserve(text.length * 3 + 14)
+    const staging = this.staging!
+    // The header's length depends on the encoded size. Guess that the text is
+    // ASCII; where that was wrong, the payload moves by the difference.
+    const guess = at + headerLength(text.length, masked)
+    const size = this.primitives.encodeUtf8Into(text, staging, guess)
+    const body = at + headerLength(size, masked)
+    if (body !== guess) staging.copyWithin(body, guess, guess + size)
+    writeHeader(staging, at, firstByte, size, masked, key)
+    if (masked) maskInPlace(staging, body, body + size, key, 0)
+    this.end = body + size
+    this.queuedBytes += this.end - at
+  }
+
+  /**
+   * Appends a control frame that overtakes what waits. `latestOnly`: the transport is
+   * blocked, so a waiting one is replaced (RFC 6455 §5.5.3).
+   */
+  urgentFrame(firstByte: number, payload: Uint8Array, latestOnly: boolean): void {
+    const masked = this.maskKeys !== undefined
+    const key = masked ? this.maskKeys.next() : 0
+    const size = payload.length
+    const frame = new Uint8Array(headerLength(size, masked) + size)
+    const body = writeHeader(frame, 0, firstByte, size, masked, key)
+    maskInto(payload, 0, size, frame, body, key, 0)
+    if (this.urgent.length >= maxUrgent || (latestOnly && this.urgent.length > 0)) {
+      const last = this.urgent.length - 1
+      this.queuedBytes -= this.urgent[last].length
+      this.urgent[last] = frame
+    } else {
+      this.urgent.push(frame)
+    }
+    this.queuedBytes += frame.length
+  }
+
+  /**
+   * Everything that waits, in order, as few chunks. They belong to the transport
+   * until `taken` is called; nothing is to be taken in between.
+   */
+  take(): Array<Uint8Array> {
+    this.closeStaging()
+    const chunks = this.urgent.length === 0 ? this.chunks : this.urgent.concat(this.chunks)
+    this.urgent = this.urgent.length === 0 ? this.urgent : []
+    this.chunks = []
+    this.queuedBytes = 0
+    for (const buffer of this.full) this.lent.push(buffer)
+    this.full.length = 0
+    if (this.staging !== undefined) {
+      this.lent.push(this.staging)
+      this.staging = undefined
+    }
+    return chunks
+  }
+
+  /** The transport reads none of the chunks any more. */
+  taken(): void {
+    const lent = this.lent
+    if (lent.length === 0) return
+    for (let i = 0; i < lent.length && pool.length < maxPooled; i++) pool.push(lent[i])
+    lent.length = 0
+  }
+
+  /** Forgets what waits: the connection is gone. */
+  clear(): void {
+    this.chunks = []
+    this.urgent = []
+    // Buffers that the transport may still read are left to the garbage collector.
+    this.full = []
+    this.lent = []
+    this.staging = undefined
+    this.start = this.end = 0
+    this.queuedBytes = 0
+  }
+
+  private append(chunk: Uint8Array): void {
+    this.closeStaging()
+    this.chunks.push(chunk)
+    this.queuedBytes += chunk.length
+  }
+
+  /** Makes room for `size` bytes in the staging buffer and returns where they start. */
+  private reserve(size: number): number {
+    if (this.staging !== undefined) {
+      if (this.end + size <= stagingSize) return this.end
+      this.closeStaging()
+      // Not lent yet: `taken` is about what was handed over before it.
+      this.full.push(this.staging)
+    }
+    this.staging = pool.pop() ?? this.primitives.allocate(stagingSize)
+    this.start = this.end = 0
+    return 0
+  }
+
+  private closeStaging(): void {
+    if (this.end > this.start) {
+      this.chunks.push(this.staging!.subarray(this.start, this.end))
+      this.start = this.end
+    }
+  }
+}
