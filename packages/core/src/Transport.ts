@@ -1,0 +1,70 @@
+/**
+ * The byte stream under a connection, as plain callbacks: it *pushes* chunks and
+ * is paused and resumed. The same small interface suits a Node socket, an Effect
+ * `Socket`, an HTTP/2 stream and a pair in memory.
+ *
+ * @since 0.1.0
+ */
+import type { Primitives } from "./Primitives.ts"
+import type { IOError } from "./WebSocketError.ts"
+
+/**
+ * What a transport tells its connection. Every function is called synchronously
+ * and never throws.
+ *
+ * **Details**
+ *
+ * - `onData`: bytes arrived, at least one. A chunk is valid during the call only,
+ *   unless the transport says otherwise in {@link Transport.chunks}. After
+ *   `pause()` no further call is made until `resume()`.
+ * - `onEnd`: the peer ended its half; no `onData` follows.
+ * - `onTaken`: everything handed to `write` so far has been taken. It is called
+ *   once after a `write` that returned `false`, and not after one that returned
+ *   `true`.
+ * - `onClosed`: the transport is gone, with the error that ended it, or
+ *   `undefined` after an orderly end. Called exactly once; nothing follows.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TransportHandlers {
+  readonly onData: (chunk: Uint8Array) => void
+  readonly onEnd: () => void
+  readonly onTaken: () => void
+  readonly onClosed: (error: IOError | undefined) => void
+}
+
+/**
+ * A byte stream in both directions.
+ *
+ * **Details**
+ *
+ * - `chunks` says who owns what `onData` hands out. `"borrowed"`: valid during the
+ *   call, must not be written to. `"scratch"`: valid during the call, may be
+ *   overwritten (so frames are unmasked in place). `"owned"`: given away for good,
+ *   may be overwritten and kept (so views of it may be handed to users).
+ * - `start` begins to read. Called exactly once.
+ * - `write` hands over chunks in order, as one write. `true`: all bytes are taken
+ *   and the buffers may be reused at once. `false`: the transport still reads from
+ *   the buffers; it calls `onTaken` when it no longer does, and nothing is written
+ *   before that.
+ * - `pendingBytes`, where the transport knows it, says how many bytes of the last
+ *   write are not taken yet, so that a slow write is told from a stalled one.
+ * - `end` sends the end of stream after what was written.
+ * - `destroy` drops the transport at once; `onClosed` follows if it was not called
+ *   yet. Calling it again does nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Transport {
+  readonly chunks: "borrowed" | "scratch" | "owned"
+  readonly primitives: Primitives
+  readonly start: (handlers: TransportHandlers) => void
+  readonly pause: () => void
+  readonly resume: () => void
+  readonly write: (chunks: ReadonlyArray<Uint8Array>) => boolean
+  readonly pendingBytes?: (() => number) | undefined
+  readonly end: () => void
+  readonly destroy: () => void
+}

@@ -1,0 +1,200 @@
+/**
+ * A WebSocket connection as a scoped resource: messages in as a `Stream`, messages
+ * out by effects or a `Sink`, control frames, closing and keepalive handled, and
+ * every way it can end a typed error.
+ *
+ * @since 0.1.0
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
+import type * as Sink from "effect/Sink"
+import type * as Stream from "effect/Stream"
+import type { CloseInfo } from "./CloseCode.ts"
+import { Connection } from "./connection/Connection.ts"
+import * as Deadlines from "./connection/Deadlines.ts"
+import { Link } from "./connection/Link.ts"
+import type { ControlFrame } from "./connection/Pings.ts"
+import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
+import type { SendError } from "./connection/Writer.ts"
+import * as Limits from "./Limits.ts"
+import type { Message } from "./Message.ts"
+import type { Transport } from "./Transport.ts"
+import type { InvalidArgument, IOError, ProtocolError } from "./WebSocketError.ts"
+
+export type {
+  /**
+   * A Ping or Pong as `controls` shows it.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  ControlFrame
+} from "./connection/Pings.ts"
+export type {
+  /**
+   * A message received as a `Stream` of its fragments: of strings that end at code
+   * point boundaries, or of bytes. The pieces follow the network, not the frames.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  IncomingMessage,
+  /**
+   * What can end a wait for one message.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  ReceiveError
+} from "./connection/Reader.ts"
+export type {
+  /**
+   * What can keep a message from being sent.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  SendError
+} from "./connection/Writer.ts"
+
+/**
+ * An open connection, made by `WebSocketClient.connect`, `WebSocketServer.accept` or
+ * {@link make}.
+ *
+ * **Details**
+ *
+ * Sending, in order and with backpressure: an effect completes once its message is
+ * accepted under the outbound high-water mark, and one whose payload is sent
+ * uncopied (a server's binary message above 8 KiB) once the socket has taken it;
+ * until then the payload belongs to the connection and must not be changed. Lone
+ * surrogates in text are sent as U+FFFD.
+ *
+ * Receiving: one reader at a time; a second one dies at once. Interrupting a reader
+ * that waits loses nothing.
+ *
+ * **Gotchas**
+ *
+ * The `messages` stream hands out all that has arrived as one chunk, so a stream
+ * that is stopped early (`Stream.take`) drops the rest of its chunk. To read single
+ * messages and go on, use `receive`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WebSocket {
+  /** Which end of the connection this is. */
+  readonly role: "client" | "server"
+  /** The subprotocol that was negotiated (RFC 6455 §1.9). */
+  readonly protocol: string | undefined
+
+  /** All messages until the connection ends. A closing handshake ends the stream normally. */
+  readonly messages: Stream.Stream<Message, ProtocolError | IOError>
+  /** The next message: the seed's `readData`. */
+  readonly receive: Effect.Effect<Message, ReceiveError>
+  /**
+   * The next message piece by piece, in bounded memory however large it is. What is
+   * left unread is dropped when the next message is pulled.
+   */
+  readonly receiveStream: Effect.Effect<IncomingMessage, ReceiveError>
+  /** All messages that have arrived, or else the next ones: what `messages` is made of. */
+  readonly pull: Pull.Pull<NonEmptyReadonlyArray<Message>, ProtocolError | IOError>
+
+  /** Sends a message: text for a string, binary for bytes. */
+  readonly send: (message: Message) => Effect.Effect<void, SendError>
+  /** Sends a text message. */
+  readonly sendText: (text: string) => Effect.Effect<void, SendError>
+  /** Sends a binary message. */
+  readonly sendBinary: (bytes: Uint8Array) => Effect.Effect<void, SendError>
+  /** Sends messages in order, in as few writes as can be. */
+  readonly sendAll: (messages: Iterable<Message>) => Effect.Effect<void, SendError>
+  /**
+   * Sends one text message from a stream of fragments, in bounded memory. Other
+   * messages wait until it ends. If the stream fails, or the effect is interrupted,
+   * after its first fragment the connection is closed with 1011.
+   */
+  readonly sendTextStream: <E, R>(fragments: Stream.Stream<string, E, R>) => Effect.Effect<void, SendError | E, R>
+  /** The same for a binary message. */
+  readonly sendBinaryStream: <E, R>(
+    fragments: Stream.Stream<Uint8Array, E, R>
+  ) => Effect.Effect<void, SendError | E, R>
+  /** Sends every message that flows into it. Its end leaves the connection open. */
+  readonly sink: Sink.Sink<void, Message, never, SendError>
+  /** Waits until the socket has taken everything that was sent. */
+  readonly flush: Effect.Effect<void, SendError>
+
+  /**
+   * Sends a Ping and waits for its Pong; returns the round trip. A Pong settles the
+   * earlier pings too (RFC 6455 §5.5.3). The token is at most 125 bytes; without one
+   * a fresh one is made.
+   */
+  readonly ping: (token?: Uint8Array) => Effect.Effect<Duration.Duration, SendError | InvalidArgument>
+  /** Sends a Ping and does not wait for its Pong. */
+  readonly sendPing: (token?: Uint8Array) => Effect.Effect<void, SendError | InvalidArgument>
+  /**
+   * Pings and Pongs of the peer, from now until the connection ends. Pings were
+   * answered already. An observer that falls behind misses the oldest of 64.
+   */
+  readonly controls: Stream.Stream<ControlFrame>
+
+  /**
+   * Performs the closing handshake, behind everything that was accepted before it,
+   * and returns how the connection closed. Without a code the Close is empty. Closing
+   * again only waits. Bounded by the close deadline.
+   */
+  readonly close: (code?: number, reason?: string) => Effect.Effect<CloseInfo, InvalidArgument>
+  /** Waits until the connection has closed, one way or another, and tells how. */
+  readonly closed: Effect.Effect<CloseInfo>
+}
+
+/**
+ * How a connection is made from a transport.
+ *
+ * **Details**
+ *
+ * - `protocol`: the subprotocol that the handshake negotiated.
+ * - `closeCodeFor`: the code to close with where the scope ends with a typed failure;
+ *   default 1011. A success closes with 1000, an interruption with 1001, a defect
+ *   with 1011.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Limits.Options {
+  readonly role: "client" | "server"
+  readonly protocol?: string | undefined
+  readonly closeCodeFor?: ((error: unknown) => number) | undefined
+}
+
+/**
+ * Makes a connection from a transport on which the opening handshake is done.
+ *
+ * **When to use**
+ *
+ * For a transport of your own. `WebSocketClient.connect` and `WebSocketServer.accept`
+ * call it for you.
+ *
+ * **Details**
+ *
+ * The connection reads by itself from here on, up to the inbound high-water mark.
+ * Releasing the scope performs the closing handshake within the close deadline, with
+ * the code that the exit maps to, and drops the transport.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (transport: Transport, options: Options): Effect.Effect<WebSocket, never, Scope.Scope> =>
+  Effect.uninterruptible(
+    Effect.flatMap(Deadlines.current, (deadlines) =>
+      Effect.flatMap(Effect.scope, (scope) => {
+        const link = new Link(options.role, transport, Limits.make(options), deadlines)
+        const connection = new Connection(link, options.protocol)
+        link.start()
+        return Effect.as(
+          Scope.addFinalizerExit(scope, (exit) => connection.release(exit, options.closeCodeFor)),
+          connection
+        )
+      }))
+  )

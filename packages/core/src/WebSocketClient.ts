@@ -1,0 +1,277 @@
+/**
+ * Connecting to a WebSocket server, by default through Effect's `HttpClient`, so
+ * that base URLs, authentication, tracing and proxies come along.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SocketTransport from "./connection/SocketTransport.ts"
+import * as Handshake from "./Handshake.ts"
+import * as Limits from "./Limits.ts"
+import { portable, type Primitives } from "./Primitives.ts"
+import { invalidRequest } from "./rules/HandshakeRule.ts"
+import type { Transport } from "./Transport.ts"
+import * as WebSocket from "./WebSocket.ts"
+import { type HandshakeError, IOError } from "./WebSocketError.ts"
+
+/**
+ * How to connect.
+ *
+ * **Details**
+ *
+ * - `protocols`: subprotocols to offer, the preferred first. If the server accepts none
+ *   of them the handshake fails, unless `requireProtocol` is `false`.
+ * - `headers`: what else to send along, a record or a list of pairs.
+ * - The other options bound the connection; see `Limits.Options`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectOptions extends Limits.Options {
+  readonly protocols?: string | ReadonlyArray<string> | undefined
+  readonly requireProtocol?: boolean | undefined
+  readonly headers?: Readonly<Record<string, string>> | Handshake.HeaderList | undefined
+  readonly closeCodeFor?: ((error: unknown) => number) | undefined
+}
+
+/**
+ * What a {@link Dialer} brings back: the answer to the request and, where its status
+ * is 101, the transport behind it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dialed {
+  readonly response: Handshake.HandshakeResponse
+  readonly transport: Effect.Effect<Transport, HandshakeError | IOError, Scope.Scope>
+}
+
+/**
+ * How a connection is dialled: sends the request of a handshake and brings back the
+ * answer, whatever it is. The rules of the handshake are not its business.
+ *
+ * **When to use**
+ *
+ * To give a platform a faster road than `HttpClient`, or to connect through something
+ * that is no HTTP client.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Dialer extends Context.Service<Dialer, {
+  readonly dial: (request: Handshake.HandshakeRequest) => Effect.Effect<Dialed, HandshakeError | IOError, Scope.Scope>
+}>()("@effect-ws/core/WebSocketClient/Dialer") {}
+
+// Stands in for the origin that a base URL will supply.
+const relativeBase = "http://relative.invalid"
+
+const headerList = (headers: ConnectOptions["headers"]): Handshake.HeaderList =>
+  headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
+
+const isRelative = (url: string | URL): url is string => typeof url === "string" && !hasScheme(url)
+
+// RFC 3986 §3.1: a scheme is what stands before the first colon, which no slash precedes.
+const hasScheme = (url: string): boolean => {
+  const colon = url.indexOf(":")
+  if (colon <= 0) return false
+  const slash = url.indexOf("/")
+  return slash === -1 || colon < slash
+}
+
+/**
+ * Connects to a WebSocket server. The scope holds the connection: releasing it
+ * performs the closing handshake.
+ *
+ * **Details**
+ *
+ * `url` is ws, wss, http or https, or relative to the base URL of the `HttpClient`.
+ * Fails with `HandshakeError` if the server refuses or answers what it must not (the
+ * answer is in it: status, headers, the first 8 KiB of its body), and with `IOError` if
+ * it cannot be reached (phase `connect`) or does not answer in time (phase `handshake`).
+ *
+ * **Example** (A first client)
+ *
+ * ```ts
+ * import { WebSocketClient } from "@effect-ws/core"
+ * import { Effect, Stream } from "effect"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const ws = yield* WebSocketClient.connect("wss://feed.example/ticks", { protocols: ["ticks.v2"] })
+ *   yield* ws.send("subscribe")
+ *   yield* ws.messages.pipe(Stream.runForEach((message) => Effect.log(message)))
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.catchTag("HandshakeError", (error) => Effect.log(`refused: ${error.message}`))
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const connect = (
+  url: string | URL,
+  options: ConnectOptions = {}
+): Effect.Effect<WebSocket.WebSocket, HandshakeError | IOError, Dialer | Scope.Scope> =>
+  Effect.gen(function*() {
+    const dialer = yield* Dialer
+    const limits = Limits.make(options)
+    const relative = isRelative(url)
+    const made = yield* Effect.fromResult(Handshake.makeRequest({
+      url,
+      base: relative ? relativeBase : undefined,
+      protocols: options.protocols,
+      headers: headerList(options.headers)
+    }))
+    const request = relative ? { ...made, url: made.url.slice(relativeBase.length) } : made
+    const open = Effect.gen(function*() {
+      const { response, transport } = yield* dialer.dial(request)
+      const { protocol } = yield* Effect.fromResult(Handshake.checkResponse(response, {
+        ...request,
+        // Without a scheme nothing secure was asked for that could be downgraded.
+        url: relative ? undefined : request.url,
+        requireProtocol: options.requireProtocol
+      }))
+      return { protocol, transport: yield* transport }
+    })
+    const { protocol, transport } = yield* Effect.timeoutOrElse(open, {
+      duration: limits.handshakeTimeout,
+      orElse: () =>
+        Effect.fail(
+          new IOError({
+            phase: "handshake",
+            reason: "TimedOut",
+            detail: `The server did not answer the handshake within ${limits.handshakeTimeout} ms`
+          })
+        )
+    })
+    return yield* WebSocket.make(transport, { ...options, role: "client", protocol })
+  })
+
+/**
+ * Dials through the current `HttpClient`.
+ *
+ * **Details**
+ *
+ * The client must support upgrades: on Node those of `NodeHttpClient`, over HTTP/1.1;
+ * `fetch` does not.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerHttpClient: Layer.Layer<Dialer, never, HttpClient.HttpClient> = Layer.effect(
+  Dialer,
+  Effect.map(HttpClient.HttpClient, (client) => makeHttpDialer(client, portable))
+)
+
+/**
+ * Makes a {@link Dialer} from an `HttpClient`; `primitives` are those of its connections.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeHttpDialer = (client: HttpClient.HttpClient, primitives: Primitives): Dialer["Service"] => {
+  // Last of all, so that a base URL may be ws or wss as well.
+  const upgrading = client.pipe(HttpClient.mapRequest(httpScheme), HttpClient.withScope)
+  return Dialer.of({
+    dial: (request) =>
+      upgrading.execute(toHttpRequest(request)).pipe(
+        Effect.catch((error: HttpClientError.HttpClientError) => {
+          // A client that filters statuses fails on every answer but the 2xx.
+          const { reason } = error
+          return "response" in reason ? Effect.succeed(reason.response) : Effect.fail(connectError(error))
+        }),
+        Effect.flatMap((response) => fromHttpResponse(response, primitives))
+      )
+  })
+}
+
+const toHttpRequest = (request: Handshake.HandshakeRequest): HttpClientRequest.HttpClientRequest => {
+  let http = HttpClientRequest.get(request.url)
+  for (const [name, value] of request.headers) http = HttpClientRequest.setHeader(http, name, value)
+  return HttpClientRequest.upgrade(http, "websocket")
+}
+
+const httpScheme = (request: HttpClientRequest.HttpClientRequest): HttpClientRequest.HttpClientRequest =>
+  request.url.slice(0, 2).toLowerCase() === "ws"
+    ? HttpClientRequest.setUrl(request, `http${request.url.slice(2)}`)
+    : request
+
+const fromHttpResponse = (
+  response: HttpClientResponse.HttpClientResponse,
+  primitives: Primitives
+): Effect.Effect<Dialed, IOError> => {
+  const head = { status: response.status, headers: Object.entries(response.headers), url: response.url }
+  if (response.status === 101) {
+    return Effect.succeed({
+      response: head,
+      transport: response.upgrade.pipe(
+        Effect.mapError(connectError),
+        Effect.flatMap((socket) => SocketTransport.make(socket, primitives))
+      )
+    })
+  }
+  return Effect.map(boundedBody(response, primitives), (body) => ({
+    response: { ...head, body },
+    transport: Effect.fail(
+      new IOError({ phase: "handshake", reason: "Aborted", detail: "The server did not switch protocols" })
+    )
+  }))
+}
+
+/** The start of a refusal's body; one that cannot be read is empty. */
+const boundedBody = (response: HttpClientResponse.HttpClientResponse, primitives: Primitives): Effect.Effect<string> =>
+  Effect.suspend(() => {
+    const body = primitives.allocate(Limits.maxRefusalBody)
+    let size = 0
+    return response.stream.pipe(
+      Stream.runForEachWhile((chunk) =>
+        Effect.sync(() => {
+          const part = chunk.subarray(0, body.length - size)
+          body.set(part, size)
+          size += part.length
+          return size < body.length
+        })
+      ),
+      Effect.timeoutOption("2 seconds"),
+      Effect.ignore,
+      Effect.map(() => primitives.decodeUtf8(body, 0, size))
+    )
+  })
+
+const connectError = (error: HttpClientError.HttpClientError): HandshakeError | IOError => {
+  if (error.reason._tag === "InvalidUrlError") return invalidRequest("UrlInvalid", error.message)
+  const code = SocketTransport.errorCode(error)
+  const reason = code === undefined ? "Unknown" : connectReasons.get(code) ?? (isTls(code) ? "Tls" : "Unknown")
+  return new IOError({
+    phase: "connect",
+    reason,
+    detail: `The server could not be reached${code === undefined ? "" : `: ${code}`}`,
+    cause: error
+  })
+}
+
+const connectReasons: ReadonlyMap<string, IOError["reason"]> = new Map([
+  ["ECONNREFUSED", "Refused"],
+  ["ENOTFOUND", "Unresolved"],
+  ["EAI_AGAIN", "Unresolved"],
+  ["ECONNRESET", "Reset"],
+  ["EPIPE", "Reset"],
+  ["UND_ERR_SOCKET", "Reset"],
+  ["ETIMEDOUT", "TimedOut"],
+  ["UND_ERR_CONNECT_TIMEOUT", "TimedOut"],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", "Tls"],
+  ["SELF_SIGNED_CERT_IN_CHAIN", "Tls"],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "Tls"],
+  ["EPROTO", "Tls"]
+])
+
+const isTls = (code: string): boolean =>
+  code.startsWith("ERR_TLS_") || code.startsWith("ERR_SSL_") || code.startsWith("CERT_")

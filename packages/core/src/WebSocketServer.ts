@@ -1,0 +1,283 @@
+/**
+ * Accepting WebSocket connections inside any route of an Effect HTTP server, beside
+ * ordinary routes and behind the same middleware.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import { Connection } from "./connection/Connection.ts"
+import { Connections } from "./connection/Connections.ts"
+import * as Handshake from "./Handshake.ts"
+import * as Limits from "./Limits.ts"
+import type * as Origin from "./Origin.ts"
+import { refusal } from "./rules/HandshakeRule.ts"
+import type { Transport } from "./Transport.ts"
+import * as WebSocket from "./WebSocket.ts"
+import { type ConnectionClosed, HandshakeError, type IOError, type ProtocolError, UpgradeUnavailable } from "./WebSocketError.ts"
+
+/**
+ * How a connection is accepted.
+ *
+ * **Details**
+ *
+ * - `protocol`: which subprotocol to speak: a list in order of preference, of which the
+ *   first that was offered is chosen, or a function of what was offered. None, by
+ *   default or where nothing fits: the client decides whether it goes on.
+ * - `headers`: what else to send with the 101, such as cookies.
+ * - `origin`: which web pages may connect. Default `Origin.sameHost`.
+ * - `closeCodeFor`: see `WebSocket.Options`.
+ * - The other options bound the connection; see `Limits.Options`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AcceptOptions extends Limits.Options {
+  readonly protocol?:
+    | ReadonlyArray<string>
+    | ((offered: ReadonlyArray<string>, request: HttpServerRequest.HttpServerRequest) => string | undefined)
+    | undefined
+  readonly headers?: Readonly<Record<string, string>> | Handshake.HeaderList | undefined
+  readonly origin?: Origin.OriginPolicy | undefined
+  readonly closeCodeFor?: ((error: unknown) => number) | undefined
+}
+
+/**
+ * One request that can become a connection, as an HTTP server hands it over: the head
+ * as it was sent, and the way to its transport.
+ *
+ * **Details**
+ *
+ * `open` writes the head of the 101 (Latin-1) and gives the transport behind it,
+ * early bytes included. It is called once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Upgrade {
+  readonly request: Handshake.UpgradeRequest
+  readonly open: (head: string) => Transport
+}
+
+/**
+ * What an HTTP server offers to {@link accept}: its upgrades, found by the `source` of
+ * their request, and its open connections.
+ *
+ * **When to use**
+ *
+ * To make the HTTP server of another platform able to accept connections. Servers
+ * provide it to the effect that they serve.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Upgrades extends Context.Service<Upgrades, {
+  readonly find: (source: object) => Upgrade | undefined
+  readonly connections: Connections
+}>()("@effect-ws/core/WebSocketServer/Upgrades") {}
+
+/**
+ * Makes the record of a server's open connections. Above `maxConnections` requests are
+ * refused with 503.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeConnections = (maxConnections: number = Limits.defaultMaxConnections): Connections =>
+  new Connections(maxConnections)
+
+const refuse = (error: HandshakeError): Effect.Effect<never, HandshakeError> => Effect.fail(respondable(error))
+
+/** Lets a `HandshakeError` that a route does not handle answer with its own status. */
+const respondable = (error: HandshakeError): HandshakeError =>
+  Object.defineProperty(error, HttpServerRespondable.symbol, {
+    value: () => Effect.succeed(toResponse(error)),
+    enumerable: false
+  })
+
+/**
+ * The response that a refused handshake is answered with: status and headers of the
+ * error, its message as text.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toResponse = (error: HandshakeError): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(`${error.message}\n`, {
+    status: error.status ?? 400,
+    headers: Object.fromEntries(error.headers)
+  })
+
+const choose = (
+  options: AcceptOptions,
+  offered: ReadonlyArray<string>,
+  request: HttpServerRequest.HttpServerRequest
+): string | undefined => {
+  const { protocol } = options
+  if (protocol === undefined) return undefined
+  return typeof protocol === "function"
+    ? protocol(offered, request)
+    : protocol.find((supported) => offered.includes(supported))
+}
+
+const pairs = (headers: AcceptOptions["headers"]): Handshake.HeaderList =>
+  headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
+
+const tooMany = () => {
+  const error = refusal("TooManyConnections")
+  return new HandshakeError({ ...error, headers: [["retry-after", "1"]] })
+}
+
+/**
+ * Accepts the current request as a WebSocket connection. The scope holds the
+ * connection: releasing it performs the closing handshake.
+ *
+ * **When to use**
+ *
+ * In a route that decides for itself what to answer: look at the request, refuse with
+ * a response of your own, or accept. {@link handle} is the short form.
+ *
+ * **Details**
+ *
+ * A request that breaks the rules of the handshake fails with `HandshakeError`; left
+ * alone, it answers with the status that fits: 426 for what is no WebSocket upgrade or
+ * another version, 400 for what is malformed, 403 for the origin, 405 for the method,
+ * 503 above the server's limit of connections. On an HTTP server that cannot hand over
+ * its connections it fails with `UpgradeUnavailable`.
+ *
+ * **Example** (Refusing strangers)
+ *
+ * ```ts
+ * import { WebSocketServer } from "@effect-ws/core"
+ * import { Effect, Stream } from "effect"
+ * import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+ *
+ * export const Feed = HttpRouter.add(
+ *   "GET",
+ *   "/feed",
+ *   Effect.gen(function*() {
+ *     const request = yield* HttpServerRequest.HttpServerRequest
+ *     if (request.headers["authorization"] === undefined) return HttpServerResponse.empty({ status: 401 })
+ *     const ws = yield* WebSocketServer.accept({ protocol: ["feed.v2", "feed.v1"] })
+ *     yield* Stream.run(ws.messages, ws.sink)
+ *     return HttpServerResponse.empty()
+ *   }).pipe(Effect.scoped)
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const accept = (
+  options: AcceptOptions = {}
+): Effect.Effect<
+  WebSocket.WebSocket,
+  HandshakeError | UpgradeUnavailable,
+  HttpServerRequest.HttpServerRequest | Scope.Scope
+> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const upgrades = yield* Effect.serviceOption(Upgrades)
+    if (upgrades._tag === "None") return yield* new UpgradeUnavailable()
+    const { connections, find } = upgrades.value
+    const upgrade = find(request.source)
+    const checked = Handshake.checkRequest(upgrade?.request ?? plainRequest(request), options)
+    if (Result.isFailure(checked)) return yield* refuse(checked.failure)
+    if (upgrade === undefined) return yield* refuse(refusal("NotAnUpgrade"))
+    const protocol = choose(options, checked.success.protocols, request)
+    const answer = Result.flatMap(
+      Handshake.acceptResponse(checked.success, { protocol, headers: pairs(options.headers) }),
+      ({ headers }) => Handshake.encodeResponseHead(101, Handshake.statusText(101), headers)
+    )
+    if (Result.isFailure(answer)) return yield* refuse(answer.failure)
+    const leave = connections.admit()
+    if (leave === undefined) return yield* refuse(tooMany())
+    const transport = upgrade.open(answer.success)
+    const ws = yield* WebSocket.make(transport, { ...options, role: "server", protocol })
+    if (ws instanceof Connection) {
+      ws.link.onceGone(leave)
+      connections.add(ws)
+    }
+    return ws
+  }))
+
+/** A request that is no upgrade: what its headers lack decides how it is refused. */
+const plainRequest = (request: HttpServerRequest.HttpServerRequest): Handshake.UpgradeRequest => ({
+  method: request.method,
+  httpVersion: "1.1",
+  headers: Object.entries(request.headers)
+})
+
+/**
+ * What a handler may leave unhandled: the connection's own end and errors are logged
+ * at Debug and are not the handler's failure.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type ConnectionError = ConnectionClosed | ProtocolError | IOError
+
+const isConnectionError = (error: unknown): error is ConnectionError =>
+  typeof error === "object" && error !== null && "_tag" in error &&
+  (error._tag === "ConnectionClosed" || error._tag === "ProtocolError" || error._tag === "IOError")
+
+/**
+ * A route's handler that accepts the connection and runs `f` with it: the short form
+ * of {@link accept}.
+ *
+ * **Details**
+ *
+ * The connection is closed when `f` ends: with 1000 after a success, 1011 after a
+ * failure of its own. `ConnectionClosed`, `ProtocolError` and `IOError` that `f` lets
+ * through are the connection's own end; they are logged at Debug.
+ *
+ * **Example** (A first server: echo)
+ *
+ * ```ts
+ * import { WebSocketServer } from "@effect-ws/core"
+ * import { Stream } from "effect"
+ * import { HttpRouter } from "effect/http"
+ *
+ * export const Echo = HttpRouter.add(
+ *   "GET",
+ *   "/echo",
+ *   WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink))
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const handle = <A, E, R>(
+  f: (ws: WebSocket.WebSocket) => Effect.Effect<A, E, R>,
+  options: AcceptOptions = {}
+): Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  Exclude<E, ConnectionError> | HandshakeError | UpgradeUnavailable,
+  HttpServerRequest.HttpServerRequest | Exclude<R, Scope.Scope>
+> =>
+  accept(options).pipe(
+    Effect.flatMap((ws) =>
+      Effect.catchCause(f(ws), (cause) => {
+        const error = Cause.findErrorOption(cause)
+        return error._tag === "Some" && isConnectionError(error.value)
+          ? Effect.logDebug("WebSocket connection ended", error.value)
+          : Effect.failCause(cause as Cause.Cause<Exclude<E, ConnectionError>>)
+      })
+    ),
+    Effect.scoped,
+    Effect.as(accepted)
+  ) as Effect.Effect<
+    HttpServerResponse.HttpServerResponse,
+    Exclude<E, ConnectionError> | HandshakeError | UpgradeUnavailable,
+    HttpServerRequest.HttpServerRequest | Exclude<R, Scope.Scope>
+  >
+
+// Never sent: the connection has left HTTP. Middleware sees it.
+const accepted = HttpServerResponse.empty({ status: 101 })

@@ -1,0 +1,230 @@
+/**
+ * The connection as users see it: the effects of `Reader` and `Writer` over one
+ * `Link`, and its release.
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { CloseInfo } from "../CloseCode.ts"
+import type { Message } from "../Message.ts"
+import { checkClose } from "../Protocol.ts"
+import { InvalidArgument, IOError } from "../WebSocketError.ts"
+import type { WebSocket } from "../WebSocket.ts"
+import type { Link } from "./Link.ts"
+import type { ControlFrame } from "./Pings.ts"
+import { Reader } from "./Reader.ts"
+import { type SendError, Writer } from "./Writer.ts"
+
+const invalidToken = (token: Uint8Array) =>
+  Effect.fail(
+    new InvalidArgument({ argument: "token", detail: `${token.length} bytes; at most 125 fit (RFC 6455 §5.5)` })
+  )
+
+const maxControls = 64
+
+export class Connection implements WebSocket {
+  readonly protocol: string | undefined
+  readonly link: Link
+  private readonly reader: Reader
+  private readonly writer: Writer
+
+  constructor(link: Link, protocol: string | undefined) {
+    this.link = link
+    this.protocol = protocol
+    const reader = this.reader = new Reader(link)
+    const writer = this.writer = new Writer(link)
+    link.hooks = {
+      onReadable: () => reader.onReadable(),
+      onTaken: () => writer.onTaken(),
+      onWritable: () => writer.onWritable(),
+      hasWaitingSenders: () => writer.hasWaiting
+    }
+  }
+
+  get role() {
+    return this.link.protocol.role
+  }
+
+  get messages() {
+    return this.reader.messages
+  }
+
+  get receive() {
+    return this.reader.receive
+  }
+
+  get receiveStream() {
+    return this.reader.receiveStream
+  }
+
+  get pull() {
+    return this.reader.batch
+  }
+
+  // Functions, not methods: `Stream.runForEach(ws.send)` is how they are used.
+  get send() {
+    return (message: Message) => this.writer.send(message)
+  }
+
+  get sendText() {
+    return (text: string) => this.writer.send(text)
+  }
+
+  get sendBinary() {
+    return (bytes: Uint8Array) => this.writer.send(bytes)
+  }
+
+  get sendAll() {
+    return (messages: Iterable<Message>) =>
+      this.writer.sendAll(Array.isArray(messages) ? messages as ReadonlyArray<Message> : Array.from(messages))
+  }
+
+  sendTextStream<E, R>(fragments: Stream.Stream<string, E, R>) {
+    return this.writer.sendStream("text", fragments)
+  }
+
+  sendBinaryStream<E, R>(fragments: Stream.Stream<Uint8Array, E, R>) {
+    return this.writer.sendStream("binary", fragments)
+  }
+
+  get sink() {
+    return Sink.forEachArray((messages: ReadonlyArray<Message>) => this.writer.sendAll(messages))
+  }
+
+  get flush() {
+    return this.writer.flush
+  }
+
+  ping(token?: Uint8Array): Effect.Effect<Duration.Duration, SendError | InvalidArgument> {
+    if (token !== undefined && token.length > 125) return invalidToken(token)
+    return Effect.suspend(() => {
+      const { link, writer } = this
+      let roundTrip: number | undefined
+      let wake: (() => void) | undefined
+      let forget: (() => void) | undefined
+      let offClosed: (() => void) | undefined
+      const send = writer.control(() => {
+        forget = link.pings.send(token ?? link.pings.freshToken(), (millis) => {
+          roundTrip = millis
+          wake?.()
+        })
+      })
+      const pong = Effect.callback<Duration.Duration, SendError>((resume) => {
+        const settle = () => {
+          if (roundTrip !== undefined) resume(Effect.succeed(Duration.millis(roundTrip)))
+          else if (link.isClosed) resume(Effect.fail(writer.error))
+          else return false
+          return true
+        }
+        if (settle()) return
+        wake = settle
+        offClosed = link.onceClosed(settle)
+      })
+      return Effect.ensuring(
+        Effect.flatMap(send, () => pong),
+        Effect.sync(() => {
+          forget?.()
+          offClosed?.()
+        })
+      )
+    })
+  }
+
+  sendPing(token?: Uint8Array): Effect.Effect<void, SendError | InvalidArgument> {
+    if (token !== undefined && token.length > 125) return invalidToken(token)
+    return this.writer.control(() => this.link.pings.send(token ?? this.link.pings.freshToken()))
+  }
+
+  get controls(): Stream.Stream<ControlFrame> {
+    const { link } = this
+    return Stream.callback<ControlFrame>(
+      (queue) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const offControls = link.pings.observe((frame) => Queue.offerUnsafe(queue, frame))
+            const end = () => Queue.endUnsafe(queue)
+            const offClosed = link.isClosed ? (end(), () => {}) : link.onceClosed(end)
+            return () => {
+              offControls()
+              offClosed()
+            }
+          }),
+          (off) => Effect.sync(off)
+        ),
+      { bufferSize: maxControls, strategy: "sliding" }
+    )
+  }
+
+  close(code?: number, reason = ""): Effect.Effect<CloseInfo, InvalidArgument> {
+    const checked = checkClose(this.role, code, reason)
+    if (Result.isFailure(checked)) return Effect.fail(checked.failure)
+    const { link } = this
+    return this.writer.closeTurn.pipe(
+      // Senders that cannot go on, or a streamed message that does not end, hold it up
+      // no longer than this.
+      Effect.timeoutOption(link.limits.closeTimeout),
+      Effect.flatMap(() => {
+        link.close(code, reason)
+        return this.closed
+      })
+    )
+  }
+
+  get closed(): Effect.Effect<CloseInfo> {
+    const { link } = this
+    return Effect.callback<CloseInfo>((resume) => {
+      if (link.isClosed) {
+        resume(Effect.succeed(link.closeInfo))
+        return
+      }
+      return Effect.sync(link.onceClosed(() => resume(Effect.succeed(link.closeInfo))))
+    })
+  }
+
+  /** Tells the peer at once, without waiting for anyone's turn. */
+  goAway(code: number): void {
+    this.link.close(code, "")
+  }
+
+  /** Drops the connection without a closing handshake. */
+  cut(detail: string): void {
+    this.link.break(new IOError({ phase: "close", reason: "Aborted", detail }))
+  }
+
+  /** Waits until the transport is closed. */
+  readonly gone: Effect.Effect<void> = Effect.callback((resume) => {
+    const { link } = this
+    if (link.gone) {
+      resume(Effect.void)
+      return
+    }
+    return Effect.sync(link.onceGone(() => resume(Effect.void)))
+  })
+
+  /** Closes with the code that the exit maps to and waits until all is over. */
+  release(exit: Exit.Exit<unknown, unknown>, closeCodeFor: ((error: unknown) => number) | undefined) {
+    return Effect.suspend(() => {
+      const { link } = this
+      if (link.isOpen) link.close(closeCode(this.role, exit, closeCodeFor), "")
+      return this.gone
+    })
+  }
+}
+
+const closeCode = (
+  role: "client" | "server",
+  exit: Exit.Exit<unknown, unknown>,
+  closeCodeFor: ((error: unknown) => number) | undefined
+): number => {
+  if (Exit.isSuccess(exit)) return 1000
+  if (Cause.hasInterruptsOnly(exit.cause)) return 1001
+  const error = Cause.findErrorOption(exit.cause)
+  if (closeCodeFor === undefined || error._tag === "None") return 1011
+  const code = closeCodeFor(error.value)
+  return Result.isSuccess(checkClose(role, code, "")) ? code : 1011
+}

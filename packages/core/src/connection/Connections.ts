@@ -1,0 +1,60 @@
+/**
+ * The open connections of a server: counted against a limit, told when the server
+ * goes away, and cut when they take too long.
+ */
+import * as Effect from "effect/Effect"
+import type { Connection } from "./Connection.ts"
+
+export class Connections {
+  private readonly open = new Set<Connection>()
+  private admitted = 0
+  private closing = false
+  private readonly limit: number
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  /** How many connections are open or being opened. */
+  get size(): number {
+    return this.admitted
+  }
+
+  /** Takes a place; `undefined` where there is none. Give it back by calling the result. */
+  admit(): (() => void) | undefined {
+    if (this.closing || this.admitted >= this.limit) return undefined
+    this.admitted++
+    let given = false
+    return () => {
+      if (given) return
+      given = true
+      this.admitted--
+    }
+  }
+
+  add(connection: Connection): void {
+    if (connection.link.gone) return
+    this.open.add(connection)
+    connection.link.onceGone(() => this.open.delete(connection))
+    if (this.closing) connection.goAway(1001)
+  }
+
+  /**
+   * Tells every connection 1001 at once, waits until all are gone, at most `grace`
+   * milliseconds, cuts the others and returns how many those were.
+   */
+  shutdown(grace: number): Effect.Effect<number> {
+    return Effect.suspend(() => {
+      this.closing = true
+      for (const connection of this.open) connection.goAway(1001)
+      const allGone = Effect.suspend(() =>
+        Effect.forEach([...this.open], (connection) => connection.gone, { concurrency: "unbounded", discard: true })
+      )
+      return Effect.flatMap(Effect.timeoutOption(allGone, grace), () => {
+        const left = [...this.open]
+        for (const connection of left) connection.cut("The server shut down and the peer did not close in time")
+        return Effect.as(allGone, left.length)
+      })
+    })
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * The deadlines of all connections, kept by one fiber on Effect's Clock: an idle
+ * connection costs an entry in a heap, not a fiber and a timer. The fiber lives while
+ * there are entries. Each Clock has its own (a test's Clock among them).
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
+
+/** An entry: whoever holds deadlines. `due` and `position` belong to {@link Deadlines}. */
+export abstract class Alarm {
+  /** When to call `onAlarm`, in the milliseconds of `Deadlines.now`. */
+  due = Infinity
+  /** The place in the heap; -1 outside. */
+  position = -1
+
+  /** Called when `due` has come; sets it again through `Deadlines.set` if need be. */
+  abstract onAlarm(now: number): void
+}
+
+export class Deadlines {
+  private readonly heap: Array<Alarm> = []
+  private readonly clock: Clock.Clock
+  private readonly context: Context.Context<never>
+  private fiber: Fiber.Fiber<void> | undefined
+  private wakesAt = Infinity
+  private firing = false
+
+  constructor(clock: Clock.Clock, scheduler: Scheduler.Scheduler) {
+    this.clock = clock
+    this.context = Context.make(Clock.Clock, clock).pipe(
+      Context.add(Scheduler.Scheduler, scheduler)
+    ) as Context.Context<never>
+  }
+
+  /** Milliseconds that only grow, of an arbitrary origin. */
+  now(): number {
+    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
+  }
+
+  /** Sets when the alarm goes off; `Infinity` removes it. */
+  set(alarm: Alarm, due: number): void {
+    if (alarm.due === due) return
+    const earlier = due < alarm.due
+    alarm.due = due
+    if (due === Infinity) {
+      this.remove(alarm)
+    } else if (alarm.position === -1) {
+      alarm.position = this.heap.length
+      this.heap.push(alarm)
+      this.up(alarm)
+    } else if (earlier) {
+      this.up(alarm)
+    } else {
+      this.down(alarm)
+    }
+    this.schedule()
+  }
+
+  private schedule(): void {
+    if (this.firing) return
+    if (this.heap.length === 0) {
+      this.fiber?.interruptUnsafe()
+      this.fiber = undefined
+      this.wakesAt = Infinity
+    } else if (this.fiber === undefined || this.heap[0].due < this.wakesAt) {
+      this.fiber?.interruptUnsafe()
+      this.wakesAt = this.heap[0].due
+      this.fiber = Effect.runForkWith(this.context)(this.loop)
+    }
+  }
+
+  private readonly loop: Effect.Effect<void> = Effect.suspend(() => {
+    const wait = this.wakesAt - this.now()
+    // A timer may go off a fraction of a millisecond early.
+    return wait > 0 ? Effect.flatMap(this.clock.sleep(Duration.millis(Math.ceil(wait))), () => this.loop) : this.fire
+  })
+
+  // Not within `set`, whose caller is not done yet.
+  private readonly fire: Effect.Effect<void> = Effect.flatMap(Effect.yieldNow, () => {
+    const now = this.now()
+    this.firing = true
+    while (this.heap.length > 0 && this.heap[0].due <= now) {
+      const alarm = this.heap[0]
+      this.remove(alarm)
+      alarm.due = Infinity
+      alarm.onAlarm(now)
+    }
+    this.firing = false
+    if (this.heap.length === 0) {
+      this.fiber = undefined
+      this.wakesAt = Infinity
+      return Effect.void
+    }
+    this.wakesAt = this.heap[0].due
+    return this.loop
+  })
+
+  private remove(alarm: Alarm): void {
+    const at = alarm.position
+    if (at === -1) return
+    alarm.position = -1
+    const last = this.heap.pop()!
+    if (last === alarm) return
+    this.heap[at] = last
+    last.position = at
+    this.up(last)
+    this.down(last)
+  }
+
+  private up(alarm: Alarm): void {
+    const heap = this.heap
+    let at = alarm.position
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if (heap[parent].due <= alarm.due) break
+      this.place(heap[parent], at)
+      at = parent
+    }
+    this.place(alarm, at)
+  }
+
+  private down(alarm: Alarm): void {
+    const heap = this.heap
+    let at = alarm.position
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= heap.length) break
+      if (child + 1 < heap.length && heap[child + 1].due < heap[child].due) child++
+      if (heap[child].due >= alarm.due) break
+      this.place(heap[child], at)
+      at = child
+    }
+    this.place(alarm, at)
+  }
+
+  private place(alarm: Alarm, at: number): void {
+    this.heap[at] = alarm
+    alarm.position = at
+  }
+}
+
+const byClock = new WeakMap<Clock.Clock, Deadlines>()
+
+/** The deadlines of the current Clock. */
+export const current: Effect.Effect<Deadlines> = Effect.withFiber((fiber) => {
+  const clock = fiber.getRef(Clock.Clock)
+  let deadlines = byClock.get(clock)
+  if (deadlines === undefined) {
+    deadlines = new Deadlines(clock, fiber.getRef(Scheduler.Scheduler))
+    byClock.set(clock, deadlines)
+  }
+  return Effect.succeed(deadlines)
+})

@@ -1,0 +1,478 @@
+/**
+ * A connection's state where protocol, transport and time meet: it moves bytes
+ * between the two, keeps the deadlines, and knows how everything ends. It is plain
+ * synchronous code, called by the transport, by the shared scheduler of deadlines
+ * and by the effects of `Reader` and `Writer`, which it wakes.
+ *
+ * How a connection ends: the *ending* (the peer's Close, a broken rule, the end of
+ * the stream) stands behind all messages and takes effect when the reader reaches
+ * it, at the latest at the close deadline. A *break* (reset, timeout) takes effect on
+ * senders at once and on the reader behind the messages that had arrived.
+ */
+import type { CloseInfo } from "../CloseCode.ts"
+import type { Limits } from "../Limits.ts"
+import { Protocol } from "../Protocol.ts"
+import type { Transport } from "../Transport.ts"
+import { IOError, type ProtocolError } from "../WebSocketError.ts"
+import { Alarm, type Deadlines } from "./Deadlines.ts"
+import { Pings } from "./Pings.ts"
+
+/** What the effects of a connection are told. */
+export interface LinkHooks {
+  /** Something arrived for the reader, or its end was reached. */
+  readonly onReadable: () => void
+  /** The transport has taken the last write. */
+  readonly onTaken: () => void
+  /** Senders may go on, or never will. */
+  readonly onWritable: () => void
+  /** Whether suspended senders wait for their turn. */
+  readonly hasWaitingSenders: () => boolean
+}
+
+const noHooks: LinkHooks = {
+  onReadable: () => {},
+  onTaken: () => {},
+  onWritable: () => {},
+  hasWaitingSenders: () => false
+}
+
+export class Link extends Alarm {
+  readonly protocol: Protocol
+  readonly limits: Limits
+  readonly deadlines: Deadlines
+  readonly pings: Pings
+  hooks: LinkHooks = noHooks
+
+  /** What broke the connection. */
+  broken: IOError | undefined
+  /** The transport is closed. */
+  gone = false
+  /** A reader is present: it has begun to read and not said that it is done. */
+  reading = false
+  /** The reader waits for input. */
+  waiting = false
+  /** A message is being sent fragment by fragment, so other data must wait. */
+  streaming = false
+
+  /** All bytes that ever arrived. */
+  receivedBytes = 0
+  /** Reading is paused, since what arrived was not pulled. */
+  isPaused = false
+
+  private readonly transport: Transport
+  // Bytes handed to the transport that it has not taken.
+  private inFlight = 0
+  private flushScheduled = false
+  // What the protocol could not read before the reader decides.
+  private rest: Uint8Array | undefined
+  private ended = false
+  private reached = false
+  private halfClosed = false
+  private endSent = false
+  private closeDue = Infinity
+  private stallDue = Infinity
+  private stalledAt = 0
+  private info: CloseInfo | undefined
+  private readonly closedListeners = new Set<() => void>()
+  private readonly goneListeners = new Set<() => void>()
+
+  constructor(role: "client" | "server", transport: Transport, limits: Limits, deadlines: Deadlines) {
+    super()
+    this.transport = transport
+    this.limits = limits
+    this.deadlines = deadlines
+    this.pings = new Pings(this)
+    this.protocol = new Protocol({
+      role,
+      primitives: transport.primitives,
+      chunks: transport.chunks,
+      onPing: (payload) => this.pings.onPing(payload),
+      onPong: (payload) => this.pings.onPong(payload)
+    }, limits)
+  }
+
+  start(): void {
+    this.pings.start(this.deadlines.now())
+    this.updateAlarm()
+    this.transport.start({
+      onData: (chunk) => this.onData(chunk),
+      onEnd: () => this.onEnd(),
+      onTaken: () => this.onTaken(),
+      onClosed: (error) => this.onClosed(error)
+    })
+  }
+
+  // ---------------------------------------------------------------------------
+  // out
+  // ---------------------------------------------------------------------------
+
+  /** Bytes that were accepted and that the transport has not taken. */
+  get bufferedBytes(): number {
+    return this.protocol.outputBytes + this.inFlight
+  }
+
+  /** Whether data can still be sent. */
+  get isOpen(): boolean {
+    return this.protocol.isOpen && this.broken === undefined && !this.gone
+  }
+
+  get isBlocked(): boolean {
+    return this.inFlight > 0
+  }
+
+  /** Writes what waits, unless the transport still has the last write. */
+  flush(): void {
+    const protocol = this.protocol
+    const bytes = protocol.outputBytes
+    if (bytes === 0 || this.inFlight > 0 || this.gone || this.broken !== undefined) return
+    if (this.transport.write(protocol.takeOutput())) {
+      protocol.outputTaken()
+      return
+    }
+    // The transport may notice while it writes that it is closed.
+    if (this.gone) return
+    this.inFlight = bytes
+    protocol.outputBlocked = true
+    this.stalledAt = this.transport.pendingBytes?.() ?? 0
+    this.stallDue = this.deadlines.now() + this.limits.stalledWriteTimeout
+    this.updateAlarm()
+  }
+
+  /** Writes what waits once the current run of JavaScript ends: one write for many sends. */
+  scheduleFlush(): void {
+    if (this.flushScheduled) return
+    this.flushScheduled = true
+    queueMicrotask(this.flushNow)
+  }
+
+  private readonly flushNow = (): void => {
+    this.flushScheduled = false
+    this.flush()
+  }
+
+  private onTaken(): void {
+    if (this.gone) return
+    this.inFlight = 0
+    this.stallDue = Infinity
+    this.protocol.outputTaken()
+    this.protocol.outputBlocked = false
+    this.hooks.onTaken()
+    this.flush()
+    this.hooks.onWritable()
+    this.settle()
+    this.advanceClosing()
+    // The alarm may now go off too early; it finds nothing due and is set anew.
+  }
+
+  /** Suspended senders went on, or a streamed message ended. */
+  sendersMoved(): void {
+    this.settle()
+  }
+
+  // ---------------------------------------------------------------------------
+  // in
+  // ---------------------------------------------------------------------------
+
+  private onData(chunk: Uint8Array): void {
+    this.receivedBytes += chunk.length
+    this.feed(chunk, this.transport.chunks === "owned")
+    this.afterInput()
+  }
+
+  private feed(chunk: Uint8Array, mayKeep: boolean): void {
+    const next = this.protocol.receive(chunk)
+    if (!this.protocol.isUndecided) return
+    const rest = chunk.subarray(next)
+    this.rest = mayKeep ? rest : new Uint8Array(rest)
+  }
+
+  private afterInput(): void {
+    if (this.waiting) this.hooks.onReadable()
+    this.checkEnding()
+    this.flush()
+    this.regulate()
+  }
+
+  /** Reads on or pauses: above the mark, unless the reader waits or all is dropped anyway. */
+  private regulate(): void {
+    if (this.gone) return
+    const dropping = !this.protocol.isOpen || this.ended
+    const full = !dropping &&
+      (this.rest !== undefined || (!this.waiting && this.protocol.queuedBytes >= this.limits.inboundHighWaterMark))
+    if (full === this.isPaused) return
+    this.isPaused = full
+    // While this side does not read, no Pong can be seen.
+    this.pings.standStill(full, this.deadlines.now())
+    this.updateAlarm()
+    // Last, because a transport may hand over at once what it kept.
+    if (full) this.transport.pause()
+    else this.transport.resume()
+  }
+
+  /**
+   * The reader says what it waits for. What had to wait for this decision is read, so
+   * look again before waiting.
+   */
+  demand(demand: "none" | "message" | "fragments"): void {
+    this.protocol.demand(demand)
+    const rest = this.rest
+    if (demand !== "none" && rest !== undefined) {
+      this.rest = undefined
+      this.feed(rest, true)
+      this.checkEnding()
+      this.flush()
+      this.regulate()
+    }
+  }
+
+  /** The reader took something, or waits now. */
+  afterRead(): void {
+    if (this.isPaused || this.ended) this.regulate()
+  }
+
+  private onEnd(): void {
+    this.halfClosed = true
+    if (this.protocol.sentClose !== undefined) {
+      // Nothing more can come. What still waits (our answer) goes out first.
+      this.advanceClosing()
+    }
+    if (this.waiting) this.hooks.onReadable()
+    this.checkEnding()
+  }
+
+  // ---------------------------------------------------------------------------
+  // the end
+  // ---------------------------------------------------------------------------
+
+  /** Whether an end stands behind the messages that wait. */
+  get hasEnding(): boolean {
+    return this.protocol.ending !== undefined || this.halfClosed || this.gone || this.broken !== undefined
+  }
+
+  private checkEnding(): void {
+    if (!this.hasEnding || this.ended) return
+    this.ended = true
+    // Our Close was sent, or nobody reads: there is nothing that it could overtake.
+    if (this.protocol.sentClose !== undefined || (!this.reading && !this.hasUnread)) this.reach()
+    else if (!this.reached) this.closeDue = this.deadlines.now() + this.limits.closeTimeout
+    this.updateAlarm()
+  }
+
+  private get hasUnread(): boolean {
+    return this.protocol.messages.length > 0 || this.rest !== undefined
+  }
+
+  /** The reader went away; what it left behind is the next one's. */
+  doneReading(): void {
+    this.reading = false
+    if (this.ended && !this.reached && !this.hasUnread) this.reach()
+  }
+
+  /** The reader has reached the end, or nobody reads: it takes effect. */
+  reach(): void {
+    this.reached = true
+    this.settle()
+  }
+
+  /**
+   * Answers the ending, once what suspended senders were promised has gone out; the
+   * close deadline forces it.
+   */
+  private settle(forced = false): void {
+    if (!this.reached || this.gone || this.broken !== undefined) return
+    const ending = this.protocol.ending
+    if (ending === undefined) {
+      if (this.halfClosed && this.protocol.isOpen) {
+        this.break(
+          new IOError({
+            phase: "read",
+            reason: "EndOfStream",
+            detail: "The peer ended the connection without a Close frame"
+          })
+        )
+      }
+      return
+    }
+    if (this.protocol.sentClose === undefined) {
+      if (!forced && (this.streaming || this.hooks.hasWaitingSenders())) {
+        if (this.closeDue === Infinity) {
+          this.closeDue = this.deadlines.now() + this.limits.closeTimeout
+          this.updateAlarm()
+        }
+        return
+      }
+      this.protocol.settle()
+      this.closeDue = this.deadlines.now() + this.limits.closeTimeout
+      this.hooks.onWritable()
+    }
+    this.flush()
+    this.regulate()
+    this.advanceClosing()
+    this.updateAlarm()
+  }
+
+  /** Sends a Close frame behind everything that was accepted. Only the first counts. */
+  close(code: number | undefined, reason: string): void {
+    if (!this.isOpen) return
+    if (this.protocol.ending !== undefined) {
+      // The peer was first: it gets its answer.
+      this.reached = true
+      this.settle(true)
+      return
+    }
+    this.protocol.close(code, reason)
+    const rest = this.rest
+    if (rest !== undefined) {
+      // Dropped, but read: the peer's next frame begins behind it.
+      this.rest = undefined
+      this.feed(rest, true)
+      this.checkEnding()
+    }
+    this.closeDue = this.deadlines.now() + this.limits.closeTimeout
+    this.flush()
+    if (this.waiting) this.hooks.onReadable()
+    this.hooks.onWritable()
+    this.regulate()
+    this.advanceClosing()
+    this.updateAlarm()
+  }
+
+  /** Takes the next step of the closing handshake that is due (RFC 6455 §7.1.1). */
+  private advanceClosing(): void {
+    const { protocol } = this
+    if (this.gone || protocol.sentClose === undefined || protocol.outputBytes > 0 || this.inFlight > 0) return
+    const ending = protocol.ending
+    if (this.halfClosed) {
+      this.transport.destroy()
+    } else if (ending !== undefined) {
+      // The server closes TCP first; a client does so only where the peer broke a rule.
+      if (!this.endSent && (protocol.role === "server" || ending._tag === "Violation")) {
+        this.endSent = true
+        this.transport.end()
+      }
+      this.settleClosed()
+    }
+  }
+
+  /** The connection broke: senders fail now, the reader behind what had arrived. */
+  break(error: IOError): void {
+    if (this.broken !== undefined || this.gone) return
+    this.broken = error
+    this.transport.destroy()
+    this.finish()
+  }
+
+  private onClosed(error: IOError | undefined): void {
+    if (this.gone) return
+    this.gone = true
+    if (this.broken === undefined && this.protocol.ending === undefined && this.protocol.sentClose === undefined) {
+      this.broken = error ?? new IOError({
+        phase: "read",
+        reason: "EndOfStream",
+        detail: "The connection ended without a Close frame"
+      })
+    }
+    this.finish()
+  }
+
+  private finish(): void {
+    this.ended = true
+    this.closeDue = this.stallDue = Infinity
+    this.pings.stop()
+    this.inFlight = 0
+    this.protocol.clearOutput()
+    this.settleClosed()
+    this.hooks.onWritable()
+    if (this.waiting) this.hooks.onReadable()
+    if (this.gone) {
+      this.deadlines.set(this, Infinity)
+      for (const listener of this.goneListeners) listener()
+      this.goneListeners.clear()
+    }
+  }
+
+  private settleClosed(): void {
+    if (this.info !== undefined) return
+    this.info = this.protocol.closeInfo
+    for (const listener of this.closedListeners) listener()
+    this.closedListeners.clear()
+  }
+
+  /** How the connection closed or, before that, would have closed by now. */
+  get closeInfo(): CloseInfo {
+    return this.info ?? this.protocol.closeInfo
+  }
+
+  /** What the reader fails with at its end; nothing after an orderly one. */
+  get readFailure(): ProtocolError | IOError | undefined {
+    const ending = this.protocol.ending
+    if (ending?._tag === "Violation") return ending.error
+    return ending === undefined && this.protocol.sentClose === undefined ? this.broken : undefined
+  }
+
+  /** Whether the closing handshake is over, one way or the other. */
+  get isClosed(): boolean {
+    return this.info !== undefined
+  }
+
+  onceClosed(listener: () => void): () => void {
+    this.closedListeners.add(listener)
+    return () => this.closedListeners.delete(listener)
+  }
+
+  onceGone(listener: () => void): () => void {
+    this.goneListeners.add(listener)
+    return () => this.goneListeners.delete(listener)
+  }
+
+  // ---------------------------------------------------------------------------
+  // time
+  // ---------------------------------------------------------------------------
+
+  override onAlarm(now: number): void {
+    if (this.closeDue <= now) {
+      this.closeDue = Infinity
+      if (this.protocol.sentClose === undefined) {
+        this.reached = true
+        this.settle(true)
+      } else if (this.info !== undefined) {
+        // The handshake is done, and only the peer's end of stream is missing.
+        this.transport.destroy()
+      } else {
+        this.break(
+          new IOError({
+            phase: "close",
+            reason: "TimedOut",
+            detail: `The closing handshake took longer than ${this.limits.closeTimeout} ms`
+          })
+        )
+      }
+    }
+    if (this.stallDue <= now) this.checkStall(now)
+    if (this.broken === undefined && !this.gone) this.pings.onAlarm(now)
+    this.updateAlarm()
+  }
+
+  /** A write that goes on, however slowly, is not stalled. */
+  private checkStall(now: number): void {
+    const pending = this.transport.pendingBytes?.() ?? 0
+    if (pending < this.stalledAt) {
+      this.stalledAt = pending
+      this.stallDue = now + this.limits.stalledWriteTimeout
+      return
+    }
+    this.stallDue = Infinity
+    this.break(
+      new IOError({
+        phase: "write",
+        reason: "TimedOut",
+        detail: `The peer took nothing of what was sent for ${this.limits.stalledWriteTimeout} ms`
+      })
+    )
+  }
+
+  updateAlarm(): void {
+    if (this.gone) return
+    this.deadlines.set(this, Math.min(this.closeDue, this.stallDue, this.pings.due))
+  }
+}

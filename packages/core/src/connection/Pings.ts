@@ -1,0 +1,183 @@
+/**
+ * Pings and their Pongs: round trips for whoever asks, and the keepalive that finds
+ * out whether the peer is still there (RFC 6455 §5.5.2-§5.5.3).
+ */
+import { IOError } from "../WebSocketError.ts"
+import type { Link } from "./Link.ts"
+
+interface Pending {
+  readonly token: Uint8Array
+  readonly sentAt: number
+  readonly onPong: ((roundTrip: number) => void) | undefined
+}
+
+/** A control frame as an observer sees it. */
+export interface ControlFrame {
+  readonly type: "ping" | "pong"
+  readonly payload: Uint8Array
+}
+
+const equal = (a: Uint8Array, b: Uint8Array): boolean => {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/**
+ * What of the pings is worth remembering. One that nobody waits for matters as the
+ * latest behind one that somebody does, since its Pong settles that one too.
+ */
+const settleable = (pings: ReadonlyArray<Pending>): Array<Pending> | undefined => {
+  const kept: Array<Pending> = []
+  for (const ping of pings) {
+    const last = kept[kept.length - 1]
+    if (last === undefined && ping.onPong === undefined) continue
+    if (last !== undefined && last.onPong === undefined && ping.onPong === undefined) kept.pop()
+    kept.push(ping)
+  }
+  return kept.length === 0 ? undefined : kept
+}
+
+const random = new Uint32Array(1)
+
+export class Pings {
+  /** When the keepalive has something to do. */
+  due = Infinity
+
+  private readonly link: Link
+  private pending: Array<Pending> | undefined
+  private observers: Set<(frame: ControlFrame) => void> | undefined
+  // A Pong is awaited since the keepalive's own Ping, and how long it may still take
+  // while the clock stands still.
+  private awaiting = false
+  private remaining = Infinity
+  private lastSeen = 0
+  private counter = 0
+
+  constructor(link: Link) {
+    this.link = link
+  }
+
+  start(now: number): void {
+    const keepAlive = this.link.limits.keepAlive
+    if (keepAlive !== undefined) this.due = now + keepAlive.interval
+  }
+
+  stop(): void {
+    this.due = Infinity
+    this.awaiting = false
+    this.pending = undefined
+  }
+
+  /** Four bytes that no earlier Ping of this connection carried, and four random ones. */
+  freshToken(): Uint8Array {
+    crypto.getRandomValues(random)
+    const token = new Uint8Array(8)
+    const view = new DataView(token.buffer)
+    view.setUint32(0, this.counter++)
+    view.setUint32(4, random[0])
+    return token
+  }
+
+  /**
+   * Sends a Ping; `onPong`, if someone waits, is told the milliseconds until its Pong,
+   * or a later one's, came.
+   */
+  send(token: Uint8Array, onPong?: ((roundTrip: number) => void) | undefined): () => void {
+    this.link.protocol.ping(token)
+    if (onPong === undefined && this.pending === undefined) return () => {}
+    const ping: Pending = { token: Uint8Array.from(token), sentAt: this.link.deadlines.now(), onPong }
+    this.pending = settleable([...this.pending ?? [], ping])
+    return () => {
+      this.pending = settleable((this.pending ?? []).filter((other) => other !== ping))
+    }
+  }
+
+  observe(observer: (frame: ControlFrame) => void): () => void {
+    const observers = this.observers ??= new Set()
+    observers.add(observer)
+    return () => observers.delete(observer)
+  }
+
+  onPing(payload: Uint8Array): void {
+    this.notify("ping", payload)
+  }
+
+  onPong(payload: Uint8Array): void {
+    // Any Pong shows that the peer is there. It may be that of a later Ping, since the
+    // peer need answer the latest only.
+    if (this.awaiting) {
+      this.awaiting = false
+      this.remaining = Infinity
+      const now = this.link.deadlines.now()
+      this.due = now + this.link.limits.keepAlive!.interval
+      this.link.updateAlarm()
+    }
+    const pending = this.pending
+    if (pending !== undefined) {
+      // The latest that matches, since a token may be used twice.
+      let at = pending.length - 1
+      while (at >= 0 && !equal(pending[at].token, payload)) at--
+      // A peer need answer the latest Ping only, so its Pong settles the earlier ones.
+      if (at >= 0) {
+        const now = this.link.deadlines.now()
+        this.pending = settleable(pending.slice(at + 1))
+        for (const ping of pending.slice(0, at + 1)) ping.onPong?.(now - ping.sentAt)
+      }
+    }
+    this.notify("pong", payload)
+  }
+
+  /** Time stands still for the awaited Pong while this side does not read. */
+  standStill(paused: boolean, now: number): void {
+    if (!this.awaiting) return
+    if (paused) {
+      this.remaining = this.due - now
+      this.due = Infinity
+    } else if (this.remaining !== Infinity) {
+      this.due = now + this.remaining
+      this.remaining = Infinity
+    }
+  }
+
+  onAlarm(now: number): void {
+    const { link } = this
+    const keepAlive = link.limits.keepAlive
+    if (keepAlive === undefined || now < this.due) return
+    if (!link.isOpen) {
+      this.due = Infinity
+    } else if (!this.awaiting) {
+      this.awaiting = true
+      this.send(this.freshToken())
+      link.flush()
+      this.lastSeen = link.receivedBytes
+      this.due = now + keepAlive.timeout
+      if (link.isPaused) this.standStill(true, now)
+    } else if (link.isBlocked || this.progressed()) {
+      // Our Ping has not left, or a frame of the peer's is on its way that no Pong can
+      // interrupt. The former is the stalled-write deadline's business.
+      this.due = now + keepAlive.timeout
+    } else {
+      this.due = Infinity
+      link.break(
+        new IOError({
+          phase: "keepalive",
+          reason: "TimedOut",
+          detail: `The peer did not answer a ping within ${keepAlive.timeout} ms`
+        })
+      )
+    }
+  }
+
+  private progressed(): boolean {
+    const seen = this.link.receivedBytes
+    const progressed = seen > this.lastSeen && this.link.protocol.isInsideFrame
+    this.lastSeen = seen
+    return progressed
+  }
+
+  private notify(type: "ping" | "pong", payload: Uint8Array): void {
+    if (this.observers === undefined) return
+    for (const observer of this.observers) observer({ type, payload })
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * The effects that read from a connection: batches, one message, and a message as a
+ * stream of fragments. One reader at a time; an interrupted wait loses nothing,
+ * because what arrived is taken by the fiber that goes on, not handed to one that
+ * waits.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
+import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Message } from "../Message.ts"
+import type { Fragments } from "../protocol/Fragments.ts"
+import { ConnectionClosed, type IOError, type ProtocolError } from "../WebSocketError.ts"
+import type { Link } from "./Link.ts"
+
+/** What can end a wait for one message. */
+export type ReceiveError = ConnectionClosed | ProtocolError | IOError
+
+/** A message that is received piece by piece. */
+export type IncomingMessage =
+  | { readonly _tag: "Text"; readonly fragments: Stream.Stream<string, ReceiveError> }
+  | { readonly _tag: "Binary"; readonly fragments: Stream.Stream<Uint8Array, ReceiveError> }
+
+type Batch = NonEmptyReadonlyArray<Message>
+type Piece = string | Uint8Array
+
+export class Reader {
+  private readonly link: Link
+  // The stream that reads, for as long as its scope is open.
+  private owner: object | undefined
+  private wake: (() => void) | undefined
+  // The streamed message that was handed out last.
+  private current: Fragments | undefined
+
+  constructor(link: Link) {
+    this.link = link
+  }
+
+  /** Something arrived, or the end did. */
+  onReadable(): void {
+    const { link } = this
+    if (this.wake === undefined || !this.isReady()) return
+    const wake = this.wake
+    this.wake = undefined
+    link.waiting = false
+    link.demand("none")
+    wake()
+  }
+
+  private isReady: () => boolean = () => false
+
+  /** Suspends until `isReady`, then goes on with `next`. */
+  private wait<A, E>(isReady: () => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.callback<A, E>((resume) => {
+      const { link } = this
+      const wake = () => resume(next)
+      this.wake = wake
+      this.isReady = isReady
+      link.waiting = true
+      link.afterRead()
+      // Reading on may have brought something at once.
+      this.onReadable()
+      return Effect.sync(() => {
+        if (this.wake !== wake) return
+        this.wake = undefined
+        link.waiting = false
+        link.demand("none")
+      })
+    })
+  }
+
+  private readonly messageReady = (): boolean => this.link.protocol.messages.length > 0 || this.atEnd
+
+  /** No message can follow those that wait. */
+  private get atEnd(): boolean {
+    return this.link.hasEnding || !this.link.protocol.isOpen
+  }
+
+  private get closed(): ConnectionClosed {
+    return new ConnectionClosed({ info: this.link.closeInfo })
+  }
+
+  private busy(): Effect.Effect<never> | undefined {
+    return this.wake === undefined ? undefined : Effect.die(
+      new Error("Another fiber is already reading from this WebSocket; one connection has one reader at a time")
+    )
+  }
+
+  /** Drops what is left of the streamed message before the next one. */
+  private leaveCurrent(): void {
+    const { protocol } = this.link
+    const fragments = protocol.fragments
+    if (fragments === undefined) return
+    if (!fragments.discarded) {
+      fragments.discard()
+      this.link.afterRead()
+    }
+    this.current = undefined
+    if (fragments.done) protocol.endFragments()
+  }
+
+  /** Whether a whole message waits; asks for one if not. */
+  private hasMessage(): boolean {
+    const { link } = this
+    link.reading = true
+    // What was sent while the last batch was worked on goes out in one write.
+    link.flush()
+    this.leaveCurrent()
+    if (link.protocol.messages.length > 0) return true
+    link.demand("message")
+    if (link.protocol.messages.length === 0) return false
+    link.demand("none")
+    return true
+  }
+
+  /** All messages that wait, or the next ones. Done at an orderly end. */
+  readonly batch: Pull.Pull<Batch, ProtocolError | IOError> = Effect.suspend(() => {
+    const busy = this.busy()
+    if (busy !== undefined) return busy
+    if (this.hasMessage()) {
+      const batch = this.link.protocol.takeMessages() as unknown as Batch
+      this.link.afterRead()
+      return Effect.succeed(batch)
+    }
+    if (this.atEnd) {
+      this.link.reach()
+      const failure = this.link.readFailure
+      return failure === undefined ? Cause.done() : Effect.fail(failure)
+    }
+    return this.wait(this.messageReady, this.batch)
+  })
+
+  private endOfReading(): Effect.Effect<never, ReceiveError> {
+    this.link.reach()
+    return Effect.fail(this.link.readFailure ?? this.closed)
+  }
+
+  /** The next message. */
+  readonly receive: Effect.Effect<Message, ReceiveError> = Effect.suspend(() => {
+    const busy = this.owned()
+    if (busy !== undefined) return busy
+    if (this.hasMessage()) {
+      const message = this.link.protocol.takeMessage()
+      this.link.afterRead()
+      return Effect.succeed(message)
+    }
+    return this.atEnd ? this.endOfReading() : this.wait(this.messageReady, this.receive)
+  })
+
+  private owned(): Effect.Effect<never> | undefined {
+    return this.owner === undefined ? this.busy() : Effect.die(
+      new Error("This WebSocket's messages are already being read by a Stream; one connection has one reader at a time")
+    )
+  }
+
+  private readonly incomingReady = (): boolean => this.messageReady() || this.fresh !== undefined
+
+  /** The message that can be handed out in pieces. */
+  private get fresh(): Fragments | undefined {
+    const { fragments } = this.link.protocol
+    return fragments === undefined || fragments.discarded ? undefined : fragments
+  }
+
+  /** The next message as a stream of its fragments. */
+  readonly receiveStream: Effect.Effect<IncomingMessage, ReceiveError> = Effect.suspend(() => {
+    const busy = this.owned()
+    if (busy !== undefined) return busy
+    const { link } = this
+    link.reading = true
+    link.flush()
+    if (this.current !== undefined) this.leaveCurrent()
+    if (link.protocol.messages.length === 0 && this.fresh === undefined) link.demand("fragments")
+    if (link.protocol.messages.length > 0) {
+      link.demand("none")
+      const message = link.protocol.takeMessage()
+      link.afterRead()
+      return Effect.succeed<IncomingMessage>(
+        typeof message === "string"
+          ? { _tag: "Text", fragments: Stream.make(message) }
+          : { _tag: "Binary", fragments: Stream.make(message) }
+      )
+    }
+    const fragments = this.fresh
+    if (fragments !== undefined) {
+      link.demand("none")
+      this.current = fragments
+      return Effect.succeed(
+        {
+          _tag: fragments.type === "text" ? "Text" : "Binary",
+          fragments: Stream.fromPull(Effect.succeed(this.pieces(fragments)))
+        } as IncomingMessage
+      )
+    }
+    return this.atEnd ? this.endOfReading() : this.wait(this.incomingReady, this.receiveStream)
+  })
+
+  private pieces(fragments: Fragments): Pull.Pull<NonEmptyReadonlyArray<Piece>, ReceiveError> {
+    const isReady = () => fragments.hasPieces || fragments.done || this.atEnd
+    const pull: Pull.Pull<NonEmptyReadonlyArray<Piece>, ReceiveError> = Effect.suspend(() => {
+      const busy = this.busy()
+      if (busy !== undefined) return busy
+      const { link } = this
+      if (fragments.discarded) {
+        return Effect.die(new Error("The rest of this message was dropped when the next one was pulled"))
+      }
+      link.flush()
+      if (fragments.hasPieces) {
+        const pieces = fragments.take()
+        link.afterRead()
+        return Effect.succeed(pieces as unknown as NonEmptyReadonlyArray<Piece>)
+      }
+      if (fragments.done) {
+        if (this.current === fragments) {
+          this.current = undefined
+          link.protocol.endFragments()
+        }
+        return Cause.done()
+      }
+      return this.atEnd ? this.endOfReading() : this.wait(isReady, pull)
+    })
+    return pull
+  }
+
+  /** All messages from now on. Its scope holds the reader. */
+  get messages(): Stream.Stream<Message, ProtocolError | IOError> {
+    return Stream.fromChannel(
+      Channel.fromTransform((_, scope) =>
+        Effect.suspend(() => {
+          const busy = this.owned()
+          if (busy !== undefined) return busy
+          const owner = this.owner = {}
+          this.link.reading = true
+          return Effect.as(
+            Scope.addFinalizer(
+              scope,
+              Effect.sync(() => {
+                if (this.owner !== owner) return
+                this.owner = undefined
+                this.link.doneReading()
+              })
+            ),
+            this.batch
+          )
+        })
+      )
+    )
+  }
+}

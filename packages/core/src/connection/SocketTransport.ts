@@ -1,0 +1,190 @@
+/**
+ * A transport over any Effect `Socket`: the portable road. A fiber pulls and pushes
+ * what came; every write is copied, because a `Socket` does not say when it has taken
+ * the bytes.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
+import type { Primitives } from "../Primitives.ts"
+import type { Transport, TransportHandlers } from "../Transport.ts"
+import { IOError } from "../WebSocketError.ts"
+
+/** A socket's error as ours; an orderly end of the stream is no error. */
+export const ioError = (phase: IOError["phase"], error: Socket.SocketError): IOError => {
+  const { reason } = error
+  if (reason._tag === "SocketOpenError" && reason.kind === "Timeout") {
+    return new IOError({ phase, reason: "TimedOut", detail: "The socket did not open in time", cause: error })
+  }
+  const code = errorCode(error)
+  const reset = code === "ECONNRESET" || code === "EPIPE" || reason._tag === "SocketCloseError"
+  return new IOError({
+    phase,
+    reason: reset ? "Reset" : "Unknown",
+    detail: reset ? "The connection was reset" : `The socket failed: ${error.message}`,
+    cause: error
+  })
+}
+
+/** The system's code of an error or of what caused it, such as `ECONNRESET`. */
+export const errorCode = (error: unknown): string | undefined => {
+  let current = error
+  // A cause may, in theory, cause itself.
+  for (let depth = 0; depth < 8 && typeof current === "object" && current !== null; depth++) {
+    if ("code" in current && typeof current.code === "string") return current.code
+    current = "cause" in current ? current.cause : "reason" in current ? current.reason : undefined
+  }
+  return undefined
+}
+
+const isOrderly = (error: Socket.SocketError): boolean =>
+  error.reason._tag === "SocketCloseError" && error.reason.code === 1000
+
+/**
+ * Opens a socket as a transport. The scope holds it.
+ */
+export const make = (
+  socket: Socket.Socket,
+  primitives: Primitives
+): Effect.Effect<Transport, IOError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const readScope = yield* Scope.fork(scope)
+    const writeScope = yield* Scope.fork(scope)
+    const pull = yield* Socket.readerBytes(socket).pipe(
+      Scope.provide(readScope),
+      Effect.mapError((error) => ioError("connect", error))
+    )
+    const writer = yield* Scope.provide(socket.writer, writeScope)
+    const context = yield* Effect.context()
+    const fork = Effect.runForkWith(context)
+    return new SocketTransport(pull, writer, readScope, writeScope, fork, primitives)
+  })
+
+class SocketTransport implements Transport {
+  readonly chunks = "owned"
+  readonly primitives: Primitives
+
+  private readonly pull: Effect.Effect<ReadonlyArray<Uint8Array>, Socket.SocketError>
+  private readonly writer: Socket.Writer
+  private readonly readScope: Scope.Closeable
+  private readonly writeScope: Scope.Closeable
+  private readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+
+  private handlers!: TransportHandlers
+  private readonly flowing = Latch.makeUnsafe(true)
+  private paused = false
+  private closed = false
+
+  constructor(
+    pull: Effect.Effect<ReadonlyArray<Uint8Array>, Socket.SocketError>,
+    writer: Socket.Writer,
+    readScope: Scope.Closeable,
+    writeScope: Scope.Closeable,
+    fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>,
+    primitives: Primitives
+  ) {
+    this.pull = pull
+    this.writer = writer
+    this.readScope = readScope
+    this.writeScope = writeScope
+    this.fork = fork
+    this.primitives = primitives
+  }
+
+  start(handlers: TransportHandlers): void {
+    this.handlers = handlers
+    const next: Effect.Effect<void, Socket.SocketError> = Effect.flatMap(this.pull, (chunks) => this.push(chunks, 0))
+    this.fork(
+      Effect.matchEffect(Effect.forever(next), {
+        onSuccess: () => Effect.void,
+        onFailure: (error) => Effect.sync(() => this.onReadEnd(error))
+      })
+    )
+  }
+
+  private push(chunks: ReadonlyArray<Uint8Array>, from: number): Effect.Effect<void> {
+    for (let at = from; at < chunks.length; at++) {
+      if (this.closed) return Effect.void
+      if (this.paused) return Effect.andThen(this.flowing.await, Effect.suspend(() => this.push(chunks, at)))
+      if (chunks[at].length > 0) this.handlers.onData(chunks[at])
+    }
+    return this.paused ? this.flowing.await : Effect.void
+  }
+
+  private onReadEnd(error: Socket.SocketError): void {
+    if (isOrderly(error)) {
+      if (!this.closed) this.handlers.onEnd()
+    } else {
+      this.close(ioError("read", error))
+    }
+  }
+
+  pause(): void {
+    this.paused = true
+    this.flowing.closeUnsafe()
+  }
+
+  resume(): void {
+    this.paused = false
+    this.flowing.openUnsafe()
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>): boolean {
+    const copy = join(chunks, this.primitives)
+    const fiber = this.fork(
+      Effect.matchEffect(this.writer.write(copy), {
+        onSuccess: () => Effect.sync(() => this.onWritten()),
+        onFailure: (error) => Effect.sync(() => this.close(ioError("write", error)))
+      })
+    )
+    if (fiber.pollUnsafe() !== undefined) return true
+    this.writing = true
+    return false
+  }
+
+  // A write that ended within `write` is told by its result.
+  private writing = false
+  private onWritten(): void {
+    if (!this.writing) return
+    this.writing = false
+    if (!this.closed) this.handlers.onTaken()
+  }
+
+  end(): void {
+    this.fork(Scope.close(this.writeScope, Exit.void))
+  }
+
+  destroy(): void {
+    this.close(undefined)
+  }
+
+  private close(error: IOError | undefined): void {
+    if (this.closed) return
+    this.closed = true
+    this.resume()
+    // A Close event drops what a blocked peer would hold up for ever.
+    this.fork(
+      Effect.ignore(this.writer.write(new Socket.CloseEvent(1000))).pipe(
+        Effect.andThen(Scope.close(this.writeScope, Exit.void)),
+        Effect.andThen(Scope.close(this.readScope, Exit.void))
+      )
+    )
+    this.handlers.onClosed(error)
+  }
+}
+
+const join = (chunks: ReadonlyArray<Uint8Array>, primitives: Primitives): Uint8Array => {
+  let size = 0
+  for (const chunk of chunks) size += chunk.length
+  const joined = primitives.allocate(size)
+  let at = 0
+  for (const chunk of chunks) {
+    joined.set(chunk, at)
+    at += chunk.length
+  }
+  return joined
+}

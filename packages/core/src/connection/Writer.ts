@@ -1,0 +1,301 @@
+/**
+ * The effects that send on a connection. What is accepted is encoded at once and
+ * goes out with the next write; above the high-water mark senders wait for their
+ * turn, in order. A frame is appended whole or not at all, so an interruption never
+ * leaves half a frame behind.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
+import * as Stream from "effect/Stream"
+import type { Message } from "../Message.ts"
+import { ConnectionClosed, type IOError } from "../WebSocketError.ts"
+import type { Link } from "./Link.ts"
+
+/** What can keep a message from being sent. */
+export type SendError = ConnectionClosed | IOError
+
+// The outcome of an attempt: not yet, done, or done once the transport has taken an
+// uncopied payload.
+type Attempt = "wait" | "accepted" | "inFlight" | "closed"
+
+interface Waiter {
+  readonly attempt: () => Attempt
+  readonly resume: (effect: Effect.Effect<void, SendError>) => void
+}
+
+const noBytes = new Uint8Array(0)
+
+export class Writer {
+  private readonly link: Link
+  private readonly queue: Array<Waiter> = []
+  // The sender of a streamed message goes before all others.
+  private holder: Waiter | undefined
+  private readonly inFlight: Array<(effect: Effect.Effect<void, SendError>) => void> = []
+
+  constructor(link: Link) {
+    this.link = link
+  }
+
+  get hasWaiting(): boolean {
+    return this.queue.length > 0 || this.holder !== undefined
+  }
+
+  /** The transport has taken the last write. */
+  onTaken(): void {
+    for (const resume of this.inFlight.splice(0)) resume(Effect.void)
+  }
+
+  /** There may be room, a turn has come, or nothing can be sent any more. */
+  onWritable(): void {
+    if (this.link.broken !== undefined || this.link.gone) {
+      for (const resume of this.inFlight.splice(0)) resume(this.lost())
+    }
+    const { holder, queue } = this
+    if (holder !== undefined) {
+      const attempt = holder.attempt()
+      if (attempt !== "wait") {
+        this.holder = undefined
+        holder.resume(this.settle(attempt))
+      }
+    }
+    let moved = false
+    while (queue.length > 0) {
+      const waiter = queue[0]
+      const attempt = waiter.attempt()
+      if (attempt === "wait") break
+      // An attempt that writes may find the transport closed, which ends all who wait.
+      if (queue[0] !== waiter) continue
+      queue.shift()
+      moved = true
+      waiter.resume(this.settle(attempt))
+    }
+    if (moved && queue.length === 0) this.link.sendersMoved()
+  }
+
+  /** Why nothing can be sent any more. */
+  get error(): SendError {
+    const { broken, closeInfo, protocol } = this.link
+    return broken !== undefined && protocol.isOpen ? broken : new ConnectionClosed({ info: closeInfo })
+  }
+
+  /** What was accepted did not arrive. */
+  private lost(): Effect.Effect<never, SendError> {
+    return Effect.fail(this.link.broken ?? this.error)
+  }
+
+  private fail(): Effect.Effect<never, SendError> {
+    return Effect.fail(this.error)
+  }
+
+  private settle(attempt: Exclude<Attempt, "wait">): Effect.Effect<void, SendError> {
+    switch (attempt) {
+      case "accepted":
+        return Effect.void
+      case "closed":
+        return this.fail()
+      case "inFlight":
+        // The transport reads from the caller's buffer, so even an interrupted sender
+        // waits; the stalled-write deadline bounds it.
+        return Effect.uninterruptible(Effect.callback((resume) => {
+          if (this.link.isBlocked) this.inFlight.push(resume)
+          else resume(this.link.broken !== undefined || this.link.gone ? this.lost() : Effect.void)
+        }))
+    }
+  }
+
+  /** Waits for the turn of `attempt`. */
+  private turn(attempt: () => Attempt): Effect.Effect<void, SendError> {
+    return Effect.callback((resume) => {
+      const waiter: Waiter = { attempt, resume }
+      this.queue.push(waiter)
+      // The fiber may have yielded since its first attempt and missed the moment.
+      if (this.queue.length === 1) this.onWritable()
+      return Effect.sync(() => {
+        const at = this.queue.indexOf(waiter)
+        if (at === -1) return
+        this.queue.splice(at, 1)
+        // Those behind it may be able to go on.
+        this.onWritable()
+        this.link.sendersMoved()
+      })
+    })
+  }
+
+  /** The same for the sender that holds the turn until its message ends. */
+  private holdersTurn(attempt: () => Attempt): Effect.Effect<void, SendError> {
+    return Effect.callback((resume) => {
+      const waiter: Waiter = { attempt, resume }
+      this.holder = waiter
+      this.onWritable()
+      return Effect.sync(() => {
+        if (this.holder === waiter) this.holder = undefined
+      })
+    })
+  }
+
+  private attempt(message: Message): Attempt {
+    return this.link.streaming && this.link.isOpen ? "wait" : this.append(message, () => this.link.protocol.send(message))
+  }
+
+  private append(payload: Message, append: () => void): Attempt {
+    const { link } = this
+    if (!link.isOpen) return "closed"
+    if (this.isUncopied(payload)) {
+      // Alone in its write, so that the caller's buffer is read for as short as can be.
+      link.flush()
+      if (link.isBlocked) return "wait"
+      append()
+      link.flush()
+      return link.isBlocked ? "inFlight" : "accepted"
+    }
+    const mark = link.limits.outboundHighWaterMark
+    if (link.bufferedBytes >= mark) {
+      link.flush()
+      if (link.bufferedBytes >= mark) return "wait"
+    }
+    append()
+    link.scheduleFlush()
+    return "accepted"
+  }
+
+  /** Sends a message; completes once it is accepted. */
+  send(message: Message): Effect.Effect<void, SendError> {
+    return this.guard(message, (restore) => {
+      const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
+      return attempt === "wait" ? restore(this.turn(() => this.attempt(message))) : this.settle(attempt)
+    })
+  }
+
+  /**
+   * Between an attempt that hands an uncopied payload over and the wait for it, the
+   * fiber must not be interrupted: its caller would believe the payload to be free.
+   */
+  private guard<E>(
+    payload: Message,
+    effect: (restore: (turn: Effect.Effect<void, E>) => Effect.Effect<void, E>) => Effect.Effect<void, E>
+  ): Effect.Effect<void, E> {
+    return this.isUncopied(payload) ? Effect.uninterruptibleMask(effect) : Effect.suspend(() => effect(identity))
+  }
+
+  private isUncopied(payload: Message): payload is Uint8Array {
+    return typeof payload !== "string" && this.link.protocol.isUncopied(payload.length)
+  }
+
+  /** Sends messages in order; others' may come between them while they wait. */
+  sendAll(messages: ReadonlyArray<Message>): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => this.sendFrom(messages, 0))
+  }
+
+  private sendFrom(messages: ReadonlyArray<Message>, from: number): Effect.Effect<void, SendError> {
+    for (let at = from; at < messages.length; at++) {
+      const message = messages[at]
+      let sent: Effect.Effect<void, SendError>
+      if (this.isUncopied(message)) {
+        sent = this.send(message)
+      } else {
+        const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
+        if (attempt === "accepted") continue
+        sent = attempt === "wait" ? this.turn(() => this.attempt(message)) : this.settle(attempt)
+      }
+      return at + 1 === messages.length ? sent : Effect.flatMap(sent, () => this.sendFrom(messages, at + 1))
+    }
+    return Effect.void
+  }
+
+  /** Sends one message from a stream of its fragments. */
+  sendStream<E, R>(
+    type: "text" | "binary",
+    fragments: Stream.Stream<Message, E, R>
+  ): Effect.Effect<void, SendError | E, R> {
+    return Effect.suspend(() => {
+      const { link } = this
+      let held = false
+      let begun = false
+      const hold = (): Attempt => {
+        if (!link.isOpen) return "closed"
+        if (link.streaming) return "wait"
+        held = link.streaming = true
+        return "accepted"
+      }
+      const turn = Effect.suspend(() => {
+        const first = this.queue.length === 0 ? hold() : "wait"
+        return first === "wait" ? this.turn(hold) : this.settle(first)
+      })
+      const fragment = (payload: Message, last: boolean): Effect.Effect<void, SendError> =>
+        this.fragment(payload, () => {
+          link.protocol.sendFragment(begun ? "continuation" : type, payload, last)
+          begun = !last
+        })
+      const pairs = new SurrogatePairs()
+      const sendFrom = (payloads: NonEmptyReadonlyArray<Message>, from: number): Effect.Effect<void, SendError> => {
+        const payload = pairs.join(payloads[from])
+        const sent = payload.length === 0 ? Effect.void : fragment(payload, false)
+        return from + 1 === payloads.length ? sent : Effect.flatMap(sent, () => sendFrom(payloads, from + 1))
+      }
+      return turn.pipe(
+        Effect.flatMap(() => Stream.runForEachArray(fragments, (payloads) => sendFrom(payloads, 0))),
+        Effect.flatMap(() => Effect.suspend(() => fragment(type === "text" ? pairs.carry : noBytes, true))),
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            if (!held) return
+            link.streaming = false
+            // §5.4: a message that was begun can neither be ended early nor taken back.
+            if (Exit.isFailure(exit) && begun) link.close(1011, "a streamed message failed")
+            this.onWritable()
+            link.sendersMoved()
+          })
+        )
+      )
+    })
+  }
+
+  private fragment(payload: Message, append: () => void): Effect.Effect<void, SendError> {
+    return this.guard(payload, (restore) => {
+      const attempt = () => this.append(payload, append)
+      const first = attempt()
+      return first === "wait" ? restore(this.holdersTurn(attempt)) : this.settle(first)
+    })
+  }
+
+  /** Runs `append` once control frames may be sent and the mark allows it. */
+  control(append: () => void): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => {
+      const attempt = () => this.append(noBytes, append)
+      const first = attempt()
+      return first === "wait" ? this.turn(attempt) : this.settle(first)
+    })
+  }
+
+  /** Waits until everything that was accepted has been taken. */
+  readonly flush: Effect.Effect<void, SendError> = Effect.suspend(() => {
+    const attempt = (): Attempt => {
+      const { link } = this
+      link.flush()
+      if (link.broken !== undefined) return "closed"
+      return link.bufferedBytes === 0 ? "accepted" : link.gone ? "closed" : "wait"
+    }
+    const first = this.queue.length === 0 ? attempt() : "wait"
+    return first === "wait" ? this.turn(attempt) : this.settle(first)
+  })
+
+  /** Waits until a Close may go out: behind everything that was accepted before. */
+  readonly closeTurn: Effect.Effect<void> = Effect.suspend(() => {
+    const attempt = (): Attempt => !this.link.isOpen ? "accepted" : this.link.streaming ? "wait" : "accepted"
+    return this.queue.length === 0 && attempt() === "accepted" ? Effect.void : Effect.ignore(this.turn(attempt))
+  })
+}
+
+/** Keeps surrogate pairs of a streamed text together: half a pair becomes U+FFFD. */
+class SurrogatePairs {
+  carry = ""
+
+  join(payload: Message): Message {
+    if (typeof payload !== "string") return payload
+    const text = this.carry + payload
+    const last = text.charCodeAt(text.length - 1)
+    this.carry = last >= 0xd800 && last <= 0xdbff ? text.slice(-1) : ""
+    return this.carry === "" ? text : text.slice(0, -1)
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * WebSockets (RFC 6455) for Effect.
+ *
+ * Each module is a namespace: `Frame.make`, `WebSocketClient.connect`,
+ * `WebSocketServer.handle`. Start with those two, or with `Protocol` and `Frame` to
+ * roll your own.
+ *
+ * @since 0.1.0
+ */
+
+/** The codes of a Close frame, and how a connection closed. */
+export * as CloseCode from "./CloseCode.ts"
+/** The grammar of `Sec-WebSocket-Extensions`. */
+export * as Extension from "./Extension.ts"
+/** Frames as data: make, encode, decode. */
+export * as Frame from "./Frame.ts"
+/** Frames out of chunks of bytes. */
+export * as FrameDecoder from "./codec/FrameDecoder.ts"
+/** Frames over any Effect `Socket`. */
+export * as FrameSocket from "./FrameSocket.ts"
+/** The opening handshake as plain data, both roles. */
+export * as Handshake from "./Handshake.ts"
+/** Every limit and deadline with its default. */
+export * as Limits from "./Limits.ts"
+/** Messages: text or binary. */
+export * as Message from "./Message.ts"
+/** The six opcodes. */
+export * as Opcode from "./Opcode.ts"
+/** Which web pages may connect to a server. */
+export * as Origin from "./Origin.ts"
+/** What a platform may do faster than portable JavaScript. */
+export * as Primitives from "./Primitives.ts"
+/** One connection as a state machine without I/O. */
+export * as Protocol from "./Protocol.ts"
+/** The byte stream under a connection. */
+export * as Transport from "./Transport.ts"
+/** A connection as a scoped resource. */
+export * as WebSocket from "./WebSocket.ts"
+/** Connecting to a server. */
+export * as WebSocketClient from "./WebSocketClient.ts"
+/** Everything that can go wrong, as typed errors. */
+export * as WebSocketError from "./WebSocketError.ts"
+/** Accepting connections inside an HTTP route. */
+export * as WebSocketServer from "./WebSocketServer.ts"
