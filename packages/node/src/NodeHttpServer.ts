@@ -1,0 +1,200 @@
+/**
+ * An `HttpServer` layer whose connections `WebSocketServer.accept` can take over: in
+ * place of the one of `@effect/platform-node`, which it is made of. Everything but
+ * WebSocket upgrades is served by that one.
+ *
+ * @since 0.1.0
+ */
+import { type Handshake, Limits, WebSocketServer } from "@effect-ws/core"
+import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
+import type * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Etag from "effect/http/Etag"
+import type * as HttpPlatform from "effect/http/HttpPlatform"
+import * as HttpServer from "effect/http/HttpServer"
+import type * as HttpServerError from "effect/http/HttpServerError"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { Buffer } from "node:buffer"
+import * as Http from "node:http"
+import type * as Net from "node:net"
+import type { Duplex } from "node:stream"
+import * as NodeTransport from "./NodeTransport.ts"
+
+/**
+ * How to serve.
+ *
+ * **Details**
+ *
+ * - Where to listen, and what `NodeHttpServer` of `@effect/platform-node` takes.
+ * - `maxConnections`: the most open WebSockets; above it requests are refused with 503.
+ *   Default 100,000.
+ * - `closeGracePeriod`: how long a shutdown waits for the closing handshakes before it
+ *   cuts. Default 5 seconds.
+ * - `headersTimeout`: how long the head of a request may take. Default 10 seconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends StockHttpServer.Options {
+  readonly maxConnections?: number | undefined
+  readonly closeGracePeriod?: Duration.Input | undefined
+  readonly headersTimeout?: Duration.Input | undefined
+}
+
+type Handler = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
+type UpgradeListener = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => void
+
+/**
+ * Makes an `HttpServer` on a Node server (HTTP/1.1, with TLS or without).
+ *
+ * **Details**
+ *
+ * When the scope of a served effect ends, its WebSockets are told 1001 at once, ordinary
+ * requests are finished as `NodeHttpServer` of `@effect/platform-node` does, and
+ * connections that did not close in time are cut and counted in a log line.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(evaluate: () => Http.Server, options: Options) {
+  const server = evaluate()
+  limitHeads(server, options.headersTimeout)
+  const grace = Duration.toMillis(
+    Duration.fromInputUnsafe(options.closeGracePeriod ?? Limits.defaults.closeTimeout)
+  )
+  const stock = yield* StockHttpServer.make(() => server, options)
+  return HttpServer.make({
+    address: stock.address,
+    serve: Effect.fnUntraced(function*(httpEffect, middleware) {
+      const upgrades = new WeakMap<object, WebSocketServer.Upgrade>()
+      const connections = WebSocketServer.makeConnections(options.maxConnections)
+      const served = Effect.provideService(httpEffect, WebSocketServer.Upgrades, {
+        find: (source) => upgrades.get(source),
+        connections
+      })
+      const before = server.listeners("upgrade") as Array<UpgradeListener>
+      yield* middleware === undefined ? stock.serve(served) : stock.serve(served, middleware)
+      const added = (server.listeners("upgrade") as Array<UpgradeListener>).find((one) => !before.includes(one))
+      if (added !== undefined) server.off("upgrade", added)
+
+      const serveScope = yield* Effect.scope
+      const scope = yield* Scope.fork(serveScope, "parallel")
+      const handler: Handler = yield* StockHttpServer.makeHandler(served, { scope, middleware })
+      const listener = onUpgrade(handler, upgrades, added)
+      server.on("upgrade", listener)
+      // The last finalizer of the scope runs first: before ordinary requests are awaited.
+      yield* Scope.addFinalizer(
+        serveScope,
+        Effect.flatMap(connections.shutdown(grace), (cut) => {
+          server.off("upgrade", listener)
+          return cut === 0 ? Effect.void : Effect.logWarning(`Cut ${cut} WebSocket connections that did not close in time`)
+        })
+      )
+    })
+  })
+})
+
+/** Bounds the head of a request (the rest of the handshake is bounded elsewhere). */
+const limitHeads = (server: Http.Server, timeout: Duration.Input | undefined): void => {
+  server.headersTimeout = Duration.toMillis(Duration.fromInputUnsafe(timeout ?? Limits.defaults.handshakeTimeout))
+  // Read when the server begins to listen; by default a late head lives for 30 s more.
+  Object.assign(server, { connectionsCheckingInterval: 1000 })
+}
+
+const isWebSocket = (request: Http.IncomingMessage): boolean =>
+  (request.headers.upgrade ?? "").toLowerCase().includes("websocket")
+
+const onUpgrade = (
+  handler: Handler,
+  upgrades: WeakMap<object, WebSocketServer.Upgrade>,
+  stock: UpgradeListener | undefined
+): UpgradeListener =>
+(request, socket, head) => {
+  // Before anything else: without a listener a reset would crash the process.
+  socket.on("error", () => {})
+  if (!isWebSocket(request) && stock !== undefined) {
+    stock(request, socket, head)
+    return
+  }
+  const response = new Http.ServerResponse(request)
+  response.shouldKeepAlive = false
+  // A refusal is an ordinary response, after which the connection ends.
+  response.assignSocket(socket as Net.Socket)
+  response.on("finish", () => {
+    response.detachSocket(socket as Net.Socket)
+    socket.end()
+  })
+  upgrades.set(request, {
+    request: {
+      method: request.method ?? "",
+      httpVersion: request.httpVersion,
+      target: request.url,
+      headers: pairs(request.rawHeaders),
+      secure: "encrypted" in socket && socket.encrypted === true
+    },
+    open: (text) => {
+      response.removeAllListeners("finish")
+      response.detachSocket(socket as Net.Socket)
+      // Ended without a socket, so that whoever holds the response writes nothing.
+      response.end()
+      socket.write(text, "latin1")
+      return NodeTransport.fromDuplex(socket, head)
+    }
+  })
+  handler(request, response)
+}
+
+/** Node's flat list of names and values as pairs, duplicates kept. */
+const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
+  const list: Array<readonly [string, string]> = []
+  for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i], raw[i + 1]])
+  return list
+}
+
+/**
+ * Provides an `HttpServer` on a Node server, without the services of the platform.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerServer = (
+  evaluate: () => Http.Server,
+  options: Options
+): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError> =>
+  Layer.effect(HttpServer.HttpServer, make(evaluate, options))
+
+/**
+ * Provides an `HttpServer` whose routes may accept WebSockets, and the services of the
+ * platform.
+ *
+ * **Example** (Serving an echo beside a page)
+ *
+ * ```ts
+ * import { WebSocketServer } from "@effect-ws/core"
+ * import { NodeHttpServer } from "@effect-ws/node"
+ * import { Layer, Stream } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { createServer } from "node:http"
+ *
+ * const Routes = Layer.mergeAll(
+ *   HttpRouter.add("GET", "/", HttpServerResponse.text("hello")),
+ *   HttpRouter.add("GET", "/echo", WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink)))
+ * )
+ *
+ * export const Server = HttpRouter.serve(Routes).pipe(
+ *   Layer.provide(NodeHttpServer.layer(createServer, { port: 8080 }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  evaluate: () => Http.Server,
+  options: Options
+): Layer.Layer<
+  HttpServer.HttpServer | NodeServices.NodeServices | HttpPlatform.HttpPlatform | Etag.Generator,
+  HttpServerError.ServeError
+> => Layer.mergeAll(layerServer(evaluate, options), StockHttpServer.layerHttpServices)

@@ -1,0 +1,134 @@
+/**
+ * A Node stream as the transport of a connection.
+ *
+ * @since 0.1.0
+ */
+import type { Primitives, Transport } from "@effect-ws/core"
+import { WebSocketError } from "@effect-ws/core"
+import type { Duplex } from "node:stream"
+import * as NodePrimitives from "./NodePrimitives.ts"
+
+const reset: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ERR_STREAM_PREMATURE_CLOSE"])
+
+const toIOError = (phase: "read" | "write", cause: Error & { readonly code?: string }): WebSocketError.IOError =>
+  new WebSocketError.IOError({
+    phase,
+    reason: reset.has(cause.code ?? "") ? "Reset" : cause.code === "ETIMEDOUT" ? "TimedOut" : "Unknown",
+    detail: `The connection failed: ${cause.message}`,
+    cause
+  })
+
+/**
+ * Makes a transport of a duplex stream that nobody else reads.
+ *
+ * **Details**
+ *
+ * `early` are bytes that were read before, such as those behind the head of a request.
+ * An error listener is attached at once and stays, so that a reset never crashes the
+ * process.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromDuplex = (duplex: Duplex, early?: Uint8Array): Transport.Transport => new NodeTransport(duplex, early)
+
+class NodeTransport implements Transport.Transport {
+  // Node gives every chunk of `data` away.
+  readonly chunks = "owned"
+  readonly primitives: Primitives.Primitives = NodePrimitives.primitives
+
+  private readonly duplex: Duplex
+  private early: Uint8Array | undefined
+  private handlers: Transport.TransportHandlers | undefined
+  private error: WebSocketError.IOError | undefined
+  private closed = false
+  // Writes are answered in order: a write is taken when as many answers have come.
+  private issued = 0
+  private answered = 0
+  private waiting = false
+
+  constructor(duplex: Duplex, early: Uint8Array | undefined) {
+    this.duplex = duplex
+    this.early = early !== undefined && early.length > 0 ? early : undefined
+    duplex.on("error", (cause: Error) => {
+      this.error ??= toIOError("read", cause)
+    })
+    duplex.on("close", () => this.onClose())
+  }
+
+  start(handlers: Transport.TransportHandlers): void {
+    this.handlers = handlers
+    const { duplex } = this
+    if (this.early !== undefined) {
+      // In front of what is still to be read, so that there is one order.
+      duplex.unshift(this.early)
+      this.early = undefined
+    }
+    duplex.on("data", handlers.onData)
+    duplex.on("end", () => {
+      if (!this.closed) handlers.onEnd()
+    })
+    if (duplex.destroyed) process.nextTick(() => this.onClose())
+    else duplex.resume()
+  }
+
+  private onClose(): void {
+    if (this.closed || this.handlers === undefined) return
+    this.closed = true
+    this.handlers.onClosed(this.error)
+  }
+
+  pause(): void {
+    this.duplex.pause()
+  }
+
+  resume(): void {
+    this.duplex.resume()
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>): boolean {
+    const { duplex } = this
+    if (duplex.destroyed || duplex.writableEnded) return true
+    this.issued++
+    if (chunks.length === 1) {
+      duplex.write(chunks[0], this.onWritten)
+    } else {
+      duplex.cork()
+      const last = chunks.length - 1
+      for (let i = 0; i < last; i++) duplex.write(chunks[i])
+      duplex.write(chunks[last], this.onWritten)
+      duplex.uncork()
+    }
+    // A socket that could take everything has done so by now.
+    if (duplex.writableLength === 0) return true
+    this.waiting = true
+    return false
+  }
+
+  private readonly onWritten = (error?: Error | null): void => {
+    this.answered++
+    if (error !== undefined && error !== null) {
+      this.error ??= toIOError("write", error)
+      return
+    }
+    if (!this.waiting || this.answered < this.issued) return
+    this.waiting = false
+    if (!this.closed) this.handlers?.onTaken()
+  }
+
+  pendingBytes(): number {
+    // libuv's queue shrinks with each partial write; not in Node's documentation, so
+    // looked for. The stream's own count changes with whole chunks only.
+    const handle = (this.duplex as { readonly _handle?: { readonly writeQueueSize?: unknown } | null })._handle
+    const queued = handle?.writeQueueSize
+    return typeof queued === "number" ? queued : this.duplex.writableLength
+  }
+
+  end(): void {
+    if (!this.duplex.destroyed && !this.duplex.writableEnded) this.duplex.end()
+  }
+
+  destroy(): void {
+    this.duplex.destroy()
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Connecting from Node.
+ *
+ * @since 0.1.0
+ */
+import { WebSocketClient } from "@effect-ws/core"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import { primitives } from "./NodePrimitives.ts"
+
+/**
+ * Dials through the current `HttpClient`, with Node's primitives.
+ *
+ * **When to use**
+ *
+ * To connect through a client of your own: with a base URL, authentication or a proxy.
+ *
+ * **Gotchas**
+ *
+ * The client must speak HTTP/1.1: one of undici is made with `allowH2: false`, or a TLS
+ * server that offers HTTP/2 is asked for what this library does not speak there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerHttpClient: Layer.Layer<WebSocketClient.Dialer, never, HttpClient.HttpClient> = Layer.effect(
+  WebSocketClient.Dialer,
+  Effect.map(HttpClient.HttpClient, (client) => WebSocketClient.makeHttpDialer(client, primitives))
+)
+
+/**
+ * Dials with an HTTP client of its own, over HTTP/1.1.
+ *
+ * **Example** (A client program)
+ *
+ * ```ts
+ * import { WebSocketClient } from "@effect-ws/core"
+ * import { NodeWebSocketClient } from "@effect-ws/node"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const ws = yield* WebSocketClient.connect("ws://127.0.0.1:9001")
+ *   yield* ws.send("hello")
+ *   return yield* ws.receive
+ * }).pipe(Effect.scoped, Effect.provide(NodeWebSocketClient.layer))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<WebSocketClient.Dialer> = layerHttpClient.pipe(
+  Layer.provide(NodeHttpClient.layerUndiciOptions({ allowH2: false }))
+)

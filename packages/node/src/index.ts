@@ -1,0 +1,16 @@
+/**
+ * WebSockets for Effect on Node.
+ *
+ * @since 0.1.0
+ */
+
+/** An `HttpServer` layer whose routes may accept WebSockets. */
+export * as NodeHttpServer from "./NodeHttpServer.ts"
+/** Node's primitives. */
+export * as NodePrimitives from "./NodePrimitives.ts"
+/** A Node stream as a transport. */
+export * as NodeTransport from "./NodeTransport.ts"
+/** Connecting from Node. */
+export * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
+/** A server for WebSockets alone. */
+export * as NodeWebSocketServer from "./NodeWebSocketServer.ts"
