@@ -1,0 +1,25 @@
+/** All cases, in the order of their numbers. */
+import { group1 } from "./group1.ts"
+import { group2 } from "./group2.ts"
+import { group3 } from "./group3.ts"
+import { group4 } from "./group4.ts"
+import { group5 } from "./group5.ts"
+import { group6 } from "./group6.ts"
+import { group7 } from "./group7.ts"
+import { group9 } from "./group9.ts"
+import { group10 } from "./group10.ts"
+import type { Case } from "./model.ts"
+
+export const groups: ReadonlyArray<{ readonly title: string; readonly cases: ReadonlyArray<Case> }> = [
+  { title: "1 Framing", cases: group1 },
+  { title: "2 Pings and pongs", cases: group2 },
+  { title: "3 Reserved bits", cases: group3 },
+  { title: "4 Opcodes", cases: group4 },
+  { title: "5 Fragmentation", cases: group5 },
+  { title: "6 UTF-8", cases: group6 },
+  { title: "7 Close", cases: group7 },
+  { title: "9 Limits and performance", cases: group9 },
+  { title: "10 Fragmentation by the sender", cases: group10 }
+]
+
+export const cases: ReadonlyArray<Case> = groups.flatMap((group) => group.cases)

@@ -1,0 +1,245 @@
+/**
+ * The raw peer: one TCP connection on which the suite plays the client or the
+ * server. It does the opening handshake itself, writes whatever octets a case
+ * asks for, and collects what comes back until TCP ends.
+ */
+import { createHash, randomBytes } from "node:crypto"
+import { once } from "node:events"
+import * as Net from "node:net"
+import { setImmediate as turn } from "node:timers/promises"
+import { type Event, FrameReader, freshKey } from "./wire.ts"
+
+export type Role = "client" | "server"
+
+export type Noted = Exclude<Event, { readonly _tag: "Close" }> | { readonly _tag: "Timeout"; readonly name: string }
+
+export interface CloseFrame {
+  readonly code: number | undefined
+  readonly reason: string
+}
+
+const accept = (key: string): string =>
+  createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")
+
+/** A connection whose opening handshake is done. */
+export class Peer {
+  /** Which part the suite plays; the subject plays the other. */
+  readonly plays: Role
+  readonly events: Array<Noted> = []
+  readonly faults: Array<string> = []
+  /** One mask key for the frame that is sent in parts; none when the suite plays the server. */
+  readonly partKey: Uint8Array | undefined
+  closeReceived: CloseFrame | undefined
+  closeSent = false
+  /** Whether the subject's Close came before the suite had sent one. */
+  closedBySubject = false
+  /** The subject's end of TCP: FIN, or a reset. */
+  ended = false
+  resetBy: string | undefined
+  /** Both directions are gone. */
+  gone = false
+  private readonly socket: Net.Socket
+  private readonly watchers = new Set<() => void>()
+
+  constructor(plays: Role, socket: Net.Socket, early: Buffer) {
+    this.plays = plays
+    this.socket = socket
+    this.partKey = plays === "client" ? freshKey() : undefined
+    const reader = new FrameReader(plays === "server", (event) => this.take(event), (fault) => this.faults.push(fault))
+    socket.on("data", (chunk: Buffer) => {
+      reader.push(chunk)
+      this.changed()
+    })
+    socket.on("end", () => {
+      if (reader.isInsideFrame) this.faults.push("TCP ended inside a frame")
+      this.ended = true
+      // The other direction ends as soon as the subject has ended its own.
+      socket.end()
+      this.changed()
+    })
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      this.resetBy = error.code ?? error.message
+    })
+    socket.on("close", () => {
+      this.ended = true
+      this.gone = true
+      this.changed()
+    })
+    socket.setNoDelay(true)
+    if (early.length > 0) reader.push(early)
+    socket.resume()
+  }
+
+  /** Over for the sender of a case: the subject has closed, on either layer. */
+  get isClosing(): boolean {
+    return this.closeReceived !== undefined || this.ended
+  }
+
+  note(name: string): void {
+    this.events.push({ _tag: "Timeout", name })
+  }
+
+  /** Waits for a condition on this peer, at most so long; says whether it was met. */
+  async until(condition: () => boolean, ms: number): Promise<boolean> {
+    if (condition()) return true
+    return await new Promise((resolve) => {
+      const finish = (met: boolean) => {
+        this.watchers.delete(check)
+        clearTimeout(timer)
+        resolve(met)
+      }
+      const check = () => {
+        if (condition()) finish(true)
+      }
+      // A busy loop runs timers before it reads sockets, so what has already arrived is read before giving up.
+      const timer = setTimeout(() => setImmediate(() => setImmediate(() => finish(condition()))), ms)
+      this.watchers.add(check)
+    })
+  }
+
+  /** One TCP write. */
+  async write(octets: Uint8Array): Promise<void> {
+    if (this.socket.destroyed || this.socket.writableEnded || octets.length === 0) return
+    if (!this.socket.write(octets)) {
+      await Promise.race([once(this.socket, "drain"), once(this.socket, "close")]).catch(() => undefined)
+    }
+  }
+
+  /** Several TCP writes, each read by a subject in this process before the next; stops when the subject has closed. */
+  async writeChopped(octets: Uint8Array, size: number): Promise<void> {
+    for (let from = 0; from < octets.length && !this.isClosing; from += size) {
+      await this.write(octets.subarray(from, from + size))
+      await turn()
+    }
+  }
+
+  /** FIN, after everything that was written. */
+  end(): void {
+    this.socket.end()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  private take(event: Event): void {
+    if (event._tag !== "Close") {
+      this.events.push(event)
+    } else if (this.closeReceived === undefined) {
+      this.closeReceived = { code: event.code, reason: event.reason }
+      this.closedBySubject = !this.closeSent
+    }
+  }
+
+  private changed(): void {
+    for (const watcher of this.watchers) watcher()
+  }
+}
+
+/** Reads a head up to its empty line; what stands behind it are the first frames. */
+const readHead = (socket: Net.Socket, ms: number): Promise<{ readonly lines: Array<string>; readonly early: Buffer }> =>
+  new Promise((resolve, reject) => {
+    let seen = Buffer.alloc(0)
+    const timer = setTimeout(() => fail(new Error("no opening handshake in time")), ms)
+    const stop = () => {
+      clearTimeout(timer)
+      socket.off("data", onData).off("error", fail).off("close", onClose)
+    }
+    const fail = (error: Error) => {
+      stop()
+      socket.destroy()
+      reject(error)
+    }
+    const onClose = () => fail(new Error("TCP ended inside the opening handshake"))
+    const onData = (chunk: Buffer) => {
+      seen = Buffer.concat([seen, chunk])
+      const end = seen.indexOf("\r\n\r\n")
+      if (end < 0) return
+      stop()
+      socket.pause()
+      resolve({ lines: seen.subarray(0, end).toString("latin1").split("\r\n"), early: seen.subarray(end + 4) })
+    }
+    socket.on("data", onData).on("error", fail).on("close", onClose)
+  })
+
+const field = (lines: ReadonlyArray<string>, name: string): string | undefined => {
+  const line = lines.slice(1).find((line) => line.toLowerCase().startsWith(`${name}:`))
+  return line?.slice(name.length + 1).trim()
+}
+
+/** Plays the client: connects and asks for an upgrade, without extensions. */
+export const connect = async (url: string, ms: number): Promise<Peer> => {
+  const { hostname, pathname, port, search } = new URL(url)
+  const socket = Net.connect({ host: hostname, port: Number(port), allowHalfOpen: true })
+  const key = randomBytes(16).toString("base64")
+  socket.write(
+    [
+      `GET ${pathname}${search} HTTP/1.1`,
+      `Host: ${hostname}:${port}`,
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      `Sec-WebSocket-Key: ${key}`,
+      "Sec-WebSocket-Version: 13",
+      "\r\n"
+    ].join("\r\n")
+  )
+  const { early, lines } = await readHead(socket, ms)
+  const refusal = !lines[0]!.startsWith("HTTP/1.1 101")
+    ? `refused with ${lines[0]}`
+    : field(lines, "sec-websocket-accept") !== accept(key)
+    ? "a wrong Sec-WebSocket-Accept"
+    : field(lines, "sec-websocket-extensions") !== undefined
+    ? "an extension that was not offered"
+    : undefined
+  if (refusal !== undefined) {
+    socket.destroy()
+    throw new Error(refusal)
+  }
+  return new Peer("client", socket, early)
+}
+
+/** Answers a client's opening handshake on a fresh connection; gives the octets that came right behind it. */
+export const acceptUpgrade = async (socket: Net.Socket, ms: number): Promise<Buffer> => {
+  const { early, lines } = await readHead(socket, ms)
+  const key = field(lines, "sec-websocket-key")
+  if (!lines[0]!.startsWith("GET ") || key === undefined) {
+    socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+    throw new Error(`not an opening handshake: ${lines[0]}`)
+  }
+  socket.write(
+    [
+      "HTTP/1.1 101 Switching Protocols",
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      `Sec-WebSocket-Accept: ${accept(key)}`,
+      "\r\n"
+    ].join("\r\n")
+  )
+  return early
+}
+
+export interface Listener {
+  readonly url: string
+  /** The one connection of a case. */
+  readonly peer: Promise<Peer>
+  readonly close: () => void
+}
+
+/** Plays the server: waits for one client on a port of its own and accepts no extension. */
+export const listen = async (ms: number): Promise<Listener> => {
+  const server = Net.createServer({ allowHalfOpen: true })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const accepted = new Promise<Net.Socket>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("the client did not connect in time")), ms)
+    server.once("connection", (socket) => {
+      clearTimeout(timer)
+      resolve(socket)
+    })
+  })
+  const peer = accepted.then(async (socket) => new Peer("server", socket, await acceptUpgrade(socket, ms)))
+  // The runner may give up before it looks at this promise.
+  peer.catch(() => undefined)
+  const { port } = server.address() as Net.AddressInfo
+  return { url: `ws://127.0.0.1:${port}/`, peer, close: () => server.close() }
+}

@@ -1,0 +1,254 @@
+/**
+ * Plays one case against one subject and judges it, or all cases with a bounded
+ * number at a time.
+ */
+import type { Case, Chop, Expected, Script, Step } from "./cases/model.ts"
+import { close } from "./cases/model.ts"
+import { connect, listen, type Noted, type Peer } from "./peer.ts"
+import { Close, encode, encodePart, type FrameSpec } from "./wire.ts"
+
+/**
+ * An echo server that is running: text comes back as text, binary as binary;
+ * 16 MiB a message and 65,536 fragments are within its limits; no extension.
+ */
+export interface ServerSubject {
+  readonly url: string
+}
+
+/** Starts an echo client and resolves (or rejects: that is not judged) once its connection is closed. */
+export interface ClientSubject {
+  readonly connect: (url: string) => Promise<void>
+}
+
+type Behaviour = "OK" | "NON-STRICT" | "INFORMATIONAL" | "FAILED"
+type CloseBehaviour = "OK" | "INFORMATIONAL" | "WRONG CODE" | "UNCLEAN" | "FAILED"
+
+export interface Result {
+  readonly id: string
+  readonly behaviour: Behaviour
+  readonly closeBehaviour: CloseBehaviour
+  /** The code of the subject's Close frame. */
+  readonly code: number | undefined
+  readonly ms: number
+  /** Why it is not full marks; empty otherwise. */
+  readonly message: string
+}
+
+export interface Deadlines {
+  readonly handshake: number
+  /** For the events of the case, and for the Close that ends it. */
+  readonly exchange: number
+  /** From the subject's Close to the end of TCP. */
+  readonly tcp: number
+}
+
+// Nothing waits this long unless it has failed; they are generous because a busy machine is no violation.
+const light: Deadlines = { handshake: 5_000, exchange: 5_000, tcp: 5_000 }
+const heavy: Deadlines = { handshake: 5_000, exchange: 60_000, tcp: 10_000 }
+const deadlinesOf = (item: Case): Deadlines => (item.heavy === true ? heavy : light)
+
+const sendFrames = async (peer: Peer, frames: ReadonlyArray<FrameSpec>, chop: Chop): Promise<void> => {
+  const masked = peer.plays === "client"
+  if (frames.some((frame) => frame.opcode === Close)) peer.closeSent = true
+  if (chop === "together") {
+    await peer.write(encode(frames, masked))
+  } else if (chop === "frames") {
+    for (const frame of frames) {
+      if (peer.isClosing) return
+      const octets = encode([frame], masked)
+      await peer.writeChopped(octets, octets.length)
+    }
+  } else {
+    await peer.writeChopped(encode(frames, masked), chop)
+  }
+}
+
+const runStep = async (peer: Peer, step: Step, deadlines: Deadlines): Promise<void> => {
+  switch (step._tag) {
+    case "Frames":
+      return await sendFrames(peer, step.frames, step.chop)
+    case "Part":
+      return await peer.write(encodePart(step, peer.partKey))
+    case "Wait":
+      if (!(await peer.until(() => peer.isClosing, step.ms))) peer.note(step.name)
+      return
+    case "Await": {
+      const met = await peer.until(() => peer.events.length >= step.events || peer.isClosing, deadlines.exchange)
+      if (!met) peer.note(step.name)
+      return
+    }
+  }
+}
+
+const play = async (peer: Peer, script: Script, deadlines: Deadlines): Promise<void> => {
+  for (const step of script.steps) {
+    if (peer.isClosing) break
+    await runStep(peer, step, deadlines)
+  }
+  if (script.close.by === "suite" && !peer.closeSent) {
+    await peer.until(() => peer.events.length >= script.ok.length || peer.isClosing, deadlines.exchange)
+    if (!peer.isClosing) await sendFrames(peer, [close(1000)], "together")
+  }
+  await peer.until(() => peer.isClosing, deadlines.exchange)
+  if (peer.closeReceived !== undefined) {
+    if (!peer.closeSent) await sendFrames(peer, [close(peer.closeReceived.code)], "together")
+    // The server closes TCP first (RFC 6455 §7.1.1): the suite only when it plays the server.
+    if (peer.plays === "server") peer.end()
+  }
+  if (peer.isClosing) await peer.until(() => peer.gone, deadlines.tcp)
+}
+
+const shown = (event: Noted | Expected): string => {
+  if (event._tag === "Timeout") return `timeout ${event.name}`
+  const kind = event._tag === "Message" ? (event.binary ? "binary" : "text") : event._tag.toLowerCase()
+  return `${kind} of ${event.payload.length}`
+}
+
+const list = (events: ReadonlyArray<Noted | Expected>): string =>
+  events.length === 0
+    ? "nothing"
+    : events.slice(0, 5).map(shown).join(", ") + (events.length > 5 ? `, … (${events.length} in all)` : "")
+
+const same = (noted: Noted, expected: Expected): boolean => {
+  if (noted._tag === "Timeout") return expected._tag === "Timeout" && noted.name === expected.name
+  if (expected._tag === "Timeout" || noted._tag !== expected._tag) return false
+  if (noted._tag === "Message" && expected._tag === "Message" && noted.binary !== expected.binary) return false
+  return noted.payload.equals(expected.payload)
+}
+
+const matches = (noted: ReadonlyArray<Noted>, expected: ReadonlyArray<Expected>): boolean =>
+  noted.length === expected.length && noted.every((event, index) => same(event, expected[index]!))
+
+const judgeEvents = (peer: Peer, script: Script): readonly [Behaviour, string] => {
+  if (peer.faults.length > 0) return ["FAILED", `the subject sent ${peer.faults[0]}`]
+  const difference = `expected ${list(script.ok)}, got ${list(peer.events)}`
+  const behaviour = matches(peer.events, script.ok)
+    ? "OK"
+    : script.nonStrict !== undefined && matches(peer.events, script.nonStrict)
+    ? "NON-STRICT"
+    : "FAILED"
+  if (behaviour === "FAILED") return [behaviour, difference]
+  // A violation that nobody noticed is no small matter, whatever else came back.
+  if (script.close.by === "subject" && !peer.isClosing) return ["FAILED", "the connection was not failed"]
+  return [behaviour, behaviour === "OK" ? "" : difference]
+}
+
+const judgeClose = (peer: Peer, script: Script): readonly [CloseBehaviour, string] => {
+  const frame = peer.closeReceived
+  if (frame === undefined) {
+    if (!peer.ended) return ["FAILED", "no Close in time"]
+    return ["UNCLEAN", `TCP ended without Close${peer.resetBy === undefined ? "" : ` (${peer.resetBy})`}`]
+  }
+  if (script.close.by === "suite" && peer.closedBySubject) {
+    return ["FAILED", `the subject closed first, with ${frame.code ?? "no code"} ${frame.reason}`.trimEnd()]
+  }
+  if (!script.close.codes.includes(frame.code)) {
+    const wanted = script.close.codes.map((code) => code ?? "no code").join(" or ")
+    return ["WRONG CODE", `closed with ${frame.code ?? "no code"} instead of ${wanted}`]
+  }
+  if (!peer.gone) return ["UNCLEAN", "TCP was not closed after the closing handshake"]
+  return ["OK", ""]
+}
+
+const judge = (item: Case, script: Script, peer: Peer, started: number): Result => {
+  const [behaviour, about] = judgeEvents(peer, script)
+  const [closeBehaviour, aboutClose] = judgeClose(peer, script)
+  const code = peer.closeReceived?.code
+  const lenient = closeBehaviour === "WRONG CODE" && script.close.nonStrictCodes?.includes(code ?? 0) === true
+  const full = behaviour === "OK" && closeBehaviour === "OK"
+  const common = {
+    id: item.id,
+    code,
+    ms: Math.round(performance.now() - started),
+    message: [about, aboutClose].filter((part) => part !== "").join("; ")
+  }
+  if (item.informational === true && full) {
+    return { ...common, behaviour: "INFORMATIONAL", closeBehaviour: "INFORMATIONAL" }
+  }
+  if (behaviour === "OK" && lenient) return { ...common, behaviour: "NON-STRICT", closeBehaviour: "OK" }
+  return { ...common, behaviour, closeBehaviour }
+}
+
+const failed = (item: Case, started: number, message: string): Result => ({
+  id: item.id,
+  behaviour: "FAILED",
+  closeBehaviour: "FAILED",
+  code: undefined,
+  ms: Math.round(performance.now() - started),
+  message
+})
+
+const playAndJudge = async (item: Case, peer: Peer, started: number, deadlines: Deadlines): Promise<Result> => {
+  const script = item.script()
+  try {
+    await play(peer, script, deadlines)
+    return judge(item, script, peer, started)
+  } finally {
+    peer.destroy()
+  }
+}
+
+/** The subject is a server: the suite connects and plays the case. */
+export const runServerCase = async (
+  subject: ServerSubject,
+  item: Case,
+  deadlines: Deadlines = deadlinesOf(item)
+): Promise<Result> => {
+  const started = performance.now()
+  try {
+    return await playAndJudge(item, await connect(subject.url, deadlines.handshake), started, deadlines)
+  } catch (error) {
+    return failed(item, started, `opening handshake: ${String(error)}`)
+  }
+}
+
+/** The subject is a client: the suite listens, the client connects once and echoes until it is closed. */
+export const runClientCase = async (
+  subject: ClientSubject,
+  item: Case,
+  deadlines: Deadlines = deadlinesOf(item)
+): Promise<Result> => {
+  const started = performance.now()
+  const listener = await listen(deadlines.handshake)
+  try {
+    const settled = subject.connect(listener.url).then(() => true, () => true)
+    const result = await playAndJudge(item, await listener.peer, started, deadlines)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), deadlines.tcp)
+    })
+    const ended = await Promise.race([settled, late])
+    clearTimeout(timer)
+    if (ended) return result
+    return { ...result, closeBehaviour: "FAILED", message: "the client did not end with its connection" }
+  } catch (error) {
+    return failed(item, started, `opening handshake: ${String(error)}`)
+  } finally {
+    listener.close()
+  }
+}
+
+/** Whether nothing better could be had in this case. */
+export const isFull = (item: Case, result: Result): boolean =>
+  item.informational === true
+    ? result.behaviour === "INFORMATIONAL"
+    : result.behaviour === "OK" && result.closeBehaviour === "OK"
+
+/** The light cases first, many at a time, then the heavy ones in pairs, so that megabytes disturb no deadline. */
+export const runAll = async (
+  cases: ReadonlyArray<Case>,
+  run: (item: Case) => Promise<Result>,
+  atOnce = 8
+): Promise<ReadonlyMap<string, Result>> => {
+  const results = new Map<string, Result>()
+  const pool = async (items: ReadonlyArray<Case>, size: number): Promise<void> => {
+    const queue = items.values()
+    const worker = async () => {
+      for (const item of queue) results.set(item.id, await run(item))
+    }
+    await Promise.all(Array.from({ length: size }, worker))
+  }
+  await pool(cases.filter((item) => item.heavy !== true), atOnce)
+  await pool(cases.filter((item) => item.heavy === true), 2)
+  return results
+}
