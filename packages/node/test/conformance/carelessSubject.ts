@@ -74,13 +74,16 @@ const serve = (socket: Net.Socket, early: Buffer, flaw: Flaw): void => {
   socket.resume()
 }
 
-export const carelessServer = async (flaw: Flaw): Promise<ServerSubject & { readonly close: () => void }> => {
+/** A TCP server that leaves each connection to `serve`. */
+export const tcpServer = async (
+  serve: (socket: Net.Socket) => Promise<void>
+): Promise<ServerSubject & { readonly close: () => void }> => {
   const sockets = new Set<Net.Socket>()
   const server = Net.createServer((socket) => {
     sockets.add(socket)
     socket.on("error", () => undefined)
     socket.on("close", () => sockets.delete(socket))
-    acceptUpgrade(socket, 5_000).then((early) => serve(socket, early, flaw), () => undefined)
+    serve(socket).catch(() => undefined)
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
@@ -91,3 +94,9 @@ export const carelessServer = async (flaw: Flaw): Promise<ServerSubject & { read
   }
   return { url: `ws://127.0.0.1:${port}/`, close }
 }
+
+export const carelessServer = (flaw: Flaw) =>
+  tcpServer(async (socket) => {
+    const { early } = await acceptUpgrade(socket, 5_000)
+    serve(socket, early, flaw)
+  })

@@ -7,6 +7,10 @@ import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import * as Net from "node:net"
 import { setImmediate as turn } from "node:timers/promises"
+import type { Negotiation } from "./cases/model.ts"
+import { Deflater } from "./deflate/Deflater.ts"
+import { Inflater } from "./deflate/Inflater.ts"
+import { type Agreement, chooseAnswer, format, judgeAnswer } from "./deflate/Parameters.ts"
 import { type Event, FrameReader, freshKey } from "./wire.ts"
 
 export type Role = "client" | "server"
@@ -29,6 +33,8 @@ export class Peer {
   readonly faults: Array<string> = []
   /** One mask key for the frame that is sent in parts; none when the suite plays the server. */
   readonly partKey: Uint8Array | undefined
+  /** Present if permessage-deflate was agreed on. */
+  readonly deflater: Deflater | undefined
   closeReceived: CloseFrame | undefined
   closeSent = false
   /** Whether the subject's Close came before the suite had sent one. */
@@ -39,13 +45,21 @@ export class Peer {
   /** Both directions are gone. */
   gone = false
   private readonly socket: Net.Socket
+  private readonly reader: FrameReader
   private readonly watchers = new Set<() => void>()
 
-  constructor(plays: Role, socket: Net.Socket, early: Buffer) {
+  constructor(plays: Role, socket: Net.Socket, early: Buffer, agreement?: Agreement) {
     this.plays = plays
     this.socket = socket
     this.partKey = plays === "client" ? freshKey() : undefined
-    const reader = new FrameReader(plays === "server", (event) => this.take(event), (fault) => this.faults.push(fault))
+    this.deflater = agreement && new Deflater(agreement[plays])
+    const reader = new FrameReader(
+      plays === "server",
+      (event) => this.take(event),
+      (fault) => this.faults.push(fault),
+      agreement && new Inflater(agreement[plays === "client" ? "server" : "client"])
+    )
+    this.reader = reader
     socket.on("data", (chunk: Buffer) => {
       reader.push(chunk)
       this.changed()
@@ -73,6 +87,11 @@ export class Peer {
   /** Over for the sender of a case: the subject has closed, on either layer. */
   get isClosing(): boolean {
     return this.closeReceived !== undefined || this.ended
+  }
+
+  /** How many of the subject's messages came compressed. */
+  get inflated(): number {
+    return this.reader.inflated
   }
 
   note(name: string): void {
@@ -163,12 +182,29 @@ const readHead = (socket: Net.Socket, ms: number): Promise<{ readonly lines: Arr
   })
 
 const field = (lines: ReadonlyArray<string>, name: string): string | undefined => {
-  const line = lines.slice(1).find((line) => line.toLowerCase().startsWith(`${name}:`))
-  return line?.slice(name.length + 1).trim()
+  const found = lines.slice(1).filter((line) => line.toLowerCase().startsWith(`${name}:`))
+  // A field on several lines is one list (RFC 9110 §5.3).
+  return found.length === 0 ? undefined : found.map((line) => line.slice(name.length + 1).trim()).join(", ")
 }
 
-/** Plays the client: connects and asks for an upgrade, without extensions. */
-export const connect = async (url: string, ms: number): Promise<Peer> => {
+const extensions = "sec-websocket-extensions"
+
+/** What the server's head agrees on; throws what is wrong with it. */
+const judgeHead = (
+  lines: ReadonlyArray<string>,
+  key: string,
+  negotiation: Negotiation | undefined
+): Agreement | undefined => {
+  if (!lines[0]!.startsWith("HTTP/1.1 101")) throw new Error(`refused with ${lines[0]}`)
+  if (field(lines, "sec-websocket-accept") !== accept(key)) throw new Error("a wrong Sec-WebSocket-Accept")
+  const answer = field(lines, extensions)
+  if (answer === undefined) return undefined
+  if (negotiation === undefined) throw new Error("an extension that was not offered")
+  return judgeAnswer(negotiation.offers, answer)
+}
+
+/** Plays the client: connects and asks for an upgrade, without extensions unless the case negotiates. */
+export const connect = async (url: string, ms: number, negotiation?: Negotiation): Promise<Peer> => {
   const { hostname, pathname, port, search } = new URL(url)
   const socket = Net.connect({ host: hostname, port: Number(port), allowHalfOpen: true })
   const key = randomBytes(16).toString("base64")
@@ -180,42 +216,55 @@ export const connect = async (url: string, ms: number): Promise<Peer> => {
       "Connection: Upgrade",
       `Sec-WebSocket-Key: ${key}`,
       "Sec-WebSocket-Version: 13",
+      ...(negotiation === undefined ? [] : [`Sec-WebSocket-Extensions: ${negotiation.offers.map(format).join(", ")}`]),
       "\r\n"
     ].join("\r\n")
   )
   const { early, lines } = await readHead(socket, ms)
-  const refusal = !lines[0]!.startsWith("HTTP/1.1 101")
-    ? `refused with ${lines[0]}`
-    : field(lines, "sec-websocket-accept") !== accept(key)
-    ? "a wrong Sec-WebSocket-Accept"
-    : field(lines, "sec-websocket-extensions") !== undefined
-    ? "an extension that was not offered"
-    : undefined
-  if (refusal !== undefined) {
+  try {
+    return new Peer("client", socket, early, judgeHead(lines, key, negotiation))
+  } catch (error) {
     socket.destroy()
-    throw new Error(refusal)
+    throw error
   }
-  return new Peer("client", socket, early)
 }
 
-/** Answers a client's opening handshake on a fresh connection; gives the octets that came right behind it. */
-export const acceptUpgrade = async (socket: Net.Socket, ms: number): Promise<Buffer> => {
+export interface Accepted {
+  /** The octets that came right behind the head. */
+  readonly early: Buffer
+  readonly agreement: Agreement | undefined
+}
+
+/** Answers a client's opening handshake on a fresh connection. */
+export const acceptUpgrade = async (socket: Net.Socket, ms: number, negotiation?: Negotiation): Promise<Accepted> => {
   const { early, lines } = await readHead(socket, ms)
-  const key = field(lines, "sec-websocket-key")
-  if (!lines[0]!.startsWith("GET ") || key === undefined) {
+  const refuse = (why: string): never => {
     socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-    throw new Error(`not an opening handshake: ${lines[0]}`)
+    throw new Error(why)
   }
+  const key = field(lines, "sec-websocket-key")
+  if (!lines[0]!.startsWith("GET ") || key === undefined) return refuse(`not an opening handshake: ${lines[0]}`)
+  const offer = field(lines, extensions)
+  const answer = (): ReturnType<typeof chooseAnswer> => {
+    if (negotiation === undefined || offer === undefined) return undefined
+    try {
+      return chooseAnswer(negotiation.answers, offer)
+    } catch (error) {
+      return refuse(`a wrong offer: ${(error as Error).message}`)
+    }
+  }
+  const chosen = answer()
   socket.write(
     [
       "HTTP/1.1 101 Switching Protocols",
       "Upgrade: websocket",
       "Connection: Upgrade",
       `Sec-WebSocket-Accept: ${accept(key)}`,
+      ...(chosen === undefined ? [] : [`Sec-WebSocket-Extensions: ${chosen.header}`]),
       "\r\n"
     ].join("\r\n")
   )
-  return early
+  return { early, agreement: chosen?.agreement }
 }
 
 export interface Listener {
@@ -225,8 +274,8 @@ export interface Listener {
   readonly close: () => void
 }
 
-/** Plays the server: waits for one client on a port of its own and accepts no extension. */
-export const listen = async (ms: number): Promise<Listener> => {
+/** Plays the server: waits for one client on a port of its own; accepts no extension unless the case negotiates. */
+export const listen = async (ms: number, negotiation?: Negotiation): Promise<Listener> => {
   const server = Net.createServer({ allowHalfOpen: true })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
@@ -237,7 +286,10 @@ export const listen = async (ms: number): Promise<Listener> => {
       resolve(socket)
     })
   })
-  const peer = accepted.then(async (socket) => new Peer("server", socket, await acceptUpgrade(socket, ms)))
+  const peer = accepted.then(async (socket) => {
+    const { agreement, early } = await acceptUpgrade(socket, ms, negotiation)
+    return new Peer("server", socket, early, agreement)
+  })
   // The runner may give up before it looks at this promise.
   peer.catch(() => undefined)
   const { port } = server.address() as Net.AddressInfo

@@ -3,13 +3,14 @@
  * number at a time.
  */
 import type { Case, Chop, Expected, Script, Step } from "./cases/model.ts"
-import { close } from "./cases/model.ts"
+import { clean, close } from "./cases/model.ts"
 import { connect, listen, type Noted, type Peer } from "./peer.ts"
-import { Close, encode, encodePart, type FrameSpec } from "./wire.ts"
+import { Binary, Close, encode, encodePart, type FrameSpec } from "./wire.ts"
 
 /**
  * An echo server that is running: text comes back as text, binary as binary;
- * 16 MiB a message and 65,536 fragments are within its limits; no extension.
+ * 16 MiB a message and 65,536 fragments are within its limits; no extension,
+ * unless it is for the cases that negotiate one: then permessage-deflate, for messages of every size.
  */
 export interface ServerSubject {
   readonly url: string
@@ -20,7 +21,8 @@ export interface ClientSubject {
   readonly connect: (url: string) => Promise<void>
 }
 
-type Behaviour = "OK" | "NON-STRICT" | "INFORMATIONAL" | "FAILED"
+/** UNIMPLEMENTED: the case is about an extension that the subject declined. */
+type Behaviour = "OK" | "NON-STRICT" | "INFORMATIONAL" | "UNIMPLEMENTED" | "FAILED"
 type CloseBehaviour = "OK" | "INFORMATIONAL" | "WRONG CODE" | "UNCLEAN" | "FAILED"
 
 export interface Result {
@@ -63,12 +65,41 @@ const sendFrames = async (peer: Peer, frames: ReadonlyArray<FrameSpec>, chop: Ch
   }
 }
 
+const sendDeflated = async (peer: Peer, opcode: number, payload: Uint8Array, fragment: number): Promise<void> => {
+  const frames = peer.deflater?.frames(opcode, payload, fragment) ?? [{ opcode, payload }]
+  await peer.write(encode(frames, peer.plays === "client"))
+}
+
+const runEchoes = async (
+  peer: Peer,
+  step: Extract<Step, { readonly _tag: "Echoes" }>,
+  deadlines: Deadlines
+): Promise<void> => {
+  const kept = peer.events.length
+  for (let index = 0; index < step.count; index++) {
+    const payload = step.message(index)
+    await sendDeflated(peer, step.opcode, payload, step.fragment)
+    const met = await peer.until(() => peer.events.length > kept || peer.isClosing, deadlines.exchange)
+    if (!met) peer.note(`echo ${index + 1}`)
+    if (peer.isClosing) return
+    const event = peer.events[kept]!
+    const expected: Expected = { _tag: "Message", binary: step.opcode === Binary, payload }
+    // What is left here is judged as an event that should not be.
+    if (!same(event, expected)) return
+    peer.events.splice(kept, 1)
+  }
+}
+
 const runStep = async (peer: Peer, step: Step, deadlines: Deadlines): Promise<void> => {
   switch (step._tag) {
     case "Frames":
       return await sendFrames(peer, step.frames, step.chop)
     case "Part":
       return await peer.write(encodePart(step, peer.partKey))
+    case "Deflated":
+      return await sendDeflated(peer, step.opcode, step.payload, step.fragment)
+    case "Echoes":
+      return await runEchoes(peer, step, deadlines)
     case "Wait":
       if (!(await peer.until(() => peer.isClosing, step.ms))) peer.note(step.name)
       return
@@ -130,6 +161,9 @@ const judgeEvents = (peer: Peer, script: Script): readonly [Behaviour, string] =
   if (behaviour === "FAILED") return [behaviour, difference]
   // A violation that nobody noticed is no small matter, whatever else came back.
   if (script.close.by === "subject" && !peer.isClosing) return ["FAILED", "the connection was not failed"]
+  if (behaviour === "OK" && script.deflates === true && peer.inflated === 0) {
+    return ["NON-STRICT", "no message came back compressed"]
+  }
   return [behaviour, behaviour === "OK" ? "" : difference]
 }
 
@@ -179,10 +213,14 @@ const failed = (item: Case, started: number, message: string): Result => ({
 })
 
 const playAndJudge = async (item: Case, peer: Peer, started: number, deadlines: Deadlines): Promise<Result> => {
-  const script = item.script()
+  const { negotiation } = item
+  const isDeclined = negotiation !== undefined && negotiation.mayDecline !== true && peer.deflater === undefined
+  const script = isDeclined ? clean([], []) : item.script()
   try {
     await play(peer, script, deadlines)
-    return judge(item, script, peer, started)
+    const result = judge(item, script, peer, started)
+    if (!isDeclined || result.behaviour !== "OK") return result
+    return { ...result, behaviour: "UNIMPLEMENTED", message: "permessage-deflate was declined" }
   } finally {
     peer.destroy()
   }
@@ -196,7 +234,7 @@ export const runServerCase = async (
 ): Promise<Result> => {
   const started = performance.now()
   try {
-    return await playAndJudge(item, await connect(subject.url, deadlines.handshake), started, deadlines)
+    return await playAndJudge(item, await connect(subject.url, deadlines.handshake, item.negotiation), started, deadlines)
   } catch (error) {
     return failed(item, started, `opening handshake: ${String(error)}`)
   }
@@ -209,7 +247,7 @@ export const runClientCase = async (
   deadlines: Deadlines = deadlinesOf(item)
 ): Promise<Result> => {
   const started = performance.now()
-  const listener = await listen(deadlines.handshake)
+  const listener = await listen(deadlines.handshake, item.negotiation)
   try {
     const settled = subject.connect(listener.url).then(() => true, () => true)
     const result = await playAndJudge(item, await listener.peer, started, deadlines)

@@ -1,13 +1,12 @@
-/**
- * The subjects of `Conformance.test.ts`: an echo server and an echo client.
- *
- * STAND-IN: until the library's own server and client exist, these are those of
- * `ws`. Then only `openSubjects` changes: it gives the library's, with
- * `isStandIn: false`, and from then on docs/conformance.md is written and
- * nothing but full marks passes.
- */
+/** The subjects of `Conformance.test.ts`: an echo server and an echo client of this library. */
+import { WebSocketClient } from "@effect-ws/core"
+import { NodeWebSocketClient, NodeWebSocketServer } from "@effect-ws/node"
+import * as Effect from "effect/Effect"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Stream from "effect/Stream"
 import type { ClientSubject, ServerSubject } from "./runner.ts"
-import { wsClient, wsServer } from "./wsSubject.ts"
 
 export interface Subjects {
   /** Listens on 127.0.0.1, any path; 16 MiB a message, 65,536 fragments; no extension. */
@@ -18,7 +17,28 @@ export interface Subjects {
   readonly close: () => Promise<void>
 }
 
+// The default of 131,072 fragments is above what any case sends.
+const limits = { maxMessageSize: 16 * 1024 * 1024 }
+
+const Echo = NodeWebSocketServer.layer((ws) => Stream.run(ws.messages, ws.sink), {
+  host: "127.0.0.1",
+  port: 0,
+  ...limits
+})
+
+const echo = (url: string) =>
+  Effect.scoped(Effect.gen(function*() {
+    const ws = yield* WebSocketClient.connect(url, limits)
+    yield* Stream.run(ws.messages, ws.sink)
+  }))
+
 export const openSubjects = async (): Promise<Subjects> => {
-  const server = await wsServer()
-  return { server, client: wsClient(), isStandIn: true, close: async () => server.close() }
+  const runtime = ManagedRuntime.make(Layer.merge(Echo, NodeWebSocketClient.layer))
+  const url = await runtime.runPromise(HttpServer.addressFormattedWith((url) => Effect.succeed(url)))
+  return {
+    server: { url: `${url.replace("http:", "ws:")}/` },
+    client: { connect: (url) => runtime.runPromise(echo(url)) },
+    isStandIn: false,
+    close: () => runtime.dispose()
+  }
 }

@@ -1,6 +1,6 @@
 /** Writes docs/conformance.md from the results of both roles: the same results give the same file. */
 import { mkdir, readFile, writeFile } from "node:fs/promises"
-import { groups } from "./cases/index.ts"
+import { compressionGroups, type Group } from "./cases/index.ts"
 import type { Case } from "./cases/model.ts"
 import { isFull, type Result } from "./runner.ts"
 
@@ -22,7 +22,7 @@ const count = (cases: ReadonlyArray<Case>, results: Results): number =>
     return result !== undefined && isFull(item, result)
   }).length
 
-const summary = (server: Results, client: Results): ReadonlyArray<string> => {
+const summary = (server: Results, client: Results, groups: ReadonlyArray<Group>): ReadonlyArray<string> => {
   const row = (title: string, cases: ReadonlyArray<Case>) =>
     `| ${title} | ${cases.length} | ${count(cases, server)} | ${count(cases, client)} |`
   return [
@@ -33,13 +33,28 @@ const summary = (server: Results, client: Results): ReadonlyArray<string> => {
   ]
 }
 
-export const render = (server: Results, client: Results): string =>
-  [
+/** What the reader must know of groups 12, 13 and D. It says nothing of one run, so every run says the same. */
+const aboutCompression = [
+  "Groups 12 and 13 send compressed messages (RFC 7692), each after the last one's echo: the published 1000 a case under",
+  "`npm run conformance`, 20 under `npm test`, of data that is like the published one and made by the suite. Beyond an",
+  "equal echo, OK means here that the subject's answer was one that the offer allows; that RSV1 stood on the first frame",
+  "of a compressed message and nowhere else; that what it compressed was whole, referred to nothing outside the agreed",
+  "window nor, without context takeover, outside the message; and that it did compress messages of 256 octets or more. A",
+  "subject that declines is UNIMPLEMENTED. As a server the suite asks for `client_no_context_takeover` also when the",
+  "client did not offer it, which RFC 7692 allows and the original does not do. Group D is not in the original.",
+  ""
+]
+
+/** The table of these groups. */
+export const render = (server: Results, client: Results, groups: ReadonlyArray<Group>): string => {
+  const isCompressed = groups.some((group) => compressionGroups.includes(group))
+  return [
     "# Conformance",
     "",
     "This file is written by the tests in `packages/node/test/conformance`; do not edit it.",
     "",
-    "The cases are numbered as in the public Autobahn testsuite (groups 1-7, 9 and 10) and written anew from RFC 6455",
+    "The cases are numbered as in the public Autobahn testsuite " +
+    (isCompressed ? "(groups 1-7, 9, 10, 12 and 13) and written anew from the RFCs" : "(groups 1-7, 9 and 10) and written anew from RFC 6455"),
     "and that suite's published descriptions, on raw TCP and with frames of their own. *Server* is an echo server made",
     "with this library, played by a raw client; *client* is an echo client, played by a raw server.",
     "",
@@ -50,9 +65,10 @@ export const render = (server: Results, client: Results): string =>
     "content of large messages is compared (9). What the original only reports is INFORMATIONAL here as well, but",
     "7.1.6 must echo both messages before its Close, and 7.13 must close with 1002.",
     "",
+    ...(isCompressed ? aboutCompression : []),
     "Full marks:",
     "",
-    ...summary(server, client),
+    ...summary(server, client, groups),
     ...groups.flatMap((group) => [
       "",
       `## ${group.title}`,
@@ -68,6 +84,7 @@ export const render = (server: Results, client: Results): string =>
     ]),
     ""
   ].join("\n")
+}
 
 /** Writes only what differs, so that a run without news leaves the file alone. */
 export const writeTable = async (file: URL, text: string): Promise<void> => {

@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import { randomFillSync } from "node:crypto"
+import type { Inflater } from "./deflate/Inflater.ts"
 
 export const Continuation = 0x0
 export const Text = 0x1
@@ -122,16 +123,26 @@ export class FrameReader {
   private chunks: Array<Buffer> = []
   private size = 0
   private header: Header | undefined
-  private message: { readonly binary: boolean; readonly parts: Array<Buffer> } | undefined
+  private message: { readonly binary: boolean; readonly deflated: boolean; readonly parts: Array<Buffer> } | undefined
   private closed = false
+  /** How many messages came compressed. */
+  inflated = 0
   private readonly expectMasked: boolean
   private readonly onEvent: (event: Event) => void
   private readonly onFault: (fault: string) => void
+  /** Given if permessage-deflate was agreed on. */
+  private readonly inflater: Inflater | undefined
 
-  constructor(expectMasked: boolean, onEvent: (event: Event) => void, onFault: (fault: string) => void) {
+  constructor(
+    expectMasked: boolean,
+    onEvent: (event: Event) => void,
+    onFault: (fault: string) => void,
+    inflater?: Inflater
+  ) {
     this.expectMasked = expectMasked
     this.onEvent = onEvent
     this.onFault = onFault
+    this.inflater = inflater
   }
 
   push(chunk: Buffer): void {
@@ -196,7 +207,9 @@ export class FrameReader {
 
   private frame(header: Header, payload: Buffer): void {
     if (this.closed) this.onFault(`a frame with opcode ${header.opcode} after Close`)
-    if (header.rsv !== 0) this.onFault(`reserved bits ${header.rsv}`)
+    // RSV1 says that a message is compressed, on its first frame only (RFC 7692 §6).
+    const deflated = header.rsv === 4 && this.inflater !== undefined && (header.opcode === Text || header.opcode === Binary)
+    if (header.rsv !== 0 && !deflated) this.onFault(`reserved bits ${header.rsv} on opcode ${header.opcode}`)
     if (header.masked !== this.expectMasked) this.onFault(header.masked ? "a masked frame" : "an unmasked frame")
     if (header.opcode >= 0x8) {
       if (!header.fin) this.onFault("a fragmented control frame")
@@ -206,7 +219,7 @@ export class FrameReader {
       case Text:
       case Binary:
         if (this.message !== undefined) this.onFault("a new message inside a fragmented one")
-        this.message = { binary: header.opcode === Binary, parts: [payload] }
+        this.message = { binary: header.opcode === Binary, deflated, parts: [payload] }
         return this.endMessage(header.fin)
       case Continuation:
         if (this.message === undefined) return this.onFault("a continuation of nothing")
@@ -228,9 +241,20 @@ export class FrameReader {
     const message = this.message
     if (!fin || message === undefined) return
     this.message = undefined
-    const payload = message.parts.length === 1 ? message.parts[0]! : Buffer.concat(message.parts)
+    const joined = message.parts.length === 1 ? message.parts[0]! : Buffer.concat(message.parts)
+    const payload = message.deflated ? this.inflate(joined) : joined
     if (!message.binary && !isUtf8(payload)) this.onFault("a text message that is not UTF-8")
     this.onEvent({ _tag: "Message", binary: message.binary, payload })
+  }
+
+  private inflate(payload: Buffer): Buffer {
+    this.inflated++
+    try {
+      return this.inflater!.message(payload)
+    } catch (error) {
+      this.onFault(`a compressed message that breaks the agreement: ${(error as Error).message}`)
+      return Buffer.alloc(0)
+    }
   }
 
   private close(payload: Buffer): void {

@@ -8,9 +8,17 @@ import { group6 } from "./group6.ts"
 import { group7 } from "./group7.ts"
 import { group9 } from "./group9.ts"
 import { group10 } from "./group10.ts"
+import { group12 } from "./group12.ts"
+import { group13 } from "./group13.ts"
+import { groupD } from "./groupD.ts"
 import type { Case } from "./model.ts"
 
-export const groups: ReadonlyArray<{ readonly title: string; readonly cases: ReadonlyArray<Case> }> = [
+export interface Group {
+  readonly title: string
+  readonly cases: ReadonlyArray<Case>
+}
+
+export const groups: ReadonlyArray<Group> = [
   { title: "1 Framing", cases: group1 },
   { title: "2 Pings and pongs", cases: group2 },
   { title: "3 Reserved bits", cases: group3 },
@@ -23,3 +31,12 @@ export const groups: ReadonlyArray<{ readonly title: string; readonly cases: Rea
 ]
 
 export const cases: ReadonlyArray<Case> = groups.flatMap((group) => group.cases)
+
+/** permessage-deflate: their subjects have it, those of the other groups have no extension. */
+export const compressionGroups: ReadonlyArray<Group> = [
+  { title: "12 Compression of different data", cases: group12 },
+  { title: "13 Parameters of compression", cases: group13 },
+  { title: "D Compression beyond the published cases", cases: groupD }
+]
+
+export const compressionCases: ReadonlyArray<Case> = compressionGroups.flatMap((group) => group.cases)

@@ -3,6 +3,7 @@
  * data; the runner plays it. `script` is a function only because some payloads
  * are 16 MiB and should not all be in memory at once.
  */
+import type { Parameters } from "../deflate/Parameters.ts"
 import { Binary, Close, closePayload, Continuation, type FrameSpec, Ping, Pong, Text } from "../wire.ts"
 
 /** How the octets of a step are cut into TCP writes: together, one frame a write, or so many octets a write. */
@@ -17,6 +18,19 @@ export type Step =
     readonly length: number
     readonly from: number
     readonly data: Uint8Array
+  }
+  /** A compressed message, in frames of at most `fragment` octets, 0 for one frame. */
+  | { readonly _tag: "Deflated"; readonly opcode: number; readonly payload: Uint8Array; readonly fragment: number }
+  /**
+   * Compressed messages, each after the last one's echo, which is compared at once and not kept: with a thousand
+   * large messages a case, memory has no room for all of them.
+   */
+  | {
+    readonly _tag: "Echoes"
+    readonly opcode: number
+    readonly count: number
+    readonly fragment: number
+    readonly message: (index: number) => Uint8Array
   }
   /** Let time pass; a connection that is still open afterwards is noted as `Timeout`. */
   | { readonly _tag: "Wait"; readonly name: string; readonly ms: number }
@@ -42,6 +56,18 @@ export interface Script {
     /** Codes the published suite allows and a strict reading does not. */
     readonly nonStrictCodes?: ReadonlyArray<number>
   }
+  /** Who agreed on compression and then compresses nothing, although it would help, has less than full marks. */
+  readonly deflates?: true
+}
+
+/** What a case asks of permessage-deflate (RFC 7692 §5.1, §7.1). */
+export interface Negotiation {
+  /** What the suite offers when it plays the client. */
+  readonly offers: ReadonlyArray<Parameters>
+  /** What it answers when it plays the server: the first of these that the subject's offers allow. */
+  readonly answers: ReadonlyArray<Parameters>
+  /** Declining is as good as accepting; otherwise a subject that declines is `UNIMPLEMENTED`. */
+  readonly mayDecline?: true
 }
 
 export interface Case {
@@ -51,6 +77,8 @@ export interface Case {
   readonly informational?: true
   /** Megabytes or thousands of messages: run by itself, with a longer deadline. */
   readonly heavy?: true
+  /** Without it no extension may be in use. */
+  readonly negotiation?: Negotiation
   readonly script: () => Script
 }
 
@@ -98,6 +126,13 @@ export const send = (frames: ReadonlyArray<FrameSpec>, chop: Chop = "together"):
 export const wait = (name: string, ms: number): Step => ({ _tag: "Wait", name, ms })
 export const awaitEvents = (name: string, events: number): Step => ({ _tag: "Await", name, events })
 
+export const deflated = (opcode: number, payload: string | Uint8Array, fragment = 0): Step => ({
+  _tag: "Deflated",
+  opcode,
+  payload: toBytes(payload),
+  fragment
+})
+
 export const echoText = (payload: string | Uint8Array): Expected => ({
   _tag: "Message",
   binary: false,
@@ -131,5 +166,5 @@ export const makeCase = (
   id: string,
   description: string,
   script: () => Script,
-  flags: Pick<Case, "informational" | "heavy"> = {}
+  flags: Pick<Case, "informational" | "heavy" | "negotiation"> = {}
 ): Case => ({ id, description, script, ...flags })

@@ -1,0 +1,44 @@
+/**
+ * An echo server: text comes back as text, binary as binary.
+ *
+ * Environment:
+ * - PORT: default 9001; 0 picks a free one
+ * - HOST: default 127.0.0.1
+ * - MAX_MESSAGE_SIZE: bytes; default the library's, 1 MiB
+ */
+import { Limits, WebSocketServer } from "@effect-ws/core"
+import { NodeHttpServer } from "@effect-ws/node"
+import { NodeRuntime } from "@effect/platform-node"
+import { Config, Console, Effect, Layer, Stream } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { createServer } from "node:http"
+
+const Echo = Layer.unwrap(Effect.gen(function*() {
+  const maxMessageSize = yield* Config.Int("MAX_MESSAGE_SIZE").pipe(Config.withDefault(Limits.defaults.maxMessageSize))
+  return HttpRouter.add(
+    "GET",
+    "/",
+    // Messages flow into the sink as fast as the peer takes them: one that does not
+    // read is not read from either.
+    WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), { maxMessageSize })
+  )
+}))
+
+const Server = Layer.unwrap(Effect.gen(function*() {
+  const port = yield* Config.Int("PORT").pipe(Config.withDefault(9001))
+  const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))
+  return NodeHttpServer.layer(createServer, { port, host })
+}))
+
+// The address that was bound, which with PORT=0 nobody knows before.
+const Announce = Layer.effectDiscard(
+  HttpServer.addressFormattedWith((url) => Console.log(`listening on ${url.replace("http", "ws")}`))
+)
+
+Announce.pipe(
+  Layer.provideMerge(HttpRouter.serve(Echo, { disableLogger: true, disableListenLog: true })),
+  Layer.provide(Server),
+  Layer.launch,
+  // SIGTERM and SIGINT interrupt it; closing the server tells every connection 1001.
+  NodeRuntime.runMain
+)

@@ -1,0 +1,231 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { type Browser, chromium, type Page } from "playwright-core"
+import { once } from "node:events"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
+import { afterAll, onTestFinished, type TestContext } from "vitest"
+import { serve } from "./support.ts"
+
+const findBrowser = (): string | undefined => {
+  const { CHROMIUM_PATH } = process.env
+  if (CHROMIUM_PATH !== undefined) return CHROMIUM_PATH
+  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
+    try {
+      return execFileSync("which", [name], { encoding: "utf8" }).trim()
+    } catch {
+      // The next one, then.
+    }
+  }
+  return undefined
+}
+
+let running: Promise<Browser> | undefined
+afterAll(async () => (await running)?.close())
+
+/** The browser, started once; where there is none the test is skipped and says so. */
+const launch = (context: TestContext): Promise<Browser> => {
+  const executablePath = findBrowser()
+  if (executablePath === undefined || !existsSync(executablePath)) {
+    return context.skip("no Chromium is installed here (CHROMIUM_PATH names one that is elsewhere)")
+  }
+  running ??= chromium.launch({
+    executablePath,
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync"
+    ]
+  })
+  return running
+}
+
+/** A network between the browser and its server, which can be cut and led elsewhere. */
+const network = async (port: number) => {
+  const sockets = new Set<Socket>()
+  let target: number | undefined = port
+  const server = createServer((near) => {
+    if (target === undefined) {
+      near.destroy()
+      return
+    }
+    const far = connect(target, "127.0.0.1")
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on("error", () => {}).on("close", () => sockets.delete(socket))
+    }
+    near.pipe(far).pipe(near)
+  }).listen(0, "127.0.0.1")
+  const cut = () => {
+    target = undefined
+    for (const socket of sockets) socket.destroy()
+  }
+  onTestFinished(() => {
+    cut()
+    server.close()
+  })
+  await once(server, "listening")
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cut,
+    leadTo: (port: number) => {
+      target = port
+    }
+  }
+}
+
+const phone = { width: 360, height: 740 }
+const desktop = { width: 1200, height: 800 }
+
+interface Visitor {
+  readonly page: Page
+  /** What the page complained about: errors of scripts, refused resources. */
+  readonly faults: Array<string>
+}
+
+/** Opens the page, each time as a visitor of its own, and joins by keyboard alone. */
+const visit = async (browser: Browser, url: string, name: string, viewport = desktop): Promise<Visitor> => {
+  const context = await browser.newContext({ viewport })
+  onTestFinished(() => context.close())
+  const page = await context.newPage()
+  const faults: Array<string> = []
+  page.on("pageerror", (error) => faults.push(String(error)))
+  page.on("dialog", (dialog) => {
+    faults.push(`dialog: ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  page.on("console", (message) => message.type() === "error" && faults.push(message.text()))
+  await page.goto(url)
+  // The field has the focus already.
+  await page.keyboard.type(name)
+  await page.keyboard.press("Enter")
+  await page.getByRole("status").filter({ hasText: /^Connected/ }).waitFor()
+  return { page, faults }
+}
+
+const say = async (page: Page, text: string) => {
+  await page.getByLabel("Message", { exact: true }).fill(text)
+  await page.keyboard.press("Enter")
+}
+
+const said = (page: Page, text: string) => page.getByRole("log").getByRole("article").filter({ hasText: text })
+
+/** The parts of the page that would have to be scrolled sideways. The list of names may, on a phone. */
+const tooWide = (page: Page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll("html, body, main, .conversation, #scroller, #log")]
+      .filter((element) => element.scrollWidth > element.clientWidth)
+      .map((element) => `${element.tagName} ${element.id}`)
+  )
+
+describe("chat page", { timeout: 60_000 }, () => {
+  it("lets two visitors chat, by keyboard", async (context) => {
+    const browser = await launch(context)
+    const { url } = await serve("chat/server.ts")
+    const ada = await visit(browser, url, "Ada")
+    await ada.page.getByText("Nothing has been said yet.").waitFor()
+    const bob = await visit(browser, url, "Bob")
+
+    for (const { page } of [ada, bob]) {
+      const here = page.getByRole("complementary").getByRole("listitem")
+      await here.filter({ hasText: "Ada" }).waitFor()
+      await here.filter({ hasText: "Bob" }).waitFor()
+      assert.strictEqual(await here.count(), 2)
+    }
+    await ada.page.getByRole("log").getByText("Bob joined").waitFor()
+
+    await say(ada.page, "hello from Ada")
+    await said(bob.page, "hello from Ada").waitFor()
+    assert.match(await said(bob.page, "hello from Ada").innerText(), /^Ada /)
+    assert.match(await said(ada.page, "hello from Ada").innerText(), /^You /)
+    assert.isTrue(await ada.page.getByText("Nothing has been said yet.").isHidden())
+
+    // Shift+Enter starts a line, Enter sends; the field is empty again.
+    await bob.page.getByLabel("Message", { exact: true }).focus()
+    await bob.page.keyboard.type("one")
+    await bob.page.keyboard.press("Shift+Enter")
+    await bob.page.keyboard.type("two")
+    await bob.page.keyboard.press("Enter")
+    await said(ada.page, "one\ntwo").waitFor()
+    assert.strictEqual(await bob.page.getByLabel("Message", { exact: true }).inputValue(), "")
+
+    // The round trip, of oneself above and of everybody beside the names.
+    await ada.page.getByRole("status").filter({ hasText: /Connected · [\d.]+ ms/ }).waitFor()
+    await ada.page.getByRole("listitem").filter({ hasText: /Bob.*\d ms/s }).waitFor()
+
+    await bob.page.close()
+    await ada.page.getByRole("log").getByText("Bob left").waitFor()
+    assert.deepStrictEqual(ada.faults, [])
+    assert.deepStrictEqual(bob.faults, [])
+  })
+
+  it("shows what looks like HTML as text", async (context) => {
+    const browser = await launch(context)
+    const { url } = await serve("chat/server.ts")
+    const name = "<b>Eve</b>"
+    const eve = await visit(browser, url, name)
+    const ada = await visit(browser, url, "Ada")
+    const text = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    await say(eve.page, text)
+    for (const { page } of [ada, eve]) {
+      await said(page, text).waitFor()
+      assert.strictEqual(await page.locator("main img, main script, main b b").count(), 0)
+    }
+    await ada.page.getByRole("listitem").filter({ hasText: name }).waitFor()
+    assert.deepStrictEqual([...ada.faults, ...eve.faults], [])
+  })
+
+  it("fits a phone, whatever is said", async (context) => {
+    const browser = await launch(context)
+    const { url } = await serve("chat/server.ts")
+    const { page } = await visit(browser, url, "W".repeat(24), phone)
+    await say(page, "W".repeat(1500))
+    await said(page, "WWW").waitFor()
+    assert.deepStrictEqual(await tooWide(page), [])
+    // The place to write is on the screen, and large enough for a finger.
+    for (const part of [page.getByLabel("Message", { exact: true }), page.getByRole("button", { name: "Send" })]) {
+      const box = await part.boundingBox()
+      assert.isTrue(box !== null && box.y + box.height <= phone.height && box.height >= 44, JSON.stringify(box))
+    }
+  })
+
+  it("reconnects by itself, keeps what was typed and shows nothing twice", async (context) => {
+    const browser = await launch(context)
+    const server = await serve("chat/server.ts")
+    const { cut, leadTo, url } = await network(server.port)
+    const { page } = await visit(browser, url, "Ada")
+    await say(page, "before")
+    await said(page, "before").waitFor()
+
+    cut()
+    await page.getByRole("status").filter({ hasText: "Reconnecting" }).waitFor()
+    await say(page, "in between")
+    assert.strictEqual(await page.getByLabel("Message", { exact: true }).inputValue(), "in between")
+
+    leadTo(server.port)
+    await page.getByRole("status").filter({ hasText: /^Connected/ }).waitFor()
+    await page.getByLabel("Message", { exact: true }).press("Enter")
+    await said(page, "in between").waitFor()
+    assert.strictEqual(await said(page, "before").count(), 1)
+  })
+
+  it("finds its server again after a restart", async (context) => {
+    const browser = await launch(context)
+    const first = await serve("chat/server.ts")
+    const { cut, leadTo, url } = await network(first.port)
+    const { page } = await visit(browser, url, "Ada")
+    first.kill("SIGTERM")
+    await first.exited
+    await page.getByRole("status").filter({ hasText: "Reconnecting" }).waitFor()
+    cut()
+    leadTo((await serve("chat/server.ts")).port)
+    await page.getByRole("log").getByText("Connected again").waitFor()
+    await say(page, "after")
+    await said(page, "after").waitFor()
+  })
+})

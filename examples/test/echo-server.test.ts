@@ -1,0 +1,69 @@
+import { assert, describe, it } from "@effect/vitest"
+import { WebSocket } from "ws"
+import { serve } from "./support.ts"
+import { connect } from "./ws.ts"
+
+describe("echo-server", { timeout: 60_000 }, () => {
+  it("echoes text as text and binary as binary", async () => {
+    const { output, port, url } = await serve("echo-server.ts")
+    assert.strictEqual(output(), `listening on ws://127.0.0.1:${port}\n`)
+    const peer = await connect(url)
+    for (const message of ["hello", "", "ünïcödé 🦊", "x".repeat(300_000)]) {
+      peer.send(message)
+      assert.strictEqual(await peer.next(), message)
+    }
+    for (const message of [Buffer.from([0, 255, 128]), Buffer.alloc(0), Buffer.alloc(300_000, 7)]) {
+      peer.send(message)
+      assert.deepStrictEqual(await peer.next(), message)
+    }
+    peer.socket.close(1000, "bye")
+    assert.strictEqual((await peer.closed).code, 1000)
+  })
+
+  it("serves clients beside each other", async () => {
+    const { url } = await serve("echo-server.ts")
+    const peers = await Promise.all(Array.from({ length: 50 }, () => connect(url)))
+    for (const [i, peer] of peers.entries()) peer.send(`${i}`)
+    assert.deepStrictEqual(await Promise.all(peers.map((peer) => peer.next())), peers.map((_, i) => `${i}`))
+  })
+
+  it("takes its limit from MAX_MESSAGE_SIZE", async () => {
+    const { url } = await serve("echo-server.ts", { MAX_MESSAGE_SIZE: "1000" })
+    const peer = await connect(url)
+    peer.send("x".repeat(900))
+    assert.strictEqual(await peer.next(), "x".repeat(900))
+    peer.send("x".repeat(1001))
+    assert.strictEqual((await peer.closed).code, 1009)
+  })
+
+  it("refuses a MAX_MESSAGE_SIZE that is no number", async () => {
+    const refused = await serve("echo-server.ts", { MAX_MESSAGE_SIZE: "many" }).then(() => "served", String)
+    assert.match(refused, /MAX_MESSAGE_SIZE/)
+  })
+
+  it("answers what is no WebSocket with 426, and other paths with 404", async () => {
+    const { url } = await serve("echo-server.ts")
+    assert.strictEqual((await fetch(url.replace("ws:", "http:"))).status, 426)
+    assert.strictEqual((await fetch(`${url.replace("ws:", "http:")}/elsewhere`)).status, 404)
+  })
+
+  it("tells everybody 1001 when it is told to stop", async () => {
+    const server = await serve("echo-server.ts")
+    const peers = await Promise.all([connect(server.url), connect(server.url)])
+    server.kill("SIGTERM")
+    for (const peer of peers) assert.strictEqual((await peer.closed).code, 1001)
+    // 130 is how `runMain` says that it was interrupted.
+    assert.deepStrictEqual(await server.exited, { code: 130, signal: null })
+  })
+
+  it("lets no page of another host connect", async () => {
+    const { url } = await serve("echo-server.ts")
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const socket = new WebSocket(url, { origin: "https://evil.example" })
+      socket.on("unexpected-response", (_, response) => resolve(response.statusCode))
+      socket.on("open", () => reject(new Error("it was let in")))
+      socket.on("error", reject)
+    })
+    assert.strictEqual(status, 403)
+  })
+})

@@ -1,0 +1,92 @@
+/** Runs an example as its users do: as a process of its own. */
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { onTestFinished } from "vitest"
+
+const examples = new URL("../", import.meta.url)
+const patience = 30_000
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface Program {
+  /** Everything that was printed so far, on stdout and stderr. */
+  readonly output: () => string
+  /** Waits until the output matches. */
+  readonly waitFor: (pattern: RegExp) => Promise<RegExpExecArray>
+  /** Types a line. */
+  readonly type: (line: string) => void
+  /** Ends the input: Ctrl-D. */
+  readonly endInput: () => void
+  readonly kill: (signal: NodeJS.Signals) => void
+  readonly exited: Promise<Exit>
+}
+
+export interface Options {
+  readonly args?: ReadonlyArray<string>
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Starts `examples/<file>`; it is stopped when the test is over. */
+export const run = (file: string, { args = [], env = {} }: Options = {}): Program => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL(file, examples)), ...args], {
+    env: { ...process.env, NO_COLOR: "1", ...env }
+  })
+  let output = ""
+  const listeners = new Set<() => void>()
+  const note = (chunk: string) => {
+    output += chunk
+    for (const listener of listeners) listener()
+  }
+  child.stdout.setEncoding("utf8").on("data", note)
+  child.stderr.setEncoding("utf8").on("data", note)
+  // A program that is gone reads nothing more.
+  child.stdin.on("error", () => {})
+  let gone = false
+  const exited = new Promise<Exit>((resolve) =>
+    child.on("close", (code, signal) => {
+      gone = true
+      resolve({ code, signal })
+      note("")
+    })
+  )
+  onTestFinished(async () => {
+    child.kill("SIGKILL")
+    await exited
+  })
+  return {
+    output: () => output,
+    waitFor: (pattern) =>
+      new Promise((resolve, reject) => {
+        const settle = (act: () => void) => {
+          clearTimeout(timer)
+          listeners.delete(check)
+          act()
+        }
+        const check = () => {
+          const match = pattern.exec(output)
+          if (match !== null) settle(() => resolve(match))
+          else if (gone) settle(() => reject(new Error(`${file} ended without ${pattern}; it printed:\n${output}`)))
+        }
+        const timer = setTimeout(
+          () => settle(() => reject(new Error(`${file} did not print ${pattern} in time, but:\n${output}`))),
+          patience
+        )
+        listeners.add(check)
+        check()
+      }),
+    type: (line) => child.stdin.write(`${line}\n`),
+    endInput: () => child.stdin.end(),
+    kill: (signal) => child.kill(signal),
+    exited
+  }
+}
+
+/** Starts an example that is a server, on a free port; gives its address. */
+export const serve = async (file: string, env: Readonly<Record<string, string>> = {}) => {
+  const program = run(file, { env: { PORT: "0", ...env } })
+  const [, scheme, port] = await program.waitFor(/^(?:listening|chat) on (ws|http):\/\/127\.0\.0\.1:(\d+)$/m)
+  return { ...program, port: Number(port), url: `${scheme}://127.0.0.1:${port}` }
+}

@@ -1,0 +1,50 @@
+/** What groups 12 and 13 have in common: eighteen sizes, and messages that go out compressed and must come back. */
+import { Binary, Text } from "../wire.ts"
+import type { Corpus } from "./corpora.ts"
+import { type Case, clean, makeCase, type Negotiation } from "./model.ts"
+
+/** A thousand messages a case as published, or a sample of them: the cases and their table are the same. */
+export const messagesPerCase = process.env["CONFORMANCE"] === "full" ? 1000 : 20
+
+const sizes: ReadonlyArray<readonly [length: number, fragment: number]> = [
+  [16, 0],
+  [64, 0],
+  [256, 0],
+  [1024, 0],
+  [4096, 0],
+  [8192, 0],
+  [16384, 0],
+  [32768, 0],
+  [65536, 0],
+  [131072, 0],
+  [8192, 256],
+  [16384, 256],
+  [32768, 256],
+  [65536, 256],
+  [131072, 256],
+  [131072, 1024],
+  [131072, 4096],
+  [131072, 32768]
+]
+
+/** Below this, not to compress may be the better choice. */
+const worthwhile = 256
+
+export const echoes = (id: string, what: string, corpus: Corpus, negotiation: Negotiation): ReadonlyArray<Case> =>
+  sizes.map(([length, fragment], index) =>
+    makeCase(
+      `${id}.${index + 1}`,
+      `${what}, messages of ${length}` + (fragment === 0 ? "" : ` in fragments of ${fragment}`),
+      () => ({
+        ...clean([{
+          _tag: "Echoes",
+          opcode: corpus.binary ? Binary : Text,
+          count: messagesPerCase,
+          fragment,
+          message: (index) => corpus.message(index, length)
+        }], []),
+        ...(length < worthwhile ? {} : { deflates: true })
+      }),
+      { negotiation }
+    )
+  )
