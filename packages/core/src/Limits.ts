@@ -26,8 +26,9 @@ export interface Options {
    */
   readonly maxStreamedMessageSize?: number | undefined
   /**
-   * What each fragment of a message is charged against its limit besides its
-   * payload, so that a flood of empty fragments ends. Default 64.
+   * What each fragment of a message but the last is charged at least against its
+   * limit, so that a flood of empty fragments ends. One with a larger payload costs
+   * that: browsers send large messages in fragments. Default 64.
    */
   readonly fragmentCharge?: number | undefined
   /**

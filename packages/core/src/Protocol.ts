@@ -32,10 +32,11 @@ import * as CloseCode from "./CloseCode.ts"
 import { MaskKeys } from "./codec/Mask.ts"
 import * as Limits from "./Limits.ts"
 import type { Message } from "./Message.ts"
+import type { Encoder, Transform } from "./MessageExtension.ts"
 import * as Opcode from "./Opcode.ts"
 import { portable, type Primitives } from "./Primitives.ts"
 import type { Fragments } from "./protocol/Fragments.ts"
-import { type Chunks, type Ending, Inbound } from "./protocol/Inbound.ts"
+import { type Chunks, type Ending, Inbound, type Stop } from "./protocol/Inbound.ts"
 import { Outbox } from "./protocol/Outbox.ts"
 import { InvalidArgument } from "./WebSocketError.ts"
 
@@ -57,6 +58,7 @@ export type {
  *
  * - `chunks` says who owns the bytes given to `receive`, as `Transport.chunks` does.
  *   Default `"borrowed"`.
+ * - `transform`: the extension that the handshake negotiated.
  * - `onPing` and `onPong` see control frames as they are read. A Ping was answered
  *   before `onPing` is called.
  *
@@ -68,6 +70,7 @@ export interface Options {
   readonly limits?: Limits.Options | undefined
   readonly primitives?: Primitives | undefined
   readonly chunks?: Chunks | undefined
+  readonly transform?: Transform | undefined
   readonly onPing?: ((payload: Uint8Array) => void) | undefined
   readonly onPong?: ((payload: Uint8Array) => void) | undefined
 }
@@ -75,6 +78,8 @@ export interface Options {
 const fin = 0x80
 const noBytes = new Uint8Array(0)
 const encoder = new TextEncoder()
+// Shared: an extension has read a text's bytes when its `push` returns.
+const scratch = new Uint8Array(64 * 1024)
 
 /**
  * The state machine of one connection. Made by {@link make}.
@@ -95,7 +100,12 @@ export class Protocol {
 
   private readonly inbound: Inbound
   private readonly outbox: Outbox
+  private readonly primitives: Primitives
+  private readonly encoder: Encoder | undefined
   private receivedFirst = false
+  // The message that is being sent in fragments: what its next frame begins with.
+  private nextFragment: number | undefined
+  private encoding = false
 
   /**
    * For the driver's use; see {@link make}.
@@ -103,6 +113,8 @@ export class Protocol {
   constructor(options: Options, limits: Limits.Limits) {
     const primitives = options.primitives ?? portable
     this.role = options.role
+    this.primitives = primitives
+    this.encoder = options.transform?.encoder
     this.outbox = new Outbox(
       primitives,
       options.role === "client" ? sharedMaskKeys(primitives) : undefined
@@ -116,7 +128,7 @@ export class Protocol {
         options.onPing?.(payload)
       },
       onPong: (payload) => options.onPong?.(payload)
-    })
+    }, options.transform)
   }
 
   // ---------------------------------------------------------------------------
@@ -125,7 +137,7 @@ export class Protocol {
 
   /**
    * Reads bytes and returns the offset behind what was read: the chunk's length,
-   * unless {@link isUndecided}. What is read after the {@link ending} is dropped.
+   * unless it {@link stopped}. What is read after the {@link ending} is dropped.
    */
   receive(chunk: Uint8Array, offset = 0): number {
     const next = this.inbound.receive(chunk, offset)
@@ -169,11 +181,19 @@ export class Protocol {
   }
 
   /**
-   * The next frame would make its message larger than the limit of whole messages,
-   * and nobody said what to do: {@link demand} it and give the rest again.
+   * Why the last `receive` stopped before the end of its chunk; give the rest again
+   * once that has changed. `"undecided"`: a message is larger than the limit of whole
+   * messages, and nobody said what to {@link demand}. `"full"`: what waits is to be
+   * taken first. `"turn"`: an extension worked long enough for this turn of the event
+   * loop.
    */
+  get stopped(): Stop | undefined {
+    return this.inbound.stopped
+  }
+
+  /** Whether it {@link stopped} as undecided. */
   get isUndecided(): boolean {
-    return this.inbound.undecided
+    return this.inbound.stopped === "undecided"
   }
 
   /**
@@ -217,31 +237,83 @@ export class Protocol {
     return this.outbox.isUncopied(size)
   }
 
-  /** Appends a message in one frame: text for a string, binary for bytes (RFC 6455 §5.6). */
-  send(message: Message): void {
-    if (typeof message === "string") this.outbox.text(fin | Opcode.Text, message)
-    else this.outbox.frame(fin | Opcode.Binary, message)
+  /**
+   * Whether a message is so large that a negotiated extension wants it in slices of
+   * {@link sliceSize}, as fragments, with a turn of the event loop in between.
+   */
+  isSliced(message: Message): boolean {
+    return this.encoder !== undefined && message.length > this.encoder.sliceSize
+  }
+
+  /** The most bytes, or UTF-16 units of a text, to send at once; see {@link isSliced}. */
+  get sliceSize(): number {
+    return this.encoder === undefined ? Infinity : this.encoder.sliceSize
   }
 
   /**
-   * Appends one fragment of a message (RFC 6455 §5.4): the first with the opcode of
-   * its type, the others as continuations.
+   * Appends a message in one frame: text for a string, binary for bytes (RFC 6455
+   * §5.6). Behind a Close nothing is sent any more (§5.5.1): see {@link isOpen}.
    */
-  sendFragment(type: "text" | "binary" | "continuation", payload: Message, last: boolean): void {
-    const opcode = type === "text" ? Opcode.Text : type === "binary" ? Opcode.Binary : Opcode.Continuation
-    const firstByte = last ? fin | opcode : opcode
-    if (typeof payload === "string") this.outbox.text(firstByte, payload)
-    else this.outbox.frame(firstByte, payload)
+  send(message: Message): void {
+    if (this.sentClose !== undefined) return
+    const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
+    const text = typeof message === "string"
+    const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
+    if (rsv !== 0) this.outbox.frame(firstByte, this.encoder!.push(text ? this.utf8(message) : message, true))
+    else if (text) this.outbox.text(firstByte, message)
+    else this.outbox.frame(firstByte, message)
+  }
+
+  /**
+   * Begins a message that {@link sendFragment} sends; `message` is the whole of it where
+   * it is known. Returns whether an extension transforms it.
+   */
+  beginFragments(type: "text" | "binary", message?: Message): boolean {
+    const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
+    this.encoding = rsv !== 0
+    this.nextFragment = (rsv << 4) | (type === "text" ? Opcode.Text : Opcode.Binary)
+    return this.encoding
+  }
+
+  /**
+   * Appends one fragment of a message (RFC 6455 §5.4): the first, with the opcode of its
+   * type, begins it if {@link beginFragments} did not, the others continue it, and `last`
+   * ends it.
+   */
+  sendFragment(type: "text" | "binary", payload: Message, last: boolean): void {
+    if (this.sentClose !== undefined) return
+    if (this.nextFragment === undefined) this.beginFragments(type)
+    const firstByte = last ? fin | this.nextFragment! : this.nextFragment!
+    if (this.encoding) {
+      const encoded = this.encoder!.push(typeof payload === "string" ? this.utf8(payload) : payload, last)
+      // An extension may keep back what it was given until there is more.
+      if (encoded.length === 0 && !last) return
+      this.outbox.frame(firstByte, encoded)
+    } else if (typeof payload === "string") {
+      this.outbox.text(firstByte, payload)
+    } else {
+      this.outbox.frame(firstByte, payload)
+    }
+    this.nextFragment = last ? undefined : Opcode.Continuation
+  }
+
+  private utf8(text: string): Uint8Array {
+    if (text.length * 3 <= scratch.length) {
+      return scratch.subarray(0, this.primitives.encodeUtf8Into(text, scratch, 0))
+    }
+    const bytes = this.primitives.allocate(this.primitives.utf8Length(text))
+    this.primitives.encodeUtf8Into(text, bytes, 0)
+    return bytes
   }
 
   /** Appends a Ping; its payload is at most 125 bytes (RFC 6455 §5.5.2). */
   ping(payload: Uint8Array): void {
-    this.outbox.frame(fin | Opcode.Ping, payload)
+    if (this.sentClose === undefined) this.outbox.frame(fin | Opcode.Ping, payload)
   }
 
   /** Appends an unsolicited Pong; its payload is at most 125 bytes (RFC 6455 §5.5.3). */
   pong(payload: Uint8Array): void {
-    this.outbox.frame(fin | Opcode.Pong, payload)
+    if (this.sentClose === undefined) this.outbox.frame(fin | Opcode.Pong, payload)
   }
 
   /**

@@ -21,6 +21,7 @@ import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
 import type { SendError } from "./connection/Writer.ts"
 import * as Limits from "./Limits.ts"
 import type { Message } from "./Message.ts"
+import type { Transform } from "./MessageExtension.ts"
 import type { Transport } from "./Transport.ts"
 import type { InvalidArgument, IOError, ProtocolError } from "./WebSocketError.ts"
 
@@ -89,6 +90,8 @@ export interface WebSocket {
   readonly role: "client" | "server"
   /** The subprotocol that was negotiated (RFC 6455 §1.9). */
   readonly protocol: string | undefined
+  /** The name of the extension that was negotiated, such as `permessage-deflate`. */
+  readonly extension: string | undefined
 
   /** All messages until the connection ends. A closing handshake ends the stream normally. */
   readonly messages: Stream.Stream<Message, ProtocolError | IOError>
@@ -155,6 +158,7 @@ export interface WebSocket {
  * **Details**
  *
  * - `protocol`: the subprotocol that the handshake negotiated.
+ * - `extension`: opens the extension that the handshake negotiated.
  * - `closeCodeFor`: the code to close with where the scope ends with a typed failure;
  *   default 1011. A success closes with 1000, an interruption with 1001, a defect
  *   with 1011.
@@ -165,6 +169,7 @@ export interface WebSocket {
 export interface Options extends Limits.Options {
   readonly role: "client" | "server"
   readonly protocol?: string | undefined
+  readonly extension?: (() => Transform) | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
 }
 
@@ -189,7 +194,7 @@ export const make = (transport: Transport, options: Options): Effect.Effect<WebS
   Effect.uninterruptible(
     Effect.flatMap(Deadlines.current, (deadlines) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        const link = new Link(options.role, transport, Limits.make(options), deadlines)
+        const link = new Link(options.role, transport, Limits.make(options), deadlines, options.extension?.())
         const connection = new Connection(link, options.protocol)
         link.start()
         return Effect.as(

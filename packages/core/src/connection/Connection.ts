@@ -50,6 +50,10 @@ export class Connection implements WebSocket {
     return this.link.protocol.role
   }
 
+  get extension() {
+    return this.link.transform?.name
+  }
+
   get messages() {
     return this.reader.messages
   }
@@ -211,7 +215,7 @@ export class Connection implements WebSocket {
     return Effect.suspend(() => {
       const { link } = this
       if (link.isOpen) link.close(closeCode(this.role, exit, closeCodeFor), "")
-      return this.gone
+      return Effect.andThen(this.gone, Effect.sync(() => link.dispose()))
     })
   }
 }

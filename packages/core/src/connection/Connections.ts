@@ -20,6 +20,11 @@ export class Connections {
     return this.admitted
   }
 
+  /** Whether the server shuts down, so that nobody is admitted any more. */
+  get isClosing(): boolean {
+    return this.closing
+  }
+
   /** Takes a place; `undefined` where there is none. Give it back by calling the result. */
   admit(): (() => void) | undefined {
     if (this.closing || this.admitted >= this.limit) return undefined

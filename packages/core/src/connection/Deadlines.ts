@@ -29,8 +29,11 @@ export class Deadlines {
   private wakesAt = Infinity
   private firing = false
 
+  private readonly dispatcher: Scheduler.SchedulerDispatcher
+
   constructor(clock: Clock.Clock, scheduler: Scheduler.Scheduler) {
     this.clock = clock
+    this.dispatcher = scheduler.makeDispatcher()
     this.context = Context.make(Clock.Clock, clock).pipe(
       Context.add(Scheduler.Scheduler, scheduler)
     ) as Context.Context<never>
@@ -39,6 +42,11 @@ export class Deadlines {
   /** Milliseconds that only grow, of an arbitrary origin. */
   now(): number {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
+  }
+
+  /** Runs `task` in a later turn of the event loop. */
+  nextTurn(task: () => void): void {
+    this.dispatcher.scheduleTask(task, 0)
   }
 
   /** Sets when the alarm goes off; `Infinity` removes it. */

@@ -11,6 +11,7 @@
  */
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
+import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
 import type { Transport } from "../Transport.ts"
 import { IOError, type ProtocolError } from "../WebSocketError.ts"
@@ -63,8 +64,9 @@ export class Link extends Alarm {
   // Bytes handed to the transport that it has not taken.
   private inFlight = 0
   private flushScheduled = false
-  // What the protocol could not read before the reader decides.
+  // What the protocol has not read: it waits for the reader, or for its next turn.
   private rest: Uint8Array | undefined
+  readonly transform: Transform | undefined
   private ended = false
   private reached = false
   private halfClosed = false
@@ -76,8 +78,15 @@ export class Link extends Alarm {
   private readonly closedListeners = new Set<() => void>()
   private readonly goneListeners = new Set<() => void>()
 
-  constructor(role: "client" | "server", transport: Transport, limits: Limits, deadlines: Deadlines) {
+  constructor(
+    role: "client" | "server",
+    transport: Transport,
+    limits: Limits,
+    deadlines: Deadlines,
+    transform?: Transform
+  ) {
     super()
+    this.transform = transform
     this.transport = transport
     this.limits = limits
     this.deadlines = deadlines
@@ -86,6 +95,7 @@ export class Link extends Alarm {
       role,
       primitives: transport.primitives,
       chunks: transport.chunks,
+      transform,
       onPing: (payload) => this.pings.onPing(payload),
       onPong: (payload) => this.pings.onPong(payload)
     }, limits)
@@ -175,15 +185,30 @@ export class Link extends Alarm {
 
   private onData(chunk: Uint8Array): void {
     this.receivedBytes += chunk.length
-    this.feed(chunk, this.transport.chunks === "owned")
+    if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
+    else this.rest = joined(this.rest, chunk)
     this.afterInput()
   }
 
   private feed(chunk: Uint8Array, mayKeep: boolean): void {
     const next = this.protocol.receive(chunk)
-    if (!this.protocol.isUndecided) return
+    if (this.protocol.stopped === undefined) return
     const rest = chunk.subarray(next)
     this.rest = mayKeep ? rest : new Uint8Array(rest)
+    if (this.protocol.stopped === "turn") this.deadlines.nextTurn(this.goOn)
+  }
+
+  /** Reads what was left over, in a turn of the event loop of its own. */
+  private readonly goOn = (): void => {
+    this.feedRest()
+    this.afterInput()
+  }
+
+  private feedRest(): void {
+    const rest = this.rest
+    if (rest === undefined) return
+    this.rest = undefined
+    this.feed(rest, true)
   }
 
   private afterInput(): void {
@@ -215,10 +240,8 @@ export class Link extends Alarm {
    */
   demand(demand: "none" | "message" | "fragments"): void {
     this.protocol.demand(demand)
-    const rest = this.rest
-    if (demand !== "none" && rest !== undefined) {
-      this.rest = undefined
-      this.feed(rest, true)
+    if (demand !== "none" && this.rest !== undefined && this.protocol.stopped !== "turn") {
+      this.feedRest()
       this.checkEnding()
       this.flush()
       this.regulate()
@@ -246,7 +269,8 @@ export class Link extends Alarm {
 
   /** Whether an end stands behind the messages that wait. */
   get hasEnding(): boolean {
-    return this.protocol.ending !== undefined || this.halfClosed || this.gone || this.broken !== undefined
+    if (this.protocol.ending !== undefined) return true
+    return this.rest === undefined && (this.halfClosed || this.gone || this.broken !== undefined)
   }
 
   private checkEnding(): void {
@@ -420,6 +444,12 @@ export class Link extends Alarm {
     return () => this.closedListeners.delete(listener)
   }
 
+  /** Gives back what the connection held; called once it is gone and nobody reads. */
+  dispose(): void {
+    this.rest = undefined
+    this.transform?.close()
+  }
+
   onceGone(listener: () => void): () => void {
     this.goneListeners.add(listener)
     return () => this.goneListeners.delete(listener)
@@ -475,4 +505,11 @@ export class Link extends Alarm {
     if (this.gone) return
     this.deadlines.set(this, Math.min(this.closeDue, this.stallDue, this.pings.due))
   }
+}
+
+const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {
+  const both = new Uint8Array(first.length + second.length)
+  both.set(first)
+  both.set(second, first.length)
+  return both
 }

@@ -173,7 +173,8 @@ export class Reader {
     link.flush()
     if (this.current !== undefined) this.leaveCurrent()
     if (link.protocol.messages.length === 0 && this.fresh === undefined) link.demand("fragments")
-    if (link.protocol.messages.length > 0) {
+    // Pieces come first: they are of a message that began when none waited.
+    if (link.protocol.messages.length > 0 && this.fresh === undefined) {
       link.demand("none")
       const message = link.protocol.takeMessage()
       link.afterRead()
@@ -207,7 +208,10 @@ export class Reader {
         return Effect.die(new Error("The rest of this message was dropped when the next one was pulled"))
       }
       link.flush()
+      // What an extension has not put out yet may be in the connection's hands already.
+      if (!fragments.hasPieces && !fragments.done) link.demand("fragments")
       if (fragments.hasPieces) {
+        link.demand("none")
         const pieces = fragments.take()
         link.afterRead()
         return Effect.succeed(pieces as unknown as NonEmptyReadonlyArray<Piece>)

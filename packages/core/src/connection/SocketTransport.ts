@@ -13,6 +13,10 @@ import type { Primitives } from "../Primitives.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import { IOError } from "../WebSocketError.ts"
 
+// Written in pieces, so that a slow write is told from a stalled one, and a large
+// payload is not copied whole.
+const maxPiece = 64 * 1024
+
 /** A socket's error as ours; an orderly end of the stream is no error. */
 export const ioError = (phase: IOError["phase"], error: Socket.SocketError): IOError => {
   const { reason } = error
@@ -134,9 +138,8 @@ class SocketTransport implements Transport {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
-    const copy = join(chunks, this.primitives)
     const fiber = this.fork(
-      Effect.matchEffect(this.writer.write(copy), {
+      Effect.matchEffect(this.writeChunks(chunks), {
         onSuccess: () => Effect.sync(() => this.onWritten()),
         onFailure: (error) => Effect.sync(() => this.close(ioError("write", error)))
       })
@@ -144,6 +147,36 @@ class SocketTransport implements Transport {
     if (fiber.pollUnsafe() !== undefined) return true
     this.writing = true
     return false
+  }
+
+  private pending = 0
+  pendingBytes(): number {
+    return this.pending
+  }
+
+  private writeChunks(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, Socket.SocketError> {
+    for (const chunk of chunks) this.pending += chunk.length
+    let at = 0
+    let offset = 0
+    const next: Effect.Effect<void, Socket.SocketError> = Effect.suspend(() => {
+      if (this.closed) return Effect.void
+      const piece = this.primitives.allocate(Math.min(this.pending, maxPiece))
+      for (let filled = 0; filled < piece.length;) {
+        const part = chunks[at].subarray(offset, offset + piece.length - filled)
+        piece.set(part, filled)
+        filled += part.length
+        offset += part.length
+        if (offset === chunks[at].length) {
+          at++
+          offset = 0
+        }
+      }
+      return Effect.flatMap(this.writer.write(piece), () => {
+        this.pending -= piece.length
+        return this.pending > 0 ? next : Effect.void
+      })
+    })
+    return next
   }
 
   // A write that ended within `write` is told by its result.
@@ -175,16 +208,4 @@ class SocketTransport implements Transport {
     )
     this.handlers.onClosed(error)
   }
-}
-
-const join = (chunks: ReadonlyArray<Uint8Array>, primitives: Primitives): Uint8Array => {
-  let size = 0
-  for (const chunk of chunks) size += chunk.length
-  const joined = primitives.allocate(size)
-  let at = 0
-  for (const chunk of chunks) {
-    joined.set(chunk, at)
-    at += chunk.length
-  }
-  return joined
 }

@@ -136,7 +136,8 @@ export class Writer {
   }
 
   private attempt(message: Message): Attempt {
-    return this.link.streaming && this.link.isOpen ? "wait" : this.append(message, () => this.link.protocol.send(message))
+    const { link } = this
+    return link.streaming && link.isOpen ? "wait" : this.append(message, () => link.protocol.send(message))
   }
 
   private append(payload: Message, append: () => void): Attempt {
@@ -162,6 +163,7 @@ export class Writer {
 
   /** Sends a message; completes once it is accepted. */
   send(message: Message): Effect.Effect<void, SendError> {
+    if (this.link.protocol.isSliced(message)) return this.sendSliced(message)
     return this.guard(message, (restore) => {
       const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
       return attempt === "wait" ? restore(this.turn(() => this.attempt(message))) : this.settle(attempt)
@@ -192,7 +194,7 @@ export class Writer {
     for (let at = from; at < messages.length; at++) {
       const message = messages[at]
       let sent: Effect.Effect<void, SendError>
-      if (this.isUncopied(message)) {
+      if (this.isUncopied(message) || this.link.protocol.isSliced(message)) {
         sent = this.send(message)
       } else {
         const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
@@ -209,10 +211,43 @@ export class Writer {
     type: "text" | "binary",
     fragments: Stream.Stream<Message, E, R>
   ): Effect.Effect<void, SendError | E, R> {
+    return this.holding((message) => {
+      const pairs = new SurrogatePairs()
+      const sendFrom = (payloads: NonEmptyReadonlyArray<Message>, from: number): Effect.Effect<void, SendError> => {
+        const sent = this.slices(message, type, pairs.join(payloads[from]), false)
+        return from + 1 === payloads.length ? sent : Effect.flatMap(sent, () => sendFrom(payloads, from + 1))
+      }
+      return Stream.runForEachArray(fragments, (payloads) => sendFrom(payloads, 0)).pipe(
+        Effect.flatMap(() =>
+          Effect.suspend(() => this.fragment(message, type, type === "text" ? pairs.carry : noBytes, true))
+        )
+      )
+    })
+  }
+
+  /**
+   * Sends a message so large that an extension works on it in slices. Once begun it is
+   * not interrupted: the caller asked for one message, not for a connection that closes.
+   */
+  private sendSliced(message: Message): Effect.Effect<void, SendError> {
+    const type = typeof message === "string" ? "text" : "binary"
+    return this.holding((begun) =>
+      Effect.uninterruptible(Effect.suspend(() =>
+        this.link.protocol.beginFragments(type, message)
+          ? this.slices(begun, type, message, true)
+          : this.fragment(begun, type, message, true)
+      ))
+    )
+  }
+
+  /** Runs `send` while no one else sends data; a message that it leaves unfinished ends the connection. */
+  private holding<E, R>(
+    send: (message: Begun) => Effect.Effect<void, E, R>
+  ): Effect.Effect<void, SendError | E, R> {
     return Effect.suspend(() => {
       const { link } = this
+      const message: Begun = { begun: false }
       let held = false
-      let begun = false
       const hold = (): Attempt => {
         if (!link.isOpen) return "closed"
         if (link.streaming) return "wait"
@@ -223,26 +258,14 @@ export class Writer {
         const first = this.queue.length === 0 ? hold() : "wait"
         return first === "wait" ? this.turn(hold) : this.settle(first)
       })
-      const fragment = (payload: Message, last: boolean): Effect.Effect<void, SendError> =>
-        this.fragment(payload, () => {
-          link.protocol.sendFragment(begun ? "continuation" : type, payload, last)
-          begun = !last
-        })
-      const pairs = new SurrogatePairs()
-      const sendFrom = (payloads: NonEmptyReadonlyArray<Message>, from: number): Effect.Effect<void, SendError> => {
-        const payload = pairs.join(payloads[from])
-        const sent = payload.length === 0 ? Effect.void : fragment(payload, false)
-        return from + 1 === payloads.length ? sent : Effect.flatMap(sent, () => sendFrom(payloads, from + 1))
-      }
       return turn.pipe(
-        Effect.flatMap(() => Stream.runForEachArray(fragments, (payloads) => sendFrom(payloads, 0))),
-        Effect.flatMap(() => Effect.suspend(() => fragment(type === "text" ? pairs.carry : noBytes, true))),
+        Effect.flatMap(() => send(message)),
         Effect.onExit((exit) =>
           Effect.sync(() => {
             if (!held) return
             link.streaming = false
             // §5.4: a message that was begun can neither be ended early nor taken back.
-            if (Exit.isFailure(exit) && begun) link.close(1011, "a streamed message failed")
+            if (Exit.isFailure(exit) && message.begun) link.close(1011, "a streamed message failed")
             this.onWritable()
             link.sendersMoved()
           })
@@ -251,9 +274,36 @@ export class Writer {
     })
   }
 
-  private fragment(payload: Message, append: () => void): Effect.Effect<void, SendError> {
+  /** Sends a payload as fragments of at most a slice, each in a turn of the event loop of its own. */
+  private slices(
+    message: Begun,
+    type: "text" | "binary",
+    payload: Message,
+    last: boolean
+  ): Effect.Effect<void, SendError> {
+    const size = this.link.protocol.sliceSize
+    const sliceFrom = (from: number): Effect.Effect<void, SendError> => {
+      const to = from + size >= payload.length ? payload.length : boundary(payload, from + size)
+      const end = to === payload.length
+      const slice = from === 0 && end ? payload : payload.slice(from, to)
+      const sent = slice.length === 0 && !last ? Effect.void : this.fragment(message, type, slice, last && end)
+      return end ? sent : Effect.flatMap(Effect.andThen(sent, Effect.yieldNow), () => sliceFrom(to))
+    }
+    return sliceFrom(0)
+  }
+
+  private fragment(
+    message: Begun,
+    type: "text" | "binary",
+    payload: Message,
+    last: boolean
+  ): Effect.Effect<void, SendError> {
     return this.guard(payload, (restore) => {
-      const attempt = () => this.append(payload, append)
+      const attempt = () =>
+        this.append(payload, () => {
+          this.link.protocol.sendFragment(type, payload, last)
+          message.begun = !last
+        })
       const first = attempt()
       return first === "wait" ? restore(this.holdersTurn(attempt)) : this.settle(first)
     })
@@ -285,6 +335,18 @@ export class Writer {
     const attempt = (): Attempt => !this.link.isOpen ? "accepted" : this.link.streaming ? "wait" : "accepted"
     return this.queue.length === 0 && attempt() === "accepted" ? Effect.void : Effect.ignore(this.turn(attempt))
   })
+}
+
+/** Whether part of a message has gone out that is not whole yet. */
+interface Begun {
+  begun: boolean
+}
+
+/** Where a payload may be cut, at `at` or just before it: not between two surrogates. */
+const boundary = (payload: Message, at: number): number => {
+  if (typeof payload !== "string") return at
+  const last = payload.charCodeAt(at - 1)
+  return last >= 0xd800 && last <= 0xdbff ? at - 1 : at
 }
 
 /** Keeps surrogate pairs of a streamed text together: half a pair becomes U+FFFD. */

@@ -8,7 +8,7 @@ import type { Primitives } from "../Primitives.ts"
 const empty = new Uint8Array(0)
 
 export class Assembly {
-  buffer: Uint8Array<ArrayBuffer> = empty
+  buffer: Uint8Array = empty
   length = 0
 
   private readonly primitives: Primitives
@@ -26,8 +26,19 @@ export class Assembly {
     this.buffer = grown
   }
 
+  /** Adds bytes that were given away; the first become the buffer. */
+  append(bytes: Uint8Array): void {
+    if (this.length === 0 && bytes.length > 0) {
+      this.buffer = bytes
+    } else {
+      this.reserve(bytes.length, false)
+      this.buffer.set(bytes, this.length)
+    }
+    this.length += bytes.length
+  }
+
   /** The bytes, given away. */
-  take(): Uint8Array<ArrayBuffer> {
+  take(): Uint8Array {
     const { buffer, length } = this
     this.clear()
     if (length === buffer.length) return buffer

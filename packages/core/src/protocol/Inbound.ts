@@ -12,6 +12,7 @@ import { maskInPlace, maskInto } from "../codec/Mask.ts"
 import { isUtf8, Utf8Validator } from "../codec/Utf8.ts"
 import type { Limits } from "../Limits.ts"
 import type { Message } from "../Message.ts"
+import type { Decoder, Transform } from "../MessageExtension.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import type { Rule } from "../rules/Violation.ts"
@@ -24,11 +25,31 @@ export type Ending =
   | { readonly _tag: "Close"; readonly code: number; readonly reason: string }
   | { readonly _tag: "Violation"; readonly error: ProtocolError }
 
+/**
+ * Why `receive` stopped before the end of its chunk: the reader must decide what to do
+ * with a message above the limit; it must take what waits first; or a transform has
+ * worked long enough, and goes on in the next turn of the event loop.
+ */
+export type Stop = "undecided" | "full" | "turn"
+
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
 export type Chunks = "borrowed" | "scratch" | "owned"
 
 // A view keeps its whole chunk alive, so smaller payloads are copied out of it.
 const viewThreshold = 2048
+
+// V8 keeps typed arrays up to this size in its own heap.
+const onHeap = 64
+
+// A kept message keeps its slab alive.
+const slabSize = 8 * 1024
+
+// How much a transform may put out in one call of `receive`: a millisecond or two.
+const turnBudget = 256 * 1024
+
+// The longest string of V8, and well under its largest buffer: above, no limit that a
+// caller sets can make a message of what is declared, and asking for the memory throws.
+const largestMessage = 0x1fffffe8
 
 // A message costs an entry in an array besides its payload.
 const messageCharge = 64
@@ -39,6 +60,11 @@ const weigh = (message: Message): number => message.length + messageCharge
 // Texts of borrowed chunks are unmasked here before they are decoded. Shared: it is
 // used within one call only.
 let scratch = new Uint8Array(0)
+
+const copy = (source: Uint8Array, start: number, end: number, target: Uint8Array): void => {
+  if (end - start > onHeap) target.set(source.subarray(start, end))
+  else for (let i = start; i < end; i++) target[i - start] = source[i]
+}
 
 export interface InboundHooks {
   readonly onPing: (payload: Uint8Array) => void
@@ -57,8 +83,8 @@ export class Inbound {
    * messages, is streamed to a reader of fragments, and otherwise waits for either.
    */
   demand: "none" | "message" | "fragments" = "none"
-  /** The next frame exceeds the limit of whole messages and nobody asked yet. */
-  undecided = false
+  /** Why the last `receive` stopped early. */
+  stopped: Stop | undefined
   private readonly header: FrameHeader
   private readonly limits: Limits
   private readonly primitives: Primitives
@@ -66,10 +92,22 @@ export class Inbound {
   private readonly hooks: InboundHooks
   private readonly assembly: Assembly
   private readonly validator = new Utf8Validator()
+  private readonly decoder: Decoder | undefined
+  // The message that is being received goes through the decoder,
+  private transformed = false
+  // which has not worked off what it was given,
+  private draining = false
+  // or put out what must wait for the reader.
+  private held: Uint8Array | undefined
+  private budget = 0
+  private produced = 0
 
   // Our Close was sent.
   private dropping = false
   private queuedMessageBytes = 0
+  // Where the small binary messages of the current chunk go.
+  private slab: Uint8Array | undefined
+  private slabUsed = 0
   // The frame that is being received: begun means that its header was judged.
   private begun = false
   private remaining = 0
@@ -85,10 +123,13 @@ export class Inbound {
     limits: Limits,
     primitives: Primitives,
     chunks: Chunks,
-    hooks: InboundHooks
+    hooks: InboundHooks,
+    transform: Transform | undefined
   ) {
     this.header = new FrameHeader(role === "server" ? "required" : "forbidden")
-    this.limits = limits
+    this.header.allowedRsv = transform === undefined ? 0 : transform.rsv
+    this.decoder = transform?.decoder
+    this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
     this.primitives = primitives
     this.chunks = chunks
     this.hooks = hooks
@@ -112,18 +153,26 @@ export class Inbound {
 
   /**
    * Reads `bytes` from `offset` and returns the offset behind what was read: the
-   * whole length, unless the reader must decide first what to do with a message above
-   * the limit (`undecided`). The rest is to be given again after `demand` changed.
+   * whole length, unless it `stopped`. The rest is to be given again.
    */
   receive(bytes: Uint8Array, offset: number): number {
+    const next = this.read(bytes, offset)
+    // The next chunk's messages get a slab of their own, and an idle connection has none.
+    this.slab = undefined
+    return next
+  }
+
+  private read(bytes: Uint8Array, offset: number): number {
     const end = bytes.length
     const header = this.header
-    this.undecided = false
+    this.stopped = undefined
+    this.budget = turnBudget
+    if (this.draining && !this.goOnDraining()) return offset
     for (;;) {
       if (this.ending !== undefined) return end
       if (!this.begun) {
-        if (offset === end && !header.complete) return end
         if (!header.complete) {
+          if (offset === end) return end
           offset = header.parse(bytes, offset, end)
           if (header.violation !== undefined) {
             this.fail(header.violation)
@@ -131,16 +180,13 @@ export class Inbound {
           }
           if (!header.complete) return end
         }
-        if (!this.begin()) {
-          if (this.ending !== undefined) return end
-          this.undecided = true
-          return offset
-        }
+        if (!this.begin()) return this.ending === undefined ? offset : end
       }
       const size = Math.min(this.remaining, end - offset)
       if (size > 0 || this.remaining === 0) {
         this.payload(bytes, offset, offset + size)
         offset += size
+        if (this.draining) return offset
       }
       if (this.begun) return end
     }
@@ -178,7 +224,9 @@ export class Inbound {
 
   /** Judges the frame whose header is whole. `false`: it broke a rule, or must wait. */
   private begin(): boolean {
-    const { fin, length, opcode } = this.header
+    const { fin, length, opcode, rsv } = this.header
+    // RFC 7692 §6: an extension's bit stands on the first frame of a data message only.
+    if (rsv !== 0 && (opcode >= Opcode.Close || opcode === Opcode.Continuation)) return this.fail("ReservedBit")
     if (opcode >= Opcode.Close) return this.beginFrame()
     if (opcode === Opcode.Continuation) {
       // §5.4: a continuation frame stands inside a fragmented message only,
@@ -192,26 +240,43 @@ export class Inbound {
       if (first) this.opcode = opcode
       return this.beginFrame()
     }
-    // A message in one frame costs its payload only.
-    const charge = first && fin ? 0 : this.limits.fragmentCharge
+    // A flood of small fragments is charged; those that carry a large message, as browsers
+    // send it, cost their payload only.
+    const cost = fin ? length : Math.max(length, this.limits.fragmentCharge)
     if (this.frames >= this.limits.maxFragments) return this.fail("TooManyFragments")
-    let streamed = this.fragments !== undefined && !this.fragments.done
-    if (!streamed && this.demand === "fragments" && this.messages.length === 0 && this.fragments === undefined) {
-      if (first) this.opcode = opcode
-      this.stream()
-      streamed = true
-    }
-    const limit = streamed ? this.limits.maxStreamedMessageSize : this.limits.maxMessageSize
+    // A little on the wire can become much, so what waits is taken before more is read.
+    if (first && this.decoder !== undefined && this.isFull) return this.stop("full")
+    const starts = this.fragments === undefined && this.demand === "fragments" && this.messages.length === 0
+    const streamed = starts || (this.fragments !== undefined && !this.fragments.done)
+    const transformed = first ? rsv !== 0 : this.transformed
+    let limit = streamed ? this.limits.maxStreamedMessageSize : this.limits.maxMessageSize
+    // The limit counts what a transform puts out; what goes in may be a little more.
+    if (transformed) limit += Math.floor(limit / 256) + 1024
     // Compared before anything is added or allocated (§10.4); a length may be Infinity.
-    if (length > limit - this.charged - charge) {
+    if (cost > limit - this.charged) {
       // A reader that gets an earlier message may ask for this one in pieces.
       if (streamed || (this.demand === "message" && this.messages.length === 0)) return this.fail("MessageTooBig")
-      return false
+      return this.stop("undecided")
     }
-    if (first) this.opcode = opcode
-    this.charged += charge + length
+    if (first) {
+      this.opcode = opcode
+      this.transformed = transformed
+      if (transformed) this.decoder!.begin(rsv)
+    }
+    // Not for a first frame that is refused: its reader is told at once.
+    if (starts) this.stream()
+    this.charged += cost
     this.frames++
     return this.beginFrame()
+  }
+
+  private get isFull(): boolean {
+    return this.queuedBytes >= this.limits.inboundHighWaterMark
+  }
+
+  private stop(stop: Stop): false {
+    this.stopped = stop
+    return false
   }
 
   private beginFrame(): boolean {
@@ -233,6 +298,8 @@ export class Inbound {
       this.controlPayload(bytes, start, end)
     } else if (this.dropping) {
       // Read for its Close only.
+    } else if (this.transformed) {
+      this.transform(bytes, start, end, fin && this.remaining === 0)
     } else if (this.fragments !== undefined && !this.fragments.done) {
       this.piece(bytes, start, end)
     } else if (whole && fin && opcode !== Opcode.Continuation) {
@@ -241,7 +308,7 @@ export class Inbound {
       this.assemble(bytes, start, end, masked)
     }
     this.received += end - start
-    if (this.remaining === 0 && this.ending === undefined) this.endFrame()
+    if (this.remaining === 0 && this.ending === undefined && !this.draining) this.endFrame()
   }
 
   /** A message that lies in one chunk, the common case: no buffer in between. */
@@ -255,9 +322,16 @@ export class Inbound {
         // Not `subarray`: on a Node Buffer it would hand out another Buffer.
         message = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
       } else {
-        message = this.primitives.allocate(size)
-        if (masked) maskInto(bytes, start, end, message, 0, maskKey, 0)
-        else message.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
+        message = this.room(size, bytes.length - start)
+        if (!masked) {
+          copy(bytes, start, end, message)
+        } else if (this.chunks === "borrowed") {
+          maskInto(bytes, start, end, message, 0, maskKey, 0)
+        } else {
+          // In place first: the chunk's word views are at hand, the message's are not.
+          maskInPlace(bytes, start, end, maskKey, 0)
+          copy(bytes, start, end, message)
+        }
       }
       this.deliver(message)
       return
@@ -281,6 +355,96 @@ export class Inbound {
       return
     }
     this.deliver(text)
+  }
+
+  /**
+   * Memory for a message of `size` bytes. The smallest live in the heap of their own;
+   * the other small ones of one chunk share a slab, since an ArrayBuffer for each costs
+   * several times the copy. `rest` is what the chunk still holds.
+   */
+  private room(size: number, rest: number): Uint8Array {
+    if (size <= onHeap) return new Uint8Array(size)
+    if (size >= viewThreshold) return this.primitives.allocate(size)
+    if (this.slab === undefined || this.slabUsed + size > this.slab.length) {
+      this.slab = this.primitives.allocate(Math.min(Math.max(size, rest), slabSize))
+      this.slabUsed = 0
+    }
+    const at = this.slabUsed
+    this.slabUsed += size
+    return new Uint8Array(this.slab.buffer, this.slab.byteOffset + at, size)
+  }
+
+  /** Gives payload to the decoder; what it puts out is bounded by the turn and the reader. */
+  private transform(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+    if (end > start || last) {
+      const { masked, maskKey } = this.header
+      let source: Uint8Array
+      if (this.chunks === "owned") {
+        if (masked) maskInPlace(bytes, start, end, maskKey, this.received & 3)
+        source = bytes.subarray(start, end)
+      } else {
+        // The decoder may need it longer than the chunk lives.
+        source = this.primitives.allocate(end - start)
+        if (masked) maskInto(bytes, start, end, source, 0, maskKey, this.received & 3)
+        else source.set(bytes.subarray(start, end))
+      }
+      this.decoder!.push(source, last)
+      this.draining = !this.drain()
+    }
+  }
+
+  private goOnDraining(): boolean {
+    if (!this.dropping && !this.drain()) return false
+    this.draining = false
+    this.held = undefined
+    if (this.remaining === 0 && this.ending === undefined) this.endFrame()
+    return true
+  }
+
+  /** `false`: it must go on later. */
+  private drain(): boolean {
+    for (;;) {
+      let piece = this.held
+      if (piece === undefined) {
+        if (this.fragments !== undefined && !this.fragments.done && this.isFull) return this.stop("full")
+        if (this.budget <= 0) return this.stop("turn")
+        const next = this.decoder!.next()
+        if (next === undefined) return true
+        if (!(next instanceof Uint8Array)) {
+          this.fail("ExtensionData", next.detail)
+          return true
+        }
+        piece = next
+        // A step costs time even where it puts out nothing.
+        this.budget -= Math.max(piece.length, 1024)
+      }
+      this.held = undefined
+      if (!this.put(piece)) {
+        this.held = piece
+        return this.stop("undecided")
+      }
+      if (this.ending !== undefined) return true
+    }
+  }
+
+  /** Takes what the decoder put out. `false`: the reader must decide first. */
+  private put(piece: Uint8Array): boolean {
+    let streamed = this.fragments !== undefined && !this.fragments.done
+    if (!streamed && this.demand === "fragments" && this.messages.length === 0 && this.fragments === undefined) {
+      this.stream()
+      streamed = true
+    }
+    const limit = streamed ? this.limits.maxStreamedMessageSize : this.limits.maxMessageSize
+    if (piece.length > limit - this.produced) {
+      if (!streamed && (this.demand !== "message" || this.messages.length > 0)) return false
+      this.fail("MessageTooBig")
+      return true
+    }
+    this.produced += piece.length
+    if (this.opcode === Opcode.Text && !this.validator.push(piece, 0, piece.length)) this.fail("InvalidUtf8")
+    else if (streamed) this.fragments!.push(piece)
+    else this.assembly.append(piece)
+    return true
   }
 
   private assemble(bytes: Uint8Array, start: number, end: number, masked: boolean): void {
@@ -383,7 +547,7 @@ export class Inbound {
       else fragments.done = true
       if (fragments.discarded) this.fragments = undefined
       this.resetMessage()
-    } else if (this.frames === 1 && this.assembly.buffer.length === 0) {
+    } else if (this.frames === 1 && this.assembly.buffer.length === 0 && !this.transformed) {
       // Delivered by `direct`.
       this.resetMessage()
     } else if (!text) {
@@ -402,13 +566,15 @@ export class Inbound {
   }
 
   private resetMessage(): void {
-    if (this.frames !== 1 || this.assembly.length > 0 || this.fragments !== undefined) {
+    if (this.frames !== 1 || this.assembly.length > 0 || this.fragments !== undefined || this.transformed) {
       this.assembly.clear()
       this.validator.reset()
     }
     this.opcode = 0
     this.frames = 0
     this.charged = 0
+    this.transformed = false
+    this.produced = 0
   }
 
   private deliver(message: Message): void {

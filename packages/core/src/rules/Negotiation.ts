@@ -1,0 +1,57 @@
+/**
+ * Which extension a connection uses (RFC 6455 §9.1): the client offers, the server
+ * takes the first offer that suits it, the client judges the answer. One extension
+ * transforms a connection's messages; a server takes no second one, and a client whose
+ * server took several fails.
+ */
+import * as Result from "effect/Result"
+import { type ExtensionHeader, format } from "../Extension.ts"
+import type { MessageExtension, Transform } from "../MessageExtension.ts"
+import type { HandshakeError } from "../WebSocketError.ts"
+import type { HandshakeResponse } from "./HandshakeClient.ts"
+import { invalidResponse } from "./HandshakeRule.ts"
+
+/** A negotiated extension, opened once the connection is made. */
+export type Open = () => Transform
+
+/** The value of the client's `Sec-WebSocket-Extensions`. */
+export const offer = (
+  extensions: ReadonlyArray<MessageExtension>
+): Result.Result<string | undefined, HandshakeError> => {
+  const offers = extensions.flatMap(({ name, offers }) => offers.map((params): ExtensionHeader => ({ name, params })))
+  return offers.length === 0 ? Result.succeed(undefined) : format(offers)
+}
+
+/** The server's choice: the offers are tried in the client's order. */
+export const answer = (
+  extensions: ReadonlyArray<MessageExtension>,
+  offers: ReadonlyArray<ExtensionHeader>
+): { readonly header: ExtensionHeader; readonly open: Open } | undefined => {
+  for (const offered of offers) {
+    const extension = extensions.find(({ name }) => name === offered.name)
+    const answered = extension?.answer(offered)
+    if (answered !== undefined) {
+      return { header: { name: offered.name, params: answered.params }, open: answered.open }
+    }
+  }
+  return undefined
+}
+
+/** The client's judgement of the answer, whose names were all offered. */
+export const agree = (
+  extensions: ReadonlyArray<MessageExtension>,
+  answered: ReadonlyArray<ExtensionHeader>,
+  response: HandshakeResponse
+): Result.Result<Open | undefined, HandshakeError> => {
+  if (answered.length === 0) return Result.succeed(undefined)
+  const [header, ...others] = answered
+  if (others.length > 0) {
+    return Result.fail(invalidResponse("ExtensionUnexpected", response, "the server took more than one extension"))
+  }
+  const extension = extensions.find(({ name }) => name === header.name)
+  if (extension === undefined) return Result.fail(invalidResponse("ExtensionUnexpected", response))
+  return Result.mapBoth(extension.agree(header), {
+    onSuccess: ({ open }) => open,
+    onFailure: (detail) => invalidResponse("ExtensionInvalid", response, `${header.name}: ${detail}`)
+  })
+}

@@ -1,0 +1,382 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import * as Opcode from "../../src/Opcode.ts"
+import type * as WebSocket from "../../src/WebSocket.ts"
+import type { InvalidArgument } from "../../src/WebSocketError.ts"
+import { frame } from "../support/FakeTransport.ts"
+import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
+
+const KiB = 1024
+
+describe("Pings", () => {
+  describe("keepalive", () => {
+    it.effect("pings every 20 s, and the peer is gone 20 s after an unanswered one", () =>
+      Effect.gen(function*() {
+        const { alarms, said, transport, ws } = yield* make()
+        const reading = yield* start(Effect.flip(Stream.runDrain(ws.messages)))
+        yield* TestClock.adjust(19_999)
+        assert.deepStrictEqual(said(), [])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(said(), ["ping 8"])
+        yield* TestClock.adjust(19_999)
+        assert.isTrue(isPending(reading))
+        yield* TestClock.adjust(1)
+        const expected = { _tag: "IOError", phase: "keepalive", reason: "TimedOut" } as const
+        assert.deepInclude(yield* done(reading), expected)
+        assert.deepInclude(yield* Effect.flip(ws.send("x")), expected)
+        assert.deepInclude(yield* ws.closed, { code: 1006, clean: false })
+        assert.isTrue(transport.isClosed)
+        assert.strictEqual(alarms(), 0)
+      }))
+
+    it.effect("a Pong keeps the connection alive, for as long as they come", () =>
+      Effect.gen(function*() {
+        const { pong, sent, transport } = yield* make()
+        for (let i = 0; i < 10; i++) {
+          yield* TestClock.adjust("20 seconds")
+          const frames = sent()
+          assert.deepStrictEqual(frames.map((frame) => frame.opcode), [Opcode.Ping], `round ${i}`)
+          transport.push(pong(frames[0].data))
+        }
+        assert.isFalse(transport.isClosed)
+      }))
+
+    it.effect("each Ping has another token", () =>
+      Effect.gen(function*() {
+        const { pong, sent, transport } = yield* make()
+        const tokens = new Set<string>()
+        for (let i = 0; i < 5; i++) {
+          yield* TestClock.adjust("20 seconds")
+          const [{ data }] = sent()
+          tokens.add(data.join())
+          transport.push(pong(data))
+        }
+        assert.strictEqual(tokens.size, 5)
+      }))
+
+    it.effect("the Pong of a later Ping counts, since a peer need answer the latest only", () =>
+      Effect.gen(function*() {
+        const { pong, said, transport, ws } = yield* make()
+        yield* TestClock.adjust("20 seconds")
+        const ping = yield* start(ws.ping(bytes(1)))
+        yield* ws.sendPing(bytes(2, 2))
+        yield* turn
+        assert.deepStrictEqual(said(), ["ping 8", "ping 1", "ping 2"])
+        transport.push(pong(bytes(2, 2)))
+        yield* turn
+        yield* done(ping)
+        yield* TestClock.adjust("20 seconds")
+        assert.isFalse(transport.isClosed)
+        assert.deepStrictEqual(said(), ["ping 8"])
+      }))
+
+    it.effect("has its own interval and timeout, and can be off", () =>
+      Effect.gen(function*() {
+        const quick = yield* make({ keepAlive: { interval: "1 second", timeout: "500 millis" } })
+        yield* TestClock.adjust(1499)
+        assert.isFalse(quick.transport.isClosed)
+        yield* TestClock.adjust(1)
+        assert.isTrue(quick.transport.isClosed)
+        const off = yield* make({ keepAlive: false })
+        assert.strictEqual(off.alarms(), 0)
+        yield* TestClock.adjust("1 day")
+        assert.deepStrictEqual(off.said(), [])
+      }))
+
+    it.effect("stands still while this side's own reader is busy", () =>
+      Effect.gen(function*() {
+        const { binary, pong, sent, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
+        // 5 s into the wait for the Pong, reading pauses.
+        yield* TestClock.adjust("25 seconds")
+        const [{ data }] = sent()
+        transport.push(binary(KiB), binary(KiB), pong(data))
+        assert.isTrue(transport.isPaused)
+        yield* TestClock.adjust("1 hour")
+        assert.isFalse(transport.isClosed, "a busy consumer is never declared gone")
+        const messages = yield* ws.pull
+        assert.isAtLeast(messages.length, 1)
+        yield* ws.pull
+        yield* TestClock.adjust("20 seconds")
+        assert.strictEqual(sent().length, 1)
+        assert.isFalse(transport.isClosed)
+      }))
+
+    it.effect("goes on where it stood still", () =>
+      Effect.gen(function*() {
+        const { binary, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
+        yield* TestClock.adjust("25 seconds")
+        transport.push(binary(KiB))
+        yield* TestClock.adjust("1 hour")
+        yield* ws.receive
+        // 15 of the 20 seconds are left.
+        yield* TestClock.adjust(14_999)
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust(1)
+        assert.isTrue(transport.isClosed)
+      }))
+
+    it.effect("a Ping that is due while reading is paused waits for its Pong without time", () =>
+      Effect.gen(function*() {
+        const { binary, said, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
+        transport.push(binary(KiB))
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual(said(), ["ping 8"])
+        yield* ws.receive
+        yield* TestClock.adjust(19_999)
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust(1)
+        assert.isTrue(transport.isClosed)
+      }))
+
+    it.effect("a resume that brings enough to pause again leaves it standing still", () =>
+      Effect.gen(function*() {
+        const { binary, pong, sent, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
+        yield* TestClock.adjust("20 seconds")
+        const [{ data }] = sent()
+        for (let i = 0; i < 5; i++) transport.push(binary(KiB))
+        transport.push(pong(data))
+        for (let i = 0; i < 5; i++) {
+          yield* TestClock.adjust("1 hour")
+          assert.isFalse(transport.isClosed, `after ${i}`)
+          yield* ws.receive
+        }
+        yield* TestClock.adjust("20 seconds")
+        assert.isFalse(transport.isClosed)
+      }))
+
+    it.effect("and does not stand still for good", () =>
+      Effect.gen(function*() {
+        const { binary, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
+        yield* TestClock.adjust("20 seconds")
+        for (let i = 0; i < 5; i++) transport.push(binary(KiB))
+        for (let i = 0; i < 5; i++) {
+          yield* TestClock.adjust("1 hour")
+          yield* ws.receive
+        }
+        assert.isFalse(transport.isPaused)
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust("20 seconds")
+        assert.isTrue(transport.isClosed)
+      }))
+
+    it.effect("a large frame on its way is a sign of life, one that stands still is not", () =>
+      Effect.gen(function*() {
+        const { binary, transport, ws } = yield* make({ inboundHighWaterMark: 1024 * KiB })
+        yield* start(Effect.exit(ws.receive))
+        const big = binary(100 * KiB)
+        let at = 0
+        for (let i = 0; i < 20; i++) {
+          transport.push(big.slice(at, at += KiB))
+          yield* TestClock.adjust("10 seconds")
+        }
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust("40 seconds")
+        assert.isTrue(transport.isClosed)
+      }))
+  })
+
+  describe("a stalled write", () => {
+    it.effect("breaks the connection after 30 s", () =>
+      Effect.gen(function*() {
+        const { alarms, transport, ws } = yield* make()
+        const reading = yield* start(Effect.flip(Stream.runDrain(ws.messages)))
+        transport.holding = true
+        yield* ws.send("stuck")
+        yield* turn
+        const flushing = yield* start(Effect.flip(ws.flush))
+        const large = yield* start(Effect.flip(ws.send(new Uint8Array(20 * KiB))))
+        yield* TestClock.adjust(29_999)
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust(1)
+        assert.isTrue(transport.isClosed)
+        const expected = { _tag: "IOError", phase: "write", reason: "TimedOut" } as const
+        assert.deepInclude(yield* done(reading), expected)
+        assert.deepInclude(yield* done(flushing), expected)
+        assert.deepInclude(yield* done(large), expected)
+        assert.strictEqual(alarms(), 0)
+      }))
+
+    it.effect("progress extends it", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make()
+        let pending = 1000
+        transport.pendingBytes = () => pending
+        transport.holding = true
+        yield* ws.send("x".repeat(1000))
+        yield* turn
+        for (let i = 0; i < 10; i++) {
+          pending -= 10
+          yield* TestClock.adjust("30 seconds")
+          assert.isFalse(transport.isClosed)
+        }
+        yield* TestClock.adjust("30 seconds")
+        assert.isTrue(transport.isClosed)
+      }))
+
+    it.effect("each write has its own time", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make({ keepAlive: false })
+        transport.holding = true
+        for (let i = 0; i < 5; i++) {
+          yield* ws.send("x")
+          yield* turn
+          yield* TestClock.adjust("29 seconds")
+          assert.isTrue(transport.isHeld)
+          transport.take()
+        }
+        yield* TestClock.adjust("1 hour")
+        assert.isFalse(transport.isClosed)
+      }))
+  })
+
+  describe("ping", () => {
+    it.effect("gives the round trip", () =>
+      Effect.gen(function*() {
+        const { pong, said, sent, transport, ws } = yield* make()
+        const ping = yield* start(ws.ping(bytes(1, 2)))
+        assert.deepStrictEqual(said(), ["ping 2"])
+        yield* TestClock.adjust(150)
+        transport.push(pong(bytes(1)), pong(bytes(1, 2, 3)), pong())
+        yield* turn
+        assert.isTrue(isPending(ping), "Pongs that nobody asked for are ignored")
+        transport.push(pong(bytes(1, 2)))
+        yield* turn
+        assert.strictEqual(Duration.toMillis(yield* done(ping)), 150)
+        // with a token of its own
+        const fresh = yield* start(ws.ping())
+        transport.push(pong(sent()[0].data))
+        yield* turn
+        yield* done(fresh)
+      }))
+
+    it.effect("a Pong settles the earlier ones too, and no later one", () =>
+      Effect.gen(function*() {
+        const { pong, transport, ws } = yield* make()
+        const first = yield* start(ws.ping(bytes(1)))
+        yield* TestClock.adjust(100)
+        const second = yield* start(ws.ping(bytes(2)))
+        const third = yield* start(ws.ping(bytes(3)))
+        yield* TestClock.adjust(10)
+        transport.push(pong(bytes(2)))
+        yield* turn
+        assert.strictEqual(Duration.toMillis(yield* done(first)), 110)
+        assert.strictEqual(Duration.toMillis(yield* done(second)), 10)
+        assert.isTrue(isPending(third))
+        transport.push(pong(bytes(3)))
+        yield* turn
+        yield* done(third)
+      }))
+
+    it.effect("so does the Pong of a Ping that nobody waits for", () =>
+      Effect.gen(function*() {
+        const { pong, said, sent, transport, ws } = yield* make()
+        const first = yield* start(ws.ping(bytes(1)))
+        for (let i = 0; i < 100; i++) yield* ws.sendPing(bytes(2, i))
+        yield* turn
+        assert.strictEqual(said().length, 101)
+        transport.push(pong(bytes(2, 99)))
+        yield* turn
+        yield* done(first)
+        const second = yield* start(ws.ping(bytes(1)))
+        yield* TestClock.adjust("20 seconds")
+        const frames = sent()
+        transport.push(pong(frames[frames.length - 1].data))
+        yield* turn
+        yield* done(second)
+      }))
+
+    it.effect("is forgotten when it is interrupted, and remembers nothing without need", () =>
+      Effect.gen(function*() {
+        const { ws } = yield* make({ keepAlive: false })
+        const { pings } = (ws as unknown as { link: { pings: { pending: Array<unknown> | undefined } } }).link
+        for (let i = 0; i < 20; i++) {
+          const ping = yield* start(ws.ping())
+          yield* ws.sendPing()
+          assert.isAtMost(pings.pending!.length, 2)
+          yield* Fiber.interrupt(ping)
+        }
+        assert.isUndefined(pings.pending)
+        yield* ws.sendPing()
+        assert.isUndefined(pings.pending)
+      }))
+
+    it.effect("leaves nothing behind once its Pong came", () =>
+      Effect.gen(function*() {
+        const { pong, transport, ws } = yield* make()
+        const link = (ws as unknown as { link: { closedListeners: Set<unknown> } }).link
+        for (let i = 0; i < 10; i++) {
+          const ping = yield* start(ws.ping(bytes(i)))
+          transport.push(pong(bytes(i)))
+          yield* turn
+          yield* done(ping)
+        }
+        assert.strictEqual(link.closedListeners.size, 0)
+      }))
+
+    it.effect("refuses a token over 125 bytes, and sends nothing", () =>
+      Effect.gen(function*() {
+        const { said, ws } = yield* make()
+        for (const refused of [ws.ping(new Uint8Array(126)), ws.sendPing(new Uint8Array(126))]) {
+          const error = yield* Effect.flip(refused as Effect.Effect<unknown, WebSocket.SendError | InvalidArgument>)
+          assert.deepInclude(error, { _tag: "InvalidArgument", argument: "token" })
+        }
+        yield* ws.sendPing(new Uint8Array(125))
+        yield* turn
+        assert.deepStrictEqual(said(), ["ping 125"])
+      }))
+
+    it.effect("fails when the connection closes or breaks", () =>
+      Effect.gen(function*() {
+        const closing = yield* make()
+        const first = yield* start(Effect.flip(closing.ws.ping()))
+        closing.transport.push(closing.close(1000))
+        yield* turn
+        assert.deepInclude(yield* done(first), { _tag: "ConnectionClosed" })
+        const breaking = yield* make()
+        const second = yield* start(Effect.flip(breaking.ws.ping()))
+        breaking.transport.resets()
+        yield* turn
+        assert.deepInclude(yield* done(second), { _tag: "IOError", reason: "Reset" })
+      }))
+  })
+
+  describe("controls", () => {
+    it.effect("shows the peer's Pings and Pongs until the connection ends", () =>
+      Effect.gen(function*() {
+        const { close, ping, pong, said, transport, ws } = yield* make()
+        transport.push(ping("before"))
+        const watching = yield* start(Stream.runCollect(ws.controls))
+        transport.push(ping("a"), pong("b"))
+        transport.push(frame(Opcode.Ping, "c", { masked: true }))
+        yield* turn
+        assert.deepStrictEqual(said(), ["pong before", "pong a", "pong c"])
+        transport.push(close(1000))
+        yield* turn
+        assert.deepStrictEqual(
+          (yield* done(watching)).map(({ payload, type }) => `${type} ${new TextDecoder().decode(payload)}`),
+          ["ping a", "pong b", "ping c"]
+        )
+        assert.deepStrictEqual(yield* Stream.runCollect(ws.controls), [])
+      }))
+
+    it.effect("misses the oldest where the observer falls behind, and forgets one that left", () =>
+      Effect.gen(function*() {
+        const { close, pong, transport, ws } = yield* make()
+        const seen: Array<number> = []
+        const watching = yield* start(Stream.runForEach(ws.controls, ({ payload }) =>
+          Effect.andThen(Effect.sleep("1 second"), Effect.sync(() => seen.push(payload[0])))))
+        const other = yield* start(Stream.runDrain(ws.controls))
+        yield* Fiber.interrupt(other)
+        for (let i = 0; i < 200; i++) transport.push(pong(bytes(i)))
+        transport.push(close(1000))
+        yield* TestClock.adjust("10 minutes")
+        yield* done(watching)
+        assert.isAtMost(seen.length, 70)
+        assert.strictEqual(seen[seen.length - 1], 199)
+      }))
+  })
+})

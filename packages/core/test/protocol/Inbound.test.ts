@@ -1,0 +1,147 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Schema from "effect/Schema"
+import * as Limits from "../../src/Limits.ts"
+import * as Opcode from "../../src/Opcode.ts"
+import { portable, type Primitives } from "../../src/Primitives.ts"
+import { Assembly } from "../../src/protocol/Assembly.ts"
+import { Fragments } from "../../src/protocol/Fragments.ts"
+import { Inbound } from "../../src/protocol/Inbound.ts"
+import { closeBody, concat, frame } from "../support/FakeTransport.ts"
+import { chop, chunking } from "../support/Sequences.ts"
+
+const hooks = { onPing: () => {}, onPong: () => {} }
+const make = (limits: Limits.Options = {}, primitives: Primitives = portable) =>
+  new Inbound("client", Limits.make(limits), primitives, "scratch", hooks, undefined)
+
+const counting = () => {
+  const counter = { allocated: 0, primitives: portable }
+  counter.primitives = {
+    ...portable,
+    allocate: (size) => {
+      counter.allocated += size
+      return portable.allocate(size)
+    }
+  }
+  return counter
+}
+
+describe("Inbound", () => {
+  it("allocates a message that comes in pieces once, at its size", () => {
+    const counter = counting()
+    const inbound = make({}, counter.primitives)
+    const data = Uint8Array.from({ length: 100_000 }, (_, i) => i)
+    for (const chunk of chop(frame(Opcode.Binary, data), [1000])) inbound.receive(chunk, 0)
+    const [message] = inbound.takeMessages() as [Uint8Array]
+    assert.deepStrictEqual(message, data)
+    assert.strictEqual(message.buffer.byteLength, data.length)
+    assert.strictEqual(counter.allocated, data.length)
+  })
+
+  it("weighs what waits: messages, the incomplete one, and pieces", () => {
+    const inbound = make({ maxMessageSize: 100 })
+    const empty = frame(Opcode.Text, "")
+    for (let i = 0; i < 10; i++) inbound.receive(empty, 0)
+    assert.strictEqual(inbound.queuedBytes, 640, "empty messages cost something")
+    inbound.receive(frame(Opcode.Binary, new Uint8Array(30), { fin: false }), 0)
+    assert.strictEqual(inbound.queuedBytes, 670)
+    inbound.takeMessage()
+    assert.strictEqual(inbound.queuedBytes, 606)
+    inbound.takeMessages()
+    assert.strictEqual(inbound.queuedBytes, 30)
+    inbound.demand = "fragments"
+    inbound.stream()
+    for (let i = 0; i < 10; i++) inbound.receive(frame(Opcode.Continuation, "x", { fin: false }), 0)
+    assert.isAbove(inbound.queuedBytes, 640, "tiny pieces cost something")
+    inbound.fragments!.take()
+    assert.strictEqual(inbound.queuedBytes, 0)
+    inbound.receive(frame(Opcode.Continuation, "", {}), 0)
+    assert.isTrue(inbound.fragments!.done)
+  })
+
+  it("drops what is left of a discarded message, checks its text, and goes on behind it", () => {
+    const counter = counting()
+    const inbound = make({ maxMessageSize: 10 }, counter.primitives)
+    inbound.demand = "fragments"
+    inbound.receive(frame(Opcode.Binary, new Uint8Array(100), { fin: false }), 0)
+    inbound.fragments!.discard()
+    const before = counter.allocated
+    for (let i = 0; i < 100; i++) inbound.receive(frame(Opcode.Continuation, new Uint8Array(1000), { fin: false }), 0)
+    assert.strictEqual(inbound.queuedBytes, 0)
+    assert.strictEqual(counter.allocated, before)
+    inbound.demand = "none"
+    inbound.receive(concat([frame(Opcode.Continuation, ""), frame(Opcode.Text, "next")]), 0)
+    assert.isUndefined(inbound.fragments)
+    assert.deepStrictEqual(inbound.takeMessages(), ["next"])
+
+    inbound.demand = "fragments"
+    inbound.receive(frame(Opcode.Text, "a", { fin: false }), 0)
+    inbound.fragments!.discard()
+    inbound.receive(frame(Opcode.Continuation, Uint8Array.of(0xff), { fin: false }), 0)
+    assert.strictEqual(inbound.ending?._tag, "Violation")
+  })
+
+  it("turns a message that has begun into pieces for a reader that asks late", () => {
+    const inbound = make()
+    const bytes = frame(Opcode.Text, "€".repeat(1000))
+    inbound.receive(bytes.slice(0, 1000), 0)
+    assert.isUndefined(inbound.fragments)
+    inbound.demand = "fragments"
+    inbound.stream()
+    const first = inbound.fragments!.take() as Array<string>
+    inbound.receive(bytes.slice(1000), 0)
+    const rest = inbound.fragments!.take() as Array<string>
+    assert.isAbove(first.length, 0)
+    assert.strictEqual([...first, ...rest].join(""), "€".repeat(1000))
+    assert.isTrue(inbound.fragments!.done)
+  })
+
+  it("forgets the incomplete message when it drops, but finds the Close behind it", () => {
+    const inbound = make()
+    inbound.receive(frame(Opcode.Binary, new Uint8Array(5000), { fin: false }), 0)
+    const open = frame(Opcode.Continuation, new Uint8Array(1000))
+    inbound.receive(open.slice(0, 500), 0)
+    inbound.drop()
+    assert.strictEqual(inbound.queuedBytes, 0)
+    inbound.receive(concat([open.slice(500), frame(Opcode.Close, closeBody(4000))]), 0)
+    assert.deepInclude(inbound.ending, { _tag: "Close", code: 4000 })
+  })
+})
+
+describe("Assembly", () => {
+  it.prop("joins its parts", {
+    sizes: Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2000 }))), {
+      maxLength: 20
+    })
+  }, ({ sizes }) => {
+    const assembly = new Assembly(portable)
+    const parts = sizes.map((size, i) => new Uint8Array(size).fill(i))
+    parts.forEach((part, i) => {
+      assembly.reserve(part.length, i === parts.length - 1)
+      assembly.buffer.set(part, assembly.length)
+      assembly.length += part.length
+    })
+    const taken = assembly.take()
+    assert.deepStrictEqual(taken, concat(parts))
+    assert.strictEqual(taken.buffer.byteLength, taken.length)
+    assert.strictEqual(assembly.length, 0)
+  })
+})
+
+describe("Fragments", () => {
+  it.prop("pieces of a text end at code points and join to it", { text: Schema.String, chunking }, (given) => {
+    const text = given.text.toWellFormed() + "é€😀"
+    const fragments = new Fragments("text", portable)
+    const pieces: Array<string> = []
+    for (const chunk of chop(new TextEncoder().encode(text), given.chunking)) {
+      fragments.push(chunk)
+      pieces.push(...fragments.take() as Array<string>)
+    }
+    assert.strictEqual(pieces.join(""), text)
+    for (const piece of pieces) {
+      assert.isTrue(piece.isWellFormed())
+      assert.notStrictEqual(piece, "")
+      if (!text.includes("\uFFFD")) assert.notInclude(piece, "\uFFFD")
+    }
+  })
+})

@@ -1,0 +1,143 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Schema from "effect/Schema"
+import { MaskKeys } from "../../src/codec/Mask.ts"
+import { portable } from "../../src/Primitives.ts"
+import { copyLimit, Outbox } from "../../src/protocol/Outbox.ts"
+import { concat, framesOf } from "../support/FakeTransport.ts"
+
+const fin = 0x80
+const server = () => new Outbox(portable, undefined)
+const client = () => new Outbox(portable, new MaskKeys(portable.randomFill))
+const filled = (size: number, value: number) => new Uint8Array(size).fill(value)
+
+const size = Schema.Union([
+  Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9000 })),
+  Schema.Literals([125, 126, copyLimit, copyLimit + 1, 16_384, 65_536])
+])
+const operation = Schema.Union([
+  Schema.Struct({ type: Schema.Literals(["bytes", "text", "urgent"]), size }),
+  Schema.Struct({ type: Schema.Literals(["take", "taken"]) })
+])
+
+describe("Outbox", () => {
+  it.prop("never writes to what the transport still reads, and loses nothing", {
+    operations: Arbitrary.array(Arbitrary.schema(operation), { maxLength: 60 }),
+    masked: Schema.Boolean
+  }, ({ masked, operations }) => {
+    // Two of them, since they share the pool of staging buffers.
+    const boxes = [0, 1].map(() => ({
+      outbox: masked ? client() : server(),
+      held: undefined as undefined | { chunks: Array<Uint8Array>; copies: Array<Uint8Array> },
+      wire: [] as Array<Uint8Array>,
+      sent: [] as Array<readonly [number, number]>
+    }))
+    const taken = (box: typeof boxes[number]) => {
+      if (box.held === undefined) return
+      box.held.chunks.forEach((chunk, i) => assert.deepStrictEqual(chunk, box.held!.copies[i]))
+      box.wire.push(...box.held.copies)
+      box.held = undefined
+      box.outbox.taken()
+    }
+    const take = (box: typeof boxes[number]) => {
+      if (box.held !== undefined) return
+      const bytes = box.outbox.queuedBytes
+      const chunks = box.outbox.take()
+      box.held = { chunks, copies: chunks.map((chunk) => chunk.slice()) }
+      assert.strictEqual(concat(chunks).length, bytes)
+      assert.strictEqual(box.outbox.queuedBytes, 0)
+    }
+    operations.forEach((operation, i) => {
+      const box = boxes[i % 2]
+      switch (operation.type) {
+        case "take":
+          return take(box)
+        case "taken":
+          return taken(box)
+        case "urgent":
+          return box.outbox.urgentFrame(fin | 0xa, filled(operation.size % 126, i), true)
+        case "bytes":
+          box.outbox.frame(fin | 2, filled(operation.size, i))
+          return box.sent.push([operation.size, i])
+        case "text":
+          box.outbox.text(fin | 1, String.fromCharCode(i + 32).repeat(operation.size))
+          return box.sent.push([operation.size, i + 32])
+      }
+    })
+    for (const box of boxes) {
+      taken(box)
+      take(box)
+      taken(box)
+      const frames = framesOf(concat(box.wire), masked ? "required" : "forbidden").filter((frame) => frame.opcode < 8)
+      assert.deepStrictEqual(frames.map((frame) => [frame.data.length, frame.data[0] ?? -1]), box.sent.map(
+        ([size, value]) => [size, size === 0 ? -1 : value]
+      ))
+      assert.isTrue(frames.every((frame) => frame.data.every((byte) => byte === frame.data[0])))
+    }
+  })
+
+  it("a staging buffer that is full, but not handed over, is not reused when the last write is taken", () => {
+    const outbox = server()
+    outbox.frame(fin | 2, filled(8000, 1))
+    outbox.take()
+    // The transport holds the first; these fill buffers that wait.
+    for (let i = 2; i < 8; i++) outbox.frame(fin | 2, filled(8000, i))
+    outbox.taken()
+    for (let i = 8; i < 12; i++) outbox.frame(fin | 2, filled(8000, i))
+    const frames = framesOf(concat(outbox.take()), "forbidden")
+    assert.deepStrictEqual(frames.map((frame) => frame.data[0]), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+  })
+
+  it("joins small frames, and sends a large payload of a server uncopied", () => {
+    const outbox = server()
+    for (let i = 0; i < 100; i++) outbox.frame(fin | 2, filled(64, i))
+    assert.strictEqual(outbox.take().length, 1)
+    outbox.taken()
+    const large = filled(copyLimit + 1, 7)
+    assert.isTrue(outbox.isUncopied(large.length))
+    assert.isFalse(outbox.isUncopied(copyLimit))
+    outbox.frame(fin | 2, large)
+    assert.strictEqual(outbox.take()[1], large)
+    const masking = client()
+    assert.isFalse(masking.isUncopied(large.length))
+    masking.frame(fin | 2, large)
+    assert.notInclude(masking.take(), large)
+    assert.deepStrictEqual(large, filled(copyLimit + 1, 7))
+  })
+
+  it("reuses staging buffers once they are taken, also another connection's", () => {
+    let allocated = 0
+    const primitives = {
+      ...portable,
+      allocate: (size: number) => {
+        allocated += size
+        return portable.allocate(size)
+      }
+    }
+    for (let i = 0; i < 1000; i++) {
+      const outbox = new Outbox(primitives, undefined)
+      outbox.frame(fin | 2, filled(5000, i))
+      outbox.take()
+      outbox.taken()
+    }
+    assert.isAtMost(allocated, 16_384)
+  })
+
+  it("forgets everything when the connection is gone, buffers in use included", () => {
+    const outbox = server()
+    outbox.frame(fin | 2, filled(100, 1))
+    const [chunk] = outbox.take()
+    const before = chunk.slice()
+    outbox.frame(fin | 2, filled(100, 2))
+    outbox.urgentFrame(fin | 0xa, filled(1, 3), false)
+    outbox.clear()
+    assert.isTrue(outbox.isEmpty)
+    assert.deepStrictEqual(outbox.take(), [])
+    outbox.taken()
+    for (let i = 0; i < 10; i++) {
+      const other = server()
+      other.frame(fin | 2, filled(8000, 9))
+      assert.deepStrictEqual(chunk, before)
+    }
+  })
+})
