@@ -4,6 +4,7 @@
  *
  * Environment:
  * - URL: default ws://127.0.0.1:9001
+ * - COMPRESSION: whether to offer permessage-deflate; default true
  */
 import { WebSocketClient, WebSocketError } from "@effect-ws/core"
 import { NodeWebSocketClient } from "@effect-ws/node"
@@ -12,7 +13,8 @@ import { Config, Console, Effect, Stream } from "effect"
 
 const program = Effect.gen(function*() {
   const url = yield* Config.String("URL").pipe(Config.withDefault("ws://127.0.0.1:9001"))
-  const ws = yield* WebSocketClient.connect(url)
+  const compression = yield* Config.Boolean("COMPRESSION").pipe(Config.withDefault(true))
+  const ws = yield* WebSocketClient.connect(url, { compression })
   yield* Stream.run(ws.messages, ws.sink).pipe(
     // The server may close while an echo is on its way: that is the end, and no error.
     Effect.catchTag("ConnectionClosed", () => Effect.void)

@@ -5,6 +5,8 @@
  * - PORT: default 9001; 0 picks a free one
  * - HOST: default 127.0.0.1
  * - MAX_MESSAGE_SIZE: bytes; default the library's, 1 MiB
+ * - COMPRESSION: true accepts permessage-deflate and compresses every reply; default false
+ * - COMPRESSION_LEVEL: 1 (fastest) to 9 (smallest); default the library's
  */
 import { Limits, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
@@ -15,12 +17,18 @@ import { createServer } from "node:http"
 
 const Echo = Layer.unwrap(Effect.gen(function*() {
   const maxMessageSize = yield* Config.Int("MAX_MESSAGE_SIZE").pipe(Config.withDefault(Limits.defaults.maxMessageSize))
+  const compress = yield* Config.Boolean("COMPRESSION").pipe(Config.withDefault(false))
+  const level = yield* Config.Literals([1, 2, 3, 4, 5, 6, 7, 8, 9], "COMPRESSION_LEVEL").pipe(
+    Config.withDefault(undefined)
+  )
+  // A real server would leave short messages as they are: that is what the threshold is for.
+  const compression = compress && { threshold: 0, level }
   return HttpRouter.add(
     "GET",
     "/",
     // Messages flow into the sink as fast as the peer takes them: one that does not
     // read is not read from either.
-    WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), { maxMessageSize })
+    WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), { maxMessageSize, compression })
   )
 }))
 

@@ -6,18 +6,22 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SocketTransport from "./connection/SocketTransport.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
+import type { MessageExtension } from "./MessageExtension.ts"
+import * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import { portable, type Primitives } from "./Primitives.ts"
 import { invalidRequest } from "./rules/HandshakeRule.ts"
+import * as Negotiation from "./rules/Negotiation.ts"
 import type { Transport } from "./Transport.ts"
 import * as WebSocket from "./WebSocket.ts"
 import { type HandshakeError, IOError } from "./WebSocketError.ts"
@@ -30,6 +34,9 @@ import { type HandshakeError, IOError } from "./WebSocketError.ts"
  * - `protocols`: subprotocols to offer, the preferred first. If the server accepts none
  *   of them the handshake fails, unless `requireProtocol` is `false`.
  * - `headers`: what else to send along, a record or a list of pairs.
+ * - `compression`: whether, or how, to offer permessage-deflate. Default true where the
+ *   platform has a codec for it, as Node does.
+ * - `extensions`: other extensions to offer before it; one of all is used.
  * - The other options bound the connection; see `Limits.Options`.
  *
  * @category models
@@ -39,6 +46,8 @@ export interface ConnectOptions extends Limits.Options {
   readonly protocols?: string | ReadonlyArray<string> | undefined
   readonly requireProtocol?: boolean | undefined
   readonly headers?: Readonly<Record<string, string>> | Handshake.HeaderList | undefined
+  readonly compression?: boolean | PerMessageDeflate.Options | undefined
+  readonly extensions?: ReadonlyArray<MessageExtension> | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
 }
 
@@ -124,24 +133,32 @@ export const connect = (
     const dialer = yield* Dialer
     const limits = Limits.make(options)
     const relative = isRelative(url)
+    const extensions = [
+      ...options.extensions ?? [],
+      ...yield* PerMessageDeflate.fromOption(options.compression ?? true)
+    ]
     const made = yield* Effect.fromResult(Handshake.makeRequest({
       url,
       base: relative ? relativeBase : undefined,
       protocols: options.protocols,
+      extensions: yield* Effect.fromResult(Negotiation.offer(extensions)),
       headers: headerList(options.headers)
     }))
     const request = relative ? { ...made, url: made.url.slice(relativeBase.length) } : made
     const open = Effect.gen(function*() {
       const { response, transport } = yield* dialer.dial(request)
-      const { protocol } = yield* Effect.fromResult(Handshake.checkResponse(response, {
+      const agreed = yield* Effect.fromResult(Handshake.checkResponse(response, {
         ...request,
         // Without a scheme nothing secure was asked for that could be downgraded.
         url: relative ? undefined : request.url,
         requireProtocol: options.requireProtocol
       }))
-      return { protocol, transport: yield* transport }
+      const extension = yield* Effect.fromResult(Negotiation.agree(extensions, agreed.extensions, response))
+      return { protocol: agreed.protocol, extension, transport: yield* transport }
     })
-    const { protocol, transport } = yield* Effect.timeoutOrElse(open, {
+    // Of its own, so that what was dialled in vain is dropped at once.
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const opened = yield* Effect.timeoutOrElse(Effect.interruptible(Scope.provide(open, scope)), {
       duration: limits.handshakeTimeout,
       orElse: () =>
         Effect.fail(
@@ -151,8 +168,9 @@ export const connect = (
             detail: `The server did not answer the handshake within ${limits.handshakeTimeout} ms`
           })
         )
-    })
-    return yield* WebSocket.make(transport, { ...options, role: "client", protocol })
+    }).pipe(Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+    const { extension, protocol, transport } = opened
+    return yield* WebSocket.make(transport, { ...options, role: "client", protocol, extension })
   })
 
 /**
@@ -195,7 +213,11 @@ export const makeHttpDialer = (client: HttpClient.HttpClient, primitives: Primit
 
 const toHttpRequest = (request: Handshake.HandshakeRequest): HttpClientRequest.HttpClientRequest => {
   let http = HttpClientRequest.get(request.url)
-  for (const [name, value] of request.headers) http = HttpClientRequest.setHeader(http, name, value)
+  for (const [name, value] of request.headers) {
+    // RFC 9110 §5.3: lines of one name are one list, and here names are unique.
+    const before = http.headers[name.toLowerCase()]
+    http = HttpClientRequest.setHeader(http, name, before === undefined ? value : `${before}, ${value}`)
+  }
   return HttpClientRequest.upgrade(http, "websocket")
 }
 
@@ -207,16 +229,15 @@ const httpScheme = (request: HttpClientRequest.HttpClientRequest): HttpClientReq
 const fromHttpResponse = (
   response: HttpClientResponse.HttpClientResponse,
   primitives: Primitives
-): Effect.Effect<Dialed, IOError> => {
+): Effect.Effect<Dialed, HandshakeError | IOError, Scope.Scope> => {
   const head = { status: response.status, headers: Object.entries(response.headers), url: response.url }
   if (response.status === 101) {
-    return Effect.succeed({
-      response: head,
-      transport: response.upgrade.pipe(
-        Effect.mapError(connectError),
-        Effect.flatMap((socket) => SocketTransport.make(socket, primitives))
-      )
-    })
+    // Taken at once: behind a redirect no scope but the socket's own holds the connection.
+    return response.upgrade.pipe(
+      Effect.mapError(connectError),
+      Effect.flatMap((socket) => SocketTransport.make(socket, primitives)),
+      Effect.map((transport) => ({ response: head, transport: Effect.succeed(transport) }))
+    )
   }
   return Effect.map(boundedBody(response, primitives), (body) => ({
     response: { ...head, body },

@@ -16,8 +16,12 @@ import { Connection } from "./connection/Connection.ts"
 import { Connections } from "./connection/Connections.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
+import { format } from "./Extension.ts"
+import type { MessageExtension } from "./MessageExtension.ts"
 import type * as Origin from "./Origin.ts"
+import * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import { refusal } from "./rules/HandshakeRule.ts"
+import * as Negotiation from "./rules/Negotiation.ts"
 import type { Transport } from "./Transport.ts"
 import * as WebSocket from "./WebSocket.ts"
 import { type ConnectionClosed, HandshakeError, type IOError, type ProtocolError, UpgradeUnavailable } from "./WebSocketError.ts"
@@ -31,6 +35,10 @@ import { type ConnectionClosed, HandshakeError, type IOError, type ProtocolError
  *   first that was offered is chosen, or a function of what was offered. None, by
  *   default or where nothing fits: the client decides whether it goes on.
  * - `headers`: what else to send with the 101, such as cookies.
+ * - `compression`: whether, or how, to accept permessage-deflate. Default false: see
+ *   `PerMessageDeflate` for what it costs and endangers.
+ * - `extensions`: other extensions to accept; one of all is used, the first of the
+ *   client's offers that suits.
  * - `origin`: which web pages may connect. Default `Origin.sameHost`.
  * - `closeCodeFor`: see `WebSocket.Options`.
  * - The other options bound the connection; see `Limits.Options`.
@@ -45,6 +53,8 @@ export interface AcceptOptions extends Limits.Options {
     | undefined
   readonly headers?: Readonly<Record<string, string>> | Handshake.HeaderList | undefined
   readonly origin?: Origin.OriginPolicy | undefined
+  readonly compression?: boolean | PerMessageDeflate.Options | undefined
+  readonly extensions?: ReadonlyArray<MessageExtension> | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
 }
 
@@ -129,8 +139,8 @@ const choose = (
 const pairs = (headers: AcceptOptions["headers"]): Handshake.HeaderList =>
   headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
 
-const tooMany = () => {
-  const error = refusal("TooManyConnections")
+const unavailable = (isClosing: boolean) => {
+  const error = refusal("TooManyConnections", isClosing ? "the server is shutting down" : undefined)
   return new HandshakeError({ ...error, headers: [["retry-after", "1"]] })
 }
 
@@ -191,15 +201,24 @@ export const accept = (
     if (Result.isFailure(checked)) return yield* refuse(checked.failure)
     if (upgrade === undefined) return yield* refuse(refusal("NotAnUpgrade"))
     const protocol = choose(options, checked.success.protocols, request)
-    const answer = Result.flatMap(
-      Handshake.acceptResponse(checked.success, { protocol, headers: pairs(options.headers) }),
-      ({ headers }) => Handshake.encodeResponseHead(101, Handshake.statusText(101), headers)
+    const negotiated = Negotiation.answer(
+      [...options.extensions ?? [], ...yield* PerMessageDeflate.fromOption(options.compression ?? false)],
+      checked.success.extensions
+    )
+    const extensions: Result.Result<string | undefined, HandshakeError> = negotiated === undefined
+      ? Result.succeed(undefined)
+      : format([negotiated.header])
+    const answer = extensions.pipe(
+      Result.flatMap((extensions) =>
+        Handshake.acceptResponse(checked.success, { protocol, extensions, headers: pairs(options.headers) })
+      ),
+      Result.flatMap(({ headers }) => Handshake.encodeResponseHead(101, Handshake.statusText(101), headers))
     )
     if (Result.isFailure(answer)) return yield* refuse(answer.failure)
     const leave = connections.admit()
-    if (leave === undefined) return yield* refuse(tooMany())
+    if (leave === undefined) return yield* refuse(unavailable(connections.isClosing))
     const transport = upgrade.open(answer.success)
-    const ws = yield* WebSocket.make(transport, { ...options, role: "server", protocol })
+    const ws = yield* WebSocket.make(transport, { ...options, role: "server", protocol, extension: negotiated?.open })
     if (ws instanceof Connection) {
       ws.link.onceGone(leave)
       connections.add(ws)
@@ -226,6 +245,13 @@ export type ConnectionError = ConnectionClosed | ProtocolError | IOError
 const isConnectionError = (error: unknown): error is ConnectionError =>
   typeof error === "object" && error !== null && "_tag" in error &&
   (error._tag === "ConnectionClosed" || error._tag === "ProtocolError" || error._tag === "IOError")
+
+/** Whether nothing but the connection's end is the cause: a defect beside it is not hidden. */
+const isConnectionsOwn = (cause: Cause.Cause<unknown>): boolean =>
+  Cause.hasFails(cause) &&
+  cause.reasons.every((reason) =>
+    reason._tag === "Interrupt" || (reason._tag === "Fail" && isConnectionError(reason.error))
+  )
 
 /**
  * A route's handler that accepts the connection and runs `f` with it: the short form
@@ -264,10 +290,10 @@ export const handle = <A, E, R>(
 > =>
   accept(options).pipe(
     Effect.flatMap((ws) =>
-      Effect.catchCause(f(ws), (cause) => {
-        const error = Cause.findErrorOption(cause)
-        return error._tag === "Some" && isConnectionError(error.value)
-          ? Effect.logDebug("WebSocket connection ended", error.value)
+      // Without a router an application is uninterruptible, so a shutdown would wait for ever.
+      Effect.catchCause(Effect.interruptible(f(ws)), (cause) => {
+        return isConnectionsOwn(cause)
+          ? Effect.logDebug("WebSocket connection ended", cause)
           : Effect.failCause(cause as Cause.Cause<Exclude<E, ConnectionError>>)
       })
     ),

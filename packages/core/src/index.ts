@@ -24,10 +24,14 @@ export * as Handshake from "./Handshake.ts"
 export * as Limits from "./Limits.ts"
 /** Messages: text or binary. */
 export * as Message from "./Message.ts"
+/** What an extension is: negotiation and the transformation of messages. */
+export * as MessageExtension from "./MessageExtension.ts"
 /** The six opcodes. */
 export * as Opcode from "./Opcode.ts"
 /** Which web pages may connect to a server. */
 export * as Origin from "./Origin.ts"
+/** Messages compressed with DEFLATE (RFC 7692). */
+export * as PerMessageDeflate from "./PerMessageDeflate.ts"
 /** What a platform may do faster than portable JavaScript. */
 export * as Primitives from "./Primitives.ts"
 /** One connection as a state machine without I/O. */

@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { type Handshake, Limits, WebSocketServer } from "@effect-ws/core"
+import { type Handshake, Limits, PerMessageDeflate, WebSocketServer } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Duration from "effect/Duration"
@@ -18,8 +18,11 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Buffer } from "node:buffer"
 import * as Http from "node:http"
+import type * as Http2 from "node:http2"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
+import * as HandleTransport from "./HandleTransport.ts"
+import * as NodeDeflate from "./NodeDeflate.ts"
 import * as NodeTransport from "./NodeTransport.ts"
 
 /**
@@ -43,11 +46,20 @@ export interface Options extends StockHttpServer.Options {
   readonly headersTimeout?: Duration.Input | undefined
 }
 
+/**
+ * The servers of Node that can be served on: over HTTP/2 without upgrades, which
+ * `allowHTTP1` of a secure server brings back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type NodeServer = Http.Server | Http2.Http2Server | Http2.Http2SecureServer
+
 type Handler = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
 type UpgradeListener = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /**
- * Makes an `HttpServer` on a Node server (HTTP/1.1, with TLS or without).
+ * Makes an `HttpServer` on a Node server, with TLS or without.
  *
  * **Details**
  *
@@ -58,8 +70,9 @@ type UpgradeListener = (request: Http.IncomingMessage, socket: Duplex, head: Buf
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(evaluate: () => Http.Server, options: Options) {
-  const server = evaluate()
+export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, options: Options) {
+  // What is used here every kind has; the types of their listeners differ.
+  const server = evaluate() as Http.Server
   limitHeads(server, options.headersTimeout)
   const grace = Duration.toMillis(
     Duration.fromInputUnsafe(options.closeGracePeriod ?? Limits.defaults.closeTimeout)
@@ -70,16 +83,18 @@ export const make = Effect.fnUntraced(function*(evaluate: () => Http.Server, opt
     serve: Effect.fnUntraced(function*(httpEffect, middleware) {
       const upgrades = new WeakMap<object, WebSocketServer.Upgrade>()
       const connections = WebSocketServer.makeConnections(options.maxConnections)
-      const served = Effect.provideService(httpEffect, WebSocketServer.Upgrades, {
-        find: (source) => upgrades.get(source),
-        connections
-      })
+      const served = httpEffect.pipe(
+        Effect.provideService(WebSocketServer.Upgrades, { find: (source) => upgrades.get(source), connections }),
+        Effect.provideService(PerMessageDeflate.Codec, NodeDeflate.codec)
+      )
       const before = server.listeners("upgrade") as Array<UpgradeListener>
       yield* middleware === undefined ? stock.serve(served) : stock.serve(served, middleware)
       const added = (server.listeners("upgrade") as Array<UpgradeListener>).find((one) => !before.includes(one))
       if (added !== undefined) server.off("upgrade", added)
 
       const serveScope = yield* Effect.scope
+      // What the server was made with, its loggers among it, holds at its end too.
+      const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
       const handler: Handler = yield* StockHttpServer.makeHandler(served, { scope, middleware })
       const listener = onUpgrade(handler, upgrades, added)
@@ -90,7 +105,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => Http.Server, opt
         Effect.flatMap(connections.shutdown(grace), (cut) => {
           server.off("upgrade", listener)
           return cut === 0 ? Effect.void : Effect.logWarning(`Cut ${cut} WebSocket connections that did not close in time`)
-        })
+        }).pipe(Effect.provideContext(context))
       )
     })
   })
@@ -120,12 +135,25 @@ const onUpgrade = (
   }
   const response = new Http.ServerResponse(request)
   response.shouldKeepAlive = false
+  try {
+    response.assignSocket(socket as Net.Socket)
+  } catch {
+    // Pipelined behind a request that is not answered yet: there is no turn to wait
+    // for, since Node has let go of the connection.
+    socket.destroy()
+    return
+  }
   // A refusal is an ordinary response, after which the connection ends.
-  response.assignSocket(socket as Net.Socket)
-  response.on("finish", () => {
+  const onFinish = () => {
     response.detachSocket(socket as Net.Socket)
-    socket.end()
-  })
+    endSoon(socket)
+  }
+  response.on("finish", onFinish)
+  // Nobody reads yet, so only this tells that the client went away.
+  const onEnd = () => {
+    if (!response.writableEnded) socket.destroy()
+  }
+  socket.on("end", onEnd)
   upgrades.set(request, {
     request: {
       method: request.method ?? "",
@@ -135,15 +163,30 @@ const onUpgrade = (
       secure: "encrypted" in socket && socket.encrypted === true
     },
     open: (text) => {
-      response.removeAllListeners("finish")
+      // A second `accept` finds nothing.
+      upgrades.delete(request)
+      response.off("finish", onFinish)
+      socket.off("end", onEnd)
       response.detachSocket(socket as Net.Socket)
       // Ended without a socket, so that whoever holds the response writes nothing.
       response.end()
       socket.write(text, "latin1")
-      return NodeTransport.fromDuplex(socket, head)
+      return HandleTransport.take(socket, head) ?? NodeTransport.fromDuplex(socket, head)
     }
   })
   handler(request, response)
+}
+
+// How long a refused client may take to read its answer and to end.
+const lingerMillis = 500
+
+/** Ends a refused connection, whether the client does or not. */
+const endSoon = (socket: Duplex): void => {
+  socket.end()
+  // What still comes is dropped, or the client's end behind it would never be seen.
+  socket.resume()
+  const timer = setTimeout(() => socket.destroy(), lingerMillis)
+  socket.once("close", () => clearTimeout(timer))
 }
 
 /** Node's flat list of names and values as pairs, duplicates kept. */
@@ -160,7 +203,7 @@ const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
  * @since 0.1.0
  */
 export const layerServer = (
-  evaluate: () => Http.Server,
+  evaluate: () => NodeServer,
   options: Options
 ): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError> =>
   Layer.effect(HttpServer.HttpServer, make(evaluate, options))
@@ -192,7 +235,7 @@ export const layerServer = (
  * @since 0.1.0
  */
 export const layer = (
-  evaluate: () => Http.Server,
+  evaluate: () => NodeServer,
   options: Options
 ): Layer.Layer<
   HttpServer.HttpServer | NodeServices.NodeServices | HttpPlatform.HttpPlatform | Etag.Generator,

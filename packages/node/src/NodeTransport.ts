@@ -32,14 +32,19 @@ const toIOError = (phase: "read" | "write", cause: Error & { readonly code?: str
  */
 export const fromDuplex = (duplex: Duplex, early?: Uint8Array): Transport.Transport => new NodeTransport(duplex, early)
 
-class NodeTransport implements Transport.Transport {
+/**
+ * The transport of a duplex stream; `HandleTransport` reads in another way.
+ *
+ * @internal
+ */
+export class NodeTransport implements Transport.Transport {
   // Node gives every chunk of `data` away.
-  readonly chunks = "owned"
+  readonly chunks: Transport.Transport["chunks"] = "owned"
   readonly primitives: Primitives.Primitives = NodePrimitives.primitives
 
-  private readonly duplex: Duplex
+  protected readonly duplex: Duplex
+  protected handlers: Transport.TransportHandlers | undefined
   private early: Uint8Array | undefined
-  private handlers: Transport.TransportHandlers | undefined
   private error: WebSocketError.IOError | undefined
   private closed = false
   // Writes are answered in order: a write is taken when as many answers have come.
@@ -59,17 +64,33 @@ class NodeTransport implements Transport.Transport {
   start(handlers: Transport.TransportHandlers): void {
     this.handlers = handlers
     const { duplex } = this
-    if (this.early !== undefined) {
-      // In front of what is still to be read, so that there is one order.
-      duplex.unshift(this.early)
-      this.early = undefined
-    }
-    duplex.on("data", handlers.onData)
-    duplex.on("end", () => {
+    const early = this.early
+    this.early = undefined
+    const onEnd = () => {
       if (!this.closed) handlers.onEnd()
-    })
-    if (duplex.destroyed) process.nextTick(() => this.onClose())
-    else duplex.resume()
+    }
+    if (duplex.destroyed) {
+      process.nextTick(() => this.onClose())
+      return
+    }
+    if (duplex.readableEnded) {
+      // Nothing can be put in front of an end that was told already.
+      process.nextTick(() => {
+        if (early !== undefined && !this.closed) handlers.onData(early)
+        onEnd()
+      })
+      return
+    }
+    duplex.on("end", onEnd)
+    this.read(early, handlers)
+  }
+
+  /** Begins to read, first what was read before. */
+  protected read(early: Uint8Array | undefined, handlers: Transport.TransportHandlers): void {
+    // In front of what is still to be read, so that there is one order.
+    if (early !== undefined) this.duplex.unshift(early)
+    this.duplex.on("data", handlers.onData)
+    this.duplex.resume()
   }
 
   private onClose(): void {

@@ -3,15 +3,16 @@
  *
  * @since 0.1.0
  */
-import { WebSocketClient } from "@effect-ws/core"
+import { type PerMessageDeflate, WebSocketClient } from "@effect-ws/core"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as NodeDeflate from "./NodeDeflate.ts"
 import { primitives } from "./NodePrimitives.ts"
 
 /**
- * Dials through the current `HttpClient`, with Node's primitives.
+ * Dials through the current `HttpClient`, with Node's primitives and compression.
  *
  * **When to use**
  *
@@ -25,9 +26,16 @@ import { primitives } from "./NodePrimitives.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerHttpClient: Layer.Layer<WebSocketClient.Dialer, never, HttpClient.HttpClient> = Layer.effect(
-  WebSocketClient.Dialer,
-  Effect.map(HttpClient.HttpClient, (client) => WebSocketClient.makeHttpDialer(client, primitives))
+export const layerHttpClient: Layer.Layer<
+  WebSocketClient.Dialer | PerMessageDeflate.Codec,
+  never,
+  HttpClient.HttpClient
+> = Layer.merge(
+  Layer.effect(
+    WebSocketClient.Dialer,
+    Effect.map(HttpClient.HttpClient, (client) => WebSocketClient.makeHttpDialer(client, primitives))
+  ),
+  NodeDeflate.layer
 )
 
 /**
@@ -50,6 +58,6 @@ export const layerHttpClient: Layer.Layer<WebSocketClient.Dialer, never, HttpCli
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<WebSocketClient.Dialer> = layerHttpClient.pipe(
+export const layer: Layer.Layer<WebSocketClient.Dialer | PerMessageDeflate.Codec> = layerHttpClient.pipe(
   Layer.provide(NodeHttpClient.layerUndiciOptions({ allowH2: false }))
 )

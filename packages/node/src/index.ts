@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 
+/** DEFLATE by Node's zlib. */
+export * as NodeDeflate from "./NodeDeflate.ts"
 /** An `HttpServer` layer whose routes may accept WebSockets. */
 export * as NodeHttpServer from "./NodeHttpServer.ts"
 /** Node's primitives. */

@@ -1,0 +1,253 @@
+/**
+ * The memory of all compression contexts of a process, bounded.
+ */
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import type { Codec, Compressor, CompressorOptions, Decompressor, DecompressorOptions } from "./Codec.ts"
+
+/**
+ * The limits of a {@link Budget}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BudgetOptions {
+  /** The most contexts at once. Default 8,192. */
+  readonly contexts?: number | undefined
+  /** The most bytes of contexts at once. Default 256 MiB. */
+  readonly bytes?: number | undefined
+}
+
+/** A compressor that outlives its messages; its owner can do without it between two of them. */
+export interface Kept {
+  readonly size: number
+  /** The budget's count of messages at its last use. */
+  lastUsed: number
+  /** Whether it is in the middle of a message. */
+  busy: boolean
+  /** Closes it. */
+  readonly drop: () => void
+}
+
+/** Contexts of one kind that are borrowed for a message each. */
+export interface Shelf<A> {
+  readonly size: number
+  readonly make: () => A
+  readonly idle: Array<A>
+}
+
+interface Shelves {
+  readonly compressors: Map<number, Shelf<Compressor>>
+  readonly decompressors: Map<number, Shelf<Decompressor>>
+}
+
+const defaultContexts = 8192
+const defaultBytes = 256 * 1024 * 1024
+
+// How full the budget may become by contexts that are kept, so that room is left for
+// those that are borrowed. Our own compressor can always be done without; the window of
+// a peer, once agreed upon, cannot: so compressors stop first.
+const compressorShare = 6 / 8
+const decompressorShare = 7 / 8
+
+// A kept compressor is idle after so many messages per kept compressor.
+const idleMessages = 64
+
+// So many contexts of one kind wait to be borrowed again.
+const maxIdle = 4
+
+/**
+ * A bound on the compression contexts of a process, by count and by measured bytes.
+ *
+ * **Details**
+ *
+ * A connection has up to two contexts. Once three quarters of the budget are taken, no
+ * further compressor is kept between messages (it compresses each by itself), unless
+ * one that was idle for long can be dropped for it. Once seven eighths are taken, new
+ * connections have their peer forget each message (`no_context_takeover`), so that
+ * inflating takes memory only while a message is under way. Once all is taken, new connections go without
+ * compression. Contexts count from the opening of a connection if its peer's window
+ * must be kept, else from their first use, and until the connection is closed.
+ *
+ * **Gotchas**
+ *
+ * What was agreed upon is kept to: messages that are under way can exceed the budget.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Budget {
+  readonly maxContexts: number
+  readonly maxBytes: number
+  #contexts = 0
+  #bytes = 0
+  #messages = 0
+  readonly #kept = new Set<Kept>()
+  readonly #shelves = new WeakMap<object, Shelves>()
+
+  constructor(options: BudgetOptions = {}) {
+    this.maxContexts = options.contexts ?? defaultContexts
+    this.maxBytes = options.bytes ?? defaultBytes
+  }
+
+  /** The contexts that are taken now. */
+  get contexts(): number {
+    return this.#contexts
+  }
+
+  /** The bytes that are taken now. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** @internal */
+  fits(size: number, share: number): boolean {
+    return this.#bytes + size <= this.maxBytes * share && this.#contexts + 1 <= this.maxContexts * share
+  }
+
+  /**
+   * What a new connection may agree to, given the size of the peer's window.
+   *
+   * @internal
+   */
+  room(size: number): "keep" | "borrow" | "none" {
+    return this.fits(size, decompressorShare) ? "keep" : this.fits(size, 1) ? "borrow" : "none"
+  }
+
+  /** @internal */
+  take(size: number): void {
+    this.#contexts++
+    this.#bytes += size
+  }
+
+  /** @internal */
+  release(size: number): void {
+    this.#contexts--
+    this.#bytes -= size
+  }
+
+  /**
+   * Takes room for a compressor that is to be kept, for a message; where there is none,
+   * the message still counts.
+   *
+   * @internal
+   */
+  keep(kept: Kept): boolean {
+    this.#messages++
+    if (!this.fits(kept.size, compressorShare) && !(this.#dropIdle() && this.fits(kept.size, compressorShare))) {
+      return false
+    }
+    this.take(kept.size)
+    this.#kept.add(kept)
+    return true
+  }
+
+  /** @internal */
+  used(kept: Kept): void {
+    kept.lastUsed = ++this.#messages
+  }
+
+  /** @internal */
+  unkeep(kept: Kept): void {
+    if (this.#kept.delete(kept)) this.release(kept.size)
+  }
+
+  // Looks at one compressor a time, so that the cost does not depend on their number.
+  #dropIdle(): boolean {
+    for (const kept of this.#kept) {
+      if (!kept.busy && this.#messages - kept.lastUsed > idleMessages * this.#kept.size) {
+        this.unkeep(kept)
+        kept.drop()
+        return true
+      }
+      this.#kept.delete(kept)
+      this.#kept.add(kept)
+      return false
+    }
+    return false
+  }
+
+  #shelvesOf(codec: Codec["Service"]): Shelves {
+    let shelves = this.#shelves.get(codec)
+    if (shelves === undefined) {
+      shelves = { compressors: new Map(), decompressors: new Map() }
+      this.#shelves.set(codec, shelves)
+    }
+    return shelves
+  }
+
+  /** @internal */
+  compressors(codec: Codec["Service"], options: CompressorOptions): Shelf<Compressor> {
+    const { compressors } = this.#shelvesOf(codec)
+    const key = (options.windowBits * 16 + options.level) * 16 + options.memLevel
+    const there = compressors.get(key)
+    if (there !== undefined) return there
+    const size = codec.compressorBytes(options)
+    const made: Shelf<Compressor> = { size, make: () => codec.compressor(options), idle: [] }
+    compressors.set(key, made)
+    return made
+  }
+
+  /** @internal */
+  decompressors(codec: Codec["Service"], options: DecompressorOptions): Shelf<Decompressor> {
+    const { decompressors } = this.#shelvesOf(codec)
+    const there = decompressors.get(options.windowBits)
+    if (there !== undefined) return there
+    const size = codec.decompressorBytes(options)
+    const made: Shelf<Decompressor> = { size, make: () => codec.decompressor(options), idle: [] }
+    decompressors.set(options.windowBits, made)
+    return made
+  }
+
+  /** @internal */
+  borrow<A>(shelf: Shelf<A>): A {
+    const idle = shelf.idle.pop()
+    if (idle !== undefined) return idle
+    this.take(shelf.size)
+    return shelf.make()
+  }
+
+  /** @internal */
+  giveBack<A extends { readonly reset: () => void; readonly close: () => void }>(shelf: Shelf<A>, borrowed: A): void {
+    if (shelf.idle.length < maxIdle && this.#bytes <= this.maxBytes && this.#contexts <= this.maxContexts) {
+      borrowed.reset()
+      shelf.idle.push(borrowed)
+    } else {
+      this.discard(shelf, borrowed)
+    }
+  }
+
+  /** @internal */
+  discard<A extends { readonly close: () => void }>(shelf: Shelf<A>, borrowed: A): void {
+    borrowed.close()
+    this.release(shelf.size)
+  }
+}
+
+/**
+ * The budget in effect; one for the whole process unless another is provided.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const CurrentBudget: Context.Reference<Budget> = Context.Reference<Budget>(
+  "@effect-ws/core/PerMessageDeflate/CurrentBudget",
+  { defaultValue: () => new Budget() }
+)
+
+/**
+ * Provides a budget of its own to clients and servers.
+ *
+ * **Example** (A smaller budget)
+ *
+ * ```ts
+ * import { PerMessageDeflate } from "@effect-ws/core"
+ *
+ * export const layer = PerMessageDeflate.layerBudget({ bytes: 64 * 1024 * 1024 })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerBudget = (options?: BudgetOptions): Layer.Layer<never> =>
+  Layer.sync(CurrentBudget, () => new Budget(options))

@@ -1,0 +1,160 @@
+/** What a server's end does to its connections. */
+import { assert, describe, it } from "@effect/vitest"
+import { Opcode, WebSocketServer } from "@effect-ws/core"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Buffer } from "node:buffer"
+import * as Net from "node:net"
+import { clientFrame, closeBody, connectRaw, connectUpgraded, sampleKey, until, upgradeRequest } from "./support/RawPeer.ts"
+import { keepLogs, type Logged, serve, type ServeOptions } from "./support/Serve.ts"
+
+const echo = WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), { closeTimeout: 60_000 })
+const Echo = HttpRouter.add("GET", "/", echo)
+
+/** A server that the test stops by itself. */
+const stoppable = Effect.fn(function*<E, R>(routes: Layer.Layer<never, E, R>, options?: ServeOptions) {
+  const logs: Array<Logged> = []
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const served = yield* serve(routes, options).pipe(Scope.provide(scope), Effect.provide(keepLogs(logs)))
+  const stop = Effect.gen(function*() {
+    const began = performance.now()
+    yield* Scope.close(scope, Exit.void)
+    return performance.now() - began
+  })
+  return { ...served, logs, stop }
+})
+
+const isClose = (frames: ReadonlyArray<{ readonly opcode: number; readonly data: Uint8Array }>, code: number) =>
+  frames.some(({ data, opcode }) => opcode === Opcode.Close && data[0] === code >> 8 && data[1] === (code & 255))
+
+/** A client that costs little, for there are many: it answers a Close and ends. */
+const simpleClient = (port: number, onClose: (code: number) => void) =>
+  new Promise<Net.Socket>((resolve, reject) => {
+    const socket = Net.connect({ host: "127.0.0.1", port })
+    let open = false
+    socket.on("error", reject)
+    socket.on("connect", () => socket.write(upgradeRequest("/", { "Sec-WebSocket-Key": sampleKey })))
+    socket.on("data", (chunk: Buffer) => {
+      if (!open) {
+        open = true
+        assert.match(chunk.toString("latin1"), /^HTTP\/1\.1 101 /)
+        resolve(socket)
+      } else {
+        assert.strictEqual(chunk[0], 0x88)
+        onClose(chunk.readUInt16BE(2))
+        socket.write(clientFrame(Opcode.Close, chunk.subarray(2, 4)))
+      }
+    })
+  })
+
+describe("shutdown", () => {
+  it.live("1,000 open connections are told 1001 at once, and it takes well under a second", () =>
+    Effect.gen(function*() {
+      const { logs, port, stop } = yield* stoppable(Echo)
+      const codes: Array<number> = []
+      for (let i = 0; i < 10; i++) {
+        yield* Effect.promise(() => Promise.all(Array.from({ length: 100 }, () => simpleClient(port, (code) => codes.push(code)))))
+      }
+      const took = yield* stop
+      assert.strictEqual(codes.length, 1000)
+      assert.isTrue(codes.every((code) => code === 1001))
+      assert.isBelow(took, 1000)
+      assert.isFalse(logs.some(({ text }) => text.includes("Cut")))
+    }))
+
+  it.live("who does not answer is cut after closeGracePeriod, and the log says how many", () =>
+    Effect.gen(function*() {
+      const { logs, port, stop } = yield* stoppable(Echo, { closeGracePeriod: 200 })
+      const silent = yield* Effect.forEach([1, 2, 3], () => connectUpgraded(port))
+      const polite = yield* connectUpgraded(port)
+      polite.socket.on("data", () => polite.write(clientFrame(Opcode.Close, closeBody(1001))))
+      const took = yield* stop
+      assert.isAtLeast(took, 199)
+      assert.isBelow(took, 1200)
+      for (const peer of [...silent, polite]) {
+        assert.isTrue(isClose(peer.frames(), 1001))
+        yield* peer.untilEnded
+      }
+      assert.deepStrictEqual(
+        logs.filter(({ text }) => text.includes("Cut")).map(({ level, text }) => [level, text.split(" ")[1]]),
+        [["Warn", "3"]]
+      )
+    }))
+
+  it.live("peers that read nothing, with writes that wait, are cut as well", () =>
+    Effect.gen(function*() {
+      const { port, stop } = yield* stoppable(
+        HttpRouter.add("GET", "/", WebSocketServer.handle((ws) => Effect.forever(ws.send(new Uint8Array(1 << 20))))),
+        { closeGracePeriod: 200 }
+      )
+      const peer = yield* connectUpgraded(port)
+      peer.socket.pause()
+      yield* Effect.sleep(100)
+      const took = yield* stop
+      assert.isBelow(took, 1200)
+    }))
+
+  it.live("handlers that read see the end; all others are interrupted", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const note = (what: string) => Effect.sync(() => seen.push(what))
+      const { port, stop } = yield* stoppable(Layer.mergeAll(
+        HttpRouter.add("GET", "/reads", WebSocketServer.handle((ws) =>
+          Effect.andThen(Stream.runDrain(ws.messages), note("ended")))),
+        HttpRouter.add("GET", "/sleeps", WebSocketServer.handle(() =>
+          Effect.onInterrupt(Effect.never, () => note("interrupted"))))
+      ), { closeGracePeriod: 500 })
+      for (const path of ["/reads", "/sleeps"]) {
+        const peer = yield* connectUpgraded(port, path)
+        peer.socket.on("data", () => peer.write(clientFrame(Opcode.Close, closeBody(1001))))
+      }
+      yield* Effect.sleep(20)
+      assert.isBelow(yield* stop, 450)
+      assert.deepStrictEqual(seen.sort(), ["ended", "interrupted"])
+    }))
+
+  it.live("a route that has not accepted yet is interrupted, and what comes meanwhile is refused with 503", () =>
+    Effect.gen(function*() {
+      let interrupted = 0
+      const { port, stop } = yield* stoppable(Layer.mergeAll(
+        Echo,
+        HttpRouter.add("GET", "/slow", Effect.andThen(
+          Effect.onInterrupt(Effect.sleep(30_000), () => Effect.sync(() => interrupted++)),
+          echo
+        )),
+        HttpRouter.add("GET", "/plain", HttpServerResponse.text("plain"))
+      ), { closeGracePeriod: 300 })
+      const silent = yield* connectUpgraded(port)
+      const waiting = yield* connectRaw(port)
+      waiting.write(upgradeRequest("/slow"))
+      yield* Effect.sleep(20)
+      const stopping = yield* Effect.forkChild(stop)
+      yield* until("1001", () => isClose(silent.frames(), 1001))
+      const late = yield* connectRaw(port)
+      late.write(upgradeRequest("/"))
+      const head = yield* late.head
+      assert.strictEqual(head.status, 503)
+      assert.strictEqual(head.headers["retry-after"], "1")
+      assert.isBelow(yield* Fiber.join(stopping), 2_000)
+      assert.strictEqual(interrupted, 1)
+      yield* waiting.untilEnded
+    }))
+
+  it.live("an ordinary request under way is finished", () =>
+    Effect.gen(function*() {
+      const { port, stop } = yield* stoppable(Layer.mergeAll(
+        Echo,
+        HttpRouter.add("GET", "/slow", Effect.as(Effect.sleep(150), HttpServerResponse.text("done")))
+      ))
+      const answer = fetch(`http://127.0.0.1:${port}/slow`).then((response) => response.text())
+      yield* Effect.sleep(50)
+      yield* stop
+      assert.strictEqual(yield* Effect.promise(() => answer), "done")
+    }))
+})
