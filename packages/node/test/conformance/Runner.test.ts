@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { carelessServer, type Flaw } from "./carelessSubject.ts"
-import { cases, groups } from "./cases/index.ts"
+import { cases, compressionGroups, groups } from "./cases/index.ts"
 import type { Case } from "./cases/model.ts"
 import { type Deadlines, isFull, type Result, runAll, runClientCase, runServerCase } from "./runner.ts"
 import { render, writeTable } from "./table.ts"
@@ -64,7 +64,7 @@ describe("wire", () => {
   })
 
   it.each([
-    ["reserved bits 4", "c10548656c6c6f"],
+    ["reserved bits 4 on opcode 1", "c10548656c6c6f"],
     ["reserved opcode 3", "830548656c6c6f"],
     ["a continuation of nothing", "80026c6f"],
     ["a new message inside a fragmented one", "010348656c810348656c"],
@@ -232,13 +232,23 @@ describe("table", () => {
       ms: 5,
       message: "a | b"
     })
-    const lines = render(results, wrong).split("\n")
+    const lines = render(results, wrong, groups).split("\n")
     for (const item of cases) assert.strictEqual(lines.filter((line) => line.startsWith(`| ${item.id} |`)).length, 1)
     assert.include(
       lines,
       "| 3.1 | Text with RSV 1 | OK, 1000 | **FAILED**, close WRONG CODE, 1011: a \\| b |"
     )
   })
+
+  it("shows the groups with compression if they were played", () => {
+    const nothing = new Map<string, Result>()
+    const without = render(nothing, nothing, groups)
+    const all = render(nothing, nothing, [...groups, ...compressionGroups])
+    assert.notInclude(without, "13.7.18")
+    for (const row of ["| 12.1.1 |", "| 13.7.18 |", "| D.1.1 |"]) assert.include(all, row)
+    assert.include(all, "npm run conformance")
+  })
+
   it("is written only when it differs", async () => {
     const folder = await mkdtemp(join(tmpdir(), "conformance-"))
     const file = pathToFileURL(join(folder, "table.md"))

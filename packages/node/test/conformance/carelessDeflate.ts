@@ -19,6 +19,10 @@ export type DeflateFlaw =
   | "RSV1 on pongs"
   | "RSV1 on uncompressed messages"
   | "leaves the tail"
+  /** Changes one octet of the ninth message. */
+  | "corrupts"
+  /** Forgets the ninth message. */
+  | "drops"
   | "never compresses"
 
 const tail = Buffer.from([0x00, 0x00, 0xff, 0xff])
@@ -33,7 +37,11 @@ const serve = (socket: Net.Socket, early: Buffer, agreement: Agreement, flaw: De
     windowBits,
     noContextTakeover: noContextTakeover || flaw === "forgets the other's context"
   })
+  let messages = 0
   const echo = (opcode: number, payload: Buffer): ReadonlyArray<FrameSpec> => {
+    messages++
+    if (flaw === "drops" && messages === 9) return []
+    if (flaw === "corrupts" && messages === 9) payload[payload.length - 1]! ^= 1
     if (flaw === "never compresses") return [{ opcode, payload }]
     if (flaw === "RSV1 on uncompressed messages") return [{ opcode, payload, rsv: 4 }]
     const frames = deflater.frames(opcode, payload, flaw === "RSV1 on continuations" ? 7 : 0)

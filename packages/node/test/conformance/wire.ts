@@ -208,7 +208,8 @@ export class FrameReader {
   private frame(header: Header, payload: Buffer): void {
     if (this.closed) this.onFault(`a frame with opcode ${header.opcode} after Close`)
     // RSV1 says that a message is compressed, on its first frame only (RFC 7692 §6).
-    const deflated = header.rsv === 4 && this.inflater !== undefined && (header.opcode === Text || header.opcode === Binary)
+    const deflated = this.inflater !== undefined && header.rsv === 4 &&
+      (header.opcode === Text || header.opcode === Binary)
     if (header.rsv !== 0 && !deflated) this.onFault(`reserved bits ${header.rsv} on opcode ${header.opcode}`)
     if (header.masked !== this.expectMasked) this.onFault(header.masked ? "a masked frame" : "an unmasked frame")
     if (header.opcode >= 0x8) {

@@ -136,8 +136,9 @@ const corpus = (name: string, binary: boolean, make: () => Buffer): Corpus => {
       const data = (made ??= make())
       // Text is cut before a character only, so its messages may be an octet or two longer or shorter.
       const border = (at: number): number => {
+        if (binary) return at
         let moved = at
-        while (!binary && isInsideCharacter(data[moved])) moved++
+        while (isInsideCharacter(data[moved])) moved++
         return moved
       }
       const start = (index * length) % data.length

@@ -50,7 +50,7 @@ const makeCode = (lengths: Uint8Array, into = new Uint16Array(1 << 15)): Code =>
   return { bits, table }
 }
 
-const fixedLiterals = makeCode(Uint8Array.from({ length: 288 }, (_, i) => (i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8)))
+const fixedLiterals = makeCode(new Uint8Array(288).fill(8).fill(9, 144, 256).fill(7, 256, 280))
 const fixedDistances = makeCode(new Uint8Array(30).fill(5))
 /** The codes of the block being read: no two are read at the same time. */
 const literalTable = new Uint16Array(1 << 15)

@@ -22,7 +22,9 @@ export const format = (parameters: Parameters): string =>
     name,
     ...(parameters.serverNoContextTakeover ? ["server_no_context_takeover"] : []),
     ...(parameters.clientNoContextTakeover ? ["client_no_context_takeover"] : []),
-    ...(parameters.serverMaxWindowBits === undefined ? [] : [`server_max_window_bits=${parameters.serverMaxWindowBits}`]),
+    ...(parameters.serverMaxWindowBits === undefined
+      ? []
+      : [`server_max_window_bits=${parameters.serverMaxWindowBits}`]),
     ...(parameters.clientMaxWindowBits === undefined
       ? []
       : parameters.clientMaxWindowBits === true

@@ -1,0 +1,73 @@
+/** Chromium without a window, as a client: a page that our server gives it, and commands to that page. */
+import { spawnSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { type Browser, chromium, type Page } from "playwright-core"
+import type { Ability, ConnectOptions, Found, PeerClient, PeerSocket } from "../peer.ts"
+import { type Event, Remote } from "./remote.ts"
+
+const args = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync"
+]
+
+const find = (): string | undefined => {
+  const given = process.env["CHROMIUM_PATH"]
+  if (given !== undefined) return existsSync(given) ? given : undefined
+  const { status, stdout } = spawnSync("which", ["chromium"], { encoding: "utf8" })
+  return status === 0 ? stdout.trim() : undefined
+}
+
+const executablePath = find()
+
+// Its requests have the page's cookies and no headers of the caller's choice.
+const abilities: ReadonlySet<Ability> = new Set<Ability>(["keepsBom", "emptyClose"])
+
+export interface ChromiumClient extends PeerClient {
+  readonly page: Page
+  /** What the browser wrote to its console. */
+  readonly seen: ReadonlyArray<string>
+  /** Connects to `url` from the page of another server. */
+  readonly connectFrom: (home: string, url: string) => Promise<PeerSocket>
+}
+
+const launch = (): Promise<Browser> => chromium.launch({ executablePath: executablePath!, args, timeout: 30_000 })
+
+const start = async (): Promise<ChromiumClient> => {
+  const browser = await launch()
+  const page = await browser.newPage()
+  const remote = new Remote("client", (command) => {
+    // As text, since Playwright's own way of passing values is slow for thousands of them.
+    // A page that is gone has ended its connections.
+    page.evaluate((text) => void Reflect.get(globalThis, "command")(JSON.parse(text)), JSON.stringify(command))
+      .catch(() => undefined)
+  })
+  await page.exposeFunction("report", (events: string) => {
+    for (const event of JSON.parse(events) as ReadonlyArray<Event>) remote.onEvent(event)
+  })
+  const seen: Array<string> = []
+  page.on("console", (message) => void seen.push(message.text()))
+  const connect = async (home: string, url: string, options: ConnectOptions) => {
+    await page.goto(home.replace("ws:", "http:"))
+    return await remote.connect(url, options)
+  }
+  return {
+    page,
+    seen,
+    connectFrom: (home, url) => connect(home, url, {}),
+    connect: (url, options) => connect(url, url, options),
+    stop: () => browser.close()
+  }
+}
+
+export const chromiumClient: Found<ChromiumClient> = {
+  name: "Chromium",
+  abilities,
+  missing: executablePath === undefined ? "no chromium is installed and CHROMIUM_PATH names none" : undefined,
+  start
+}
