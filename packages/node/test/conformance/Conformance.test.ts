@@ -3,9 +3,8 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { messagesPerCase } from "./cases/echoes.ts"
 import { cases, compressionCases, compressionGroups, groups } from "./cases/index.ts"
 import type { Case } from "./cases/model.ts"
-import { openCompressionSubjects } from "./compressionSubjects.ts"
 import { isFull, runAll, runClientCase, runServerCase } from "./runner.ts"
-import { openSubjects, type Subjects } from "./subjects.ts"
+import { openCompressionSubjects, openSubjects, type Subjects } from "./subjects.ts"
 import { render, type Results, writeTable } from "./table.ts"
 
 const table = new URL("../../../../docs/conformance.md", import.meta.url)

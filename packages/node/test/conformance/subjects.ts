@@ -20,19 +20,18 @@ export interface Subjects {
 // The default of 131,072 fragments is above what any case sends.
 const limits = { maxMessageSize: 16 * 1024 * 1024 }
 
-const Echo = NodeWebSocketServer.layer((ws) => Stream.run(ws.messages, ws.sink), {
-  host: "127.0.0.1",
-  port: 0,
-  ...limits
-})
-
-const echo = (url: string) =>
-  Effect.scoped(Effect.gen(function*() {
-    const ws = yield* WebSocketClient.connect(url, limits)
-    yield* Stream.run(ws.messages, ws.sink)
-  }))
-
-export const openSubjects = async (): Promise<Subjects> => {
+const open = async (compression: false | { readonly threshold: number }): Promise<Subjects> => {
+  const Echo = NodeWebSocketServer.layer((ws) => Stream.run(ws.messages, ws.sink), {
+    host: "127.0.0.1",
+    port: 0,
+    compression,
+    ...limits
+  })
+  const echo = (url: string) =>
+    Effect.scoped(Effect.gen(function*() {
+      const ws = yield* WebSocketClient.connect(url, { compression, ...limits })
+      yield* Stream.run(ws.messages, ws.sink)
+    }))
   const runtime = ManagedRuntime.make(Layer.merge(Echo, NodeWebSocketClient.layer))
   const url = await runtime.runPromise(HttpServer.addressFormattedWith((url) => Effect.succeed(url)))
   return {
@@ -42,3 +41,9 @@ export const openSubjects = async (): Promise<Subjects> => {
     close: () => runtime.dispose()
   }
 }
+
+/** Without extensions, as groups 1 to 10 want it. */
+export const openSubjects = (): Promise<Subjects> => open(false)
+
+/** With permessage-deflate for messages of every size, as groups 12, 13 and D want it. */
+export const openCompressionSubjects = (): Promise<Subjects> => open({ threshold: 0 })
