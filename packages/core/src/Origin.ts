@@ -105,7 +105,8 @@ export const check = (
   } else if (origin === undefined || isAllowed(policy, origin, host, request.secure === true)) {
     return Result.succeed(undefined)
   }
-  return Result.fail(refusal("OriginRefused", `the origin ${show(origin ?? "(none)")} is not allowed`))
+  const detail = `the origin ${show(origin ?? "(none)")} is not allowed (see the origin option)`
+  return Result.fail(refusal("OriginRefused", detail))
 }
 
 const isAllowed = (

@@ -165,7 +165,7 @@ export const connect = (
           new IOError({
             phase: "handshake",
             reason: "TimedOut",
-            detail: `The server did not answer the handshake within ${limits.handshakeTimeout} ms`
+            detail: `The server did not answer the handshake within ${limits.handshakeTimeout} ms (handshakeTimeout)`
           })
         )
     }).pipe(Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
@@ -274,9 +274,18 @@ const connectError = (error: HttpClientError.HttpClientError): HandshakeError | 
   return new IOError({
     phase: "connect",
     reason,
-    detail: `The server could not be reached${code === undefined ? "" : `: ${code}`}`,
+    detail: `The server could not be reached${code === undefined ? "" : ` (${code})`}: ` +
+      (connectAdvice[reason] ?? "see the cause"),
     cause: error
   })
+}
+
+const connectAdvice: Partial<Record<IOError["reason"], string>> = {
+  Refused: "nothing listens there; is it running, and is the port right?",
+  Unresolved: "its name is unknown",
+  Tls: "its certificate was not accepted; give the authority that signed it to the HttpClient",
+  Reset: "it cut the connection",
+  TimedOut: "it does not answer"
 }
 
 const connectReasons: ReadonlyMap<string, IOError["reason"]> = new Map([

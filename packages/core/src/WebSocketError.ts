@@ -123,7 +123,8 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@eff
 ) {
   override get message() {
     const { clean, code, initiator, reason } = this.info
-    return `The connection was closed by ${initiator === "local" ? "this side" : "the peer"} with ${code} ${nameOf(code)}` +
+    const closer = initiator === "local" ? "this side" : "the peer"
+    return `The connection was closed by ${closer} with ${code} ${nameOf(code)}` +
       `${reason === "" ? "" : `: ${reason}`}${clean ? "" : " (not cleanly)"}`
   }
 }

@@ -11,12 +11,12 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { Connection } from "./connection/Connection.ts"
 import { Connections } from "./connection/Connections.ts"
+import { format } from "./Extension.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
-import { format } from "./Extension.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
 import type * as Origin from "./Origin.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
@@ -24,7 +24,13 @@ import { refusal } from "./rules/HandshakeRule.ts"
 import * as Negotiation from "./rules/Negotiation.ts"
 import type { Transport } from "./Transport.ts"
 import * as WebSocket from "./WebSocket.ts"
-import { type ConnectionClosed, HandshakeError, type IOError, type ProtocolError, UpgradeUnavailable } from "./WebSocketError.ts"
+import {
+  type ConnectionClosed,
+  HandshakeError,
+  type IOError,
+  type ProtocolError,
+  UpgradeUnavailable
+} from "./WebSocketError.ts"
 
 /**
  * How a connection is accepted.

@@ -76,7 +76,7 @@ const output = new Uint8Array(stepSize)
 const nothing = new Uint8Array(0)
 
 /** For what is handed to users: memory of its own. */
-const copy = (length: number): Uint8Array => length === 0 ? nothing : output.subarray(0, length)
+const copy = (length: number): Uint8Array => length === 0 ? nothing : output.slice(0, length)
 
 /** For what goes to the socket: from Node's pool, which saves up to half a microsecond. */
 const copyPooled = (length: number): Uint8Array => {

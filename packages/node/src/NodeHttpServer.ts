@@ -16,7 +16,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import type * as HttpServerError from "effect/http/HttpServerError"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
 import * as Http from "node:http"
 import type * as Http2 from "node:http2"
 import type * as Net from "node:net"
@@ -104,7 +104,8 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
         serveScope,
         Effect.flatMap(connections.shutdown(grace), (cut) => {
           server.off("upgrade", listener)
-          return cut === 0 ? Effect.void : Effect.logWarning(`Cut ${cut} WebSocket connections that did not close in time`)
+          if (cut === 0) return Effect.void
+          return Effect.logWarning(`Cut ${cut} WebSocket connections that did not close in time`)
         }).pipe(Effect.provideContext(context))
       )
     })

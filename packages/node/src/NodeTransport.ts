@@ -32,6 +32,14 @@ const toIOError = (phase: "read" | "write", cause: Error & { readonly code?: str
  */
 export const fromDuplex = (duplex: Duplex, early?: Uint8Array): Transport.Transport => new NodeTransport(duplex, early)
 
+const maxPiece = 64 * 1024
+
+const sizeOf = (chunks: ReadonlyArray<Uint8Array>): number => {
+  let size = 0
+  for (const chunk of chunks) size += chunk.length
+  return size
+}
+
 /**
  * The transport of a duplex stream; `HandleTransport` reads in another way.
  *
@@ -51,6 +59,9 @@ export class NodeTransport implements Transport.Transport {
   private issued = 0
   private answered = 0
   private waiting = false
+  // Of a write in pieces.
+  private unwritten = 0
+  private endsAfterwards = false
 
   constructor(duplex: Duplex, early: Uint8Array | undefined) {
     this.duplex = duplex
@@ -111,6 +122,10 @@ export class NodeTransport implements Transport.Transport {
     const { duplex } = this
     if (duplex.destroyed || duplex.writableEnded) return true
     this.issued++
+    if (this.queuedBytes() === undefined && sizeOf(chunks) > maxPiece) {
+      this.writePieces(chunks)
+      return false
+    }
     if (chunks.length === 1) {
       duplex.write(chunks[0], this.onWritten)
     } else {
@@ -137,15 +152,51 @@ export class NodeTransport implements Transport.Transport {
     if (!this.closed) this.handlers?.onTaken()
   }
 
-  pendingBytes(): number {
-    // libuv's queue shrinks with each partial write; not in Node's documentation, so
-    // looked for. The stream's own count changes with whole chunks only.
+  /** Writes one piece after the other, so that a slow write is told from a stalled one. */
+  private writePieces(chunks: ReadonlyArray<Uint8Array>): void {
+    const { duplex } = this
+    this.waiting = true
+    this.unwritten = sizeOf(chunks)
+    let at = 0
+    let offset = 0
+    const next = (error?: Error | null): void => {
+      if (error !== undefined && error !== null) this.unwritten = 0
+      if (this.unwritten === 0) {
+        this.onWritten(error)
+        if (this.endsAfterwards) this.end()
+        return
+      }
+      const piece = chunks[at].subarray(offset, offset + maxPiece)
+      this.unwritten -= piece.length
+      offset += piece.length
+      if (offset >= chunks[at].length) {
+        at++
+        offset = 0
+      }
+      duplex.write(piece, next)
+    }
+    next()
+  }
+
+  /**
+   * What the system has not taken of the last writes: libuv's queue, which shrinks with
+   * each partial write. Not in Node's documentation, so looked for. TLS takes a write as
+   * a whole and tells nothing, and the stream's own count changes with whole chunks only.
+   */
+  private queuedBytes(): number | undefined {
+    if ("encrypted" in this.duplex) return undefined
     const handle = (this.duplex as { readonly _handle?: { readonly writeQueueSize?: unknown } | null })._handle
     const queued = handle?.writeQueueSize
-    return typeof queued === "number" ? queued : this.duplex.writableLength
+    return typeof queued === "number" ? queued : undefined
+  }
+
+  pendingBytes(): number {
+    return this.queuedBytes() ?? this.unwritten + this.duplex.writableLength
   }
 
   end(): void {
+    this.endsAfterwards = this.unwritten > 0
+    if (this.endsAfterwards) return
     if (!this.duplex.destroyed && !this.duplex.writableEnded) this.duplex.end()
   }
 

@@ -104,6 +104,10 @@ describe("NodeDeflate", () => {
       assert.deepStrictEqual(inflate(decompressor, final), hello)
       assert.strictEqual(inflate(decompressor, hex("f2 00 11 00 00")), "invalid distance too far back")
       decompressor.close()
+      const another = codec.decompressor({ windowBits: 15 })
+      assert.deepStrictEqual(inflate(another, hex("f3 48 cd c9 c9 07 00")), hello)
+      assert.isString(inflate(another, new Uint8Array(0)))
+      another.close()
     })
 
     it("§7.2.3.5, two blocks", () => {
@@ -218,6 +222,16 @@ describe("NodeDeflate", () => {
     }
   })
 
+  it("gives all of what fills a step, at the end of its input too", () => {
+    const deflate = compressor()
+    for (let size = 64 * 1024 - 1; size < 64 * 1024 + 300; size++) {
+      const zeros = new Uint8Array(size)
+      deflate.reset()
+      assert.deepStrictEqual(once(deflate.push(zeros, true)), zeros)
+    }
+    deflate.close()
+  })
+
   it("inflates a bomb in steps that are bounded in output and in input", () => {
     const deflate = compressor()
     const zeros = new Uint8Array(1024 * 1024)
@@ -251,7 +265,8 @@ describe("NodeDeflate", () => {
     const size = (windowBits: number, memLevel: number) =>
       Math.round(codec.compressorBytes({ windowBits, memLevel, level: 6 }) / 1024)
     assert.deepStrictEqual([size(15, 8), size(15, 1), size(13, 6), size(9, 1)], [268, 205, 124, 79])
-    assert.deepStrictEqual([15, 14, 9].map((windowBits) => codec.decompressorBytes({ windowBits }) / 1024), [46, 30, 14.5])
+    const inflating = [15, 14, 9].map((windowBits) => codec.decompressorBytes({ windowBits }) / 1024)
+    assert.deepStrictEqual(inflating, [46, 30, 14.5])
   })
 })
 
@@ -287,12 +302,12 @@ describe("PerMessageDeflate on Node", () => {
     noContextTakeover: Schema.Struct({ own: Schema.Boolean, peer: Schema.Boolean })
   })
   const step = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 700 }))
+  const part = Schema.Tuple([Schema.Boolean, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })), step])
   const message = Schema.Struct({
     fromClient: Schema.Boolean,
     compressed: Schema.Boolean,
     // made of repeated and of random parts
-    parts: Schema.Array(Schema.Tuple([Schema.Boolean, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })), step]))
-      .check(Schema.isMaxLength(5))
+    parts: Schema.Array(part).check(Schema.isMaxLength(5))
   })
 
   it.prop("any split of any messages arrives, compressed or not, under any agreement", {

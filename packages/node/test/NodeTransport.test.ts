@@ -225,6 +225,38 @@ describe("NodeTransport", () => {
       yield* until("the answer", () => peer.text === "answer")
     }))
 
+  it.live("a stream that does not tell its partial writes is given a large one in pieces, and its end behind them", () =>
+    Effect.gen(function*() {
+      const [near, far] = duplexPair()
+      const seen = new Seen()
+      const transport = NodeTransport.fromDuplex(near)
+      transport.start(seen)
+      const bytes = crypto.getRandomValues(new Uint8Array(60_000))
+      const chunks = [bytes.subarray(0, 3), ...Array.from({ length: 8 }, () => bytes), bytes.subarray(5)]
+      const all = Buffer.concat(chunks)
+      assert.isFalse(transport.write(chunks))
+      transport.end()
+      const first = transport.pendingBytes!()
+      assert.isAtLeast(first, all.length)
+      yield* Effect.sleep(10)
+      assert.strictEqual(seen.taken, 0)
+      const got: Array<Buffer> = []
+      let ended = false
+      const pending = new Set<number>()
+      far.on("data", (chunk: Buffer) => {
+        got.push(chunk)
+        pending.add(transport.pendingBytes!())
+      })
+      far.on("end", () => {
+        ended = true
+      })
+      yield* until("the end", () => ended)
+      assert.strictEqual(Buffer.compare(Buffer.concat(got), all), 0)
+      assert.isAbove(pending.size, 5)
+      assert.strictEqual(seen.taken, 1)
+      assert.strictEqual(transport.pendingBytes!(), 0)
+    }))
+
   it.live("any duplex stream will do", () =>
     Effect.gen(function*() {
       const [near, far] = duplexPair()

@@ -38,7 +38,7 @@ const trustingNodeHttp = NodeWebSocketClient.layerHttpClient.pipe(
 const Echo = HttpRouter.add("GET", "/", WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink)))
 
 for (const [name, evaluate] of servers) {
-  describe(name, () => {
+  describe(`over ${name}`, () => {
     for (const [client, layer] of [["undici", trusting], ["node:http", trustingNodeHttp]] as const) {
       it.live(`${client}: wss with verification, over HTTP/1.1`, () =>
         Effect.gen(function*() {

@@ -311,7 +311,7 @@ export class Link extends Alarm {
           new IOError({
             phase: "read",
             reason: "EndOfStream",
-            detail: "The peer ended the connection without a Close frame"
+            detail: "The peer ended the connection without a Close frame: it went away, or a proxy cut it off"
           })
         )
       }
@@ -473,7 +473,7 @@ export class Link extends Alarm {
           new IOError({
             phase: "close",
             reason: "TimedOut",
-            detail: `The closing handshake took longer than ${this.limits.closeTimeout} ms`
+            detail: `The closing handshake took longer than ${this.limits.closeTimeout} ms (closeTimeout)`
           })
         )
       }
@@ -496,7 +496,7 @@ export class Link extends Alarm {
       new IOError({
         phase: "write",
         reason: "TimedOut",
-        detail: `The peer took nothing of what was sent for ${this.limits.stalledWriteTimeout} ms`
+        detail: `The peer took nothing of what was sent for ${this.limits.stalledWriteTimeout} ms (stalledWriteTimeout)`
       })
     )
   }

@@ -163,7 +163,7 @@ export class Pings {
         new IOError({
           phase: "keepalive",
           reason: "TimedOut",
-          detail: `The peer did not answer a ping within ${keepAlive.timeout} ms`
+          detail: `The peer did not answer a ping within ${keepAlive.timeout} ms (keepAlive): connect again to go on`
         })
       )
     }

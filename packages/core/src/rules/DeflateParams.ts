@@ -107,7 +107,9 @@ export const parseParams = (
         return Result.fail(`unknown parameter ${show(name)}`)
     }
     if (duplicate) return Result.fail(`${name} is there twice`)
-    if (!valid) return Result.fail(value === undefined ? `${name} has no value` : `${name} has the value ${show(value)}`)
+    if (!valid) {
+      return Result.fail(value === undefined ? `${name} has no value` : `${name} has the value ${show(value)}`)
+    }
   }
   return Result.succeed({ serverNoTakeover, clientNoTakeover, serverBits, clientBits })
 }

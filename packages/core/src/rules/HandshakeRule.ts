@@ -91,7 +91,11 @@ export const handshakeRules = {
   ConnectionInvalid: { status: 502, section: "RFC 6455 §4.1", text: "the answer's Connection has no upgrade" },
   AcceptInvalid: { status: 502, section: "RFC 6455 §4.1", text: "Sec-WebSocket-Accept does not fit the key" },
   ExtensionUnexpected: { status: 502, section: "RFC 6455 §4.1", text: "an extension was answered, not offered" },
-  ExtensionInvalid: { status: 502, section: "RFC 6455 §9.1", text: "an extension was answered with invalid parameters" },
+  ExtensionInvalid: {
+    status: 502,
+    section: "RFC 6455 §9.1",
+    text: "an extension was answered with invalid parameters"
+  },
   ProtocolUnexpected: { status: 502, section: "RFC 6455 §4.1", text: "a subprotocol was answered, not offered" },
   ProtocolMissing: { status: 502, section: "RFC 6455 §4.1", text: "none of the subprotocols was accepted" },
   Downgraded: { status: 502, section: "RFC 6455 §10.6", text: "a secure URL ended on an insecure one" }

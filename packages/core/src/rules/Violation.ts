@@ -42,8 +42,12 @@ export const rules = {
   CloseCodeInvalid: { code: 1002, section: "RFC 6455 §7.4", text: "a Close frame carries a code that may not be sent" },
   CloseReasonInvalid: { code: 1007, section: "RFC 6455 §5.5.1", text: "the reason in a Close frame is not UTF-8" },
   ExtensionData: { code: 1007, section: "RFC 6455 §7.4.1", text: "an extension could not decode a message" },
-  MessageTooBig: { code: 1009, section: "RFC 6455 §7.4.1", text: "a message exceeds the limit" },
-  TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than the limit" }
+  MessageTooBig: {
+    code: 1009,
+    section: "RFC 6455 §7.4.1",
+    text: "a message exceeds maxMessageSize (a larger one can be read with receiveStream)"
+  },
+  TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than maxFragments" }
 } as const satisfies Record<string, RuleInfo>
 
 /**

@@ -2,7 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Extension from "../../src/Extension.ts"
-import { type Agreement, agreeAnswer, answerOffer, makeOffer, parseParams, type Wishes } from "../../src/rules/DeflateParams.ts"
+import {
+  type Agreement,
+  agreeAnswer,
+  answerOffer,
+  makeOffer,
+  parseParams,
+  type Wishes
+} from "../../src/rules/DeflateParams.ts"
 
 const paramsOf = (text: string) =>
   Result.getOrThrow(Extension.parse([`permessage-deflate${text === "" ? "" : `; ${text}`}`]))[0]!.params
@@ -99,7 +106,8 @@ describe("DeflateParams (RFC 7692 §7.1)", () => {
       ["", { peerBits: 10 }, "declined"],
       ["server_max_window_bits=10; client_max_window_bits; client_no_context_takeover; server_no_context_takeover", {
         peerBits: 11
-      }, "server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=11 -> 10! 11!"]
+      }, "server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; " +
+        "client_max_window_bits=11 -> 10! 11!"]
     ]
     for (const [offer, given, expected] of table) {
       it(`${JSON.stringify(offer)} ${JSON.stringify(given)}: ${expected}`, () => {
@@ -162,7 +170,9 @@ describe("DeflateParams (RFC 7692 §7.1)", () => {
     value: Schema.optionalKey(Schema.Literals(["8", "9", "12", "15", "16", "", "01", "é"]))
   })
 
-  it.prop("two sides that agree see the same, within the wishes of both", [anyWishes, anyWishes], ([client, server]) => {
+  const both = { client: anyWishes, server: anyWishes }
+
+  it.prop("two sides that agree see the same, within the wishes of both", both, ({ client, server }) => {
     const answered = answerOffer(makeOffer(client), server)
     if (Result.isFailure(answered)) return assert.fail(answered.failure)
     const { agreement, params } = answered.success
