@@ -31,12 +31,13 @@ import type { CloseInfo } from "./CloseCode.ts"
 import * as CloseCode from "./CloseCode.ts"
 import { MaskKeys } from "./codec/Mask.ts"
 import * as Limits from "./Limits.ts"
-import type { Message } from "./Message.ts"
+import { byteLength, type Message } from "./Message.ts"
 import type { Encoder, Transform } from "./MessageExtension.ts"
 import * as Opcode from "./Opcode.ts"
 import { portable, type Primitives } from "./Primitives.ts"
 import type { Fragments } from "./protocol/Fragments.ts"
-import { type Chunks, type Ending, Inbound, type Stop } from "./protocol/Inbound.ts"
+import type { Ending } from "./protocol/Ending.ts"
+import { type Chunks, Inbound, type Stop } from "./protocol/Inbound.ts"
 import { Outbox } from "./protocol/Outbox.ts"
 import { InvalidArgument } from "./WebSocketError.ts"
 
@@ -49,7 +50,7 @@ export type {
    * @since 0.1.0
    */
   Ending
-} from "./protocol/Inbound.ts"
+} from "./protocol/Ending.ts"
 
 /**
  * How a machine is made.
@@ -106,6 +107,8 @@ export class Protocol {
   // The message that is being sent in fragments: what its next frame begins with.
   private nextFragment: number | undefined
   private encoding = false
+  // What was given to the extension since `tookTurn`.
+  private encodedBytes = 0
 
   /**
    * For the driver's use; see {@link make}.
@@ -242,12 +245,25 @@ export class Protocol {
    * {@link sliceSize}, as fragments, with a turn of the event loop in between.
    */
   isSliced(message: Message): boolean {
-    return this.encoder !== undefined && message.length > this.encoder.sliceSize
+    return this.encoder !== undefined && exceeds(message, this.encoder.sliceSize)
   }
 
-  /** The most bytes, or UTF-16 units of a text, to send at once; see {@link isSliced}. */
+  /** The most bytes to send at once; see {@link isSliced}. */
   get sliceSize(): number {
     return this.encoder === undefined ? Infinity : this.encoder.sliceSize
+  }
+
+  /**
+   * Whether an extension was given more than {@link sliceSize} to encode since the last
+   * {@link tookTurn}, so that it is time for a turn of the event loop.
+   */
+  get isTurnOver(): boolean {
+    return this.encoder !== undefined && this.encodedBytes > this.encoder.sliceSize
+  }
+
+  /** A turn of the event loop is taken. */
+  tookTurn(): void {
+    this.encodedBytes = 0
   }
 
   /**
@@ -259,7 +275,7 @@ export class Protocol {
     const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
     const text = typeof message === "string"
     const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
-    if (rsv !== 0) this.outbox.frame(firstByte, this.encoder!.push(text ? this.utf8(message) : message, true))
+    if (rsv !== 0) this.outbox.frame(firstByte, this.encode(message, true))
     else if (text) this.outbox.text(firstByte, message)
     else this.outbox.frame(firstByte, message)
   }
@@ -285,7 +301,7 @@ export class Protocol {
     if (this.nextFragment === undefined) this.beginFragments(type)
     const firstByte = last ? fin | this.nextFragment! : this.nextFragment!
     if (this.encoding) {
-      const encoded = this.encoder!.push(typeof payload === "string" ? this.utf8(payload) : payload, last)
+      const encoded = this.encode(payload, last)
       // An extension may keep back what it was given until there is more.
       if (encoded.length === 0 && !last) return
       this.outbox.frame(firstByte, encoded)
@@ -295,6 +311,12 @@ export class Protocol {
       this.outbox.frame(firstByte, payload)
     }
     this.nextFragment = last ? undefined : Opcode.Continuation
+  }
+
+  private encode(payload: Message, last: boolean): Uint8Array {
+    const bytes = typeof payload === "string" ? this.utf8(payload) : payload
+    this.encodedBytes += bytes.length
+    return this.encoder!.push(bytes, last)
   }
 
   private utf8(text: string): Uint8Array {
@@ -430,6 +452,10 @@ export const checkClose = (
       new InvalidArgument({ argument: "reason", detail: `${size} bytes; at most 123 fit (RFC 6455 §5.5)` })
     )
 }
+
+/** Whether a message has more than `size` bytes; most texts are judged without counting. */
+const exceeds = (message: Message, size: number): boolean =>
+  message.length > size || (typeof message === "string" && message.length * 3 > size && byteLength(message) > size)
 
 // One pool of key bytes serves all connections: 8 KiB each would outweigh an idle one.
 const maskKeyPools = new WeakMap<Primitives, MaskKeys>()

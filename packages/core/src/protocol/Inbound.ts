@@ -6,46 +6,30 @@
  * by piece. What ends the connection for the reader (`ending`) always stands behind
  * all messages, because nothing after a Close frame or a broken rule is read.
  */
-import { isWireValid } from "../CloseCode.ts"
 import { FrameHeader } from "../codec/FrameHeader.ts"
 import { maskInPlace, maskInto } from "../codec/Mask.ts"
 import { isUtf8, Utf8Validator } from "../codec/Utf8.ts"
 import type { Limits } from "../Limits.ts"
 import type { Message } from "../Message.ts"
-import type { Decoder, Transform } from "../MessageExtension.ts"
+import type { Transform } from "../MessageExtension.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import type { Rule } from "../rules/Violation.ts"
-import { ProtocolError } from "../WebSocketError.ts"
 import { Assembly } from "./Assembly.ts"
+import { Decoding, type Pause } from "./Decoding.ts"
+import { type Ending, readClose, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
-
-/** What stands at the end of what a peer sends. */
-export type Ending =
-  | { readonly _tag: "Close"; readonly code: number; readonly reason: string }
-  | { readonly _tag: "Violation"; readonly error: ProtocolError }
+import { copyInto, largeMessage, Slab } from "./Slab.ts"
 
 /**
  * Why `receive` stopped before the end of its chunk: the reader must decide what to do
- * with a message above the limit; it must take what waits first; or a transform has
+ * with a message above the limit; it must take what waits first; or an extension has
  * worked long enough, and goes on in the next turn of the event loop.
  */
-export type Stop = "undecided" | "full" | "turn"
+export type Stop = Pause
 
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
 export type Chunks = "borrowed" | "scratch" | "owned"
-
-// A view keeps its whole chunk alive, so smaller payloads are copied out of it.
-const viewThreshold = 2048
-
-// V8 keeps typed arrays up to this size in its own heap.
-const onHeap = 64
-
-// A kept message keeps its slab alive.
-const slabSize = 8 * 1024
-
-// How much a transform may put out in one call of `receive`: a millisecond or two.
-const turnBudget = 256 * 1024
 
 // The longest string of V8, and well under its largest buffer: above, no limit that a
 // caller sets can make a message of what is declared, and asking for the memory throws.
@@ -57,14 +41,11 @@ const messageCharge = 64
 /** How much of the inbound mark a waiting message takes up. */
 const weigh = (message: Message): number => message.length + messageCharge
 
+const noBytes = new Uint8Array(0)
+
 // Texts of borrowed chunks are unmasked here before they are decoded. Shared: it is
 // used within one call only.
 let scratch = new Uint8Array(0)
-
-const copy = (source: Uint8Array, start: number, end: number, target: Uint8Array): void => {
-  if (end - start > onHeap) target.set(source.subarray(start, end))
-  else for (let i = start; i < end; i++) target[i - start] = source[i]
-}
 
 export interface InboundHooks {
   readonly onPing: (payload: Uint8Array) => void
@@ -92,22 +73,15 @@ export class Inbound {
   private readonly hooks: InboundHooks
   private readonly assembly: Assembly
   private readonly validator = new Utf8Validator()
-  private readonly decoder: Decoder | undefined
-  // The message that is being received goes through the decoder,
+  private readonly slab: Slab
+  private readonly decoding: Decoding | undefined
+  // The message that is being received is being decoded; so much came out.
   private transformed = false
-  // which has not worked off what it was given,
-  private draining = false
-  // or put out what must wait for the reader.
-  private held: Uint8Array | undefined
-  private budget = 0
   private produced = 0
 
   // Our Close was sent.
   private dropping = false
   private queuedMessageBytes = 0
-  // Where the small binary messages of the current chunk go.
-  private slab: Uint8Array | undefined
-  private slabUsed = 0
   // The frame that is being received: begun means that its header was judged.
   private begun = false
   private remaining = 0
@@ -128,12 +102,18 @@ export class Inbound {
   ) {
     this.header = new FrameHeader(role === "server" ? "required" : "forbidden")
     this.header.allowedRsv = transform === undefined ? 0 : transform.rsv
-    this.decoder = transform?.decoder
     this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
     this.primitives = primitives
     this.chunks = chunks
     this.hooks = hooks
     this.assembly = new Assembly(primitives)
+    this.slab = new Slab(primitives)
+    this.decoding = transform === undefined ? undefined : new Decoding(transform.decoder, {
+      isFull: () => this.fragments !== undefined && !this.fragments.done && this.isFull,
+      put: (bytes) => this.put(bytes),
+      onFailure: (detail) => this.fail("ExtensionData", detail),
+      isOver: () => this.ending !== undefined
+    })
   }
 
   /** Bytes that were received and not pulled, those of an incomplete message included. */
@@ -157,8 +137,7 @@ export class Inbound {
    */
   receive(bytes: Uint8Array, offset: number): number {
     const next = this.read(bytes, offset)
-    // The next chunk's messages get a slab of their own, and an idle connection has none.
-    this.slab = undefined
+    this.slab.leave()
     return next
   }
 
@@ -166,8 +145,7 @@ export class Inbound {
     const end = bytes.length
     const header = this.header
     this.stopped = undefined
-    this.budget = turnBudget
-    if (this.draining && !this.goOnDraining()) return offset
+    if (this.decoding !== undefined && !this.goOnDecoding(this.decoding)) return offset
     for (;;) {
       if (this.ending !== undefined) return end
       if (!this.begun) {
@@ -186,7 +164,7 @@ export class Inbound {
       if (size > 0 || this.remaining === 0) {
         this.payload(bytes, offset, offset + size)
         offset += size
-        if (this.draining) return offset
+        if (this.stopped !== undefined) return offset
       }
       if (this.begun) return end
     }
@@ -245,7 +223,7 @@ export class Inbound {
     const cost = fin ? length : Math.max(length, this.limits.fragmentCharge)
     if (this.frames >= this.limits.maxFragments) return this.fail("TooManyFragments")
     // A little on the wire can become much, so what waits is taken before more is read.
-    if (first && this.decoder !== undefined && this.isFull) return this.stop("full")
+    if (first && this.decoding !== undefined && this.isFull) return this.stop("full")
     const starts = this.fragments === undefined && this.demand === "fragments" && this.messages.length === 0
     const streamed = starts || (this.fragments !== undefined && !this.fragments.done)
     const transformed = first ? rsv !== 0 : this.transformed
@@ -261,7 +239,10 @@ export class Inbound {
     if (first) {
       this.opcode = opcode
       this.transformed = transformed
-      if (transformed) this.decoder!.begin(rsv)
+      if (transformed) {
+        this.decoding!.begin(rsv)
+        if (this.ending !== undefined) return false
+      }
     }
     // Not for a first frame that is refused: its reader is told at once.
     if (starts) this.stream()
@@ -271,7 +252,8 @@ export class Inbound {
   }
 
   private get isFull(): boolean {
-    return this.queuedBytes >= this.limits.inboundHighWaterMark
+    // Where nothing waits nobody could take it, however low the mark is.
+    return this.queuedBytes >= Math.max(this.limits.inboundHighWaterMark, 1)
   }
 
   private stop(stop: Stop): false {
@@ -299,7 +281,7 @@ export class Inbound {
     } else if (this.dropping) {
       // Read for its Close only.
     } else if (this.transformed) {
-      this.transform(bytes, start, end, fin && this.remaining === 0)
+      this.decode(bytes, start, end, fin && this.remaining === 0)
     } else if (this.fragments !== undefined && !this.fragments.done) {
       this.piece(bytes, start, end)
     } else if (whole && fin && opcode !== Opcode.Continuation) {
@@ -308,7 +290,7 @@ export class Inbound {
       this.assemble(bytes, start, end, masked)
     }
     this.received += end - start
-    if (this.remaining === 0 && this.ending === undefined && !this.draining) this.endFrame()
+    if (this.remaining === 0 && this.ending === undefined && this.stopped === undefined) this.endFrame()
   }
 
   /** A message that lies in one chunk, the common case: no buffer in between. */
@@ -317,20 +299,20 @@ export class Inbound {
     const size = end - start
     if (this.opcode === Opcode.Binary) {
       let message: Uint8Array
-      if (this.chunks === "owned" && size >= viewThreshold) {
+      if (this.chunks === "owned" && size >= largeMessage) {
         if (masked) maskInPlace(bytes, start, end, maskKey, 0)
         // Not `subarray`: on a Node Buffer it would hand out another Buffer.
         message = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
       } else {
-        message = this.room(size, bytes.length - start)
+        message = this.slab.take(size, bytes.length - start)
         if (!masked) {
-          copy(bytes, start, end, message)
+          copyInto(bytes, start, end, message)
         } else if (this.chunks === "borrowed") {
           maskInto(bytes, start, end, message, 0, maskKey, 0)
         } else {
           // In place first: the chunk's word views are at hand, the message's are not.
           maskInPlace(bytes, start, end, maskKey, 0)
-          copy(bytes, start, end, message)
+          copyInto(bytes, start, end, message)
         }
       }
       this.deliver(message)
@@ -357,74 +339,32 @@ export class Inbound {
     this.deliver(text)
   }
 
-  /**
-   * Memory for a message of `size` bytes. The smallest live in the heap of their own;
-   * the other small ones of one chunk share a slab, since an ArrayBuffer for each costs
-   * several times the copy. `rest` is what the chunk still holds.
-   */
-  private room(size: number, rest: number): Uint8Array {
-    if (size <= onHeap) return new Uint8Array(size)
-    if (size >= viewThreshold) return this.primitives.allocate(size)
-    if (this.slab === undefined || this.slabUsed + size > this.slab.length) {
-      this.slab = this.primitives.allocate(Math.min(Math.max(size, rest), slabSize))
-      this.slabUsed = 0
-    }
-    const at = this.slabUsed
-    this.slabUsed += size
-    return new Uint8Array(this.slab.buffer, this.slab.byteOffset + at, size)
-  }
-
   /** Gives payload to the decoder; what it puts out is bounded by the turn and the reader. */
-  private transform(bytes: Uint8Array, start: number, end: number, last: boolean): void {
-    if (end > start || last) {
-      const { masked, maskKey } = this.header
-      let source: Uint8Array
-      if (this.chunks === "owned") {
-        if (masked) maskInPlace(bytes, start, end, maskKey, this.received & 3)
-        source = bytes.subarray(start, end)
-      } else {
-        // The decoder may need it longer than the chunk lives.
-        source = this.primitives.allocate(end - start)
-        if (masked) maskInto(bytes, start, end, source, 0, maskKey, this.received & 3)
-        else source.set(bytes.subarray(start, end))
-      }
-      this.decoder!.push(source, last)
-      this.draining = !this.drain()
+  private decode(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+    if (end === start && !last) return
+    const { masked, maskKey } = this.header
+    let source: Uint8Array
+    if (this.chunks === "owned") {
+      if (masked) maskInPlace(bytes, start, end, maskKey, this.received & 3)
+      source = bytes.subarray(start, end)
+    } else {
+      // The decoder may need it longer than the chunk lives.
+      source = this.primitives.allocate(end - start)
+      if (masked) maskInto(bytes, start, end, source, 0, maskKey, this.received & 3)
+      else source.set(bytes.subarray(start, end))
     }
+    this.stopped = this.decoding!.push(source, last)
   }
 
-  private goOnDraining(): boolean {
-    if (!this.dropping && !this.drain()) return false
-    this.draining = false
-    this.held = undefined
+  /** `false`: what was given to the decoder is still not worked off. */
+  private goOnDecoding(decoding: Decoding): boolean {
+    decoding.beginTurn()
+    if (!decoding.isBusy) return true
+    if (this.dropping) decoding.drop()
+    else this.stopped = decoding.goOn()
+    if (this.stopped !== undefined) return false
     if (this.remaining === 0 && this.ending === undefined) this.endFrame()
     return true
-  }
-
-  /** `false`: it must go on later. */
-  private drain(): boolean {
-    for (;;) {
-      let piece = this.held
-      if (piece === undefined) {
-        if (this.fragments !== undefined && !this.fragments.done && this.isFull) return this.stop("full")
-        if (this.budget <= 0) return this.stop("turn")
-        const next = this.decoder!.next()
-        if (next === undefined) return true
-        if (!(next instanceof Uint8Array)) {
-          this.fail("ExtensionData", next.detail)
-          return true
-        }
-        piece = next
-        // A step costs time even where it puts out nothing.
-        this.budget -= Math.max(piece.length, 1024)
-      }
-      this.held = undefined
-      if (!this.put(piece)) {
-        this.held = piece
-        return this.stop("undecided")
-      }
-      if (this.ending !== undefined) return true
-    }
   }
 
   /** Takes what the decoder put out. `false`: the reader must decide first. */
@@ -469,7 +409,7 @@ export class Inbound {
     const size = end - start
     if (fragments.discarded && fragments.type === "binary") return
     let piece: Uint8Array
-    if (this.chunks === "owned" && size >= viewThreshold) {
+    if (this.chunks === "owned" && size >= largeMessage) {
       if (masked) maskInPlace(bytes, start, end, maskKey, this.received & 3)
       piece = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
     } else {
@@ -504,37 +444,14 @@ export class Inbound {
 
   private endControl(opcode: number, length: number): void {
     if (opcode === Opcode.Close) {
-      this.endClose(length)
+      this.ending = readClose(this.control ?? noBytes, length, this.primitives)
+      // What is not whole never will be.
+      if (this.ending._tag === "Violation") this.assembly.clear()
       return
     }
     const payload = this.control === undefined ? new Uint8Array(0) : this.control.slice(0, length)
     if (opcode === Opcode.Ping) this.hooks.onPing(payload)
     else this.hooks.onPong(payload)
-  }
-
-  private endClose(length: number): void {
-    // §5.5.1: the body is empty, or begins with a code of two bytes.
-    if (length === 0) {
-      this.ending = { _tag: "Close", code: 1005, reason: "" }
-      return
-    }
-    const control = this.control!
-    if (length === 1) {
-      this.fail("CloseTooShort")
-      return
-    }
-    const code = (control[0] << 8) | control[1]
-    // §7.4
-    if (!isWireValid(code)) {
-      this.fail("CloseCodeInvalid", `the peer closed with ${code}, which may not be sent`)
-      return
-    }
-    // §5.5.1: the reason is UTF-8.
-    if (!isUtf8(control, 2, length)) {
-      this.fail("CloseReasonInvalid")
-      return
-    }
-    this.ending = { _tag: "Close", code, reason: this.primitives.decodeUtf8(control, 2, length) }
   }
 
   private endMessage(): void {
@@ -583,7 +500,7 @@ export class Inbound {
   }
 
   private fail(rule: Rule, detail?: string): false {
-    this.ending = { _tag: "Violation", error: ProtocolError.of(rule, detail) }
+    this.ending = violation(rule, detail)
     this.assembly.clear()
     return false
   }
