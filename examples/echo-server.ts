@@ -7,13 +7,16 @@
  * - MAX_MESSAGE_SIZE: bytes; default the library's, 1 MiB
  * - COMPRESSION: true accepts permessage-deflate and compresses every reply; default false
  * - COMPRESSION_LEVEL: 1 (fastest) to 9 (smallest); default the library's
+ * - TLS_CERT and TLS_KEY: PEM files of a certificate and its key; with them it serves wss
  */
 import { Limits, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer, Stream } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
+import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
+import { createServer as createSecureServer } from "node:https"
 
 const Echo = Layer.unwrap(Effect.gen(function*() {
   const maxMessageSize = yield* Config.Int("MAX_MESSAGE_SIZE").pipe(Config.withDefault(Limits.defaults.maxMessageSize))
@@ -32,16 +35,22 @@ const Echo = Layer.unwrap(Effect.gen(function*() {
   )
 }))
 
+const certFile = Config.String("TLS_CERT").pipe(Config.withDefault(undefined))
+
 const Server = Layer.unwrap(Effect.gen(function*() {
   const port = yield* Config.Int("PORT").pipe(Config.withDefault(9001))
   const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))
-  return NodeHttpServer.layer(createServer, { port, host })
+  const cert = yield* certFile
+  if (cert === undefined) return NodeHttpServer.layer(createServer, { port, host })
+  const credentials = { cert: readFileSync(cert), key: readFileSync(yield* Config.String("TLS_KEY")) }
+  return NodeHttpServer.layer(() => createSecureServer(credentials), { port, host })
 }))
 
 // The address that was bound, which with PORT=0 nobody knows before.
-const Announce = Layer.effectDiscard(
-  HttpServer.addressFormattedWith((url) => Console.log(`listening on ${url.replace("http", "ws")}`))
-)
+const Announce = Layer.effectDiscard(Effect.gen(function*() {
+  const scheme = (yield* certFile) === undefined ? "ws" : "wss"
+  yield* HttpServer.addressFormattedWith((url) => Console.log(`listening on ${url.replace("http", scheme)}`))
+}))
 
 Announce.pipe(
   Layer.provideMerge(HttpRouter.serve(Echo, { disableLogger: true, disableListenLog: true })),

@@ -1,4 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { onTestFinished } from "vitest"
 import { WebSocket } from "ws"
 import { serve } from "./support.ts"
 import { connect } from "./ws.ts"
@@ -54,6 +58,26 @@ describe("echo-server", { timeout: 60_000 }, () => {
     for (const peer of peers) assert.strictEqual((await peer.closed).code, 1001)
     // 130 is how `runMain` says that it was interrupted.
     assert.deepStrictEqual(await server.exited, { code: 130, signal: null })
+  })
+
+  it("serves wss with TLS_CERT and TLS_KEY", async () => {
+    const folder = new URL("../../packages/node/test/support/tls/", import.meta.url)
+    const file = (name: string) => fileURLToPath(new URL(name, folder))
+    const env = { TLS_CERT: file("server.pem"), TLS_KEY: file("server.key") }
+    const { output, port } = await serve("echo-server.ts", env)
+    assert.strictEqual(output(), `listening on wss://127.0.0.1:${port}\n`)
+    const socket = new WebSocket(`wss://localhost:${port}`, { ca: readFileSync(file("ca.pem")) })
+    onTestFinished(() => socket.terminate())
+    await once(socket, "open")
+    socket.send("hello")
+    const [data] = await once(socket, "message")
+    assert.strictEqual(String(data), "hello")
+  })
+
+  it("does not fall back to ws where TLS_KEY is missing", async () => {
+    const env = { TLS_CERT: fileURLToPath(import.meta.url) }
+    const refused = await serve("echo-server.ts", env).then(() => "served", String)
+    assert.match(refused, /TLS_KEY/)
   })
 
   it("lets no page of another host connect", async () => {

@@ -1,0 +1,134 @@
+/** Opens the load generator's connections: as a client of the measured server, or as the server of measured clients. */
+import { createHash, randomBytes } from "node:crypto"
+import * as Net from "node:net"
+import type { Duplex } from "node:stream"
+import * as Tls from "node:tls"
+import { Link, type LinkOptions } from "./link.ts"
+
+export interface Address {
+  readonly port: number
+  /** The certificate to trust: with it the connection is wss. */
+  readonly ca?: Buffer | undefined
+}
+
+const headEnd = "\r\n\r\n"
+
+// Read into by all connections in turn: what is counted need not be allocated.
+const shared = Buffer.allocUnsafeSlow(256 * 1024)
+
+const request = (deflated: boolean): string =>
+  [
+    "GET / HTTP/1.1",
+    "Host: 127.0.0.1",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
+    "Sec-WebSocket-Version: 13",
+    ...deflated ? ["Sec-WebSocket-Extensions: permessage-deflate"] : [],
+    headEnd
+  ].join("\r\n").slice(0, -2)
+
+/** Collects the head of an HTTP message; gives it with what came behind it. */
+const headReader = () => {
+  let collected = ""
+  return (chunk: Buffer): { readonly head: string; readonly rest: Buffer } | undefined => {
+    collected += chunk.toString("latin1")
+    const end = collected.indexOf(headEnd)
+    if (end < 0) return undefined
+    return { head: collected.slice(0, end), rest: Buffer.from(collected.slice(end + headEnd.length), "latin1") }
+  }
+}
+
+const checkAnswer = (head: string, deflated: boolean): void => {
+  if (!head.startsWith("HTTP/1.1 101")) throw new Error(`the server refused: ${head.split("\r\n", 1)[0]}`)
+  if (/^sec-websocket-extensions:/im.test(head) !== deflated) {
+    throw new Error(deflated ? "the server does not compress" : "the server compresses unasked")
+  }
+}
+
+/** Connects, and resolves with the connection once it is a WebSocket. */
+export const dial = ({ ca, port }: Address, options: LinkOptions): Promise<Link> =>
+  new Promise((resolve, reject) => {
+    const read = headReader()
+    let link: Link | undefined
+    const onBytes = (chunk: Buffer): void => {
+      if (link !== undefined) return link.receive(chunk)
+      const answer = read(chunk)
+      if (answer === undefined) return
+      try {
+        checkAnswer(answer.head, options.deflated)
+      } catch (error) {
+        socket.destroy()
+        return reject(error)
+      }
+      link = new Link(socket, options)
+      resolve(link)
+      if (answer.rest.length > 0) link.receive(answer.rest)
+    }
+    const where = { host: "127.0.0.1", port, noDelay: true }
+    const open = (): Net.Socket => {
+      if (ca !== undefined) return Tls.connect({ ...where, ca }).on("data", onBytes)
+      const callback = (count: number) => {
+        onBytes(shared.subarray(0, count))
+        return true
+      }
+      return Net.connect({ ...where, onread: { buffer: shared, callback } })
+    }
+    const socket = open()
+    socket.on("error", reject)
+    socket.on("close", () => reject(new Error("the server ended a connection before it answered")))
+    socket.write(request(options.deflated))
+  })
+
+export interface Host {
+  readonly port: number
+  /** Resolves when so many clients have connected. */
+  readonly links: Promise<ReadonlyArray<Link>>
+  readonly close: () => void
+}
+
+const accept = (head: string): string => {
+  const key = /^sec-websocket-key: *(\S+)/im.exec(head)?.[1] ?? ""
+  const digest = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")
+  return [
+    "HTTP/1.1 101 Switching Protocols",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    `Sec-WebSocket-Accept: ${digest}`
+  ].join("\r\n") + headEnd
+}
+
+/** Answers the handshake of a client; `take` gets the bytes that come after it. */
+const upgrade = (socket: Duplex, take: () => (chunk: Buffer) => void): void => {
+  const read = headReader()
+  let onBytes: ((chunk: Buffer) => void) | undefined
+  socket.on("data", (chunk: Buffer) => {
+    if (onBytes !== undefined) return onBytes(chunk)
+    const asked = read(chunk)
+    if (asked === undefined) return
+    socket.write(accept(asked.head))
+    onBytes = take()
+    if (asked.rest.length > 0) onBytes(asked.rest)
+  })
+}
+
+/** A server for measured clients; each gets frames of its own from `options`. */
+export const host = (connections: number, options: () => LinkOptions): Promise<Host> =>
+  new Promise((resolve, reject) => {
+    const links: Array<Link> = []
+    const all = Promise.withResolvers<ReadonlyArray<Link>>()
+    const server = Net.createServer({ noDelay: true }, (socket) => {
+      socket.on("error", () => {})
+      upgrade(socket, () => {
+        const link = new Link(socket, options())
+        links.push(link)
+        if (links.length === connections) all.resolve(links)
+        return (chunk) => link.receive(chunk)
+      })
+    })
+    server.on("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as Net.AddressInfo
+      resolve({ port, links: all.promise, close: () => server.close() })
+    })
+  })

@@ -1,0 +1,182 @@
+/** One connection of the load generator: sends frames built before, counts the messages that come back. */
+import type { Duplex } from "node:stream"
+import { constants, inflateRawSync } from "node:zlib"
+import { flushTail, type Frames, frame, opcodes, unmask } from "./frames.ts"
+
+/** Messages per connection whose compressed echo is compared: one inflater has to see all from the first on. */
+const comparedDeflated = 64
+
+export interface LinkOptions {
+  readonly masked: boolean
+  readonly deflated: boolean
+  readonly frames: Frames
+}
+
+export class Link {
+  /** How many messages one read completed. */
+  onMessages: (count: number, link: Link) => void = () => {}
+  onFailure: (error: Error) => void = () => {}
+  /** The connection that was to be closed is. */
+  onClosed: () => void = () => {}
+  /** What the peer sends back is compared with what it was sent, byte for byte. */
+  comparing = true
+  inFlight = 0
+  /** Closing is wanted. */
+  closed = false
+
+  readonly #socket: Duplex
+  readonly #options: LinkOptions
+  #next = 0
+
+  // The frame being read: its header as far as it came, then how much of its payload is missing.
+  readonly #header = new Uint8Array(14)
+  #headerLength = 0
+  #headerNeeded = 2
+  #missing = 0
+  #kept: Array<Buffer> = []
+
+  // The message being compared.
+  #expected = 0
+  #position = 0
+  readonly #inflated: Array<Buffer> = []
+  #inflatedMessages = 0
+
+  constructor(socket: Duplex, options: LinkOptions) {
+    this.#socket = socket
+    this.#options = options
+    socket.on("error", (error) => this.#fail(`a connection broke: ${error.message}`))
+    socket.on("close", () => {
+      if (this.closed) this.onClosed()
+      else this.#fail("the peer ended a connection")
+    })
+  }
+
+  /** Sends the next messages of its frames, as one piece. */
+  send(count: number): void {
+    const { bytes, offsets, payloads } = this.#options.frames
+    this.inFlight += count
+    // A piece holds as many as there are at most.
+    for (let left = count; left > 0;) {
+      const step = Math.min(left, payloads.length)
+      this.#socket.write(bytes.subarray(offsets[this.#next], offsets[this.#next + step]))
+      this.#next = (this.#next + step) % payloads.length
+      left -= step
+    }
+  }
+
+  sendClose(): void {
+    this.closed = true
+    this.#socket.write(frame(opcodes.close, Uint8Array.of(3, 232), this.#options))
+  }
+
+  destroy(): void {
+    this.closed = true
+    this.#socket.destroy()
+  }
+
+  /** What is compared after the fact: the compressed messages, as one stream. Ends the comparison. */
+  compareRest(): void {
+    this.comparing = false
+    if (this.#inflated.length === 0) return
+    const { payloads } = this.#options.frames
+    const found = inflateRawSync(Buffer.concat(this.#inflated), { finishFlush: constants.Z_SYNC_FLUSH })
+    const expected = Array.from({ length: this.#inflatedMessages }, (_, i) => payloads[i % payloads.length]!)
+    if (!found.equals(Buffer.concat(expected))) this.#fail("a compressed message came back as another one")
+    this.#inflated.length = 0
+  }
+
+  /** Takes what was read. The bytes are the caller's again when it returns. */
+  receive(chunk: Buffer): void {
+    let messages = 0
+    let at = 0
+    while (at < chunk.length) {
+      if (this.#headerLength < this.#headerNeeded) {
+        this.#header[this.#headerLength++] = chunk[at++]!
+        if (this.#headerLength === 2) this.#headerNeeded = headerLength(this.#header[1]!)
+        if (this.#headerLength === this.#headerNeeded) this.#missing = payloadLength(this.#header)
+      } else {
+        const taken = Math.min(this.#missing, chunk.length - at)
+        if (this.comparing || this.#isControl) this.#kept.push(Buffer.from(chunk.subarray(at, at + taken)))
+        this.#missing -= taken
+        at += taken
+      }
+      if (this.#headerLength === this.#headerNeeded && this.#missing === 0) messages += this.#endFrame()
+    }
+    if (messages > 0) {
+      this.inFlight -= messages
+      this.onMessages(messages, this)
+    }
+  }
+
+  get #isControl(): boolean {
+    return (this.#header[0]! & 8) !== 0
+  }
+
+  /** 1 if the frame ends a message. */
+  #endFrame(): number {
+    const first = this.#header[0]!
+    const control = this.#isControl
+    if (this.comparing || control) {
+      const payload = this.#kept.length === 1 ? this.#kept[0]! : Buffer.concat(this.#kept)
+      if ((this.#header[1]! & 0x80) !== 0) {
+        unmask(payload, this.#header.subarray(this.#headerNeeded - 4, this.#headerNeeded))
+      }
+      this.#kept = []
+      const opcode = first & 15
+      if (control) this.#answer(opcode, payload)
+      else if (opcode === 0 || opcode === this.#options.frames.opcode) this.#compare(payload, first)
+      else this.#fail("a message came back with another type")
+    }
+    this.#headerLength = 0
+    this.#headerNeeded = 2
+    return (first & 0x80) !== 0 && !control ? 1 : 0
+  }
+
+  #answer(opcode: number, payload: Buffer): void {
+    if (opcode === opcodes.ping) this.#socket.write(frame(opcodes.pong, payload, this.#options))
+    if (opcode !== opcodes.close) return
+    if (!this.closed) this.#fail(`the peer closed a connection: ${payload.toString("latin1").slice(2)}`)
+    this.#socket.end()
+  }
+
+  #compare(payload: Buffer, first: number): void {
+    const final = (first & 0x80) !== 0
+    if (this.#options.deflated) {
+      if (this.#inflatedMessages >= comparedDeflated) return
+      this.#inflated.push(payload)
+      if (!final) return
+      this.#inflated.push(flushTail)
+      this.#inflatedMessages += 1
+      return
+    }
+    const { payloads } = this.#options.frames
+    const expected = payloads[this.#expected]!
+    const end = this.#position + payload.length
+    if (!payload.equals(expected.subarray(this.#position, end)) || (final && end !== expected.length)) {
+      this.#fail("a message came back as another one")
+    }
+    this.#position = final ? 0 : end
+    if (final) this.#expected = (this.#expected + 1) % payloads.length
+  }
+
+  #fail(message: string): void {
+    if (this.#socket.destroyed && this.closed) return
+    this.closed = true
+    this.#socket.destroy()
+    this.onFailure(new Error(message))
+  }
+}
+
+const headerLength = (second: number): number => {
+  const length = second & 127
+  return 2 + (length === 126 ? 2 : length === 127 ? 8 : 0) + ((second & 128) === 0 ? 0 : 4)
+}
+
+const payloadLength = (header: Uint8Array): number => {
+  const length = header[1]! & 127
+  if (length < 126) return length
+  const end = length === 126 ? 4 : 10
+  let long = 0
+  for (let i = 2; i < end; i++) long = long * 256 + header[i]!
+  return long
+}
