@@ -33,7 +33,9 @@ const shell = [
   `${core}WebSocket.ts`,
   `${core}WebSocketClient.ts`,
   `${core}WebSocketServer.ts`,
-  `${core}FrameSocket.ts`
+  `${core}FrameSocket.ts`,
+  `${core}EffectSocket.ts`,
+  `${core}HttpUpgrade.ts`
 ]
 
 /** What runs effects, as against describing data. */
@@ -48,6 +50,10 @@ const touchesUnstable = [
   `${core}WebSocketClient.ts`,
   `${core}WebSocketServer.ts`,
   `${core}FrameSocket.ts`,
+  `${core}EffectSocket.ts`,
+  `${core}HttpUpgrade.ts`,
+  `${core}connection/EventSocket.ts`,
+  `${core}connection/SocketSession.ts`,
   `${core}connection/SocketTransport.ts`
 ]
 

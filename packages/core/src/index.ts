@@ -10,6 +10,8 @@
 
 /** The codes of a Close frame, and how a connection closed. */
 export * as CloseCode from "./CloseCode.ts"
+/** Connections as Effect's `Socket`, and back. */
+export * as EffectSocket from "./EffectSocket.ts"
 /** The grammar of `Sec-WebSocket-Extensions`. */
 export * as Extension from "./Extension.ts"
 /** Frames as data: make, encode, decode. */
@@ -20,6 +22,8 @@ export * as FrameDecoder from "./codec/FrameDecoder.ts"
 export * as FrameSocket from "./FrameSocket.ts"
 /** The opening handshake as plain data, both roles. */
 export * as Handshake from "./Handshake.ts"
+/** `HttpServerRequest.upgrade` on our connections, for HTTP server layers. */
+export * as HttpUpgrade from "./HttpUpgrade.ts"
 /** Every limit and deadline with its default. */
 export * as Limits from "./Limits.ts"
 /** Messages: text or binary. */

@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { type Handshake, Limits, PerMessageDeflate, WebSocketServer } from "@effect-ws/core"
+import { type Handshake, HttpUpgrade, Limits, PerMessageDeflate, WebSocketServer } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Duration from "effect/Duration"
@@ -36,6 +36,8 @@ import * as NodeTransport from "./NodeTransport.ts"
  * - `closeGracePeriod`: how long a shutdown waits for the closing handshakes before it
  *   cuts. Default 5 seconds.
  * - `headersTimeout`: how long the head of a request may take. Default 10 seconds.
+ * - `upgrade`: how connections are accepted that a handler opens by `request.upgrade`,
+ *   as `RpcServer.layerProtocolWebsocket` does; see `HttpUpgrade.serve`.
  *
  * @category models
  * @since 0.1.0
@@ -44,6 +46,7 @@ export interface Options extends StockHttpServer.Options {
   readonly maxConnections?: number | undefined
   readonly closeGracePeriod?: Duration.Input | undefined
   readonly headersTimeout?: Duration.Input | undefined
+  readonly upgrade?: WebSocketServer.AcceptOptions | undefined
 }
 
 /**
@@ -83,8 +86,8 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
     serve: Effect.fnUntraced(function*(httpEffect, middleware) {
       const upgrades = new WeakMap<object, WebSocketServer.Upgrade>()
       const connections = WebSocketServer.makeConnections(options.maxConnections)
-      const served = httpEffect.pipe(
-        Effect.provideService(WebSocketServer.Upgrades, { find: (source) => upgrades.get(source), connections }),
+      const find = (source: object) => upgrades.get(source)
+      const served = HttpUpgrade.serve(httpEffect, { find, connections }, options.upgrade).pipe(
         Effect.provideService(PerMessageDeflate.Codec, NodeDeflate.codec)
       )
       const before = server.listeners("upgrade") as Array<UpgradeListener>

@@ -10,6 +10,10 @@ export * as NodeDeflate from "./NodeDeflate.ts"
 export * as NodeHttpServer from "./NodeHttpServer.ts"
 /** Node's primitives. */
 export * as NodePrimitives from "./NodePrimitives.ts"
+/** In place of `NodeSocket` of `@effect/platform-node`: sockets that connect to a URL. */
+export * as NodeSocket from "./NodeSocket.ts"
+/** In place of `NodeSocketServer.layerWebSocket` of `@effect/platform-node`. */
+export * as NodeSocketServer from "./NodeSocketServer.ts"
 /** A Node stream as a transport. */
 export * as NodeTransport from "./NodeTransport.ts"
 /** Connecting from Node. */

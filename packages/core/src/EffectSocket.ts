@@ -1,0 +1,317 @@
+/**
+ * Connections as Effect's `Socket` and back, for everything that is written against
+ * that interface: RPC, cluster, DevTools, GraphQL.
+ *
+ * @since 0.1.0
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import type * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
+import * as Stream from "effect/Stream"
+import { EventSocket } from "./connection/EventSocket.ts"
+import { FailablePull, type Fork } from "./connection/FailablePull.ts"
+import { openError, SocketSession } from "./connection/SocketSession.ts"
+import * as SocketTransport from "./connection/SocketTransport.ts"
+import type { SendError } from "./connection/Writer.ts"
+import type { Message } from "./Message.ts"
+import { portable, type Primitives } from "./Primitives.ts"
+import * as WebSocket from "./WebSocket.ts"
+import * as WebSocketClient from "./WebSocketClient.ts"
+import type { HandshakeError, IOError, ProtocolError, UpgradeUnavailable } from "./WebSocketError.ts"
+
+/**
+ * Makes a `Socket` of a connection that is acquired anew for each reader, so that
+ * reconnecting is a plain `Effect.retry`.
+ *
+ * **When to use**
+ *
+ * To hand a connection to code that takes a `Socket`. For a URL there is
+ * {@link makeSocket}.
+ *
+ * **Details**
+ *
+ * As `Socket.fromWebSocket` does, with more behind it:
+ *
+ * - Reading pulls from the connection: above its inbound mark the peer is held back.
+ *   Closing the reader's scope fails a pull that waits (1006) and closes the connection.
+ * - Every end is an error: `SocketCloseError` with the peer's code and reason, 1005 for a
+ *   Close without a code, 1006 where there was no Close (the `IOError` is its `cause`);
+ *   `SocketReadError` of a `ProtocolError`; `SocketOpenError` of a `HandshakeError` or
+ *   `IOError` while opening.
+ * - Writing completes once the connection has accepted the message under its outbound
+ *   mark. While there is no connection it waits for the next one. What the end of the
+ *   connection cuts off is reported where it is read; where nobody reads, and where the
+ *   message is at fault, by `SocketWriteError`.
+ * - A `CloseEvent` begins the closing handshake with its code and reason and does not
+ *   wait for the peer's.
+ *
+ * **Gotchas**
+ *
+ * Releasing the reader waits for the peer's Close, at most for the `closeTimeout`.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toSocket = <R>(
+  acquire: Effect.Effect<WebSocket.WebSocket, HandshakeError | IOError | UpgradeUnavailable, R>
+): Effect.Effect<Socket.Socket, never, Exclude<R, Scope.Scope>> =>
+  Effect.map(Effect.context<Exclude<R, Scope.Scope>>(), (context) => {
+    const connected = Latch.makeUnsafe(false)
+    let current: SocketSession | undefined
+
+    const reader = Effect.gen(function*() {
+      const ws = yield* Effect.mapError(acquire, openError)
+      const session = new SocketSession(ws, Effect.runForkWith(yield* Effect.context<never>()))
+      // Runs before the connection is released, which takes its time.
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          if (current === session) {
+            current = undefined
+            connected.closeUnsafe()
+          }
+          session.release()
+        })
+      )
+      current = session
+      connected.openUnsafe()
+      return { pull: session.pull, upgrade: Socket.SocketUpgradeError.unsupported }
+    }).pipe(
+      Effect.updateContext((input: Context.Context<Scope.Scope>) =>
+        Context.merge(context, input) as Context.Context<R | Scope.Scope>
+      )
+    )
+
+    /** Runs `f` on the connection, once there is one. */
+    const withSession = (
+      f: (session: SocketSession) => Effect.Effect<void, Socket.SocketError>
+    ): Effect.Effect<void, Socket.SocketError> =>
+      Effect.suspend(() => current === undefined ? connected.whenOpen(withSession(f)) : f(current))
+
+    return Socket.make({
+      reader,
+      writer: Effect.succeed({
+        write: (chunk) => withSession((session) => session.write(chunk)),
+        writeAll: (chunks) => withSession((session) => session.writeAll(chunks))
+      })
+    })
+  })
+
+/**
+ * Makes a connection over any `Socket` on which the opening handshake is done: a TCP
+ * connection, a Unix socket, a pair in memory.
+ *
+ * **Details**
+ *
+ * The scope holds the connection and the socket. `primitives` are those of the platform,
+ * by default portable ones. Fails with `IOError` if the socket does not open.
+ *
+ * **Example** (A connection between two programs that need no handshake)
+ *
+ * ```ts
+ * import { EffectSocket } from "@effect-ws/core"
+ * import { Effect } from "effect"
+ * import { Socket } from "effect/socket"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const ws = yield* EffectSocket.fromSocket(yield* Socket.Socket, { role: "client" })
+ *   yield* ws.send("hello")
+ *   return yield* ws.receive
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const fromSocket = (
+  socket: Socket.Socket,
+  options: WebSocket.Options & { readonly primitives?: Primitives | undefined }
+): Effect.Effect<WebSocket.WebSocket, IOError, Scope.Scope> =>
+  Effect.flatMap(
+    SocketTransport.make(socket, options.primitives ?? portable),
+    (transport) => WebSocket.make(transport, options)
+  )
+
+/**
+ * An open connection as a `Channel` of messages: what flows in is sent, what is received
+ * flows out.
+ *
+ * **Details**
+ *
+ * Ends where the closing handshake ends it. The end of the input leaves the connection
+ * open; its failure, and that of a send while the connection is open, fails the channel.
+ *
+ * **Example** (Answering each message)
+ *
+ * ```ts
+ * import { EffectSocket, type WebSocket } from "@effect-ws/core"
+ * import { Stream } from "effect"
+ *
+ * export const answers = (ws: WebSocket.WebSocket, questions: Stream.Stream<string>) =>
+ *   questions.pipe(Stream.pipeThroughChannel(EffectSocket.toChannel(ws)))
+ * ```
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toChannel = <IE = never>(
+  ws: WebSocket.WebSocket
+): Channel.Channel<
+  NonEmptyReadonlyArray<Message>,
+  ProtocolError | IOError | IE,
+  void,
+  NonEmptyReadonlyArray<Message>,
+  IE
+> =>
+  Channel.fromTransform(Effect.fnUntraced(function*(
+    upstream: Pull.Pull<NonEmptyReadonlyArray<Message>, IE, unknown>,
+    scope: Scope.Scope
+  ) {
+    const fork: Fork = Effect.runForkWith(yield* Effect.context<never>())
+    const reader = new FailablePull<NonEmptyReadonlyArray<Message>, ProtocolError | IOError | IE | Cause.Done<void>>(
+      yield* Scope.provide(Stream.toPull(ws.messages), scope),
+      fork
+    )
+    yield* upstream.pipe(
+      Effect.flatMap((messages) => Effect.mapError(ws.sendAll(messages), (error) => new Unsent(error))),
+      Effect.forever({ disableYield: true }),
+      Effect.catchCause((cause) =>
+        Effect.sync(() => {
+          const failure = Cause.findError(cause)
+          // The reader tells how the connection ended.
+          if (failure._tag === "Success" && (failure.success instanceof Unsent || Cause.isDone(failure.success))) return
+          reader.fail(Effect.failCause(cause as Cause.Cause<IE>))
+        })
+      ),
+      Effect.forkIn(scope)
+    )
+    return reader.pull as Pull.Pull<NonEmptyReadonlyArray<Message>, ProtocolError | IOError | IE>
+  }))
+
+/** Keeps what a send failed with apart from what the input failed with. */
+class Unsent {
+  readonly error: SendError
+  constructor(error: SendError) {
+    this.error = error
+  }
+}
+
+/**
+ * Makes a `Socket` that connects to a URL for each reader.
+ *
+ * **Details**
+ *
+ * In place of `Socket.makeWebSocket`: headers and subprotocols, keepalive, compression,
+ * and writes that wait for a slow peer. See {@link toSocket} for how it behaves.
+ *
+ * **Example** (Consuming with automatic reconnect)
+ *
+ * ```ts
+ * import { EffectSocket } from "@effect-ws/core"
+ * import { Effect, Schedule } from "effect"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const socket = yield* EffectSocket.makeSocket("wss://feed.example/ticks", { protocols: "ticks.v2" })
+ *   return yield* Effect.gen(function*() {
+ *     const { pull } = yield* socket.reader
+ *     while (true) yield* Effect.log(yield* pull)
+ *   }).pipe(Effect.scoped, Effect.retry(Schedule.exponential(200)))
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeSocket = (
+  url: string | URL | Effect.Effect<string | URL>,
+  options?: WebSocketClient.ConnectOptions
+): Effect.Effect<Socket.Socket, never, WebSocketClient.Dialer> =>
+  toSocket(Effect.flatMap(
+    Effect.isEffect(url) ? url : Effect.succeed(url),
+    (url) => WebSocketClient.connect(url, options)
+  ))
+
+/**
+ * Provides the `Socket` of {@link makeSocket}, for `RpcClient.layerProtocolSocket` and
+ * everything else that asks for one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSocket = (
+  url: string | URL | Effect.Effect<string | URL>,
+  options?: WebSocketClient.ConnectOptions
+): Layer.Layer<Socket.Socket, never, WebSocketClient.Dialer> => Layer.effect(Socket.Socket, makeSocket(url, options))
+
+/**
+ * Provides a `Socket.WebSocketConstructor`, for code that asks for that: cluster's
+ * `HttpRunner`, GraphQL subscriptions, DevTools.
+ *
+ * **Details**
+ *
+ * `options` are those of every connection; subprotocols and headers that are given with
+ * a URL come in their place. Connections that are open when the layer is released are
+ * closed with 1001.
+ *
+ * **Gotchas**
+ *
+ * There is no write backpressure through this interface: its `send` tells nobody when to
+ * wait, so what a slow peer does not read piles up here (`bufferedAmount`). Wherever a
+ * `Socket` will do, use {@link layerSocket}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWebSocketConstructor = (
+  options?: WebSocketClient.ConnectOptions
+): Layer.Layer<Socket.WebSocketConstructor, never, WebSocketClient.Dialer> =>
+  Layer.effect(
+    Socket.WebSocketConstructor,
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      const context = yield* Effect.context<WebSocketClient.Dialer>()
+      const fork = forkIn(context, scope)
+      return (url: string, given?: Socket.WebSocketConstructorOptions) => {
+        const { headers = options?.headers, protocols = options?.protocols } = givenOptions(given)
+        const connect = WebSocketClient.connect(url, { ...options, headers, protocols })
+        return EventSocket.dial(
+          Effect.updateContext(connect, (input: Context.Context<Scope.Scope>) => Context.merge(context, input)),
+          fork
+        )
+      }
+    })
+  )
+
+const givenOptions = (options: Socket.WebSocketConstructorOptions | undefined): Socket.WebSocketClientOptions =>
+  options === undefined ? {} : typeof options === "string" || Array.isArray(options) ? { protocols: options } : options
+
+/** Runs effects as fibers of a scope. */
+const forkIn = (context: Context.Context<never>, scope: Scope.Scope): Fork => {
+  const run = Effect.runForkWith(context)
+  return (effect) => Fiber.runIn(run(effect), scope)
+}
+
+/**
+ * An open connection with the interface of a browser's WebSocket, for code that asks for
+ * Effect's `Socket.WebSocket`. The scope is that of its listeners.
+ *
+ * **Gotchas**
+ *
+ * A connection has one reader: listening for `message` begins to read. Sending has no
+ * backpressure; see {@link layerWebSocketConstructor}.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toWebSocketLike = (
+  ws: WebSocket.WebSocket
+): Effect.Effect<Socket.WebSocketLike, never, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    Effect.map(Effect.context<never>(), (context) => EventSocket.over(ws, forkIn(context, scope))))

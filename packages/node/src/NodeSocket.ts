@@ -1,0 +1,58 @@
+/**
+ * Effect's `Socket` services from Node, in place of the layers of the same names in
+ * `NodeSocket` of `@effect/platform-node`.
+ *
+ * @since 0.1.0
+ */
+import { EffectSocket, type WebSocketClient } from "@effect-ws/core"
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Socket from "effect/socket/Socket"
+import * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
+
+/**
+ * Provides a `Socket` that connects to a URL for each reader; see
+ * `EffectSocket.makeSocket`.
+ *
+ * **When to use**
+ *
+ * For `RpcClient.layerProtocolSocket` and whatever else asks for a `Socket`. To connect
+ * through an `HttpClient` of your own, give `EffectSocket.layerSocket` the layer
+ * `NodeWebSocketClient.layerHttpClient`.
+ *
+ * **Example** (An RPC client over a WebSocket)
+ *
+ * ```ts
+ * import { NodeSocket } from "@effect-ws/node"
+ * import { Layer } from "effect"
+ * import { RpcClient, RpcSerialization } from "effect/rpc"
+ *
+ * export const Protocol = RpcClient.layerProtocolSocket().pipe(
+ *   Layer.provide([NodeSocket.layerWebSocket("ws://127.0.0.1:3000/rpc"), RpcSerialization.layerJson])
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWebSocket = (
+  url: string | URL | Effect.Effect<string | URL>,
+  options?: WebSocketClient.ConnectOptions
+): Layer.Layer<Socket.Socket> =>
+  Layer.provide(EffectSocket.layerSocket(url, options), NodeWebSocketClient.layer)
+
+/**
+ * Provides a `Socket.WebSocketConstructor`, for code that asks for that.
+ *
+ * **Gotchas**
+ *
+ * There is no write backpressure through this interface; see
+ * `EffectSocket.layerWebSocketConstructor`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWebSocketConstructor: Layer.Layer<Socket.WebSocketConstructor> = Layer.provide(
+  EffectSocket.layerWebSocketConstructor(),
+  NodeWebSocketClient.layer
+)
