@@ -24,6 +24,9 @@ import type { Message } from "./Message.ts"
  * Nothing is allocated before `open` is called, and what it allocates is released by
  * `Transform.close`. `offers` may depend on the moment: it is read once a handshake.
  *
+ * What an encoder throws is a defect of the sender; what a decoder throws ends the
+ * connection as a {@link DecodeFailure} does.
+ *
  * **Example** (An extension of one's own, which masks messages with the server's key)
  *
  * ```ts
@@ -104,7 +107,10 @@ export interface Transform {
   readonly rsv: number
   readonly encoder: Encoder
   readonly decoder: Decoder
-  /** Called once, when the connection is gone. */
+  /**
+   * Called once, when the connection is gone and all that had arrived was decoded, or is
+   * not wanted any more. Nothing else is called after it.
+   */
   readonly close: () => void
 }
 
@@ -118,9 +124,10 @@ export interface Transform {
  *   those that were claimed; 0: the message goes out as it is and `push` is not called.
  * - `push` transforms the next bytes of the message and returns what there is to send
  *   so far, perhaps nothing; `last` ends the message. The result is the caller's to
- *   keep and change; `bytes` stays the caller's.
+ *   keep and change; `bytes` stays the caller's, and is overwritten: never return it.
  * - `sliceSize`: the most bytes to push at once, such that one call takes well under 5
- *   ms. A larger message is sent in fragments with a turn of the event loop in between.
+ *   ms. A larger message is sent in fragments with a turn of the event loop in between,
+ *   and so are many smaller ones that come to as much.
  *
  * @category models
  * @since 0.1.0
@@ -138,11 +145,12 @@ export interface Encoder {
  *
  * - `begin` starts a message whose first frame carried `rsv`, of the claimed bits; it is
  *   not called for a message without any of them.
- * - `push` gives the next bytes of the message, which stay valid until `next` returned
- *   `undefined`; `last` ends the message.
+ * - `push` gives the next bytes of the message, at most 16 KiB, which stay valid until
+ *   `next` returned `undefined`; `last` ends the message.
  * - `next` does a bounded step of the work (well under 5 ms, a few MiB of output at
- *   most) and returns its output, perhaps empty; `undefined` once all that was pushed
- *   is worked off; a {@link DecodeFailure} where the bytes are not what they should be.
+ *   most) and returns its output, perhaps empty, which the limits of a message count;
+ *   `undefined` once all that was pushed is worked off; a {@link DecodeFailure} where
+ *   the bytes are not what they should be.
  *   The output is given away.
  *
  * @category models

@@ -187,7 +187,8 @@ export class Protocol {
    * Why the last `receive` stopped before the end of its chunk; give the rest again
    * once that has changed. `"undecided"`: a message is larger than the limit of whole
    * messages, and nobody said what to {@link demand}. `"full"`: what waits is to be
-   * taken first. `"turn"`: an extension worked long enough for this turn of the event
+   * taken first, or an encoded message to be {@link demand}ed that is larger than the
+   * inbound mark. `"turn"`: an extension worked long enough for this turn of the event
    * loop.
    */
   get stopped(): Stop | undefined {
@@ -254,11 +255,11 @@ export class Protocol {
   }
 
   /**
-   * Whether an extension was given more than {@link sliceSize} to encode since the last
+   * Whether an extension was given {@link sliceSize} to encode since the last
    * {@link tookTurn}, so that it is time for a turn of the event loop.
    */
   get isTurnOver(): boolean {
-    return this.encoder !== undefined && this.encodedBytes > this.encoder.sliceSize
+    return this.encoder !== undefined && this.encodedBytes >= this.encoder.sliceSize
   }
 
   /** A turn of the event loop is taken. */

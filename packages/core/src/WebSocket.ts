@@ -194,7 +194,7 @@ export const make = (transport: Transport, options: Options): Effect.Effect<WebS
   Effect.uninterruptible(
     Effect.flatMap(Deadlines.current, (deadlines) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        const link = new Link(options.role, transport, Limits.make(options), deadlines, options.extension?.())
+        const link = makeLink(transport, options, deadlines)
         const connection = new Connection(link, options.protocol)
         link.start()
         return Effect.as(
@@ -203,3 +203,13 @@ export const make = (transport: Transport, options: Options): Effect.Effect<WebS
         )
       }))
   )
+
+/** What an extension or a limit throws is the caller's to see, but leaves no transport behind. */
+const makeLink = (transport: Transport, options: Options, deadlines: Deadlines.Deadlines): Link => {
+  try {
+    return new Link(options.role, transport, Limits.make(options), deadlines, options.extension?.())
+  } catch (defect) {
+    transport.destroy()
+    throw defect
+  }
+}

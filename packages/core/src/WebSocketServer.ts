@@ -225,6 +225,7 @@ export const accept = (
     if (leave === undefined) return yield* refuse(unavailable(connections.isClosing))
     const transport = upgrade.open(answer.success)
     const ws = yield* WebSocket.make(transport, { ...options, role: "server", protocol, extension: negotiated?.open })
+      .pipe(Effect.onError(() => Effect.sync(leave)))
     if (ws instanceof Connection) {
       ws.link.onceGone(leave)
       connections.add(ws)

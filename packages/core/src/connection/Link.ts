@@ -16,26 +16,9 @@ import { Protocol } from "../Protocol.ts"
 import type { Transport } from "../Transport.ts"
 import { IOError, type ProtocolError } from "../WebSocketError.ts"
 import { Alarm, type Deadlines } from "./Deadlines.ts"
+import { type LinkHooks, noHooks } from "./LinkHooks.ts"
+import { Once } from "./Once.ts"
 import { Pings } from "./Pings.ts"
-
-/** What the effects of a connection are told. */
-export interface LinkHooks {
-  /** Something arrived for the reader, or its end was reached. */
-  readonly onReadable: () => void
-  /** The transport has taken the last write. */
-  readonly onTaken: () => void
-  /** Senders may go on, or never will. */
-  readonly onWritable: () => void
-  /** Whether suspended senders wait for their turn. */
-  readonly hasWaitingSenders: () => boolean
-}
-
-const noHooks: LinkHooks = {
-  onReadable: () => {},
-  onTaken: () => {},
-  onWritable: () => {},
-  hasWaitingSenders: () => false
-}
 
 export class Link extends Alarm {
   readonly protocol: Protocol
@@ -60,13 +43,15 @@ export class Link extends Alarm {
   /** Reading is paused, since what arrived was not pulled. */
   isPaused = false
 
+  readonly transform: Transform | undefined
   private readonly transport: Transport
   // Bytes handed to the transport that it has not taken.
   private inFlight = 0
   private flushScheduled = false
   // What the protocol has not read: it waits for the reader, or for its next turn.
   private rest: Uint8Array | undefined
-  readonly transform: Transform | undefined
+  private turnScheduled = false
+  private disposed = false
   private ended = false
   private reached = false
   private halfClosed = false
@@ -75,8 +60,8 @@ export class Link extends Alarm {
   private stallDue = Infinity
   private stalledAt = 0
   private info: CloseInfo | undefined
-  private readonly closedListeners = new Set<() => void>()
-  private readonly goneListeners = new Set<() => void>()
+  private readonly whenClosed = new Once()
+  private readonly whenGone = new Once()
 
   constructor(
     role: "client" | "server",
@@ -174,6 +159,25 @@ export class Link extends Alarm {
     // The alarm may now go off too early; it finds nothing due and is set anew.
   }
 
+  /**
+   * Whether senders are to let everybody else run first, since an extension has encoded
+   * enough in this turn of the event loop; they are told when the next one begins.
+   */
+  get isTurnOver(): boolean {
+    if (!this.protocol.isTurnOver) return false
+    if (!this.turnScheduled) {
+      this.turnScheduled = true
+      this.deadlines.nextTurn(this.takeTurn)
+    }
+    return true
+  }
+
+  private readonly takeTurn = (): void => {
+    this.turnScheduled = false
+    this.protocol.tookTurn()
+    this.hooks.onWritable()
+  }
+
   /** Suspended senders went on, or a streamed message ended. */
   sendersMoved(): void {
     this.settle()
@@ -209,6 +213,7 @@ export class Link extends Alarm {
     if (rest === undefined) return
     this.rest = undefined
     this.feed(rest, true)
+    if (this.gone && this.rest === undefined) this.dispose()
   }
 
   private afterInput(): void {
@@ -410,16 +415,16 @@ export class Link extends Alarm {
     if (this.waiting) this.hooks.onReadable()
     if (this.gone) {
       this.deadlines.set(this, Infinity)
-      for (const listener of this.goneListeners) listener()
-      this.goneListeners.clear()
+      this.whenGone.happen()
+      // What has arrived is still decoded.
+      if (this.rest === undefined) this.dispose()
     }
   }
 
   private settleClosed(): void {
     if (this.info !== undefined) return
     this.info = this.protocol.closeInfo
-    for (const listener of this.closedListeners) listener()
-    this.closedListeners.clear()
+    this.whenClosed.happen()
   }
 
   /** How the connection closed or, before that, would have closed by now. */
@@ -440,19 +445,19 @@ export class Link extends Alarm {
   }
 
   onceClosed(listener: () => void): () => void {
-    this.closedListeners.add(listener)
-    return () => this.closedListeners.delete(listener)
+    return this.whenClosed.add(listener)
   }
 
-  /** Gives back what the connection held; called once it is gone and nobody reads. */
+  /** Gives back what the connection held: it is gone, and what had arrived is decoded or unwanted. */
   dispose(): void {
     this.rest = undefined
+    if (this.disposed) return
+    this.disposed = true
     this.transform?.close()
   }
 
   onceGone(listener: () => void): () => void {
-    this.goneListeners.add(listener)
-    return () => this.goneListeners.delete(listener)
+    return this.whenGone.add(listener)
   }
 
   // ---------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import { IOError } from "../WebSocketError.ts"
 const maxPiece = 64 * 1024
 
 /** A socket's error as ours; an orderly end of the stream is no error. */
-export const ioError = (phase: IOError["phase"], error: Socket.SocketError): IOError => {
+const ioError = (phase: IOError["phase"], error: Socket.SocketError): IOError => {
   const { reason } = error
   if (reason._tag === "SocketOpenError" && reason.kind === "Timeout") {
     return new IOError({ phase, reason: "TimedOut", detail: "The socket did not open in time", cause: error })

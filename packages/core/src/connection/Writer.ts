@@ -9,16 +9,24 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Stream from "effect/Stream"
-import type { Message } from "../Message.ts"
+import { byteLength, type Message } from "../Message.ts"
 import { ConnectionClosed, type IOError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
 
 /** What can keep a message from being sent. */
 export type SendError = ConnectionClosed | IOError
 
-// The outcome of an attempt: not yet, done, or done once the transport has taken an
-// uncopied payload.
-type Attempt = "wait" | "accepted" | "inFlight" | "closed"
+// The outcome of an attempt: not yet, done, done once the transport has taken an
+// uncopied payload, or what an extension threw.
+type Attempt = "wait" | "accepted" | "inFlight" | "closed" | Thrown
+
+class Thrown {
+  readonly defect: unknown
+
+  constructor(defect: unknown) {
+    this.defect = defect
+  }
+}
 
 interface Waiter {
   readonly attempt: () => Attempt
@@ -90,6 +98,7 @@ export class Writer {
   }
 
   private settle(attempt: Exclude<Attempt, "wait">): Effect.Effect<void, SendError> {
+    if (attempt instanceof Thrown) return Effect.die(attempt.defect)
     switch (attempt) {
       case "accepted":
         return Effect.void
@@ -137,7 +146,12 @@ export class Writer {
 
   private attempt(message: Message): Attempt {
     const { link } = this
-    return link.streaming && link.isOpen ? "wait" : this.append(message, () => link.protocol.send(message))
+    return link.streaming && link.isOpen ? "wait" : this.data(message, () => link.protocol.send(message))
+  }
+
+  /** The same as `append` for what goes through an extension. */
+  private data(payload: Message, append: () => void): Attempt {
+    return this.link.isOpen && this.link.isTurnOver ? "wait" : this.append(payload, append)
   }
 
   private append(payload: Message, append: () => void): Attempt {
@@ -147,18 +161,25 @@ export class Writer {
       // Alone in its write, so that the caller's buffer is read for as short as can be.
       link.flush()
       if (link.isBlocked) return "wait"
+    } else if (link.bufferedBytes >= link.limits.outboundHighWaterMark) {
+      link.flush()
+      if (link.bufferedBytes >= link.limits.outboundHighWaterMark) return "wait"
+    }
+    // The transport may have noticed while it wrote that it is closed.
+    if (!link.isOpen) return "closed"
+    try {
       append()
-      link.flush()
-      return link.isBlocked ? "inFlight" : "accepted"
+    } catch (defect) {
+      // Of an extension or its options, written by users. It is this sender's, whoever
+      // called; the transport may have.
+      return new Thrown(defect)
     }
-    const mark = link.limits.outboundHighWaterMark
-    if (link.bufferedBytes >= mark) {
-      link.flush()
-      if (link.bufferedBytes >= mark) return "wait"
+    if (!this.isUncopied(payload)) {
+      link.scheduleFlush()
+      return "accepted"
     }
-    append()
-    link.scheduleFlush()
-    return "accepted"
+    link.flush()
+    return link.isBlocked ? "inFlight" : "accepted"
   }
 
   /** Sends a message; completes once it is accepted. */
@@ -226,18 +247,26 @@ export class Writer {
   }
 
   /**
-   * Sends a message so large that an extension works on it in slices. Once begun it is
-   * not interrupted: the caller asked for one message, not for a connection that closes.
+   * Sends a message so large that an extension works on it in slices. It can be
+   * interrupted until there is room for its first byte; from then on it is not: the caller
+   * asked for one message, not for a connection that closes.
    */
   private sendSliced(message: Message): Effect.Effect<void, SendError> {
     const type = typeof message === "string" ? "text" : "binary"
-    return this.holding((begun) =>
-      Effect.uninterruptible(Effect.suspend(() =>
-        this.link.protocol.beginFragments(type, message)
+    const begin = (begun: Begun) =>
+      Effect.suspend(() => {
+        const { link } = this
+        if (!link.isOpen) return this.fail()
+        return link.protocol.beginFragments(type, message)
           ? this.slices(begun, type, message, true)
           : this.fragment(begun, type, message, true)
-      ))
-    )
+      })
+    const room = Effect.suspend(() => {
+      const attempt = () => this.data(message, () => {})
+      const first = attempt()
+      return first === "wait" ? this.holdersTurn(attempt) : this.settle(first)
+    })
+    return this.holding((begun) => Effect.andThen(room, Effect.uninterruptible(begin(begun))))
   }
 
   /** Runs `send` while no one else sends data; a message that it leaves unfinished ends the connection. */
@@ -274,7 +303,7 @@ export class Writer {
     })
   }
 
-  /** Sends a payload as fragments of at most a slice, each in a turn of the event loop of its own. */
+  /** Sends a payload as fragments of at most a slice; between those that are encoded others run. */
   private slices(
     message: Begun,
     type: "text" | "binary",
@@ -283,11 +312,11 @@ export class Writer {
   ): Effect.Effect<void, SendError> {
     const size = this.link.protocol.sliceSize
     const sliceFrom = (from: number): Effect.Effect<void, SendError> => {
-      const to = from + size >= payload.length ? payload.length : boundary(payload, from + size)
+      const to = cut(payload, from, size)
       const end = to === payload.length
-      const slice = from === 0 && end ? payload : payload.slice(from, to)
+      const slice = from === 0 && end ? payload : part(payload, from, to)
       const sent = slice.length === 0 && !last ? Effect.void : this.fragment(message, type, slice, last && end)
-      return end ? sent : Effect.flatMap(Effect.andThen(sent, Effect.yieldNow), () => sliceFrom(to))
+      return end ? sent : Effect.flatMap(sent, () => sliceFrom(to))
     }
     return sliceFrom(0)
   }
@@ -300,7 +329,7 @@ export class Writer {
   ): Effect.Effect<void, SendError> {
     return this.guard(payload, (restore) => {
       const attempt = () =>
-        this.append(payload, () => {
+        this.data(payload, () => {
           this.link.protocol.sendFragment(type, payload, last)
           message.begun = !last
         })
@@ -342,11 +371,18 @@ interface Begun {
   begun: boolean
 }
 
-/** Where a payload may be cut, at `at` or just before it: not between two surrogates. */
-const boundary = (payload: Message, at: number): number => {
-  if (typeof payload !== "string") return at
-  const last = payload.charCodeAt(at - 1)
-  return last >= 0xd800 && last <= 0xdbff ? at - 1 : at
+const part = (payload: Message, from: number, to: number): Message =>
+  typeof payload === "string" ? payload.slice(from, to) : payload.subarray(from, to)
+
+/** Where a slice of at most `size` bytes ends that begins at `from`; not between two surrogates. */
+const cut = (payload: Message, from: number, size: number): number => {
+  let to = Math.min(from + size, payload.length)
+  if (typeof payload !== "string" || size === Infinity) return to
+  if ((to - from) * 3 > size && byteLength(payload.slice(from, to)) > size) to = from + Math.max(1, Math.floor(size / 3))
+  if (to === payload.length) return to
+  const last = payload.charCodeAt(to - 1)
+  // A step forward in any case, however small the slices are.
+  return last >= 0xd800 && last <= 0xdbff ? to - 1 > from ? to - 1 : to + 1 : to
 }
 
 /** Keeps surrogate pairs of a streamed text together: half a pair becomes U+FFFD. */

@@ -16,6 +16,7 @@ import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import type { Rule } from "../rules/Violation.ts"
 import { Assembly } from "./Assembly.ts"
+import { ControlPayload } from "./ControlPayload.ts"
 import { Decoding, type Pause } from "./Decoding.ts"
 import { type Ending, readClose, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
@@ -40,8 +41,6 @@ const messageCharge = 64
 
 /** How much of the inbound mark a waiting message takes up. */
 const weigh = (message: Message): number => message.length + messageCharge
-
-const noBytes = new Uint8Array(0)
 
 // Texts of borrowed chunks are unmasked here before they are decoded. Shared: it is
 // used within one call only.
@@ -90,7 +89,7 @@ export class Inbound {
   private opcode = 0
   private frames = 0
   private charged = 0
-  private control: Uint8Array<ArrayBuffer> | undefined
+  private readonly control = new ControlPayload()
 
   constructor(
     role: "client" | "server",
@@ -109,7 +108,8 @@ export class Inbound {
     this.assembly = new Assembly(primitives)
     this.slab = new Slab(primitives)
     this.decoding = transform === undefined ? undefined : new Decoding(transform.decoder, {
-      isFull: () => this.fragments !== undefined && !this.fragments.done && this.isFull,
+      // A reader of whole messages waits for this one, however large it becomes.
+      isFull: () => this.isFull && (this.demand !== "message" || this.isStreaming),
       put: (bytes) => this.put(bytes),
       onFailure: (detail) => this.fail("ExtensionData", detail),
       isOver: () => this.ending !== undefined
@@ -144,8 +144,9 @@ export class Inbound {
   private read(bytes: Uint8Array, offset: number): number {
     const end = bytes.length
     const header = this.header
+    const stopped = this.stopped
     this.stopped = undefined
-    if (this.decoding !== undefined && !this.goOnDecoding(this.decoding)) return offset
+    if (this.decoding !== undefined && stopped !== undefined && !this.goOn(this.decoding, stopped)) return offset
     for (;;) {
       if (this.ending !== undefined) return end
       if (!this.begun) {
@@ -225,7 +226,7 @@ export class Inbound {
     // A little on the wire can become much, so what waits is taken before more is read.
     if (first && this.decoding !== undefined && this.isFull) return this.stop("full")
     const starts = this.fragments === undefined && this.demand === "fragments" && this.messages.length === 0
-    const streamed = starts || (this.fragments !== undefined && !this.fragments.done)
+    const streamed = starts || this.isStreaming
     const transformed = first ? rsv !== 0 : this.transformed
     let limit = streamed ? this.limits.maxStreamedMessageSize : this.limits.maxMessageSize
     // The limit counts what a transform puts out; what goes in may be a little more.
@@ -249,6 +250,11 @@ export class Inbound {
     this.charged += cost
     this.frames++
     return this.beginFrame()
+  }
+
+  /** Whether the message that is being received is handed on in pieces. */
+  private get isStreaming(): boolean {
+    return this.fragments !== undefined && !this.fragments.done
   }
 
   private get isFull(): boolean {
@@ -277,7 +283,7 @@ export class Inbound {
     const whole = this.received === 0 && this.remaining === 0
     const { fin, masked, opcode } = this.header
     if (opcode >= Opcode.Close) {
-      this.controlPayload(bytes, start, end)
+      this.control.add(bytes, start, end, this.received, this.header)
     } else if (this.dropping) {
       // Read for its Close only.
     } else if (this.transformed) {
@@ -357,8 +363,8 @@ export class Inbound {
   }
 
   /** `false`: what was given to the decoder is still not worked off. */
-  private goOnDecoding(decoding: Decoding): boolean {
-    decoding.beginTurn()
+  private goOn(decoding: Decoding, stopped: Stop): boolean {
+    if (stopped === "turn") decoding.beginTurn()
     if (!decoding.isBusy) return true
     if (this.dropping) decoding.drop()
     else this.stopped = decoding.goOn()
@@ -369,7 +375,7 @@ export class Inbound {
 
   /** Takes what the decoder put out. `false`: the reader must decide first. */
   private put(piece: Uint8Array): boolean {
-    let streamed = this.fragments !== undefined && !this.fragments.done
+    let streamed = this.isStreaming
     if (!streamed && this.demand === "fragments" && this.messages.length === 0 && this.fragments === undefined) {
       this.stream()
       streamed = true
@@ -421,16 +427,6 @@ export class Inbound {
     else fragments.push(piece)
   }
 
-  private controlPayload(bytes: Uint8Array, start: number, end: number): void {
-    if (end === start) return
-    const control = this.control ??= new Uint8Array(125)
-    if (this.header.masked) {
-      maskInto(bytes, start, end, control, this.received, this.header.maskKey, this.received & 3)
-    } else {
-      control.set(bytes.subarray(start, end), this.received)
-    }
-  }
-
   private endFrame(): void {
     const { fin, length, opcode } = this.header
     this.begun = false
@@ -444,12 +440,12 @@ export class Inbound {
 
   private endControl(opcode: number, length: number): void {
     if (opcode === Opcode.Close) {
-      this.ending = readClose(this.control ?? noBytes, length, this.primitives)
+      this.ending = readClose(this.control.bytes, length, this.primitives)
       // What is not whole never will be.
       if (this.ending._tag === "Violation") this.assembly.clear()
       return
     }
-    const payload = this.control === undefined ? new Uint8Array(0) : this.control.slice(0, length)
+    const payload = this.control.bytes.slice(0, length)
     if (opcode === Opcode.Ping) this.hooks.onPing(payload)
     else this.hooks.onPong(payload)
   }

@@ -135,7 +135,7 @@ export const invalidRequest = (rule: HandshakeRule, detail?: string): HandshakeE
 }
 
 /** As much of a refusal's body as an error keeps, in UTF-16 units. */
-export const maxBodyLength = 8192
+const maxBodyLength = 8192
 
 /** The error of a client that cannot accept an answer: it carries that answer. */
 export const invalidResponse = (

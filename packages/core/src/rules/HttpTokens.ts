@@ -13,7 +13,7 @@
 export type HeaderList = ReadonlyArray<readonly [name: string, value: string]>
 
 /** The most characters that a list-valued header may have, over all of its lines. */
-export const maxListLength = 8192
+const maxListLength = 8192
 
 /** The most elements that a list-valued header may have, over all of its lines. */
 export const maxListEntries = 64

@@ -28,10 +28,11 @@ export const answer = (
   offers: ReadonlyArray<ExtensionHeader>
 ): { readonly header: ExtensionHeader; readonly open: Open } | undefined => {
   for (const offered of offers) {
-    const extension = extensions.find(({ name }) => name === offered.name)
-    const answered = extension?.answer(offered)
-    if (answered !== undefined) {
-      return { header: { name: offered.name, params: answered.params }, open: answered.open }
+    for (const extension of extensions) {
+      const answered = extension.name === offered.name ? extension.answer(offered) : undefined
+      if (answered !== undefined) {
+        return { header: { name: offered.name, params: answered.params }, open: answered.open }
+      }
     }
   }
   return undefined
@@ -48,10 +49,17 @@ export const agree = (
   if (others.length > 0) {
     return Result.fail(invalidResponse("ExtensionUnexpected", response, "the server took more than one extension"))
   }
-  const extension = extensions.find(({ name }) => name === header.name)
-  if (extension === undefined) return Result.fail(invalidResponse("ExtensionUnexpected", response))
-  return Result.mapBoth(extension.agree(header), {
-    onSuccess: ({ open }) => open,
-    onFailure: (detail) => invalidResponse("ExtensionInvalid", response, `${header.name}: ${detail}`)
-  })
+  let wrong: string | undefined
+  // Several may share a name, as two ways to compress do; the first that agrees is meant.
+  for (const extension of extensions) {
+    if (extension.name !== header.name) continue
+    const agreed = extension.agree(header)
+    if (Result.isSuccess(agreed)) return Result.succeed(agreed.success.open)
+    wrong ??= agreed.failure
+  }
+  return Result.fail(
+    wrong === undefined
+      ? invalidResponse("ExtensionUnexpected", response)
+      : invalidResponse("ExtensionInvalid", response, `${header.name}: ${wrong}`)
+  )
 }

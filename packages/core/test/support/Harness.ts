@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
 const names: Record<number, string> = { 0: "more", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong" }
 
 /** A frame in a few words: `text hello`, `binary 3`, `close 1000 bye`. */
-export const show = (frame: Frame): string => {
+const show = (frame: Frame): string => {
   const { data, fin, opcode } = frame
   const text = () => new TextDecoder().decode(data)
   const body = opcode === 8

@@ -22,7 +22,7 @@ const Step = Schema.Struct({
 })
 
 /** What a peer does, before it may close. */
-export const Plan = Schema.Struct({
+const Plan = Schema.Struct({
   steps: Schema.Array(Step).check(Schema.isMaxLength(6)),
   close: Schema.Literals(["no", "empty", "1000", "4999"])
 })

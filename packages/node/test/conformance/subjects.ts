@@ -17,8 +17,8 @@ export interface Subjects {
   readonly close: () => Promise<void>
 }
 
-// The default of 131,072 fragments is above what any case sends.
-const limits = { maxMessageSize: 16 * 1024 * 1024 }
+// The default of 131,072 fragments is above what any case sends. A long case would meet our own Pings.
+const limits = { maxMessageSize: 16 * 1024 * 1024, keepAlive: false } as const
 
 const open = async (compression: false | { readonly threshold: number }): Promise<Subjects> => {
   const Echo = NodeWebSocketServer.layer((ws) => Stream.run(ws.messages, ws.sink), {

@@ -1,5 +1,5 @@
 /** Real peers against this library, in both directions. Those that are not installed are skipped with the reason. */
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,28 +10,7 @@ import { chromiumClient } from "./peers/chromium.ts"
 import { pythonClient, pythonServer } from "./peers/python.ts"
 import { nodeClient, undiciClient } from "./peers/whatwg.ts"
 import { wsClient, wsServer } from "./peers/ws.ts"
-
-interface Running {
-  readonly stop: () => Promise<void>
-}
-
-const startTimeout = 40_000
-
-/** Starts the peer for its tests; without one there is a single test, which says why it is skipped. */
-const withPeer = <A extends Running>(title: string, found: Found<A>, tests: (peer: () => A) => void): void => {
-  describe(`${title}: ${found.name}`, () => {
-    if (found.missing !== undefined) {
-      it("is there", (context) => context.skip(found.missing))
-      return
-    }
-    let peer: A | undefined
-    beforeAll(async () => {
-      peer = await found.start()
-    }, startTimeout)
-    afterAll(() => peer?.stop())
-    tests(() => peer!)
-  })
-}
+import { withPeer } from "./withPeer.ts"
 
 const testBehaviours = <A>(found: Found<A>, open: OpenPair): void => {
   for (const { name, needs, run } of behaviours) {

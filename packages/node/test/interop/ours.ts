@@ -1,5 +1,5 @@
 /** This library against a peer: one connection between the two, whoever dials. */
-import { type WebSocket, WebSocketClient, WebSocketServer } from "@effect-ws/core"
+import { type PerMessageDeflate, type WebSocket, WebSocketClient, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer, NodeWebSocketClient } from "@effect-ws/node"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -30,6 +30,8 @@ export interface Pair {
 export interface PairOptions extends ConnectOptions {
   /** The subprotocols of the side that listens. */
   readonly supported?: ReadonlyArray<string>
+  /** How our side compresses; default: as it does by itself. */
+  readonly compression?: boolean | PerMessageDeflate.Options
 }
 
 export type OpenPair = (options?: PairOptions) => Effect.Effect<Pair, never, Scope.Scope>
@@ -48,7 +50,7 @@ interface Accepted {
 }
 
 /** Our server on a free port: the page at `/`, beside WebSockets there; ends with its scope. */
-export const serve = (scope: Scope.Scope, supported: ReadonlyArray<string> = []) =>
+export const serve = (scope: Scope.Scope, { compression, supported = [] }: PairOptions = {}) =>
   Effect.gen(function*() {
     const accepted = yield* Deferred.make<Accepted>()
     const take = (ours: WebSocket.WebSocket) =>
@@ -57,7 +59,7 @@ export const serve = (scope: Scope.Scope, supported: ReadonlyArray<string> = [])
         yield* Deferred.succeed(accepted, { ours, requestHeaders: headers })
         yield* ours.closed
       })
-    const upgrade = WebSocketServer.handle(take, { protocol: supported, headers: servedHeaders })
+    const upgrade = WebSocketServer.handle(take, { protocol: supported, headers: servedHeaders, compression })
     const route = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
       headers["upgrade"] === undefined
         ? Effect.succeed(HttpServerResponse.setHeader(HttpServerResponse.html(page), "set-cookie", "page=1; Path=/"))
@@ -76,7 +78,7 @@ export const serve = (scope: Scope.Scope, supported: ReadonlyArray<string> = [])
 export const asServer = (peer: PeerClient): OpenPair => (options = {}) =>
   Effect.gen(function*() {
     const scope = yield* childScope
-    const { accepted, url } = yield* serve(scope, options.supported)
+    const { accepted, url } = yield* serve(scope, options)
     const socket = yield* Effect.promise(() => peer.connect(url, options))
     return { ...(yield* accepted), peer: socket, end: Scope.close(scope, Exit.void), endCode: 1001 }
   })
@@ -110,11 +112,12 @@ const listen = (peer: PeerServer, options: Parameters<PeerServer["listen"]>[0]) 
 /** We dial the peer's server. */
 export const asClient = (peer: PeerServer): OpenPair => (options = {}) =>
   Effect.gen(function*() {
-    const listener = yield* listen(peer, { protocols: options.supported ?? [] })
+    const listener = yield* listen(peer, { protocols: options.supported ?? [], deflate: options.deflate })
     const scope = yield* childScope
     const ours = yield* WebSocketClient.connect(listener.url, {
       protocols: options.protocols,
-      headers: options.headers
+      headers: options.headers,
+      compression: options.compression
     }).pipe(Scope.provide(scope), Effect.provide(NodeWebSocketClient.layer), Effect.orDie)
     const socket = yield* Effect.promise(() => listener.accept())
     return { ours, peer: socket, requestHeaders: socket.headers, end: Scope.close(scope, Exit.void), endCode: 1000 }

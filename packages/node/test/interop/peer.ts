@@ -15,6 +15,8 @@ export type Ability =
   | "refusalStatus"
   /** Keeps a BOM that begins a text (undici's decoder takes it away). */
   | "keepsBom"
+  /** Compresses with parameters of the caller's choice. */
+  | "deflateParameters"
   /** Closes with an empty Close frame. */
   | "emptyClose"
   /** Drops the connection without a Close. */
@@ -61,9 +63,20 @@ export class Refused extends Error {
   }
 }
 
+/** How a peer is to compress: what it offers as a client, what it answers with as a server. */
+export interface Deflate {
+  readonly serverNoContextTakeover?: boolean
+  readonly clientNoContextTakeover?: boolean
+  readonly serverMaxWindowBits?: number
+  readonly clientMaxWindowBits?: number
+  readonly level?: number
+}
+
 export interface ConnectOptions {
   readonly protocols?: ReadonlyArray<string>
   readonly headers?: Readonly<Record<string, string>>
+  /** Default: as the peer does by itself. */
+  readonly deflate?: Deflate | undefined
 }
 
 export interface PeerClient {
@@ -74,6 +87,8 @@ export interface PeerClient {
 
 export interface ListenOptions {
   readonly protocols?: ReadonlyArray<string>
+  /** Default: as the peer does by itself. */
+  readonly deflate?: Deflate | undefined
   /** Refuses every request with this status and the body `no entry`. */
   readonly refuse?: number
 }

@@ -14,7 +14,7 @@ import * as Net from "node:net"
 export const sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 export const sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-export const patience = 5_000
+const patience = 5_000
 
 /** Looks again and again until what is seen is as it should be; fails loudly if it never is. */
 export const settles = <A>(what: string, look: Effect.Effect<A>, holds: (seen: A) => boolean): Effect.Effect<void> =>
@@ -227,5 +227,5 @@ export const answering = (
 export const switching = (accept: string, extra = ""): string =>
   `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${extra}\r\n`
 
-export const acceptOf = (key: string): string =>
+const acceptOf = (key: string): string =>
   createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")

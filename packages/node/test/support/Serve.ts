@@ -12,12 +12,6 @@ import * as References from "effect/References"
 import * as Http from "node:http"
 import type * as Net from "node:net"
 
-export interface Served {
-  readonly port: number
-  /** The Node server underneath. */
-  readonly node: Net.Server
-}
-
 export interface ServeOptions extends Omit<Server.Options, "port"> {
   readonly evaluate?: (() => Server.NodeServer) | undefined
   /** Effect's own request logger, which reports what a route failed with. */

@@ -16,6 +16,7 @@ const abilities: ReadonlySet<Ability> = new Set<Ability>([
   "seenHeaders",
   "refusalStatus",
   "keepsBom",
+  "deflateParameters",
   "cut",
   "violations"
 ])

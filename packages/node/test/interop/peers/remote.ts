@@ -70,16 +70,16 @@ export class Remote {
     this.command = command
   }
 
-  connect(url: string, { headers = {}, protocols = [] }: ConnectOptions): Promise<PeerSocket> {
+  connect(url: string, { deflate, headers = {}, protocols = [] }: ConnectOptions): Promise<PeerSocket> {
     const id = ++this.last
     return new Promise((resolve, reject) => {
       this.connecting.set(id, { resolve, reject })
-      this.command({ op: "connect", id, url, protocols, headers })
+      this.command({ op: "connect", id, url, protocols, headers, deflate: deflate ?? null })
     })
   }
 
-  async listen({ protocols = [], refuse }: ListenOptions): Promise<PeerListener> {
-    this.command({ op: "listen", protocols, refuse: refuse ?? null })
+  async listen({ deflate, protocols = [], refuse }: ListenOptions): Promise<PeerListener> {
+    this.command({ op: "listen", protocols, refuse: refuse ?? null, deflate: deflate ?? null })
     const port = await this.ports.take()
     return {
       url: `ws://127.0.0.1:${port}/`,

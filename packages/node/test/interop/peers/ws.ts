@@ -7,6 +7,7 @@ import { type RawData, WebSocket, WebSocketServer } from "ws"
 import {
   type Ability,
   type Closed,
+  type Deflate,
   type Found,
   Inbox,
   type Outgoing,
@@ -24,12 +25,19 @@ const abilities: ReadonlySet<Ability> = new Set<Ability>([
   "seenHeaders",
   "refusalStatus",
   "keepsBom",
+  "deflateParameters",
   "emptyClose",
   "cut",
   "violations"
 ])
 
 const maxPayload = 8 * 1024 * 1024
+
+const deflateOf = ({ level, ...parameters }: Deflate) => ({
+  ...parameters,
+  threshold: 0,
+  ...(level === undefined ? undefined : { zlibDeflateOptions: { level } })
+})
 
 const messageOf = (data: RawData, isBinary: boolean): Message.Message => {
   if (!Buffer.isBuffer(data)) throw new Error("ws gave what it does by another binaryType only")
@@ -93,9 +101,10 @@ export const wsClient: Found<PeerClient> = {
   abilities,
   missing: undefined,
   start: async () => ({
-    connect: (url, { headers = {}, protocols = [] }) =>
+    connect: (url, { deflate, headers = {}, protocols = [] }) =>
       new Promise((resolve, reject) => {
-        const socket = new WebSocket(url, [...protocols], { headers, maxPayload })
+        const perMessageDeflate = deflate === undefined ? true : deflateOf(deflate)
+        const socket = new WebSocket(url, [...protocols], { headers, maxPayload, perMessageDeflate })
         let handshaken: Handshaken | undefined
         socket.on("upgrade", (response) => {
           handshaken = { headers: headersOf(response.headers), duplex: response.socket }
@@ -117,11 +126,12 @@ export const wsServer: Found<PeerServer> = {
   abilities,
   missing: undefined,
   start: async () => ({
-    listen: async ({ protocols = [], refuse }) => {
+    listen: async ({ deflate, protocols = [], refuse }) => {
       const server = new WebSocketServer({
         host: "127.0.0.1",
         port: 0,
         maxPayload,
+        perMessageDeflate: deflate === undefined ? false : deflateOf(deflate),
         handleProtocols: (offered) => protocols.find((protocol) => offered.has(protocol)) ?? false,
         verifyClient: (_info, verdict) =>
           refuse === undefined ? verdict(true) : verdict(false, refuse, "no entry")

@@ -10,6 +10,10 @@ import json
 import sys
 
 import websockets
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    ServerPerMessageDeflateFactory,
+)
 
 # The implementation behind websockets.connect and websockets.serve changed in 14.
 IS_NEW = int(websockets.__version__.split(".")[0]) >= 14
@@ -56,11 +60,33 @@ def status_of(error):
     return getattr(getattr(error, "response", None), "status_code", None)
 
 
-async def connect(id, url, protocols, headers):
+def compression_of(factory, deflate):
+    if deflate is None:
+        return {}
+    names = {
+        "serverNoContextTakeover": "server_no_context_takeover",
+        "clientNoContextTakeover": "client_no_context_takeover",
+        "serverMaxWindowBits": "server_max_window_bits",
+        "clientMaxWindowBits": "client_max_window_bits",
+    }
+    parameters = {names[name]: value for name, value in deflate.items() if name in names}
+    if factory is ClientPerMessageDeflateFactory:
+        # As the package offers by itself.
+        parameters.setdefault("client_max_window_bits", True)
+    if "level" in deflate:
+        parameters["compress_settings"] = {"level": deflate["level"]}
+    return {"compression": None, "extensions": [factory(**parameters)]}
+
+
+async def connect(id, url, protocols, headers, deflate):
     name = "additional_headers" if IS_NEW else "extra_headers"
     try:
         ws = await websockets.connect(
-            url, subprotocols=protocols or None, **{name: headers}, **OPTIONS
+            url,
+            subprotocols=protocols or None,
+            **{name: headers},
+            **compression_of(ClientPerMessageDeflateFactory, deflate),
+            **OPTIONS
         )
     except (websockets.InvalidHandshake, OSError) as error:
         emit("refused", id=id, status=status_of(error))
@@ -68,7 +94,7 @@ async def connect(id, url, protocols, headers):
     await read(id, ws, "response")
 
 
-async def listen(protocols, refuse):
+async def listen(protocols, refuse, deflate):
     last = 0
 
     async def accept(ws):
@@ -85,7 +111,13 @@ async def listen(protocols, refuse):
 
     process = {} if refuse is None else {"process_request": refusal}
     server = await websockets.serve(
-        accept, "127.0.0.1", 0, subprotocols=protocols or None, **process, **OPTIONS
+        accept,
+        "127.0.0.1",
+        0,
+        subprotocols=protocols or None,
+        **process,
+        **compression_of(ServerPerMessageDeflateFactory, deflate),
+        **OPTIONS
     )
     emit("listening", port=server.sockets[0].getsockname()[1])
     return server
@@ -116,13 +148,17 @@ async def send(id, ws, message):
 async def run(command, server):
     op = command["op"]
     if op == "listen":
-        return await listen(command["protocols"], command["refuse"])
+        return await listen(command["protocols"], command["refuse"], command["deflate"])
     if op == "stop":
         server.close()
         return None
     id = command["id"]
     if op == "connect":
-        keep(connect(id, command["url"], command["protocols"], command["headers"]))
+        keep(
+            connect(
+                id, command["url"], command["protocols"], command["headers"], command["deflate"]
+            )
+        )
         return server
     ws = connections[id]
     if op == "send":

@@ -1,0 +1,151 @@
+/**
+ * An extension's decoder at work on what a peer sends: bounded by the turn of the event
+ * loop and by what the reader takes, so that a little on the wire cannot become much in
+ * memory, nor hold everybody else up.
+ */
+import type { DecodeFailure, Decoder } from "../MessageExtension.ts"
+
+/** Why work stops before it is done; see `Inbound.stopped`. */
+export type Pause = "undecided" | "full" | "turn"
+
+/** Where the decoded bytes go. */
+export interface DecodedSink {
+  /** The reader must take what waits first. */
+  readonly isFull: () => boolean
+  /** Takes bytes that are given away. `false`: the reader must decide what becomes of them. */
+  readonly put: (bytes: Uint8Array) => boolean
+  /** The peer's bytes could not be decoded. */
+  readonly onFailure: (detail: string) => void
+  /** Whether nothing more is wanted. */
+  readonly isOver: () => boolean
+}
+
+// How much one turn of the event loop may cost: a millisecond or two, 5 at worst.
+const turnBudget = 256 * 1024
+
+// A step costs time even where it puts out nothing, and so does input: DEFLATE's slowest is
+// made of blocks that hold nothing.
+const stepCharge = 1024
+const inputCharge = 4
+
+// The most that is given to a decoder at once.
+const maxInput = 16 * 1024
+
+const nothing = new Uint8Array(0)
+
+export class Decoding {
+  /** The decoder has not worked off what it was given. */
+  isBusy = false
+
+  private readonly decoder: Decoder
+  private readonly sink: DecodedSink
+  // What was put out and must wait for the reader.
+  private held: Uint8Array | undefined
+  private budget = turnBudget
+  // What is to be decoded, from `at` on; `last`: it ends the message.
+  private input: Uint8Array = nothing
+  private at = 0
+  private last = false
+  private hasInput = false
+  // The decoder has what was before `at`, and has not said that it is done.
+  private given = false
+
+  constructor(decoder: Decoder, sink: DecodedSink) {
+    this.decoder = decoder
+    this.sink = sink
+  }
+
+  /** Another turn of the event loop has begun. */
+  beginTurn(): void {
+    this.budget = turnBudget
+  }
+
+  /** A message begins whose first frame has these of the claimed bits. */
+  begin(rsv: number): void {
+    const failure = guarded(() => this.decoder.begin(rsv))
+    if (failure !== undefined) this.sink.onFailure(failure.detail)
+  }
+
+  /** Decodes payload, which stays as it is for as long as the decoder is busy. */
+  push(bytes: Uint8Array, last: boolean): Pause | undefined {
+    this.input = bytes
+    this.at = 0
+    this.last = last
+    this.hasInput = true
+    return this.goOn()
+  }
+
+  /** Works on; returns why it stopped, if it did before the work was done. */
+  goOn(): Pause | undefined {
+    const pause = this.work()
+    this.isBusy = pause !== undefined
+    if (pause === undefined) this.input = nothing
+    return pause
+  }
+
+  /** Nothing more is wanted: what is left is dropped. */
+  drop(): void {
+    this.held = undefined
+    this.input = nothing
+    this.isBusy = false
+  }
+
+  private work(): Pause | undefined {
+    const { sink } = this
+    for (;;) {
+      let bytes = this.held
+      if (bytes === undefined) {
+        if (sink.isFull()) return "full"
+        if (this.budget <= 0) return "turn"
+        const next = this.next()
+        if (next === undefined) return undefined
+        if (!(next instanceof Uint8Array)) {
+          sink.onFailure(next.detail)
+          return undefined
+        }
+        this.budget -= Math.max(next.length, stepCharge)
+        bytes = next
+      }
+      this.held = undefined
+      if (!sink.put(bytes)) {
+        this.held = bytes
+        return "undecided"
+      }
+      if (sink.isOver()) return undefined
+    }
+  }
+
+  /** The next step's output; nothing where all is worked off. */
+  private next(): Uint8Array | DecodeFailure | undefined {
+    for (;;) {
+      if (this.given) {
+        const next = guarded(() => this.decoder.next())
+        if (next !== undefined) return next
+        this.given = false
+        // What put out nothing has cost time as well.
+        if (this.hasInput && this.budget <= 0) return nothing
+      }
+      if (!this.hasInput) return undefined
+      const { at, input } = this
+      const end = Math.min(at + maxInput, input.length)
+      const isLast = end === input.length
+      this.at = end
+      this.hasInput = !isLast
+      this.given = true
+      this.budget -= (end - at) * inputCharge
+      const part = at === 0 && isLast ? input : input.subarray(at, end)
+      const failure = guarded(() => this.decoder.push(part, this.last && isLast))
+      if (failure !== undefined) return failure
+    }
+  }
+}
+
+// Extensions are written by users, and this is called by the transport: what one throws
+// would end the process, on bytes that a peer chose.
+const guarded = <A>(call: () => A): A | DecodeFailure => {
+  try {
+    return call()
+  } catch (error) {
+    return { detail: `the extension failed: ${String(error)}` }
+  }
+}
