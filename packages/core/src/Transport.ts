@@ -9,8 +9,9 @@ import type { Primitives } from "./Primitives.ts"
 import type { IOError } from "./WebSocketError.ts"
 
 /**
- * What a transport tells its connection. Every function is called synchronously
- * and never throws.
+ * What a transport tells its connection. No function throws. None is called before
+ * `write`, `pause` or `end` has returned, except `onClosed`; `resume` and `destroy` may
+ * call them at once.
  *
  * **Details**
  *

@@ -82,6 +82,10 @@ export type {
  * that is stopped early (`Stream.take`) drops the rest of its chunk. To read single
  * messages and go on, use `receive`.
  *
+ * A peer's Close stands behind its messages: it is answered once the reader reaches it,
+ * so that what the reader still sends goes out first. Someone who calls `receive` once
+ * and never again has it answered at the close deadline (5 seconds by default).
+ *
  * @category models
  * @since 0.1.0
  */
