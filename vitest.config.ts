@@ -9,6 +9,8 @@ export default defineConfig({
     outputFile: { json: "build/test-results.json" },
     allowOnly: false,
     passWithNoTests: false,
-    testTimeout: 20_000
+    testTimeout: 20_000,
+    // Many tests wait for sockets and child processes, so a second worker fills two cores.
+    maxWorkers: "100%"
   }
 })
