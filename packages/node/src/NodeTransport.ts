@@ -10,7 +10,12 @@ import * as NodePrimitives from "./NodePrimitives.ts"
 
 const reset: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ERR_STREAM_PREMATURE_CLOSE"])
 
-const toIOError = (phase: "read" | "write", cause: Error & { readonly code?: string }): WebSocketError.IOError =>
+/**
+ * An error of Node's as ours.
+ *
+ * @internal
+ */
+export const toIOError = (phase: "read" | "write", cause: Error & { readonly code?: string }): WebSocketError.IOError =>
   new WebSocketError.IOError({
     phase,
     reason: reset.has(cause.code ?? "") ? "Reset" : cause.code === "ETIMEDOUT" ? "TimedOut" : "Unknown",
@@ -40,18 +45,13 @@ const sizeOf = (chunks: ReadonlyArray<Uint8Array>): number => {
   return size
 }
 
-/**
- * The transport of a duplex stream; `HandleTransport` reads in another way.
- *
- * @internal
- */
-export class NodeTransport implements Transport.Transport {
+class NodeTransport implements Transport.Transport {
   // Node gives every chunk of `data` away.
   readonly chunks: Transport.Transport["chunks"] = "owned"
   readonly primitives: Primitives.Primitives = NodePrimitives.primitives
 
-  protected readonly duplex: Duplex
-  protected handlers: Transport.TransportHandlers | undefined
+  private readonly duplex: Duplex
+  private handlers: Transport.TransportHandlers | undefined
   private early: Uint8Array | undefined
   private error: WebSocketError.IOError | undefined
   private closed = false
@@ -93,11 +93,6 @@ export class NodeTransport implements Transport.Transport {
       return
     }
     duplex.on("end", onEnd)
-    this.read(early, handlers)
-  }
-
-  /** Begins to read, first what was read before. */
-  protected read(early: Uint8Array | undefined, handlers: Transport.TransportHandlers): void {
     // In front of what is still to be read, so that there is one order.
     if (early !== undefined) this.duplex.unshift(early)
     this.duplex.on("data", handlers.onData)
