@@ -37,7 +37,7 @@ import * as Opcode from "./Opcode.ts"
 import { portable, type Primitives } from "./Primitives.ts"
 import type { Fragments } from "./protocol/Fragments.ts"
 import type { Ending } from "./protocol/Ending.ts"
-import { type Chunks, Inbound, type Stop } from "./protocol/Inbound.ts"
+import { type Chunks, Inbound, type InboundHooks, type Stop } from "./protocol/Inbound.ts"
 import { Outbox } from "./protocol/Outbox.ts"
 import { InvalidArgument } from "./WebSocketError.ts"
 
@@ -76,6 +76,12 @@ export interface Options {
   readonly onPong?: ((payload: Uint8Array) => void) | undefined
 }
 
+/** Who sees the control frames of a connection. */
+export interface ControlObserver {
+  onPing(payload: Uint8Array): void
+  onPong(payload: Uint8Array): void
+}
+
 const fin = 0x80
 const noBytes = new Uint8Array(0)
 const encoder = new TextEncoder()
@@ -88,7 +94,7 @@ const scratch = new Uint8Array(64 * 1024)
  * @category models
  * @since 0.1.0
  */
-export class Protocol {
+export class Protocol implements InboundHooks {
   /** Which end of the connection this is; a client masks (RFC 6455 §5.1). */
   readonly role: "client" | "server"
   /** The code and reason of the Close frame that this side sent. */
@@ -103,6 +109,7 @@ export class Protocol {
   private readonly outbox: Outbox
   private readonly primitives: Primitives
   private readonly encoder: Encoder | undefined
+  private readonly observer: ControlObserver | undefined
   private receivedFirst = false
   // The message that is being sent in fragments: what its next frame begins with.
   private nextFragment: number | undefined
@@ -113,25 +120,37 @@ export class Protocol {
   /**
    * For the driver's use; see {@link make}.
    */
-  constructor(options: Options, limits: Limits.Limits) {
+  constructor(options: Options, limits: Limits.Limits, observer: ControlObserver | undefined) {
     const primitives = options.primitives ?? portable
     this.role = options.role
     this.primitives = primitives
     this.encoder = options.transform?.encoder
+    this.observer = observer
     this.outbox = new Outbox(
       primitives,
       options.role === "client" ? sharedMaskKeys(primitives) : undefined
     )
-    this.inbound = new Inbound(options.role, limits, primitives, options.chunks ?? "borrowed", {
-      onPing: (payload) => {
-        // §5.5.2: answered, unless a Close was sent or received.
-        if (this.sentClose === undefined) {
-          this.outbox.urgentFrame(fin | Opcode.Pong, payload, this.outputBlocked)
-        }
-        options.onPing?.(payload)
-      },
-      onPong: (payload) => options.onPong?.(payload)
-    }, options.transform)
+    this.inbound = new Inbound(options.role, limits, primitives, options.chunks ?? "borrowed", this, options.transform)
+  }
+
+  /**
+   * For the receiving half.
+   *
+   * @internal
+   */
+  onPing(payload: Uint8Array): void {
+    // §5.5.2: answered, unless a Close was sent or received.
+    if (this.sentClose === undefined) this.outbox.urgentFrame(fin | Opcode.Pong, payload, this.outputBlocked)
+    this.observer?.onPing(payload)
+  }
+
+  /**
+   * For the receiving half.
+   *
+   * @internal
+   */
+  onPong(payload: Uint8Array): void {
+    this.observer?.onPong(payload)
   }
 
   // ---------------------------------------------------------------------------
@@ -413,7 +432,13 @@ export class Protocol {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): Protocol => new Protocol(options, Limits.make(options.limits))
+export const make = (options: Options): Protocol => {
+  const { limits, onPing, onPong } = options
+  return new Protocol(options, Limits.make(limits), {
+    onPing: (payload) => onPing?.(payload),
+    onPong: (payload) => onPong?.(payload)
+  })
+}
 
 /**
  * Checks the arguments of a Close that this side sends (RFC 6455 §5.5.1, §7.4):

@@ -9,9 +9,9 @@ import type { Primitives } from "./Primitives.ts"
 import type { IOError } from "./WebSocketError.ts"
 
 /**
- * What a transport tells its connection. No function throws. None is called before
- * `write`, `pause` or `end` has returned, except `onClosed`; `resume` and `destroy` may
- * call them at once.
+ * What a transport tells its connection. They are methods, to be called on the object, and
+ * none throws. None is called before `write`, `pause` or `end` has returned, except
+ * `onClosed`; `resume` and `destroy` may call them at once.
  *
  * **Details**
  *
@@ -29,10 +29,10 @@ import type { IOError } from "./WebSocketError.ts"
  * @since 0.1.0
  */
 export interface TransportHandlers {
-  readonly onData: (chunk: Uint8Array) => void
-  readonly onEnd: () => void
-  readonly onTaken: () => void
-  readonly onClosed: (error: IOError | undefined) => void
+  onData(chunk: Uint8Array): void
+  onEnd(): void
+  onTaken(): void
+  onClosed(error: IOError | undefined): void
 }
 
 /**

@@ -95,7 +95,7 @@ class NodeTransport implements Transport.Transport {
     duplex.on("end", onEnd)
     // In front of what is still to be read, so that there is one order.
     if (early !== undefined) this.duplex.unshift(early)
-    this.duplex.on("data", handlers.onData)
+    this.duplex.on("data", (chunk: Uint8Array) => handlers.onData(chunk))
     this.duplex.resume()
   }
 

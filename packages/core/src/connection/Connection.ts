@@ -16,6 +16,7 @@ import { checkClose } from "../Protocol.ts"
 import { InvalidArgument, IOError } from "../WebSocketError.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import type { Link } from "./Link.ts"
+import type { LinkHooks } from "./LinkHooks.ts"
 import type { ControlFrame } from "./Pings.ts"
 import { Reader } from "./Reader.ts"
 import { type SendError, Writer } from "./Writer.ts"
@@ -27,23 +28,37 @@ const invalidToken = (token: Uint8Array) =>
 
 const maxControls = 64
 
-export class Connection implements WebSocket {
+export class Connection implements WebSocket, LinkHooks {
   readonly protocol: string | undefined
   readonly link: Link
+  /** A function, not a method: `Stream.runForEach(ws.send)` is how it is used. */
+  readonly send: WebSocket["send"]
   private readonly reader: Reader
   private readonly writer: Writer
 
   constructor(link: Link, protocol: string | undefined) {
     this.link = link
     this.protocol = protocol
-    const reader = this.reader = new Reader(link)
+    this.reader = new Reader(link)
     const writer = this.writer = new Writer(link)
-    link.hooks = {
-      onReadable: () => reader.onReadable(),
-      onTaken: () => writer.onTaken(),
-      onWritable: () => writer.onWritable(),
-      hasWaitingSenders: () => writer.hasWaiting
-    }
+    this.send = (message) => writer.send(message)
+    link.hooks = this
+  }
+
+  onReadable(): void {
+    this.reader.onReadable()
+  }
+
+  onWriteTaken(): void {
+    this.writer.onTaken()
+  }
+
+  onWritable(): void {
+    this.writer.onWritable()
+  }
+
+  hasWaitingSenders(): boolean {
+    return this.writer.hasWaiting
   }
 
   get role() {
@@ -70,17 +85,12 @@ export class Connection implements WebSocket {
     return this.reader.batch
   }
 
-  // Functions, not methods: `Stream.runForEach(ws.send)` is how they are used.
-  get send() {
-    return (message: Message) => this.writer.send(message)
+  get sendText(): WebSocket["sendText"] {
+    return this.send
   }
 
-  get sendText() {
-    return (text: string) => this.writer.send(text)
-  }
-
-  get sendBinary() {
-    return (bytes: Uint8Array) => this.writer.send(bytes)
+  get sendBinary(): WebSocket["sendBinary"] {
+    return this.send
   }
 
   get sendAll() {

@@ -12,15 +12,15 @@
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
-import { Protocol } from "../Protocol.ts"
-import type { Transport } from "../Transport.ts"
+import { type ControlObserver, Protocol } from "../Protocol.ts"
+import type { Transport, TransportHandlers } from "../Transport.ts"
 import { IOError, type ProtocolError } from "../WebSocketError.ts"
 import { Alarm, type Deadlines } from "./Deadlines.ts"
 import { type LinkHooks, noHooks } from "./LinkHooks.ts"
 import { Once } from "./Once.ts"
 import { Pings } from "./Pings.ts"
 
-export class Link extends Alarm {
+export class Link extends Alarm implements TransportHandlers, ControlObserver {
   readonly protocol: Protocol
   readonly limits: Limits
   readonly deadlines: Deadlines
@@ -48,6 +48,8 @@ export class Link extends Alarm {
   // Bytes handed to the transport that it has not taken.
   private inFlight = 0
   private flushScheduled = false
+  // Input is being read, at the end of which all is flushed.
+  private taking = false
   // What the protocol has not read: it waits for the reader, or for its next turn.
   private rest: Uint8Array | undefined
   private turnScheduled = false
@@ -76,25 +78,14 @@ export class Link extends Alarm {
     this.limits = limits
     this.deadlines = deadlines
     this.pings = new Pings(this)
-    this.protocol = new Protocol({
-      role,
-      primitives: transport.primitives,
-      chunks: transport.chunks,
-      transform,
-      onPing: (payload) => this.pings.onPing(payload),
-      onPong: (payload) => this.pings.onPong(payload)
-    }, limits)
+    const { chunks, primitives } = transport
+    this.protocol = new Protocol({ role, primitives, chunks, transform }, limits, this)
   }
 
   start(): void {
     this.pings.start(this.deadlines.now())
     this.updateAlarm()
-    this.transport.start({
-      onData: (chunk) => this.onData(chunk),
-      onEnd: () => this.onEnd(),
-      onTaken: () => this.onTaken(),
-      onClosed: (error) => this.onClosed(error)
-    })
+    this.transport.start(this)
   }
 
   // ---------------------------------------------------------------------------
@@ -135,23 +126,24 @@ export class Link extends Alarm {
 
   /** Writes what waits once the current run of JavaScript ends: one write for many sends. */
   scheduleFlush(): void {
-    if (this.flushScheduled) return
+    if (this.flushScheduled || this.taking) return
     this.flushScheduled = true
-    queueMicrotask(this.flushNow)
+    if (unflushed.push(this) === 1) void resolved.then(flushAll)
   }
 
-  private readonly flushNow = (): void => {
+  /** Called for what {@link scheduleFlush} put off. */
+  flushScheduledNow(): void {
     this.flushScheduled = false
     this.flush()
   }
 
-  private onTaken(): void {
+  onTaken(): void {
     if (this.gone) return
     this.inFlight = 0
     this.stallDue = Infinity
     this.protocol.outputTaken()
     this.protocol.outputBlocked = false
-    this.hooks.onTaken()
+    this.hooks.onWriteTaken()
     this.flush()
     this.hooks.onWritable()
     this.settle()
@@ -187,11 +179,20 @@ export class Link extends Alarm {
   // in
   // ---------------------------------------------------------------------------
 
-  private onData(chunk: Uint8Array): void {
+  onData(chunk: Uint8Array): void {
     this.receivedBytes += chunk.length
+    this.taking = true
     if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
     else this.rest = joined(this.rest, chunk)
     this.afterInput()
+  }
+
+  onPing(payload: Uint8Array): void {
+    this.pings.onPing(payload)
+  }
+
+  onPong(payload: Uint8Array): void {
+    this.pings.onPong(payload)
   }
 
   private feed(chunk: Uint8Array, mayKeep: boolean): void {
@@ -218,6 +219,7 @@ export class Link extends Alarm {
 
   private afterInput(): void {
     if (this.waiting) this.hooks.onReadable()
+    this.taking = false
     this.checkEnding()
     this.flush()
     this.regulate()
@@ -258,7 +260,7 @@ export class Link extends Alarm {
     if (this.isPaused || this.ended) this.regulate()
   }
 
-  private onEnd(): void {
+  onEnd(): void {
     this.halfClosed = true
     if (this.protocol.sentClose !== undefined) {
       // Nothing more can come. What still waits (our answer) goes out first.
@@ -391,7 +393,7 @@ export class Link extends Alarm {
     this.finish()
   }
 
-  private onClosed(error: IOError | undefined): void {
+  onClosed(error: IOError | undefined): void {
     if (this.gone) return
     this.gone = true
     if (this.broken === undefined && this.protocol.ending === undefined && this.protocol.sentClose === undefined) {
@@ -510,6 +512,17 @@ export class Link extends Alarm {
     if (this.gone) return
     this.deadlines.set(this, Math.min(this.closeDue, this.stallDue, this.pings.due))
   }
+}
+
+// Cheaper than `queueMicrotask`, which keeps an async resource for each call; and one
+// for all connections that are written to in the same run, as in a broadcast.
+const resolved = Promise.resolve()
+let unflushed: Array<Link> = []
+
+const flushAll = (): void => {
+  const links = unflushed
+  unflushed = []
+  for (const link of links) link.flushScheduledNow()
 }
 
 const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {

@@ -1,18 +1,18 @@
 /** What the effects of a connection are told. */
 export interface LinkHooks {
   /** Something arrived for the reader, or its end was reached. */
-  readonly onReadable: () => void
+  onReadable(): void
   /** The transport has taken the last write. */
-  readonly onTaken: () => void
+  onWriteTaken(): void
   /** Senders may go on, or never will. */
-  readonly onWritable: () => void
+  onWritable(): void
   /** Whether suspended senders wait for their turn. */
-  readonly hasWaitingSenders: () => boolean
+  hasWaitingSenders(): boolean
 }
 
 export const noHooks: LinkHooks = {
   onReadable: () => {},
-  onTaken: () => {},
+  onWriteTaken: () => {},
   onWritable: () => {},
   hasWaitingSenders: () => false
 }

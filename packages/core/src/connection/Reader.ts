@@ -31,7 +31,10 @@ export class Reader {
   private readonly link: Link
   // The stream that reads, for as long as its scope is open.
   private owner: object | undefined
-  private wake: (() => void) | undefined
+  // The reader that waits: how it is woken, for what, and what it does then.
+  private wake: ((next: Effect.Effect<never>) => void) | undefined
+  private isReady: () => boolean = () => false
+  private next: Effect.Effect<unknown, unknown> = Effect.void
   // The streamed message that was handed out last.
   private current: Fragments | undefined
 
@@ -41,36 +44,48 @@ export class Reader {
 
   /** Something arrived, or the end did. */
   onReadable(): void {
-    const { link } = this
     if (this.wake === undefined || !this.isReady()) return
     const wake = this.wake
+    this.stopWaiting()
+    wake(this.next as Effect.Effect<never>)
+  }
+
+  private stopWaiting(): void {
     this.wake = undefined
-    link.waiting = false
-    link.demand("none")
-    wake()
+    this.link.waiting = false
+    this.link.demand("none")
   }
 
-  private isReady: () => boolean = () => false
-
-  /** Suspends until `isReady`, then goes on with `next`. */
+  /**
+   * Suspends until `isReady`, then goes on with `next`. There is one reader, so one effect
+   * serves all its waits; nothing is made anew for each.
+   */
   private wait<A, E>(isReady: () => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return Effect.callback<A, E>((resume) => {
-      const { link } = this
-      const wake = () => resume(next)
-      this.wake = wake
-      this.isReady = isReady
-      link.waiting = true
-      link.afterRead()
-      // Reading on may have brought something at once.
-      this.onReadable()
-      return Effect.sync(() => {
-        if (this.wake !== wake) return
-        this.wake = undefined
-        link.waiting = false
-        link.demand("none")
-      })
-    })
+    this.isReady = isReady
+    this.next = next
+    return this.suspended
   }
+
+  private readonly suspended: Effect.Effect<never> = Effect.callback<never>((resume) => {
+    const { link } = this
+    // The fiber may have yielded before it came here, and another begun to wait.
+    const busy = this.busy()
+    if (busy !== undefined) {
+      resume(busy)
+      return
+    }
+    this.wake = resume
+    link.waiting = true
+    link.afterRead()
+    // Reading on may have brought something at once.
+    this.onReadable()
+    return this.stopped
+  })
+
+  // A reader that was interrupted waits no more; what arrives is the next one's.
+  private readonly stopped: Effect.Effect<void> = Effect.sync(() => {
+    if (this.wake !== undefined) this.stopWaiting()
+  })
 
   private readonly messageReady = (): boolean => this.link.protocol.messages.length > 0 || this.atEnd
 

@@ -6,6 +6,7 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Stream from "effect/Stream"
@@ -146,7 +147,13 @@ export class Writer {
 
   private attempt(message: Message): Attempt {
     const { link } = this
-    return link.streaming && link.isOpen ? "wait" : this.data(message, () => link.protocol.send(message))
+    if (link.streaming && link.isOpen) return "wait"
+    // Without an extension nothing that could throw, nor take long, stands in the way.
+    if (link.transform !== undefined) return this.data(message, () => link.protocol.send(message))
+    const room = this.room(message)
+    if (room !== undefined) return room
+    link.protocol.send(message)
+    return this.sent(message)
   }
 
   /** The same as `append` for what goes through an extension. */
@@ -155,6 +162,20 @@ export class Writer {
   }
 
   private append(payload: Message, append: () => void): Attempt {
+    const room = this.room(payload)
+    if (room !== undefined) return room
+    try {
+      append()
+    } catch (defect) {
+      // Of an extension or its options, written by users. It is this sender's, whoever
+      // called; the transport may have.
+      return new Thrown(defect)
+    }
+    return this.sent(payload)
+  }
+
+  /** Whether a payload cannot be appended now, and why. */
+  private room(payload: Message): "closed" | "wait" | undefined {
     const { link } = this
     if (!link.isOpen) return "closed"
     if (this.isUncopied(payload)) {
@@ -166,14 +187,12 @@ export class Writer {
       if (link.bufferedBytes >= link.limits.outboundHighWaterMark) return "wait"
     }
     // The transport may have noticed while it wrote that it is closed.
-    if (!link.isOpen) return "closed"
-    try {
-      append()
-    } catch (defect) {
-      // Of an extension or its options, written by users. It is this sender's, whoever
-      // called; the transport may have.
-      return new Thrown(defect)
-    }
+    return link.isOpen ? undefined : "closed"
+  }
+
+  /** A payload was appended: it goes out with what follows in this run, or at once. */
+  private sent(payload: Message): Attempt {
+    const { link } = this
     if (!this.isUncopied(payload)) {
       link.scheduleFlush()
       return "accepted"
@@ -184,6 +203,19 @@ export class Writer {
 
   /** Sends a message; completes once it is accepted. */
   send(message: Message): Effect.Effect<void, SendError> {
+    return new Send(this, message)
+  }
+
+  /** What a {@link Send} does when it runs. */
+  sendNow(message: Message): Effect.Effect<void, SendError> {
+    if (this.link.transform !== undefined || this.isUncopied(message)) return this.sendWith(message)
+    const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
+    if (attempt === "accepted") return Effect.void
+    return attempt === "wait" ? this.turn(() => this.attempt(message)) : this.settle(attempt)
+  }
+
+  /** The same for what an extension may slice, or what goes out uncopied. */
+  private sendWith(message: Message): Effect.Effect<void, SendError> {
     if (this.link.protocol.isSliced(message)) return this.sendSliced(message)
     return this.guard(message, (restore) => {
       const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
@@ -364,6 +396,22 @@ export class Writer {
     const attempt = (): Attempt => !this.link.isOpen ? "accepted" : this.link.streaming ? "wait" : "accepted"
     return this.queue.length === 0 && attempt() === "accepted" ? Effect.void : Effect.ignore(this.turn(attempt))
   })
+}
+
+/** The effect of sending one message: an object of two fields, since there is one for each message. */
+class Send extends Effectable.Class<void, SendError> {
+  private readonly writer: Writer
+  private readonly message: Message
+
+  constructor(writer: Writer, message: Message) {
+    super()
+    this.writer = writer
+    this.message = message
+  }
+
+  override asEffect(): Effect.Effect<void, SendError> {
+    return this.writer.sendNow(this.message)
+  }
 }
 
 /** Whether part of a message has gone out that is not whole yet. */

@@ -20,7 +20,7 @@ import { ControlPayload } from "./ControlPayload.ts"
 import { Decoding, type Pause } from "./Decoding.ts"
 import { type Ending, readClose, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
-import { copyInto, largeMessage, Slab } from "./Slab.ts"
+import { copyOf, largeMessage, Slab } from "./Slab.ts"
 
 /**
  * Why `receive` stopped before the end of its chunk: the reader must decide what to do
@@ -36,6 +36,10 @@ export type Chunks = "borrowed" | "scratch" | "owned"
 // caller sets can make a message of what is declared, and asking for the memory throws.
 const largestMessage = 0x1fffffe8
 
+// The first byte of a message in one frame that no extension touched: FIN and the opcode.
+const finalText = 0x80 | Opcode.Text
+const finalBinary = 0x80 | Opcode.Binary
+
 // A message costs an entry in an array besides its payload.
 const messageCharge = 64
 
@@ -47,8 +51,8 @@ const weigh = (message: Message): number => message.length + messageCharge
 let scratch = new Uint8Array(0)
 
 export interface InboundHooks {
-  readonly onPing: (payload: Uint8Array) => void
-  readonly onPong: (payload: Uint8Array) => void
+  onPing(payload: Uint8Array): void
+  onPong(payload: Uint8Array): void
 }
 
 export class Inbound {
@@ -66,6 +70,8 @@ export class Inbound {
   /** Why the last `receive` stopped early. */
   stopped: Stop | undefined
   private readonly header: FrameHeader
+  // The second byte's mask bit as the peer must send it (§5.1).
+  private readonly maskBit: number
   private readonly limits: Limits
   private readonly primitives: Primitives
   private readonly chunks: Chunks
@@ -100,6 +106,7 @@ export class Inbound {
     transform: Transform | undefined
   ) {
     this.header = new FrameHeader(role === "server" ? "required" : "forbidden")
+    this.maskBit = role === "server" ? 0x80 : 0
     this.header.allowedRsv = transform === undefined ? 0 : transform.rsv
     this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
     this.primitives = primitives
@@ -151,6 +158,10 @@ export class Inbound {
       if (this.ending !== undefined) return end
       if (!this.begun) {
         if (!header.complete) {
+          if (!header.isPartial()) {
+            offset = this.whole(bytes, offset, end)
+            if (this.ending !== undefined) return end
+          }
           if (offset === end) return end
           offset = header.parse(bytes, offset, end)
           if (header.violation !== undefined) {
@@ -168,6 +179,48 @@ export class Inbound {
         if (this.stopped !== undefined) return offset
       }
       if (this.begun) return end
+    }
+  }
+
+  /**
+   * The common case, many at a time: messages of one frame that lie in the chunk whole.
+   * Returns the offset of the first frame that is anything else, a broken rule included:
+   * what it means is judged where all rules stand, in `begin`.
+   */
+  private whole(bytes: Uint8Array, offset: number, end: number): number {
+    if (
+      this.opcode !== 0 || this.dropping || this.decoding !== undefined || this.fragments !== undefined ||
+      this.demand === "fragments"
+    ) return offset
+    const { maskBit } = this
+    const limit = this.limits.maxMessageSize
+    for (;;) {
+      if (end - offset < 2) return offset
+      const first = bytes[offset]!
+      if (first !== finalText && first !== finalBinary) return offset
+      let size = bytes[offset + 1]! ^ maskBit
+      let at = offset + 2
+      // Another mask bit, or a length of 64 bits.
+      if (size >= 127) return offset
+      if (size === 126) {
+        if (end - offset < 4) return offset
+        size = (bytes[at]! << 8) | bytes[at + 1]!
+        if (size < 126) return offset
+        at += 2
+      }
+      let key = 0
+      if (maskBit !== 0) {
+        if (end - at < 4) return offset
+        key = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+        at += 4
+      }
+      if (size > end - at || size > limit) return offset
+      offset = at + size
+      if (first === finalText) {
+        if (!this.text(bytes, at, offset, key)) return end
+      } else {
+        this.binary(bytes, at, offset, end, key)
+      }
     }
   }
 
@@ -291,7 +344,9 @@ export class Inbound {
     } else if (this.fragments !== undefined && !this.fragments.done) {
       this.piece(bytes, start, end)
     } else if (whole && fin && opcode !== Opcode.Continuation) {
-      this.direct(bytes, start, end)
+      const key = masked ? this.header.maskKey : 0
+      if (opcode === Opcode.Text) this.text(bytes, start, end, key)
+      else this.binary(bytes, start, end, bytes.length, key)
     } else {
       this.assemble(bytes, start, end, masked)
     }
@@ -299,34 +354,36 @@ export class Inbound {
     if (this.remaining === 0 && this.ending === undefined && this.stopped === undefined) this.endFrame()
   }
 
-  /** A message that lies in one chunk, the common case: no buffer in between. */
-  private direct(bytes: Uint8Array, start: number, end: number): void {
-    const { masked, maskKey } = this.header
+  /**
+   * A binary message that lies in a chunk that goes on until `chunkEnd`: no buffer in
+   * between. A mask key of 0 changes nothing, masked or not.
+   */
+  private binary(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): void {
     const size = end - start
-    if (this.opcode === Opcode.Binary) {
-      let message: Uint8Array
-      if (this.chunks === "owned" && size >= largeMessage) {
-        if (masked) maskInPlace(bytes, start, end, maskKey, 0)
-        // Not `subarray`: on a Node Buffer it would hand out another Buffer.
-        message = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
-      } else {
-        message = this.slab.take(size, bytes.length - start)
-        if (!masked) {
-          copyInto(bytes, start, end, message)
-        } else if (this.chunks === "borrowed") {
-          maskInto(bytes, start, end, message, 0, maskKey, 0)
-        } else {
-          // In place first: the chunk's word views are at hand, the message's are not.
-          maskInPlace(bytes, start, end, maskKey, 0)
-          copyInto(bytes, start, end, message)
-        }
-      }
-      this.deliver(message)
-      return
+    let message: Uint8Array
+    if (this.chunks === "owned" && size >= largeMessage) {
+      if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, 0)
+      // Not `subarray`: on a Node Buffer it would hand out another Buffer.
+      message = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
+    } else if (this.slab.suits(size, chunkEnd - start)) {
+      message = this.slab.cut(bytes, start, end, chunkEnd, maskKey)
+    } else if (this.chunks === "borrowed" && maskKey !== 0) {
+      message = this.primitives.allocate(size)
+      maskInto(bytes, start, end, message, 0, maskKey, 0)
+    } else {
+      // In place first: the chunk's word views are at hand, the message's are not.
+      if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, 0)
+      message = copyOf(bytes, start, end, this.primitives)
     }
+    this.deliver(message)
+  }
+
+  /** The same for a text; `false`: it is not UTF-8. */
+  private text(bytes: Uint8Array, start: number, end: number, maskKey: number): boolean {
+    const size = end - start
     let source = bytes
     let from = start
-    if (masked) {
+    if (maskKey !== 0) {
       if (this.chunks === "borrowed") {
         if (scratch.length < size) scratch = new Uint8Array(Math.max(size, 64 * 1024))
         maskInto(bytes, start, end, scratch, 0, maskKey, 0)
@@ -338,11 +395,9 @@ export class Inbound {
     }
     const text = this.primitives.decodeUtf8(source, from, from + size)
     // §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
-    if (text.includes("\uFFFD") && !isUtf8(source, from, from + size)) {
-      this.fail("InvalidUtf8")
-      return
-    }
+    if (text.includes("\uFFFD") && !isUtf8(source, from, from + size)) return this.fail("InvalidUtf8")
     this.deliver(text)
+    return true
   }
 
   /** Gives payload to the decoder; what it puts out is bounded by the turn and the reader. */
@@ -461,7 +516,7 @@ export class Inbound {
       if (fragments.discarded) this.fragments = undefined
       this.resetMessage()
     } else if (this.frames === 1 && this.assembly.buffer.length === 0 && !this.transformed) {
-      // Delivered by `direct`.
+      // Delivered by `text` or `binary`.
       this.resetMessage()
     } else if (!text) {
       const message = this.assembly.take()

@@ -1,8 +1,9 @@
 /**
- * Memory for the small messages of one chunk. The smallest live in the heap of their
- * own; the other small ones share a slab, since an ArrayBuffer for each costs several
- * times the copy.
+ * Memory for the small messages of one chunk: the chunk is copied once, and each message
+ * is a view of the copy, unmasked there. An ArrayBuffer for each would cost several times
+ * the copy. A slab belongs to one connection, so that a message never shows another's bytes.
  */
+import { maskInPlace } from "../codec/Mask.ts"
 import type { Primitives } from "../Primitives.ts"
 
 // V8 keeps typed arrays up to this size in its own heap.
@@ -15,25 +16,31 @@ const slabSize = 8 * 1024
 export const largeMessage = 2048
 
 export class Slab {
-  private slab: Uint8Array | undefined
-  private used = 0
+  // A copy of the chunk from `base` on.
+  private slab: Uint8Array<ArrayBuffer> | undefined
+  private base = 0
   private readonly primitives: Primitives
 
   constructor(primitives: Primitives) {
     this.primitives = primitives
   }
 
-  /** Room for `size` bytes; `rest` is what the chunk still holds. */
-  take(size: number, rest: number): Uint8Array {
-    if (size <= onHeap) return new Uint8Array(size)
-    if (size >= largeMessage) return this.primitives.allocate(size)
-    if (this.slab === undefined || this.used + size > this.slab.length) {
-      this.slab = this.primitives.allocate(Math.min(Math.max(size, rest), slabSize))
-      this.used = 0
+  /** Whether a message is to lie in a slab; `rest` is what the chunk still holds, itself included. */
+  suits(size: number, rest: number): boolean {
+    return size < largeMessage && rest > size + size && rest > 4 * onHeap
+  }
+
+  /** A message of `bytes[start, end)`, which stays as it is. */
+  cut(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): Uint8Array {
+    let slab = this.slab
+    if (slab === undefined || end - this.base > slab.length) {
+      slab = this.slab = this.primitives.allocate(Math.min(chunkEnd - start, slabSize))
+      slab.set(bytes.subarray(start, start + slab.length))
+      this.base = start
     }
-    const at = this.used
-    this.used += size
-    return new Uint8Array(this.slab.buffer, this.slab.byteOffset + at, size)
+    const at = start - this.base
+    if (maskKey !== 0) maskInPlace(slab, at, end - this.base, maskKey, 0)
+    return new Uint8Array(slab.buffer, slab.byteOffset + at, end - start)
   }
 
   /** The next chunk's messages get a slab of their own, and an idle connection has none. */
@@ -42,8 +49,15 @@ export class Slab {
   }
 }
 
-/** Copies into room that was taken. */
-export const copyInto = (source: Uint8Array, start: number, end: number, target: Uint8Array): void => {
-  if (end - start > onHeap) target.set(source.subarray(start, end))
-  else for (let i = start; i < end; i++) target[i - start] = source[i]
+/** `bytes[start, end)` in memory of its own. */
+export const copyOf = (bytes: Uint8Array, start: number, end: number, primitives: Primitives): Uint8Array => {
+  const size = end - start
+  if (size > onHeap) {
+    const copy = primitives.allocate(size)
+    copy.set(bytes.subarray(start, end))
+    return copy
+  }
+  const copy = new Uint8Array(size)
+  for (let i = 0; i < size; i++) copy[i] = bytes[start + i]!
+  return copy
 }
