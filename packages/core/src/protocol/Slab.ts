@@ -9,8 +9,11 @@ import type { Primitives } from "../Primitives.ts"
 // V8 keeps typed arrays up to this size in its own heap.
 const onHeap = 64
 
-// A kept message keeps its slab alive.
+// A kept message keeps its slab alive: at most so much, and so many times its own size.
 const slabSize = 8 * 1024
+const slabShare = 32
+// Below, a slab saves nothing.
+const leastSlab = 256
 
 /** Messages of at least this size get memory of their own. */
 export const largeMessage = 2048
@@ -27,14 +30,16 @@ export class Slab {
 
   /** Whether a message is to lie in a slab; `rest` is what the chunk still holds, itself included. */
   suits(size: number, rest: number): boolean {
-    return size < largeMessage && rest > size + size && rest > 4 * onHeap
+    const most = slabShare * size
+    return size < largeMessage && most >= leastSlab && rest >= leastSlab && rest > 2 * size &&
+      (this.slab === undefined || this.slab.length <= most)
   }
 
   /** A message of `bytes[start, end)`, which stays as it is. */
   cut(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): Uint8Array {
     let slab = this.slab
     if (slab === undefined || end - this.base > slab.length) {
-      slab = this.slab = this.primitives.allocate(Math.min(chunkEnd - start, slabSize))
+      slab = this.slab = this.primitives.allocate(Math.min(chunkEnd - start, slabSize, slabShare * (end - start)))
       slab.set(bytes.subarray(start, start + slab.length))
       this.base = start
     }
