@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import { sharedBuffer as makeSharedBuffer } from "./codec/Simd.ts"
 import { portableDecodeUtf8, portableEncodeUtf8Into, portableUtf8Length } from "./codec/Utf8Text.ts"
 
 /**
@@ -70,3 +71,21 @@ export const portable: Primitives = {
     }
   }
 }
+
+/**
+ * Memory for as long as the program lives, in which frames are unmasked fastest.
+ *
+ * **When to use**
+ *
+ * For the buffer that a transport reads into, made once for all connections.
+ *
+ * **Details**
+ *
+ * Where the engine has WebAssembly with SIMD the buffer lies in a memory of that, at most
+ * 2 MiB in all; otherwise it is an ordinary one. It is never given back, and its
+ * `ArrayBuffer` is shared with others: never hand it to a user.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const sharedBuffer: (size: number) => Uint8Array<ArrayBuffer> = makeSharedBuffer

@@ -9,9 +9,7 @@
  * looked for first; where something is missing (`--permission`, another runtime), and for
  * TLS, the stream's own road serves: `NodeTransport`.
  */
-import type { Primitives, Transport } from "@effect-ws/core"
-import type { WebSocketError } from "@effect-ws/core"
-import { Buffer } from "node:buffer"
+import { Primitives, type Transport, type WebSocketError } from "@effect-ws/core"
 import * as Net from "node:net"
 import { getSystemErrorMap, getSystemErrorName } from "node:util"
 import * as NodePrimitives from "./NodePrimitives.ts"
@@ -75,8 +73,7 @@ const findBinding = (): StreamBinding | undefined => {
 const binding = findBinding()
 
 // A read is handed on before the next one, so one buffer serves all connections.
-const buffer = Buffer.allocUnsafeSlow(64 * 1024)
-const bytes = new Uint8Array(buffer.buffer, 0, buffer.length)
+const buffer = Primitives.sharedBuffer(64 * 1024)
 
 const methods = ["readStart", "readStop", "useUserBuffer", "writeBuffer", "writev", "shutdown", "close"]
 
@@ -190,7 +187,7 @@ class HandleTransport implements Transport.Transport {
   /** The size of what was read into the shared buffer, or a negative `errno`. */
   onRead(size: number): void {
     if (this.closing) return
-    if (size > 0) this.handlers!.onData(size === bytes.length ? bytes : bytes.subarray(0, size))
+    if (size > 0) this.handlers!.onData(size === buffer.length ? buffer : buffer.subarray(0, size))
     else if (size === endOfFile) this.handlers!.onEnd()
     else this.fail("read", size)
   }

@@ -5,6 +5,7 @@
  *
  * @internal
  */
+import { maskShared } from "./Simd.ts"
 import { int32Under, littleEndian, uint64Under } from "./Words.ts"
 
 // Below, aligning and fetching a view costs more than the words save.
@@ -42,6 +43,7 @@ export const maskInPlace = (bytes: Uint8Array, start: number, end: number, key: 
   let k = rotate(key, phase)
   const size = end - start
   if (size < bytesBelow || !littleEndian) return byBytes(bytes, start, end, k)
+  if (maskShared(bytes, start, end, k)) return
   const wide = size >= wideFrom
   const base = bytes.byteOffset
   let i = start

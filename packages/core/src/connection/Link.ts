@@ -412,6 +412,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     this.pings.stop()
     this.inFlight = 0
     this.protocol.clearOutput()
+    if (this.gone) this.protocol.outputTaken()
     this.settleClosed()
     this.hooks.onWritable()
     if (this.waiting) this.hooks.onReadable()

@@ -10,6 +10,7 @@
  */
 import { headerLength, writeHeader } from "../codec/FrameWriter.ts"
 import { maskInPlace, maskInto, type MaskKeys } from "../codec/Mask.ts"
+import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
 
 // Larger buffers save little (a chunk more in the same write) and cost memory for
@@ -28,6 +29,11 @@ const maxUrgent = 128
 
 const pool: Array<Uint8Array<ArrayBuffer>> = []
 const maxPooled = 64
+
+const giveBack = (buffers: Array<Uint8Array<ArrayBuffer>>): void => {
+  for (let i = 0; i < buffers.length && pool.length < maxPooled; i++) pool.push(buffers[i]!)
+  if (buffers.length > 0) buffers.length = 0
+}
 
 export class Outbox {
   /** Bytes accepted and not yet handed over by `take`. */
@@ -164,19 +170,18 @@ export class Outbox {
 
   /** The transport reads none of the chunks any more. */
   taken(): void {
-    const lent = this.lent
-    if (lent.length === 0) return
-    for (let i = 0; i < lent.length && pool.length < maxPooled; i++) pool.push(lent[i])
-    lent.length = 0
+    giveBack(this.lent)
   }
 
-  /** Forgets what waits: the connection is gone. */
+  /**
+   * Forgets what waits: nothing is to be sent any more. What the transport may still read
+   * is kept until `taken` is called.
+   */
   clear(): void {
     this.chunks = []
     this.urgent = []
-    // Buffers that the transport may still read are left to the garbage collector.
-    this.full = []
-    this.lent = []
+    giveBack(this.full)
+    if (this.staging !== undefined) pool.push(this.staging)
     this.staging = undefined
     this.start = this.end = 0
     this.queuedBytes = 0
@@ -196,7 +201,7 @@ export class Outbox {
       // Not lent yet: `taken` is about what was handed over before it.
       this.full.push(this.staging)
     }
-    this.staging = pool.pop() ?? this.primitives.allocate(stagingSize)
+    this.staging = pool.pop() ?? sharedBuffer(stagingSize)
     this.start = this.end = 0
     return 0
   }
