@@ -9,11 +9,19 @@
  * - COMPRESSION_LEVEL: 1 (fastest) to 9 (smallest); default the library's
  * - TLS_CERT and TLS_KEY: PEM files of a certificate and its key; with them it serves wss
  */
-import { Limits, WebSocketServer } from "@effect-ws/core"
-import { NodeHttpServer } from "@effect-ws/node"
-import { NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Effect, Layer, Stream } from "effect"
-import { HttpRouter, HttpServer } from "effect/http"
+// Modules one by one, not whole packages: what is loaded is what each full garbage
+// collection walks through, and a server of large messages makes many of them.
+import * as Limits from "@effect-ws/core/Limits"
+import * as WebSocketServer from "@effect-ws/core/WebSocketServer"
+import * as NodeHttpServer from "@effect-ws/node/NodeHttpServer"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
