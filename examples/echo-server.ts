@@ -1,5 +1,6 @@
 /**
- * An echo server: text comes back as text, binary as binary.
+ * An echo server: text comes back as text, binary as binary. Or, with MODE=broadcast, what
+ * one client sends goes to all of them.
  *
  * Environment:
  * - PORT: default 9001; 0 picks a free one
@@ -7,11 +8,14 @@
  * - MAX_MESSAGE_SIZE: bytes; default the library's, 1 MiB
  * - COMPRESSION: true accepts permessage-deflate and compresses every reply; default false
  * - COMPRESSION_LEVEL: 1 (fastest) to 9 (smallest); default the library's
+ * - MODE: broadcast sends to all; default, and anything else: echo
  * - TLS_CERT and TLS_KEY: PEM files of a certificate and its key; with them it serves wss
  */
 // Modules one by one, not whole packages: what is loaded is what each full garbage
 // collection walks through, and a server of large messages makes many of them.
 import * as Limits from "@effect-ws/core/Limits"
+import * as Message from "@effect-ws/core/Message"
+import type * as WebSocket from "@effect-ws/core/WebSocket"
 import * as WebSocketServer from "@effect-ws/core/WebSocketServer"
 import * as NodeHttpServer from "@effect-ws/node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -29,6 +33,7 @@ import { createServer as createSecureServer } from "node:https"
 const Echo = Layer.unwrap(Effect.gen(function*() {
   const maxMessageSize = yield* Config.Int("MAX_MESSAGE_SIZE").pipe(Config.withDefault(Limits.defaults.maxMessageSize))
   const compress = yield* Config.Boolean("COMPRESSION").pipe(Config.withDefault(false))
+  const mode = yield* Config.String("MODE").pipe(Config.withDefault("echo"))
   const level = yield* Config.Literals([1, 2, 3, 4, 5, 6, 7, 8, 9], "COMPRESSION_LEVEL").pipe(
     Config.withDefault(undefined)
   )
@@ -37,11 +42,29 @@ const Echo = Layer.unwrap(Effect.gen(function*() {
   return HttpRouter.add(
     "GET",
     "/",
-    // Messages flow into the sink as fast as the peer takes them: one that does not
-    // read is not read from either.
-    WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), { maxMessageSize, compression })
+    WebSocketServer.handle(mode === "broadcast" ? broadcast() : echo, { maxMessageSize, compression })
   )
 }))
+
+// Messages flow into the sink as fast as the peer takes them: one that does not read is not
+// read from either.
+const echo = (ws: WebSocket.WebSocket) => Stream.run(ws.messages, ws.sink)
+
+const broadcast = () => {
+  const all = new Set<WebSocket.WebSocket>()
+  // Encoded once, and all that has arrived in one write to each; who has gone meanwhile is
+  // left out.
+  const tellAll = (messages: ReadonlyArray<Message.Message>) => {
+    const prepared = messages.map(Message.prepare)
+    return Effect.forEach(all, (ws) => Effect.ignore(ws.sendAll(prepared)), { discard: true })
+  }
+  return (ws: WebSocket.WebSocket) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => all.add(ws)),
+      () => Stream.runForEachArray(ws.messages, tellAll),
+      () => Effect.sync(() => all.delete(ws))
+    )
+}
 
 const certFile = Config.String("TLS_CERT").pipe(Config.withDefault(undefined))
 

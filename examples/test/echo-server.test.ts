@@ -31,6 +31,15 @@ describe("echo-server", { timeout: 60_000 }, () => {
     assert.deepStrictEqual(await Promise.all(peers.map((peer) => peer.next())), peers.map((_, i) => `${i}`))
   })
 
+  it("sends what one says to all with MODE=broadcast", async () => {
+    const { url } = await serve("echo-server.ts", { MODE: "broadcast" })
+    const peers = await Promise.all(Array.from({ length: 5 }, () => connect(url)))
+    for (let i = 0; i < 3; i++) peers[0]!.send(`${i}`)
+    for (const peer of peers) {
+      for (let i = 0; i < 3; i++) assert.strictEqual(await peer.next(), `${i}`)
+    }
+  })
+
   it("takes its limit from MAX_MESSAGE_SIZE", async () => {
     const { url } = await serve("echo-server.ts", { MAX_MESSAGE_SIZE: "1000" })
     const peer = await connect(url)

@@ -62,3 +62,74 @@ export const isBinary = (message: Message): message is Uint8Array => typeof mess
  */
 export const byteLength = (message: Message): number =>
   typeof message === "string" ? portableUtf8Length(message) : message.length
+
+/**
+ * A message that is encoded once and sent to many. Made by {@link prepare}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Prepared {
+  readonly message: Message
+  private readonly encodings = new Map<string, Uint8Array>()
+
+  /**
+   * See {@link prepare}.
+   */
+  constructor(message: Message) {
+    // The caller may go on with its bytes.
+    this.message = typeof message === "string" ? message : Uint8Array.from(message)
+  }
+
+  /**
+   * What `encode` made of this message for the first who asked with this key.
+   *
+   * @internal
+   */
+  encoding(key: string, encode: (message: Message) => Uint8Array): Uint8Array {
+    let encoded = this.encodings.get(key)
+    if (encoded === undefined) this.encodings.set(key, encoded = encode(this.message))
+    return encoded
+  }
+}
+
+/**
+ * What can be sent: a message, or one that was prepared.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Sendable = Message | Prepared
+
+/**
+ * Prepares a message for many connections: it is encoded once for each way in which they
+ * encode, instead of once for each of them.
+ *
+ * **When to use**
+ *
+ * For a broadcast. For one connection it gains nothing.
+ *
+ * **Details**
+ *
+ * Servers share the whole frame among all connections without compression, and among those
+ * that agreed on the same parameters with `server_no_context_takeover`. A context that is
+ * kept makes the bytes depend on what went before (RFC 7692 §7.1.1), and a client masks
+ * each frame anew (RFC 6455 §5.3): there the message is sent like any other. Bytes are
+ * copied, so they may be changed afterwards.
+ *
+ * **Example** (Telling everybody)
+ *
+ * ```ts
+ * import { Message, type WebSocket } from "@effect-ws/core"
+ * import { Effect } from "effect"
+ *
+ * export const tellAll = (all: Iterable<WebSocket.WebSocket>, news: string) => {
+ *   const prepared = Message.prepare(news)
+ *   return Effect.forEach(all, (ws) => Effect.ignore(ws.send(prepared)), { discard: true })
+ * }
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const prepare = (message: Message): Prepared => new Prepared(message)

@@ -128,12 +128,16 @@ export interface Transform {
  * - `sliceSize`: the most bytes to push at once, such that one call takes well under 5
  *   ms. A larger message is sent in fragments with a turn of the event loop in between,
  *   and so are many smaller ones that come to as much.
+ * - `shareKey`: encoders with the same key make the same of a whole message, whatever went
+ *   before, so that a message prepared for many is encoded once for all of them.
+ *   `undefined`: what this one makes depends on its state.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Encoder {
   readonly sliceSize: number
+  readonly shareKey?: string | undefined
   readonly begin: (message: Message | undefined) => number
   readonly push: (bytes: Uint8Array, last: boolean) => Uint8Array
 }

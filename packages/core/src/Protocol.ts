@@ -29,9 +29,10 @@
 import * as Result from "effect/Result"
 import type { CloseInfo } from "./CloseCode.ts"
 import * as CloseCode from "./CloseCode.ts"
+import { headerLength, writeHeader } from "./codec/FrameWriter.ts"
 import { MaskKeys } from "./codec/Mask.ts"
 import * as Limits from "./Limits.ts"
-import { byteLength, type Message } from "./Message.ts"
+import { byteLength, type Message, Prepared, type Sendable } from "./Message.ts"
 import type { Encoder, Transform } from "./MessageExtension.ts"
 import * as Opcode from "./Opcode.ts"
 import { portable, type Primitives } from "./Primitives.ts"
@@ -290,14 +291,38 @@ export class Protocol implements InboundHooks {
    * Appends a message in one frame: text for a string, binary for bytes (RFC 6455
    * §5.6). Behind a Close nothing is sent any more (§5.5.1): see {@link isOpen}.
    */
-  send(message: Message): void {
+  send(message: Sendable): void {
     if (this.sentClose !== undefined) return
+    if (message instanceof Prepared) return this.sendPrepared(message)
     const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
     const text = typeof message === "string"
     const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
     if (rsv !== 0) this.outbox.frame(firstByte, this.encode(message, true))
     else if (text) this.outbox.text(firstByte, message)
     else this.outbox.frame(firstByte, message)
+  }
+
+  /**
+   * Whether a prepared message is encoded here as it is for others; otherwise send its
+   * `message`, as {@link send} does.
+   */
+  shares(prepared: Prepared): boolean {
+    if (this.role === "client") return false
+    return this.encoder === undefined ||
+      (this.encoder.shareKey !== undefined && !this.isSliced(prepared.message))
+  }
+
+  private sendPrepared(prepared: Prepared): void {
+    if (!this.shares(prepared)) return this.send(prepared.message)
+    this.outbox.encoded(prepared.encoding(this.encoder?.shareKey ?? "", (message) => {
+      const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
+      const bytes = rsv !== 0
+        ? this.encode(message, true)
+        : typeof message === "string"
+        ? this.utf8(message)
+        : message
+      return wholeFrame(fin | (rsv << 4) | (typeof message === "string" ? Opcode.Text : Opcode.Binary), bytes)
+    }))
   }
 
   /**
@@ -477,6 +502,13 @@ export const checkClose = (
     : Result.fail(
       new InvalidArgument({ argument: "reason", detail: `${size} bytes; at most 123 fit (RFC 6455 §5.5)` })
     )
+}
+
+/** A frame of a server, in memory of its own. */
+const wholeFrame = (firstByte: number, payload: Uint8Array): Uint8Array => {
+  const frame = new Uint8Array(headerLength(payload.length, false) + payload.length)
+  frame.set(payload, writeHeader(frame, 0, firstByte, payload.length, false, 0))
+  return frame
 }
 
 /** Whether a message has more than `size` bytes; most texts are judged without counting. */

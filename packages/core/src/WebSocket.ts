@@ -20,7 +20,7 @@ import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
 import type { SendError } from "./connection/Writer.ts"
 import * as Limits from "./Limits.ts"
-import type { Message } from "./Message.ts"
+import type { Message, Sendable } from "./Message.ts"
 import type { Transform } from "./MessageExtension.ts"
 import type { Transport } from "./Transport.ts"
 import type { InvalidArgument, IOError, ProtocolError } from "./WebSocketError.ts"
@@ -109,14 +109,14 @@ export interface WebSocket {
   /** All messages that have arrived, or else the next ones: what `messages` is made of. */
   readonly pull: Pull.Pull<NonEmptyReadonlyArray<Message>, ProtocolError | IOError>
 
-  /** Sends a message: text for a string, binary for bytes. */
-  readonly send: (message: Message) => Effect.Effect<void, SendError>
+  /** Sends a message: text for a string, binary for bytes, or one that `Message.prepare` made for many. */
+  readonly send: (message: Sendable) => Effect.Effect<void, SendError>
   /** Sends a text message. */
   readonly sendText: (text: string) => Effect.Effect<void, SendError>
   /** Sends a binary message. */
   readonly sendBinary: (bytes: Uint8Array) => Effect.Effect<void, SendError>
   /** Sends messages in order, in as few writes as can be. */
-  readonly sendAll: (messages: Iterable<Message>) => Effect.Effect<void, SendError>
+  readonly sendAll: (messages: Iterable<Sendable>) => Effect.Effect<void, SendError>
   /**
    * Sends one text message from a stream of fragments, in bounded memory. Other
    * messages wait until it ends. If the stream fails, or the effect is interrupted,
@@ -128,7 +128,7 @@ export interface WebSocket {
     fragments: Stream.Stream<Uint8Array, E, R>
   ) => Effect.Effect<void, SendError | E, R>
   /** Sends every message that flows into it. Its end leaves the connection open. */
-  readonly sink: Sink.Sink<void, Message, never, SendError>
+  readonly sink: Sink.Sink<void, Sendable, never, SendError>
   /** Waits until the socket has taken everything that was sent. */
   readonly flush: Effect.Effect<void, SendError>
 

@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { CloseInfo } from "../CloseCode.ts"
-import type { Message } from "../Message.ts"
+import type { Sendable } from "../Message.ts"
 import { checkClose } from "../Protocol.ts"
 import { InvalidArgument, IOError } from "../WebSocketError.ts"
 import type { WebSocket } from "../WebSocket.ts"
@@ -94,8 +94,8 @@ export class Connection implements WebSocket, LinkHooks {
   }
 
   get sendAll() {
-    return (messages: Iterable<Message>) =>
-      this.writer.sendAll(Array.isArray(messages) ? messages as ReadonlyArray<Message> : Array.from(messages))
+    return (messages: Iterable<Sendable>) =>
+      this.writer.sendAll(Array.isArray(messages) ? messages as ReadonlyArray<Sendable> : Array.from(messages))
   }
 
   sendTextStream<E, R>(fragments: Stream.Stream<string, E, R>) {
@@ -107,7 +107,7 @@ export class Connection implements WebSocket, LinkHooks {
   }
 
   get sink() {
-    return Sink.forEachArray((messages: ReadonlyArray<Message>) => this.writer.sendAll(messages))
+    return Sink.forEachArray((messages: ReadonlyArray<Sendable>) => this.writer.sendAll(messages))
   }
 
   get flush() {

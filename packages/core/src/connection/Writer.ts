@@ -10,7 +10,7 @@ import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Stream from "effect/Stream"
-import { byteLength, type Message } from "../Message.ts"
+import { byteLength, type Message, Prepared, type Sendable } from "../Message.ts"
 import { ConnectionClosed, type IOError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
 
@@ -145,15 +145,16 @@ export class Writer {
     })
   }
 
-  private attempt(message: Message): Attempt {
+  private attempt(message: Sendable): Attempt {
     const { link } = this
     if (link.streaming && link.isOpen) return "wait"
     // Without an extension nothing that could throw, nor take long, stands in the way.
-    if (link.transform !== undefined) return this.data(message, () => link.protocol.send(message))
-    const room = this.room(message)
+    const payload = message instanceof Prepared ? noBytes : message
+    if (link.transform !== undefined) return this.data(payload, () => link.protocol.send(message))
+    const room = this.room(payload)
     if (room !== undefined) return room
     link.protocol.send(message)
-    return this.sent(message)
+    return this.sent(payload)
   }
 
   /** The same as `append` for what goes through an extension. */
@@ -202,13 +203,18 @@ export class Writer {
   }
 
   /** Sends a message; completes once it is accepted. */
-  send(message: Message): Effect.Effect<void, SendError> {
+  send(message: Sendable): Effect.Effect<void, SendError> {
     return new Send(this, message)
   }
 
   /** What a {@link Send} does when it runs. */
-  sendNow(message: Message): Effect.Effect<void, SendError> {
-    if (this.link.transform !== undefined || this.isUncopied(message)) return this.sendWith(message)
+  sendNow(message: Sendable): Effect.Effect<void, SendError> {
+    if (message instanceof Prepared) {
+      // Its frame is nobody's to change, so there is nothing to guard.
+      if (!this.link.protocol.shares(message)) return this.sendNow(message.message)
+    } else if (this.link.transform !== undefined || this.isUncopied(message)) {
+      return this.sendWith(message)
+    }
     const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
     if (attempt === "accepted") return Effect.void
     return attempt === "wait" ? this.turn(() => this.attempt(message)) : this.settle(attempt)
@@ -239,16 +245,16 @@ export class Writer {
   }
 
   /** Sends messages in order; others' may come between them while they wait. */
-  sendAll(messages: ReadonlyArray<Message>): Effect.Effect<void, SendError> {
+  sendAll(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
     return Effect.suspend(() => this.sendFrom(messages, 0))
   }
 
-  private sendFrom(messages: ReadonlyArray<Message>, from: number): Effect.Effect<void, SendError> {
+  private sendFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
     for (let at = from; at < messages.length; at++) {
       const message = messages[at]
       let sent: Effect.Effect<void, SendError>
-      if (this.isUncopied(message) || this.link.protocol.isSliced(message)) {
-        sent = this.send(message)
+      if (message instanceof Prepared || this.isUncopied(message) || this.link.protocol.isSliced(message)) {
+        sent = this.sendNow(message)
       } else {
         const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
         if (attempt === "accepted") continue
@@ -401,9 +407,9 @@ export class Writer {
 /** The effect of sending one message: an object of two fields, since there is one for each message. */
 class Send extends Effectable.Class<void, SendError> {
   private readonly writer: Writer
-  private readonly message: Message
+  private readonly message: Sendable
 
-  constructor(writer: Writer, message: Message) {
+  constructor(writer: Writer, message: Sendable) {
     super()
     this.writer = writer
     this.message = message

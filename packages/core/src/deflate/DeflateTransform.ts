@@ -60,8 +60,19 @@ const reaches = (message: Message, threshold: number): boolean =>
   message.length >= threshold ||
   (typeof message === "string" && message.length * 3 >= threshold && byteLength(message) >= threshold)
 
+// Options with a function of a user's own share among their own connections only.
+const identities = new WeakMap<object, number>()
+let lastIdentity = 0
+
+const shareKey = (shared: Shared, windowBits: number): string => {
+  let identity = identities.get(shared.compress)
+  if (identity === undefined) identities.set(shared.compress, identity = ++lastIdentity)
+  return `${extensionName} ${windowBits} ${shared.level} ${shared.memLevel} ${shared.threshold} ${identity}`
+}
+
 class DeflateEncoder implements Encoder {
   readonly sliceSize: number
+  readonly shareKey: string | undefined
   readonly #shared: Shared
   readonly #takeover: boolean
   readonly #shelf: Shelf<Compressor>
@@ -75,6 +86,8 @@ class DeflateEncoder implements Encoder {
     const { budget, codec, level, memLevel } = shared
     this.#shared = shared
     this.#takeover = agreement.ownTakeover
+    // §7.1.1: without takeover each message begins with an empty window.
+    this.shareKey = agreement.ownTakeover ? undefined : shareKey(shared, agreement.ownBits)
     this.#shelf = budget.compressors(codec, { windowBits: agreement.ownBits, level, memLevel })
     this.sliceSize = codec.sliceSize(level)
     this.#kept = {

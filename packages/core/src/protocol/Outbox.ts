@@ -40,6 +40,8 @@ export class Outbox {
   queuedBytes = 0
 
   private chunks: Array<Uint8Array> = []
+  // Small chunks wait that are to be joined.
+  private joinable = false
   private staging: Uint8Array<ArrayBuffer> | undefined
   private start = 0
   private end = 0
@@ -129,6 +131,35 @@ export class Outbox {
   }
 
   /**
+   * Appends a frame that was encoded for many and is never written to again. It is not
+   * copied before `take`, so that a thousand connections need no staging of their own.
+   */
+  encoded(frame: Uint8Array): void {
+    this.append(frame)
+    this.joinable ||= frame.length <= copyLimit
+  }
+
+  /** Small frames side by side go out as one chunk. */
+  private join(): void {
+    const { chunks } = this
+    this.joinable = false
+    if (chunks.length === 1) return
+    this.chunks = []
+    const { queuedBytes } = this
+    for (const chunk of chunks) {
+      if (chunk.length > copyLimit) {
+        this.append(chunk)
+      } else {
+        const at = this.reserve(chunk.length)
+        this.staging!.set(chunk, at)
+        this.end = at + chunk.length
+      }
+    }
+    this.closeStaging()
+    this.queuedBytes = queuedBytes
+  }
+
+  /**
    * Appends a control frame that overtakes what waits. `latestOnly`: the transport is
    * blocked, so a waiting one is replaced (RFC 6455 §5.5.3).
    */
@@ -155,6 +186,7 @@ export class Outbox {
    */
   take(): Array<Uint8Array> {
     this.closeStaging()
+    if (this.joinable) this.join()
     const chunks = this.urgent.length === 0 ? this.chunks : this.urgent.concat(this.chunks)
     this.urgent = this.urgent.length === 0 ? this.urgent : []
     this.chunks = []
@@ -179,6 +211,7 @@ export class Outbox {
    */
   clear(): void {
     this.chunks = []
+    this.joinable = false
     this.urgent = []
     giveBack(this.full)
     if (this.staging !== undefined) pool.push(this.staging)

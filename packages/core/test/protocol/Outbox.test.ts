@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { MaskKeys } from "../../src/codec/Mask.ts"
 import { portable } from "../../src/Primitives.ts"
 import { copyLimit, Outbox } from "../../src/protocol/Outbox.ts"
-import { concat, framesOf } from "../support/FakeTransport.ts"
+import { concat, frame, framesOf } from "../support/FakeTransport.ts"
 
 const fin = 0x80
 const server = () => new Outbox(portable, undefined)
@@ -16,7 +16,7 @@ const size = Schema.Union([
   Schema.Literals([125, 126, copyLimit, copyLimit + 1, 16_384, 65_536])
 ])
 const operation = Schema.Union([
-  Schema.Struct({ type: Schema.Literals(["bytes", "text", "urgent"]), size }),
+  Schema.Struct({ type: Schema.Literals(["bytes", "text", "encoded", "urgent"]), size }),
   Schema.Struct({ type: Schema.Literals(["take", "taken"]) })
 ])
 
@@ -58,6 +58,9 @@ describe("Outbox", () => {
           return box.outbox.urgentFrame(fin | 0xa, filled(operation.size % 126, i), true)
         case "bytes":
           box.outbox.frame(fin | 2, filled(operation.size, i))
+          return box.sent.push([operation.size, i])
+        case "encoded":
+          box.outbox.encoded(frame(2, filled(operation.size, i), { masked }))
           return box.sent.push([operation.size, i])
         case "text":
           box.outbox.text(fin | 1, String.fromCharCode(i + 32).repeat(operation.size))
@@ -105,6 +108,23 @@ describe("Outbox", () => {
     assert.deepStrictEqual(large, filled(copyLimit + 1, 7))
   })
 
+  it("joins small frames that were encoded for many, and never changes them", () => {
+    const outbox = server()
+    const shared = Array.from({ length: 4 }, (_, i) => frame(2, filled(64, i)))
+    const copies = shared.map((one) => one.slice())
+    const large = frame(2, filled(copyLimit + 1, 7))
+    outbox.encoded(shared[0]!)
+    assert.strictEqual(outbox.take()[0], shared[0], "alone it needs no copy")
+    for (const one of shared) outbox.encoded(one)
+    outbox.encoded(large)
+    outbox.frame(fin | 2, filled(64, 8))
+    const chunks = outbox.take()
+    assert.strictEqual(chunks.length, 3)
+    assert.strictEqual(chunks[1], large)
+    assert.deepStrictEqual(framesOf(concat(chunks), "forbidden").map(({ data }) => data[0]), [0, 1, 2, 3, 7, 8])
+    assert.deepStrictEqual(shared, copies)
+  })
+
   it("reuses staging buffers once they are taken, also another connection's", () => {
     let allocated = 0
     const primitives = {
@@ -123,7 +143,7 @@ describe("Outbox", () => {
     assert.isAtMost(allocated, 16_384)
   })
 
-  it("forgets everything when the connection is gone, buffers in use included", () => {
+  it("forgets what waits, and leaves alone what the transport still reads", () => {
     const outbox = server()
     outbox.frame(fin | 2, filled(100, 1))
     const [chunk] = outbox.take()
@@ -133,11 +153,15 @@ describe("Outbox", () => {
     outbox.clear()
     assert.isTrue(outbox.isEmpty)
     assert.deepStrictEqual(outbox.take(), [])
-    outbox.taken()
     for (let i = 0; i < 10; i++) {
       const other = server()
       other.frame(fin | 2, filled(8000, 9))
       assert.deepStrictEqual(chunk, before)
     }
+    // The transport is gone, and reads nothing any more.
+    outbox.taken()
+    const other = server()
+    other.frame(fin | 2, filled(100, 9))
+    assert.strictEqual(other.take()[0]!.buffer, chunk.buffer)
   })
 })
