@@ -15,8 +15,11 @@ import { getSystemErrorMap, getSystemErrorName } from "node:util"
 import * as NodePrimitives from "./NodePrimitives.ts"
 import { toIOError } from "./NodeTransport.ts"
 
+const transportKey = Symbol("transport")
+
 /** What is assumed of a socket's handle. The functions return 0 or a negative `errno`. */
 interface Handle {
+  [transportKey]?: HandleTransport
   reading: boolean
   onread: (this: Handle) => void
   readonly writeQueueSize: number
@@ -126,15 +129,13 @@ const systemError = (code: number, syscall: string): Error & { readonly code: st
   return Object.assign(new Error(`${syscall} ${name}: ${message}`), { code: name, errno: code, syscall })
 }
 
-const transportKey = Symbol("transport")
-
 // libuv's end of stream.
 const endOfFile = -4095
 
 /** Called by Node for each read, with the handle as `this`. */
 function onRead(this: Handle): void {
   const size = binding!.streamBaseState[binding!.kReadBytesOrError]!
-  if (size !== 0) (Reflect.get(this, transportKey) as HandleTransport).onRead(size)
+  if (size !== 0) this[transportKey]!.onRead(size)
 }
 
 class HandleTransport implements Transport.Transport {
@@ -162,7 +163,7 @@ class HandleTransport implements Transport.Transport {
     this.server = server
     this.binding = binding
     this.early = early !== undefined && early.length > 0 ? early : undefined
-    Reflect.set(handle, transportKey, this)
+    handle[transportKey] = this
     handle.onread = onRead
     handle.useUserBuffer(buffer)
   }
