@@ -3,7 +3,7 @@
  *
  * Environment: PORT (default 9002; 0 picks a free one) and HOST (default 127.0.0.1).
  */
-import { type Message, WebSocketServer } from "@effect-ws/core"
+import { Message, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer, PubSub, Stream } from "effect"
@@ -14,14 +14,18 @@ const Broadcast = HttpRouter.use(Effect.fnUntraced(function*(router) {
   // Sliding: a client that reads too slowly misses the oldest messages, instead of holding
   // up all the others (a bounded PubSub) or filling the memory (an unbounded one). One that
   // takes nothing at all for 30 seconds is cut off by the library's stalled write deadline.
-  const hub = yield* PubSub.sliding<Message.Message>(4096)
+  const hub = yield* PubSub.sliding<Message.Prepared>(4096)
   yield* router.add(
     "GET",
     "/",
     WebSocketServer.handle(Effect.fnUntraced(function*(ws) {
       // Subscribed before the first message is read, so that a client hears its own.
       const subscription = yield* PubSub.subscribe(hub)
-      const incoming = Stream.runForEach(ws.messages, (message) => PubSub.publish(hub, message))
+      // Prepared: a message is encoded once, however many there are to hear it.
+      const incoming = Stream.runForEachArray(
+        ws.messages,
+        (messages) => PubSub.publishAll(hub, messages.map(Message.prepare))
+      )
       const outgoing = Stream.run(Stream.fromSubscription(subscription), ws.sink)
       yield* Effect.raceFirst(incoming, outgoing)
       // 4096 messages may wait, so they had better be small.
