@@ -190,12 +190,26 @@ export const layerHttpClient: Layer.Layer<Dialer, never, HttpClient.HttpClient> 
 )
 
 /**
- * Makes a {@link Dialer} from an `HttpClient`; `primitives` are those of its connections.
+ * Reaches past the `Socket` of a 101 answer, for the platform's faster transport.
+ * `undefined` where it cannot: then the `Socket` serves.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TakeOver = (response: HttpClientResponse.HttpClientResponse) => Transport | undefined
+
+/**
+ * Makes a {@link Dialer} from an `HttpClient`; `primitives` are those of connections over
+ * its `Socket`.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeHttpDialer = (client: HttpClient.HttpClient, primitives: Primitives): Dialer["Service"] => {
+export const makeHttpDialer = (
+  client: HttpClient.HttpClient,
+  primitives: Primitives,
+  takeOver?: TakeOver | undefined
+): Dialer["Service"] => {
   // Last of all, so that a base URL may be ws or wss as well.
   const upgrading = client.pipe(HttpClient.mapRequest(httpScheme), HttpClient.withScope)
   return Dialer.of({
@@ -204,9 +218,9 @@ export const makeHttpDialer = (client: HttpClient.HttpClient, primitives: Primit
         Effect.catch((error: HttpClientError.HttpClientError) => {
           // A client that filters statuses fails on every answer but the 2xx.
           const { reason } = error
-          return "response" in reason ? Effect.succeed(reason.response) : Effect.fail(connectError(error))
+          return "response" in reason ? Effect.succeed(reason.response) : Effect.fail(httpError(error))
         }),
-        Effect.flatMap((response) => fromHttpResponse(response, primitives))
+        Effect.flatMap((response) => fromHttpResponse(response, primitives, takeOver))
       )
   })
 }
@@ -228,31 +242,57 @@ const httpScheme = (request: HttpClientRequest.HttpClientRequest): HttpClientReq
 
 const fromHttpResponse = (
   response: HttpClientResponse.HttpClientResponse,
-  primitives: Primitives
+  primitives: Primitives,
+  takeOver: TakeOver | undefined
 ): Effect.Effect<Dialed, HandshakeError | IOError, Scope.Scope> => {
   const head = { status: response.status, headers: Object.entries(response.headers), url: response.url }
   if (response.status === 101) {
     // Taken at once: behind a redirect no scope but the socket's own holds the connection.
     return response.upgrade.pipe(
-      Effect.mapError(connectError),
-      Effect.flatMap((socket) => SocketTransport.make(socket, primitives)),
+      Effect.mapError(httpError),
+      Effect.flatMap((socket) => {
+        const taken = takeOver?.(response)
+        if (taken === undefined) return SocketTransport.make(socket, primitives)
+        return Effect.acquireRelease(Effect.succeed(taken), (transport) => Effect.sync(() => transport.destroy()))
+      }),
       Effect.map((transport) => ({ response: head, transport: Effect.succeed(transport) }))
     )
   }
-  return Effect.map(boundedBody(response, primitives), (body) => ({
+  return Effect.map(readRefusal(response.stream, primitives), (body) => ({
     response: { ...head, body },
-    transport: Effect.fail(
-      new IOError({ phase: "handshake", reason: "Aborted", detail: "The server did not switch protocols" })
-    )
+    transport: notSwitched
   }))
 }
 
-/** The start of a refusal's body; one that cannot be read is empty. */
-const boundedBody = (response: HttpClientResponse.HttpClientResponse, primitives: Primitives): Effect.Effect<string> =>
+/**
+ * The transport of an answer that is not 101: there is none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const notSwitched: Effect.Effect<never, IOError> = Effect.suspend(() =>
+  Effect.fail(new IOError({ phase: "handshake", reason: "Aborted", detail: "The server did not switch protocols" }))
+)
+
+/**
+ * Reads the start of a refusal's body, at most 8 KiB and 2 seconds; one that cannot be
+ * read is empty.
+ *
+ * **When to use**
+ *
+ * In a {@link Dialer} of your own.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const readRefusal = <E, R>(
+  stream: Stream.Stream<Uint8Array, E, R>,
+  primitives: Primitives
+): Effect.Effect<string, never, R> =>
   Effect.suspend(() => {
     const body = primitives.allocate(Limits.maxRefusalBody)
     let size = 0
-    return response.stream.pipe(
+    return stream.pipe(
       Stream.runForEachWhile((chunk) =>
         Effect.sync(() => {
           const part = chunk.subarray(0, body.length - size)
@@ -267,23 +307,35 @@ const boundedBody = (response: HttpClientResponse.HttpClientResponse, primitives
     )
   })
 
-const connectError = (error: HttpClientError.HttpClientError): HandshakeError | IOError => {
-  if (error.reason._tag === "InvalidUrlError") return invalidRequest("UrlInvalid", error.message)
-  const code = SocketTransport.errorCode(error)
+const httpError = (error: HttpClientError.HttpClientError): HandshakeError | IOError =>
+  error.reason._tag === "InvalidUrlError" ? invalidRequest("UrlInvalid", error.message) : connectError(error)
+
+/**
+ * Why a server could not be reached, from the system's error or from what wraps it.
+ *
+ * **When to use**
+ *
+ * In a {@link Dialer} of your own.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const connectError = (cause: unknown): IOError => {
+  const code = SocketTransport.errorCode(cause)
   const reason = code === undefined ? "Unknown" : connectReasons.get(code) ?? (isTls(code) ? "Tls" : "Unknown")
   return new IOError({
     phase: "connect",
     reason,
     detail: `The server could not be reached${code === undefined ? "" : ` (${code})`}: ` +
       (connectAdvice[reason] ?? "see the cause"),
-    cause: error
+    cause
   })
 }
 
 const connectAdvice: Partial<Record<IOError["reason"], string>> = {
   Refused: "nothing listens there; is it running, and is the port right?",
   Unresolved: "its name is unknown",
-  Tls: "its certificate was not accepted; give the authority that signed it to the HttpClient",
+  Tls: "its certificate was not accepted; give the authority that signed it to whoever dials (ca)",
   Reset: "it cut the connection",
   TimedOut: "it does not answer"
 }

@@ -8,8 +8,10 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as DirectDialer from "./DirectDialer.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
 import { primitives } from "./NodePrimitives.ts"
+import * as UpgradedResponse from "./UpgradedResponse.ts"
 
 /**
  * Dials through the current `HttpClient`, with Node's primitives and compression.
@@ -17,6 +19,12 @@ import { primitives } from "./NodePrimitives.ts"
  * **When to use**
  *
  * To connect through a client of your own: with a base URL, authentication or a proxy.
+ *
+ * **Details**
+ *
+ * Behind the 101 of a client of `@effect/platform-node` the connection itself is taken
+ * over, which makes messages as fast as those of {@link layerDirect}. A client that keeps
+ * it out of reach serves through its `Socket`, at about twice the cost.
  *
  * **Gotchas**
  *
@@ -33,7 +41,7 @@ export const layerHttpClient: Layer.Layer<
 > = Layer.merge(
   Layer.effect(
     WebSocketClient.Dialer,
-    Effect.map(HttpClient.HttpClient, (client) => WebSocketClient.makeHttpDialer(client, primitives))
+    Effect.map(HttpClient.HttpClient, (client) => WebSocketClient.makeHttpDialer(client, primitives, UpgradedResponse.take))
   ),
   NodeDeflate.layer
 )
@@ -61,3 +69,54 @@ export const layerHttpClient: Layer.Layer<
 export const layer: Layer.Layer<WebSocketClient.Dialer | PerMessageDeflate.Codec> = layerHttpClient.pipe(
   Layer.provide(NodeHttpClient.layerUndiciOptions({ allowH2: false }))
 )
+
+/**
+ * How to dial without an `HttpClient`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DirectOptions extends DirectDialer.DirectOptions {}
+
+/**
+ * Dials by `node:http` and `node:https` themselves, with a CA of your own, a client
+ * certificate or a Unix domain socket.
+ *
+ * **Gotchas**
+ *
+ * No `HttpClient` takes part: neither its base URL, authentication, redirects, proxies
+ * and middleware, nor its spans and the `traceparent` that they send along. Relative URLs
+ * fail with `HandshakeError`.
+ *
+ * **Example** (A server whose certificate your own CA signed)
+ *
+ * ```ts
+ * import { WebSocketClient } from "@effect-ws/core"
+ * import { NodeWebSocketClient } from "@effect-ws/node"
+ * import { Effect } from "effect"
+ * import { readFileSync } from "node:fs"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const ws = yield* WebSocketClient.connect("wss://internal.example/feed")
+ *   return yield* ws.receive
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.provide(NodeWebSocketClient.layerDirectOptions({ tls: { ca: readFileSync("ca.pem") } }))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerDirectOptions = (
+  options: DirectOptions
+): Layer.Layer<WebSocketClient.Dialer | PerMessageDeflate.Codec> =>
+  Layer.merge(Layer.sync(WebSocketClient.Dialer, () => DirectDialer.make(options)), NodeDeflate.layer)
+
+/**
+ * Dials by `node:http` and `node:https` themselves; see {@link layerDirectOptions}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerDirect: Layer.Layer<WebSocketClient.Dialer | PerMessageDeflate.Codec> = layerDirectOptions({})

@@ -35,11 +35,17 @@ const trustingNodeHttp = NodeWebSocketClient.layerHttpClient.pipe(
   Layer.provide(NodeHttpClient.layerAgentOptions({ ca }))
 )
 
+const trustingDirect = NodeWebSocketClient.layerDirectOptions({ tls: { ca } })
+
 const Echo = HttpRouter.add("GET", "/", WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink)))
 
 for (const [name, evaluate] of servers) {
   describe(`over ${name}`, () => {
-    for (const [client, layer] of [["undici", trusting], ["node:http", trustingNodeHttp]] as const) {
+    for (const [client, layer] of [
+      ["undici", trusting],
+      ["node:http", trustingNodeHttp],
+      ["no HttpClient", trustingDirect]
+    ] as const) {
       it.live(`${client}: wss with verification, over HTTP/1.1`, () =>
         Effect.gen(function*() {
           let version = ""
