@@ -22,6 +22,8 @@ import { portableDecodeUtf8, portableEncodeUtf8Into, portableUtf8Length } from "
  * - `utf8Length` is the exact number of bytes that `encodeUtf8Into` writes.
  * - `allocate` gives a buffer whose contents are about to be overwritten whole.
  * - `randomFill` fills `bytes` from a cryptographically secure source.
+ * - `sha1`, where the platform has a synchronous one, gives the SHA-1 of an ASCII text in
+ *   base64, for the answer to a handshake.
  *
  * @category models
  * @since 0.1.0
@@ -32,6 +34,7 @@ export interface Primitives {
   readonly utf8Length: (text: string) => number
   readonly allocate: (size: number) => Uint8Array<ArrayBuffer>
   readonly randomFill: (bytes: Uint8Array<ArrayBuffer>) => void
+  readonly sha1?: ((text: string) => string) | undefined
 }
 
 // The limit of one call to getRandomValues (WebCrypto §10.1.1).

@@ -7,7 +7,7 @@
  */
 import { Primitives } from "@effect-ws/core"
 import { Buffer } from "node:buffer"
-import { randomFillSync } from "node:crypto"
+import { hash, randomFillSync } from "node:crypto"
 
 /** `utf8Slice` and `utf8Write` are Buffer's methods; they work on any `Uint8Array`. */
 interface Utf8Methods {
@@ -41,5 +41,6 @@ export const primitives: Primitives.Primitives = {
   },
   randomFill: (bytes) => {
     randomFillSync(bytes)
-  }
+  },
+  sha1: (text) => hash("sha1", text, "base64")
 }

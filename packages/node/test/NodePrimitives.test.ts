@@ -1,6 +1,6 @@
 /** Node's primitives do what the portable ones do. */
 import { assert, describe, it } from "@effect/vitest"
-import { Primitives } from "@effect-ws/core"
+import { Handshake, Primitives } from "@effect-ws/core"
 import { NodePrimitives } from "@effect-ws/node"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
@@ -86,5 +86,13 @@ describe("NodePrimitives", () => {
     assert.isTrue(whole.subarray(0, 70_000).some((byte) => byte !== 0))
     assert.isTrue(whole.subarray(65_536, 70_000).some((byte) => byte !== 0))
     assert.isTrue(whole.subarray(70_000).every((byte) => byte === 0))
+  })
+
+  it("sha1 answers a handshake as the portable one does", () => {
+    assert.strictEqual(Handshake.acceptKey("dGhlIHNhbXBsZSBub25jZQ==", node.sha1), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+    for (let length = 0; length < 200; length++) {
+      const key = "k".repeat(length)
+      assert.strictEqual(Handshake.acceptKey(key, node.sha1), Handshake.acceptKey(key))
+    }
   })
 })

@@ -5,6 +5,7 @@
 import * as Result from "effect/Result"
 import * as Extension from "../Extension.ts"
 import * as Origin from "../Origin.ts"
+import type { Primitives } from "../Primitives.ts"
 import type { HandshakeError } from "../WebSocketError.ts"
 import { parseAuthority } from "./Authority.ts"
 import { invalidCallerHeader } from "./CallerHeaders.ts"
@@ -98,44 +99,48 @@ export interface ClientRequest {
 export const checkRequest = (
   request: UpgradeRequest,
   options: CheckRequestOptions = {}
-): Result.Result<ClientRequest, HandshakeError> =>
-  Result.gen(function*() {
-    const { headers } = request
-    if (request.method !== "GET") return yield* refuse("MethodNotGet")
-    if (!isHttp11(request.httpVersion)) return yield* refuse("HttpVersionTooOld")
-    if (request.hasBody === true || announcesBody(headers)) return yield* refuse("RequestHasBody")
+): Result.Result<ClientRequest, HandshakeError> => {
+  const { headers } = request
+  if (request.method !== "GET") return refuse("MethodNotGet")
+  if (!isHttp11(request.httpVersion)) return refuse("HttpVersionTooOld")
+  if (request.hasBody === true || announcesBody(headers)) return refuse("RequestHasBody")
 
-    const hosts = valuesOf(headers, "host")
-    const host = hosts[0]
-    if (host === undefined || hosts.length > 1 || parseAuthority(host) === undefined) {
-      return yield* refuse("HostInvalid")
-    }
+  const hosts = valuesOf(headers, "host")
+  const host = hosts[0]
+  if (host === undefined || hosts.length > 1 || parseAuthority(host) === undefined) return refuse("HostInvalid")
 
-    if (!listHas(yield* listOf(headers, "upgrade"), "websocket")) return yield* refuse("NotAnUpgrade")
-    // RFC 9110 §7.8: without the connection option, Upgrade is not meant for us
-    if (!listHas(yield* listOf(headers, "connection"), "upgrade")) return yield* refuse("NotAnUpgrade")
+  const upgrade = splitList(valuesOf(headers, "upgrade"))
+  if (upgrade === undefined) return tooLong("upgrade")
+  if (!listHas(upgrade, "websocket")) return refuse("NotAnUpgrade")
+  // RFC 9110 §7.8: without the connection option, Upgrade is not meant for us
+  const connection = splitList(valuesOf(headers, "connection"))
+  if (connection === undefined) return tooLong("connection")
+  if (!listHas(connection, "upgrade")) return refuse("NotAnUpgrade")
 
-    const versions = valuesOf(headers, "sec-websocket-version")
-    if (versions.length !== 1) return yield* refuse("VersionMissing")
-    if (versions[0] !== "13") return yield* refuse("VersionUnsupported")
+  const versions = valuesOf(headers, "sec-websocket-version")
+  if (versions.length !== 1) return refuse("VersionMissing")
+  if (versions[0] !== "13") return refuse("VersionUnsupported")
 
-    const keys = valuesOf(headers, "sec-websocket-key")
-    const key = keys[0]
-    if (key === undefined || keys.length > 1) {
-      return yield* refuse("KeyInvalid", `there are ${keys.length} Sec-WebSocket-Key headers`)
-    }
-    if (!isKey(key)) return yield* refuse("KeyInvalid")
+  const keys = valuesOf(headers, "sec-websocket-key")
+  const key = keys[0]
+  if (key === undefined || keys.length > 1) {
+    return refuse("KeyInvalid", `there are ${keys.length} Sec-WebSocket-Key headers`)
+  }
+  if (!isKey(key)) return refuse("KeyInvalid")
 
-    const protocols = yield* protocolsOf(headers)
-    const extensions = yield* Extension.parse(valuesOf(headers, "sec-websocket-extensions"))
+  const protocols = protocolsOf(headers)
+  if (Result.isFailure(protocols)) return Result.fail(protocols.failure)
+  const extensions = Extension.parse(valuesOf(headers, "sec-websocket-extensions"))
+  if (Result.isFailure(extensions)) return Result.fail(extensions.failure)
 
-    const origins = valuesOf(headers, "origin")
-    if (origins.length > 1) return yield* refuse("OriginDuplicated")
-    const origin = origins[0]
-    yield* Origin.check(options.origin ?? Origin.sameHost, origin, host, request)
+  const origins = valuesOf(headers, "origin")
+  if (origins.length > 1) return refuse("OriginDuplicated")
+  const origin = origins[0]
+  const allowed = Origin.check(options.origin ?? Origin.sameHost, origin, host, request)
+  if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
 
-    return { key, protocols, extensions, origin, host }
-  })
+  return Result.succeed({ key, protocols: protocols.success, extensions: extensions.success, origin, host })
+}
 
 const refuse = (rule: HandshakeRule, detail?: string): Result.Result<never, HandshakeError> =>
   Result.fail(refusal(rule, detail))
@@ -153,17 +158,17 @@ const announcesBody = (headers: HeaderList): boolean =>
   valuesOf(headers, "transfer-encoding").length > 0 ||
   valuesOf(headers, "content-length").some((value) => value !== "0")
 
-const listOf = (headers: HeaderList, name: string): Result.Result<ReadonlyArray<string>, HandshakeError> => {
-  const elements = splitList(valuesOf(headers, name))
-  return elements === undefined ? refuse("HeaderTooLarge", `${name} is too long`) : Result.succeed(elements)
-}
+const tooLong = (name: string): Result.Result<never, HandshakeError> => refuse("HeaderTooLarge", `${name} is too long`)
+
+const noProtocols: Result.Result<ReadonlyArray<string>> = Result.succeed([])
 
 /** RFC 6455 §4.2.1 and §11.3.4: 1#token, all different. */
 const protocolsOf = (headers: HeaderList): Result.Result<ReadonlyArray<string>, HandshakeError> => {
   const values = valuesOf(headers, "sec-websocket-protocol")
   const protocols = splitList(values)
-  if (protocols === undefined) return refuse("HeaderTooLarge", "sec-websocket-protocol is too long")
-  if (values.length > 0 && protocols.length === 0) return refuse("ProtocolsInvalid", "Sec-WebSocket-Protocol is empty")
+  if (protocols === undefined) return tooLong("sec-websocket-protocol")
+  if (values.length === 0) return noProtocols
+  if (protocols.length === 0) return refuse("ProtocolsInvalid", "Sec-WebSocket-Protocol is empty")
   const invalid = protocols.find((protocol) => !isToken(protocol))
   if (invalid !== undefined) return refuse("ProtocolsInvalid", `the subprotocol ${show(invalid)} is not a token`)
   return new Set(protocols).size === protocols.length
@@ -179,6 +184,7 @@ const protocolsOf = (headers: HeaderList): Result.Result<ReadonlyArray<string>, 
  * - `protocol`: one that the client offered, or none.
  * - `extensions`: the value of the header, of extensions that the client offered.
  * - `headers`: what else to send along, such as cookies.
+ * - `sha1`: the platform's own, where it has a faster one; see `Primitives`.
  *
  * @category models
  * @since 0.1.0
@@ -187,6 +193,7 @@ export interface AcceptOptions {
   readonly protocol?: string | undefined
   readonly extensions?: string | undefined
   readonly headers?: HeaderList | undefined
+  readonly sha1?: Primitives["sha1"] | undefined
 }
 
 /**
@@ -214,27 +221,30 @@ export interface UpgradeResponse {
 export const acceptResponse = (
   request: ClientRequest,
   options: AcceptOptions = {}
-): Result.Result<UpgradeResponse, HandshakeError> =>
-  Result.gen(function*() {
-    const headers: Array<readonly [string, string]> = [
-      ["Upgrade", "websocket"],
-      ["Connection", "Upgrade"],
-      ["Sec-WebSocket-Accept", acceptKey(request.key)]
-    ]
-    if (options.protocol !== undefined) {
-      if (!isToken(options.protocol) || !request.protocols.includes(options.protocol)) {
-        return yield* refuse("ProtocolNotOffered", `the subprotocol ${show(options.protocol)} was not offered`)
-      }
-      headers.push(["Sec-WebSocket-Protocol", options.protocol])
+): Result.Result<UpgradeResponse, HandshakeError> => {
+  const headers: Array<readonly [string, string]> = [
+    ["Upgrade", "websocket"],
+    ["Connection", "Upgrade"],
+    ["Sec-WebSocket-Accept", acceptKey(request.key, options.sha1)]
+  ]
+  if (options.protocol !== undefined) {
+    if (!isToken(options.protocol) || !request.protocols.includes(options.protocol)) {
+      return refuse("ProtocolNotOffered", `the subprotocol ${show(options.protocol)} was not offered`)
     }
-    if (options.extensions !== undefined && options.extensions !== "") {
-      headers.push(["Sec-WebSocket-Extensions", yield* chosenExtensions(request, options.extensions)])
-    }
-    const own = options.headers ?? []
-    const fault = invalidCallerHeader(own, "response")
-    if (fault !== undefined) return yield* refuse(fault.rule, fault.detail)
-    return { status: 101, headers: [...headers, ...own] } as const
-  })
+    headers.push(["Sec-WebSocket-Protocol", options.protocol])
+  }
+  if (options.extensions !== undefined && options.extensions !== "") {
+    const chosen = chosenExtensions(request, options.extensions)
+    if (Result.isFailure(chosen)) return Result.fail(chosen.failure)
+    headers.push(["Sec-WebSocket-Extensions", chosen.success])
+  }
+  if (options.headers !== undefined && options.headers.length > 0) {
+    const fault = invalidCallerHeader(options.headers, "response")
+    if (fault !== undefined) return refuse(fault.rule, fault.detail)
+    headers.push(...options.headers)
+  }
+  return Result.succeed({ status: 101, headers })
+}
 
 const chosenExtensions = (request: ClientRequest, value: string): Result.Result<string, HandshakeError> => {
   const chosen = Extension.parse([value])

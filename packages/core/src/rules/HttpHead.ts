@@ -31,7 +31,11 @@ const statusTexts: ReadonlyMap<number, string> = new Map([
  */
 export const statusText = (status: number): string => statusTexts.get(status) ?? ""
 
-const fields = (headers: HeaderList): string => headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")
+const fields = (headers: HeaderList): string => {
+  let text = ""
+  for (let i = 0; i < headers.length; i++) text += `${headers[i][0]}: ${headers[i][1]}\r\n`
+  return text
+}
 
 /**
  * Writes the head of an answer, its empty line included.

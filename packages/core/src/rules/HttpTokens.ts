@@ -83,13 +83,19 @@ export const skipSpace = (text: string, from: number): number => {
 }
 
 /** The values of every line of one header, in order; `name` is in lower case. */
-export const valuesOf = (headers: HeaderList, name: string): Array<string> => {
-  const values: Array<string> = []
-  for (const [key, value] of headers) {
-    if (equalsIgnoreCase(key, name)) values.push(trimSpace(value))
+export const valuesOf = (headers: HeaderList, name: string): ReadonlyArray<string> => {
+  let values: Array<string> | undefined
+  for (let i = 0; i < headers.length; i++) {
+    const header = headers[i]
+    if (!equalsIgnoreCase(header[0], name)) continue
+    if (values === undefined) values = [trimSpace(header[1])]
+    else values.push(trimSpace(header[1]))
   }
-  return values
+  return values ?? none
 }
+
+// A request asks for a dozen headers and has half of them.
+const none: ReadonlyArray<string> = []
 
 /** Whether the lines of a list-valued header are together longer than anyone needs. */
 export const isListTooLong = (values: ReadonlyArray<string>): boolean => {
@@ -125,8 +131,12 @@ export const splitList = (values: ReadonlyArray<string>): Array<string> | undefi
 }
 
 /** Whether a list of tokens has one, ignoring case; `token` is in lower case. */
-export const listHas = (elements: ReadonlyArray<string>, token: string): boolean =>
-  elements.some((element) => equalsIgnoreCase(element, token))
+export const listHas = (elements: ReadonlyArray<string>, token: string): boolean => {
+  for (let i = 0; i < elements.length; i++) {
+    if (equalsIgnoreCase(elements[i], token)) return true
+  }
+  return false
+}
 
 /** Quotes what came from the wire for a message: short, and without control characters. */
 export const show = (text: string): string => JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text)
