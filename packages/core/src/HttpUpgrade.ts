@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpServerError from "effect/http/HttpServerError"
@@ -55,30 +56,28 @@ export const serve = <E, R>(
   Exclude<R, WebSocketServer.Upgrades> | HttpServerRequest.HttpServerRequest
 > => {
   const served = Effect.provideService(httpEffect, WebSocketServer.Upgrades, upgrades)
-  return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-    if (upgrades.find(request.source) === undefined) return served
+  return Effect.withFiber((fiber) => {
+    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    const isProvided = Context.getOrUndefined(fiber.context, WebSocketServer.Upgrades) === upgrades
+    // A server that provides them once for all requests has served what it needs.
+    if (upgrades.find(request.source) === undefined) return isProvided ? httpEffect as typeof served : served
     const state: State = { isAccepted: false, refused: undefined }
-    const accept = (request: HttpServerRequest.HttpServerRequest, options: WebSocketServer.AcceptOptions) =>
-      WebSocketServer.accept(options).pipe(
-        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-        Effect.provideService(WebSocketServer.Upgrades, upgrades),
-        Effect.tap(() => {
-          state.isAccepted = true
-          return Effect.void
-        }),
-        Effect.tapError((error) => {
-          if (error._tag === "HandshakeError") state.refused ??= error
-          return Effect.void
-        }),
-        EffectSocket.toSocket
-      )
-    return served.pipe(
-      Effect.provideService(HttpServerRequest.HttpServerRequest, upgradable(request, options, accept)),
-      Effect.map((response) => state.isAccepted ? accepted : response),
-      Effect.catchCause((cause) => {
-        const { isAccepted, refused } = state
-        if (isAccepted || refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
-        return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
+    const upgradable = new UpgradableRequest(request, upgrades, options, state).proxy
+    return httpEffect.pipe(
+      Effect.updateContext((context: Context.Context<Exclude<R, WebSocketServer.Upgrades> | HttpServerRequest.HttpServerRequest>) =>
+        Context.add(
+          isProvided ? context : Context.add(context, WebSocketServer.Upgrades, upgrades),
+          HttpServerRequest.HttpServerRequest,
+          upgradable
+        ) as Context.Context<R>
+      ),
+      Effect.matchCauseEffect({
+        onSuccess: (response) => Effect.succeed(state.isAccepted ? accepted : response),
+        onFailure: (cause) => {
+          const { isAccepted, refused } = state
+          if (isAccepted || refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+          return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
+        }
       })
     )
   })
@@ -87,43 +86,85 @@ export const serve = <E, R>(
 // Never sent: the connection has left HTTP. Middleware sees it.
 const accepted = HttpServerResponse.empty({ status: 101 })
 
-type Accept = (
-  request: HttpServerRequest.HttpServerRequest,
-  options: WebSocketServer.AcceptOptions
-) => Effect.Effect<Socket.Socket>
+type UpgradeOptions = Parameters<HttpServerRequest.HttpServerRequest["upgradeWith"]>[0]
+type Changes = Parameters<HttpServerRequest.HttpServerRequest["modify"]>[0]
 
-/** The same request, whose upgrades are ours. */
-const upgradable = (
-  request: HttpServerRequest.HttpServerRequest,
-  options: WebSocketServer.AcceptOptions,
-  accept: Accept
-): HttpServerRequest.HttpServerRequest => {
-  const upgradeWith: HttpServerRequest.HttpServerRequest["upgradeWith"] = ({ headers }) =>
-    Effect.suspend(() => {
+/**
+ * The same request, whose upgrades are ours. A proxy, since it must be all that the
+ * server's own is, and an object made with that as its prototype costs a hidden class for
+ * each request (measured: 4 % of an upgrade).
+ */
+class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequest> {
+  readonly proxy: HttpServerRequest.HttpServerRequest
+  private readonly request: HttpServerRequest.HttpServerRequest
+  private readonly upgrades: WebSocketServer.Upgrades["Service"]
+  private readonly options: WebSocketServer.AcceptOptions
+  private readonly state: State
+
+  constructor(
+    request: HttpServerRequest.HttpServerRequest,
+    upgrades: WebSocketServer.Upgrades["Service"],
+    options: WebSocketServer.AcceptOptions,
+    state: State
+  ) {
+    this.request = request
+    this.upgrades = upgrades
+    this.options = options
+    this.state = state
+    this.proxy = new Proxy(request, this)
+  }
+
+  get(target: HttpServerRequest.HttpServerRequest, key: string | symbol): unknown {
+    if (key === "upgrade") return this.upgradeWith({})
+    if (key === "upgradeWith") return (options: UpgradeOptions) => this.upgradeWith(options)
+    if (key === "modify") return (changes: Changes) => this.modify(changes)
+    // Its getters are run on the request itself, whatever they keep there.
+    return Reflect.get(target, key, target)
+  }
+
+  private modify(changes: Changes): HttpServerRequest.HttpServerRequest {
+    return new UpgradableRequest(this.request.modify(changes), this.upgrades, this.options, this.state).proxy
+  }
+
+  private upgradeWith(
+    { headers }: UpgradeOptions
+  ): ReturnType<HttpServerRequest.HttpServerRequest["upgradeWith"]> {
+    return Effect.suspend(() => {
+      const { options, proxy } = this
       const { "sec-websocket-protocol": protocol, ...own } = Headers.fromInput(headers)
       const list: Handshake.HeaderList = Object.entries(own)
       const fault = invalidCallerHeader(list, "response")
       if (fault !== undefined) {
         return Effect.fail(
           new HttpServerError.HttpServerError({
-            reason: new HttpServerError.InternalError({ request: self, description: fault.detail })
+            reason: new HttpServerError.InternalError({ request: proxy, description: fault.detail })
           })
         )
       }
-      return accept(self, {
+      return this.accept({
         ...options,
         headers: [...headerList(options.headers), ...list],
         protocol: protocol === undefined ? options.protocol ?? firstOffered : () => protocol
       })
     })
-  const self: HttpServerRequest.HttpServerRequest = Object.create(request, {
-    upgrade: { get: () => upgradeWith({}) },
-    upgradeWith: { value: upgradeWith },
-    modify: {
-      value: (changes: Parameters<typeof request.modify>[0]) => upgradable(request.modify(changes), options, accept)
-    }
-  })
-  return self
+  }
+
+  private accept(options: WebSocketServer.AcceptOptions): Effect.Effect<Socket.Socket> {
+    const { state } = this
+    return WebSocketServer.accept(options).pipe(
+      Effect.provideService(HttpServerRequest.HttpServerRequest, this.proxy),
+      Effect.provideService(WebSocketServer.Upgrades, this.upgrades),
+      Effect.tap(() => {
+        state.isAccepted = true
+        return Effect.void
+      }),
+      Effect.tapError((error) => {
+        if (error._tag === "HandshakeError") state.refused ??= error
+        return Effect.void
+      }),
+      EffectSocket.toSocket
+    )
+  }
 }
 
 const headerList = (headers: WebSocketServer.AcceptOptions["headers"]): Handshake.HeaderList =>

@@ -9,13 +9,11 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { CloseInfo } from "./CloseCode.ts"
-import { Connection } from "./connection/Connection.ts"
-import * as Deadlines from "./connection/Deadlines.ts"
-import { Link } from "./connection/Link.ts"
+import { open } from "./connection/Opening.ts"
 import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
 import type { SendError } from "./connection/Writer.ts"
@@ -195,23 +193,12 @@ export interface Options extends Limits.Options {
  * @since 0.1.0
  */
 export const make = (transport: Transport, options: Options): Effect.Effect<WebSocket, never, Scope.Scope> =>
-  Effect.uninterruptible(
-    Effect.flatMap(Deadlines.current, (deadlines) =>
-      Effect.flatMap(Effect.scope, (scope) => {
-        const link = makeLink(transport, options, deadlines)
-        const connection = new Connection(link, options.protocol)
-        link.start()
-        return Effect.as(
-          Scope.addFinalizerExit(scope, (exit) => connection.release(exit, options.closeCodeFor)),
-          connection
-        )
-      }))
-  )
+  Effect.uninterruptible(Effect.withFiber((fiber) => open(fiber, transport, limitsOf(transport, options), options)))
 
-/** What an extension or a limit throws is the caller's to see, but leaves no transport behind. */
-const makeLink = (transport: Transport, options: Options, deadlines: Deadlines.Deadlines): Link => {
+/** Limits that cannot be read are the caller's to see, but leave no transport behind. */
+const limitsOf = (transport: Transport, options: Options): Limits.Limits => {
   try {
-    return new Link(options.role, transport, Limits.make(options), deadlines, options.extension?.())
+    return Limits.make(options)
   } catch (defect) {
     transport.destroy()
     throw defect

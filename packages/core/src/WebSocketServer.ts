@@ -12,9 +12,10 @@ import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { Connection } from "./connection/Connection.ts"
+import type { Connection } from "./connection/Connection.ts"
 import { Connections } from "./connection/Connections.ts"
-import { format } from "./Extension.ts"
+import * as Opening from "./connection/Opening.ts"
+import { type ExtensionHeader, format } from "./Extension.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
@@ -22,8 +23,9 @@ import type * as Origin from "./Origin.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import { refusal } from "./rules/HandshakeRule.ts"
 import * as Negotiation from "./rules/Negotiation.ts"
+import type { Primitives } from "./Primitives.ts"
 import type { Transport } from "./Transport.ts"
-import * as WebSocket from "./WebSocket.ts"
+import type * as WebSocket from "./WebSocket.ts"
 import {
   type ConnectionClosed,
   HandshakeError,
@@ -71,7 +73,7 @@ export interface AcceptOptions extends Limits.Options {
  * **Details**
  *
  * `open` writes the head of the 101 (Latin-1) and gives the transport behind it,
- * early bytes included. It is called once.
+ * early bytes included. It is called once. `sha1` is the platform's own, if it has one.
  *
  * @category models
  * @since 0.1.0
@@ -79,6 +81,7 @@ export interface AcceptOptions extends Limits.Options {
 export interface Upgrade {
   readonly request: Handshake.UpgradeRequest
   readonly open: (head: string) => Transport
+  readonly sha1?: Primitives["sha1"] | undefined
 }
 
 /**
@@ -196,42 +199,68 @@ export const accept = (
   WebSocket.WebSocket,
   HandshakeError | UpgradeUnavailable,
   HttpServerRequest.HttpServerRequest | Scope.Scope
-> =>
-  Effect.uninterruptible(Effect.gen(function*() {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const upgrades = yield* Effect.serviceOption(Upgrades)
-    if (upgrades._tag === "None") return yield* new UpgradeUnavailable()
+> => {
+  const sent = pairs(options.headers)
+  let limits: Limits.Limits | undefined
+  // One step for what every connection goes through; compression and refusals take more.
+  return Effect.uninterruptible(Effect.withFiber((fiber): Effect.Effect<Connection, AcceptError, Scope.Scope> => {
+    const upgrades = Context.getOption(fiber.context, Upgrades)
+    if (upgrades._tag === "None") return Effect.fail(new UpgradeUnavailable())
     const { connections, find } = upgrades.value
+    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     const upgrade = find(request.source)
     const checked = Handshake.checkRequest(upgrade?.request ?? plainRequest(request), options)
-    if (Result.isFailure(checked)) return yield* refuse(checked.failure)
-    if (upgrade === undefined) return yield* refuse(refusal("NotAnUpgrade"))
+    if (Result.isFailure(checked)) return refuse(checked.failure)
+    if (upgrade === undefined) return refuse(refusal("NotAnUpgrade"))
     const protocol = choose(options, checked.success.protocols, request)
-    const negotiated = Negotiation.answer(
-      [...options.extensions ?? [], ...yield* PerMessageDeflate.fromOption(options.compression ?? false)],
-      checked.success.extensions
-    )
-    const extensions: Result.Result<string | undefined, HandshakeError> = negotiated === undefined
-      ? Result.succeed(undefined)
-      : format([negotiated.header])
-    const answer = extensions.pipe(
-      Result.flatMap((extensions) =>
-        Handshake.acceptResponse(checked.success, { protocol, extensions, headers: pairs(options.headers) })
-      ),
-      Result.flatMap(({ headers }) => Handshake.encodeResponseHead(101, Handshake.statusText(101), headers))
-    )
-    if (Result.isFailure(answer)) return yield* refuse(answer.failure)
-    const leave = connections.admit()
-    if (leave === undefined) return yield* refuse(unavailable(connections.isClosing))
-    const transport = upgrade.open(answer.success)
-    const ws = yield* WebSocket.make(transport, { ...options, role: "server", protocol, extension: negotiated?.open })
-      .pipe(Effect.onError(() => Effect.sync(leave)))
-    if (ws instanceof Connection) {
-      ws.link.onceGone(leave)
-      connections.add(ws)
+
+    const open = (extensions: ReadonlyArray<MessageExtension>) => {
+      const negotiated = Negotiation.answer(extensions, checked.success.extensions)
+      const head = responseHead(checked.success, { protocol, headers: sent, sha1: upgrade.sha1 }, negotiated?.header)
+      if (Result.isFailure(head)) return refuse(head.failure)
+      limits ??= Limits.make(options)
+      const leave = connections.admit()
+      if (leave === undefined) return refuse(unavailable(connections.isClosing))
+      try {
+        const opening = Opening.open(fiber, upgrade.open(head.success), limits, {
+          role: "server",
+          protocol,
+          extension: negotiated?.open,
+          closeCodeFor: options.closeCodeFor
+        })
+        return Effect.map(opening, (connection) => {
+          if (connection.link.gone) leave()
+          else connection.link.onceGone(leave)
+          connections.add(connection)
+          return connection
+        })
+      } catch (defect) {
+        leave()
+        throw defect
+      }
     }
-    return ws
+
+    const own = options.extensions ?? []
+    const { compression = false } = options
+    if (compression === false) return open(own)
+    return Effect.flatMap(PerMessageDeflate.fromOption(compression), (deflate) => open([...own, ...deflate]))
   }))
+}
+
+type AcceptError = HandshakeError | UpgradeUnavailable
+
+const responseHead = (
+  request: Handshake.ClientRequest,
+  options: Handshake.AcceptOptions,
+  extension: ExtensionHeader | undefined
+): Result.Result<string, HandshakeError> => {
+  const extensions = extension === undefined ? undefined : format([extension])
+  if (extensions !== undefined && Result.isFailure(extensions)) return Result.fail(extensions.failure)
+  const answer = Handshake.acceptResponse(request, { ...options, extensions: extensions?.success })
+  return Result.isFailure(answer)
+    ? Result.fail(answer.failure)
+    : Handshake.encodeResponseHead(101, Handshake.statusText(101), answer.success.headers)
+}
 
 /** A request that is no upgrade: what its headers lack decides how it is refused. */
 const plainRequest = (request: HttpServerRequest.HttpServerRequest): Handshake.UpgradeRequest => ({

@@ -8,6 +8,7 @@
 import { type Handshake, HttpUpgrade, Limits, PerMessageDeflate, WebSocketServer } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Etag from "effect/http/Etag"
@@ -23,6 +24,7 @@ import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as HandleTransport from "./HandleTransport.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
+import { primitives } from "./NodePrimitives.ts"
 import * as NodeTransport from "./NodeTransport.ts"
 
 /**
@@ -87,11 +89,11 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       const upgrades = new WeakMap<object, WebSocketServer.Upgrade>()
       const connections = WebSocketServer.makeConnections(options.maxConnections)
       const find = (source: object) => upgrades.get(source)
-      const served = HttpUpgrade.serve(httpEffect, { find, connections }, options.upgrade).pipe(
-        Effect.provideService(PerMessageDeflate.Codec, NodeDeflate.codec)
-      )
+      const offered = { find, connections }
+      const served = HttpUpgrade.serve(httpEffect, offered, options.upgrade)
       const before = server.listeners("upgrade") as Array<UpgradeListener>
-      yield* middleware === undefined ? stock.serve(served) : stock.serve(served, middleware)
+      const forRequests = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.updateContext(self, contextOf<R>(offered))
+      yield* forRequests(middleware === undefined ? stock.serve(served) : stock.serve(served, middleware))
       const added = (server.listeners("upgrade") as Array<UpgradeListener>).find((one) => !before.includes(one))
       if (added !== undefined) server.off("upgrade", added)
 
@@ -99,7 +101,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       // What the server was made with, its loggers among it, holds at its end too.
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
-      const handler: Handler = yield* StockHttpServer.makeHandler(served, { scope, middleware })
+      const handler: Handler = yield* forRequests(StockHttpServer.makeHandler(served, { scope, middleware }))
       const listener = onUpgrade(handler, upgrades, added)
       server.on("upgrade", listener)
       // The last finalizer of the scope runs first: before ordinary requests are awaited.
@@ -115,6 +117,18 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
   })
 })
 
+/**
+ * What every request finds: once for all of them, which inherit the context of who
+ * serves. Flat and with room, since each adds a few services of its own, and beyond the
+ * room the whole context is copied.
+ */
+const contextOf = <R>(upgrades: WebSocketServer.Upgrades["Service"]) => (context: Context.Context<R>) => {
+  const own = Context.make(PerMessageDeflate.Codec, NodeDeflate.codec).pipe(
+    Context.add(WebSocketServer.Upgrades, upgrades)
+  )
+  return Context.makeUnsafe<R>(new Map(Context.merge(context, own).mapUnsafe), { maxDepth: 12 })
+}
+
 /** Bounds the head of a request (the rest of the handshake is bounded elsewhere). */
 const limitHeads = (server: Http.Server, timeout: Duration.Input | undefined): void => {
   server.headersTimeout = Duration.toMillis(Duration.fromInputUnsafe(timeout ?? Limits.defaults.handshakeTimeout))
@@ -122,8 +136,16 @@ const limitHeads = (server: Http.Server, timeout: Duration.Input | undefined): v
   Object.assign(server, { connectionsCheckingInterval: 1000 })
 }
 
-const isWebSocket = (request: Http.IncomingMessage): boolean =>
-  (request.headers.upgrade ?? "").toLowerCase().includes("websocket")
+/** Looked for as it was sent: `headers` would be made for it. */
+const isWebSocket = ({ rawHeaders }: Http.IncomingMessage): boolean => {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]
+    if (name.length === 7 && name.toLowerCase() === "upgrade" && rawHeaders[i + 1].toLowerCase().includes("websocket")) {
+      return true
+    }
+  }
+  return false
+}
 
 const onUpgrade = (
   handler: Handler,
@@ -132,7 +154,7 @@ const onUpgrade = (
 ): UpgradeListener =>
 (request, socket, head) => {
   // Before anything else: without a listener a reset would crash the process.
-  socket.on("error", () => {})
+  socket.on("error", ignore)
   if (!isWebSocket(request) && stock !== undefined) {
     stock(request, socket, head)
     return
@@ -166,19 +188,28 @@ const onUpgrade = (
       headers: pairs(request.rawHeaders),
       secure: "encrypted" in socket && socket.encrypted === true
     },
+    sha1: primitives.sha1,
     open: (text) => {
       // A second `accept` finds nothing.
       upgrades.delete(request)
       response.off("finish", onFinish)
       socket.off("end", onEnd)
       response.detachSocket(socket as Net.Socket)
-      // Ended without a socket, so that whoever holds the response writes nothing.
-      response.end()
+      endUnwritten(response)
       socket.write(text, "latin1")
       return HandleTransport.take(socket, head) ?? NodeTransport.fromDuplex(socket, head)
     }
   })
   handler(request, response)
+}
+
+const ignore = () => {}
+
+/** Ends a response that has left its socket, so that whoever holds it writes nothing. */
+const endUnwritten = (response: Http.ServerResponse): void => {
+  // What `end` sets; it would also make a head, and events, for nobody.
+  Object.assign(response, { finished: true })
+  if (!response.writableEnded) response.end()
 }
 
 // How long a refused client may take to read its answer and to end.

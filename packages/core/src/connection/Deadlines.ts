@@ -153,13 +153,16 @@ export class Deadlines {
 
 const byClock = new WeakMap<Clock.Clock, Deadlines>()
 
-/** The deadlines of the current Clock. */
-export const current: Effect.Effect<Deadlines> = Effect.withFiber((fiber) => {
+/** The deadlines of the Clock that a fiber runs on. */
+export const of = (fiber: Fiber.Fiber<unknown, unknown>): Deadlines => {
   const clock = fiber.getRef(Clock.Clock)
   let deadlines = byClock.get(clock)
   if (deadlines === undefined) {
     deadlines = new Deadlines(clock, fiber.getRef(Scheduler.Scheduler))
     byClock.set(clock, deadlines)
   }
-  return Effect.succeed(deadlines)
-})
+  return deadlines
+}
+
+/** The deadlines of the current Clock. */
+export const current: Effect.Effect<Deadlines> = Effect.withFiber((fiber) => Effect.succeed(of(fiber)))
