@@ -63,23 +63,19 @@ export const serve = <E, R>(
     if (upgrades.find(request.source) === undefined) return isProvided ? httpEffect as typeof served : served
     const state: State = { isAccepted: false, refused: undefined }
     const upgradable = new UpgradableRequest(request, upgrades, options, state).proxy
-    return httpEffect.pipe(
-      Effect.updateContext((context: Context.Context<Exclude<R, WebSocketServer.Upgrades> | HttpServerRequest.HttpServerRequest>) =>
-        Context.add(
-          isProvided ? context : Context.add(context, WebSocketServer.Upgrades, upgrades),
-          HttpServerRequest.HttpServerRequest,
-          upgradable
-        ) as Context.Context<R>
-      ),
-      Effect.matchCauseEffect({
-        onSuccess: (response) => Effect.succeed(state.isAccepted ? accepted : response),
-        onFailure: (cause) => {
-          const { isAccepted, refused } = state
-          if (isAccepted || refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
-          return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
-        }
-      })
-    )
+    const provided = isProvided
+      ? fiber.context
+      : Context.add(fiber.context, WebSocketServer.Upgrades, upgrades)
+    // For the rest of the request, as a router does it: the enclosing server restores it.
+    fiber.setContext(Context.add(provided, HttpServerRequest.HttpServerRequest, upgradable))
+    return Effect.matchCauseEffect(httpEffect as typeof served, {
+      onSuccess: (response) => Effect.succeed(state.isAccepted ? accepted : response),
+      onFailure: (cause) => {
+        const { isAccepted, refused } = state
+        if (isAccepted || refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+        return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
+      }
+    })
   })
 }
 
