@@ -24,7 +24,7 @@ import * as UpgradedResponse from "./UpgradedResponse.ts"
  *
  * Behind the 101 of a client of `@effect/platform-node` the connection itself is taken
  * over, which makes messages as fast as those of {@link layerDirect}. A client that keeps
- * it out of reach serves through its `Socket`, at about twice the cost.
+ * it out of reach serves through its `Socket`, at several times the cost for small messages.
  *
  * **Gotchas**
  *

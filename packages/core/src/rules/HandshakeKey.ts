@@ -31,7 +31,7 @@ const encoder = new TextEncoder()
 
 /**
  * The value of `Sec-WebSocket-Accept` for a key, which is taken as it was sent. A
- * platform's `sha1` of a text, in base64, is 5 times as fast as the portable one.
+ * platform's `sha1` of a text, in base64, is 8 times as fast as the portable one.
  *
  * **Example** (The example of RFC 6455 §1.3)
  *
