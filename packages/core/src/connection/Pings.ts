@@ -52,6 +52,7 @@ export class Pings {
   private awaiting = false
   private remaining = Infinity
   private lastSeen = 0
+  private sawFrame = false
   private counter = 0
 
   constructor(link: Link) {
@@ -151,6 +152,7 @@ export class Pings {
       this.send(this.freshToken())
       link.flush()
       this.lastSeen = link.receivedBytes
+      this.sawFrame = link.protocol.isInsideFrame
       this.due = now + keepAlive.timeout
       if (link.isPaused) this.standStill(true, now)
     } else if (link.isBlocked || this.progressed()) {
@@ -169,10 +171,13 @@ export class Pings {
     }
   }
 
+  /** Whether a frame went on. Behind one that has ended since the last look, the Pong may be on its way. */
   private progressed(): boolean {
     const seen = this.link.receivedBytes
-    const progressed = seen > this.lastSeen && this.link.protocol.isInsideFrame
+    const inside = this.link.protocol.isInsideFrame
+    const progressed = seen > this.lastSeen && (inside || this.sawFrame)
     this.lastSeen = seen
+    this.sawFrame = inside
     return progressed
   }
 

@@ -179,6 +179,35 @@ describe("Pings", () => {
       }))
   })
 
+  describe("the Pong behind a large frame", () => {
+    // The frame ends 10 ms before the deadline, so that its Pong can only come after it.
+    for (const answers of [true, false]) {
+      it.effect(answers ? "has time of its own" : "must come nevertheless", () =>
+        Effect.gen(function*() {
+          const { binary, pong, sent, transport, ws } = yield* make()
+          yield* start(Effect.exit(Stream.runDrain(ws.messages)))
+          yield* TestClock.adjust("15 seconds")
+          const big = binary(100 * KiB)
+          transport.push(big.slice(0, 90 * KiB))
+          yield* TestClock.adjust("5 seconds")
+          const [ping] = sent()
+          yield* TestClock.adjust("19990 millis")
+          transport.push(big.slice(90 * KiB))
+          yield* TestClock.adjust("20 millis")
+          assert.isFalse(transport.isClosed)
+          if (answers) transport.push(pong(ping.data))
+          // Other messages are no answer.
+          for (let i = 0; i < 19; i++) {
+            transport.push(binary(10))
+            yield* TestClock.adjust("1 second")
+          }
+          assert.isFalse(transport.isClosed)
+          yield* TestClock.adjust("2 seconds")
+          assert.strictEqual(transport.isClosed, !answers)
+        }))
+    }
+  })
+
   describe("a stalled write", () => {
     it.effect("breaks the connection after 30 s", () =>
       Effect.gen(function*() {

@@ -182,7 +182,7 @@ export const connectUpgraded = (
 export const listenRaw = (
   onPeer: (peer: RawPeer) => void,
   server: Net.Server = Net.createServer({ allowHalfOpen: true })
-): Effect.Effect<{ readonly port: number; readonly peers: ReadonlyArray<RawPeer> }, never, Scope.Scope> =>
+): Effect.Effect<{ readonly port: number; readonly peers: Array<RawPeer> }, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<{ readonly port: number; readonly peers: Array<RawPeer> }>((resume) => {
       const peers: Array<RawPeer> = []

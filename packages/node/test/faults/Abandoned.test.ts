@@ -1,0 +1,292 @@
+/** Connections that are abandoned in every phase of their life, by the thousand: nothing stays behind. */
+import { assert, describe, it } from "@effect/vitest"
+import { Opcode, type WebSocket, WebSocketClient, type WebSocketError, WebSocketServer } from "@effect-ws/core"
+import { NodeWebSocketClient } from "@effect-ws/node"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Net from "node:net"
+import * as Zlib from "node:zlib"
+import * as Deadlines from "../../../core/src/connection/Deadlines.ts"
+import { collect, countFibers, fibersNow, type Holdings, holdings } from "../../soak/holdings.ts"
+import {
+  answering,
+  clientFrame,
+  closeBody,
+  listenRaw,
+  type RawPeer,
+  serverFrame,
+  settles,
+  switching,
+  upgradeRequest
+} from "../support/RawPeer.ts"
+import { openSockets, serve } from "../support/Serve.ts"
+
+const MiB = 1 << 20
+
+/** Looks until nothing is held that was not held before; then at the memory. */
+const holdsNoMoreThan = Effect.fnUntraced(function*(before: Holdings, toleranceBytes: number) {
+  const held = Effect.map(Effect.sync(holdings), ({ descriptors, fibers, sockets, timers }) =>
+    ({ descriptors, fibers, sockets, timers }))
+  yield* settles("what is held", Effect.map(held, (now) => JSON.stringify({ before, now })), (text) => {
+    const { before, now } = JSON.parse(text) as { before: Holdings; now: Holdings }
+    return (now.descriptors ?? 0) <= (before.descriptors ?? 0) && now.fibers <= before.fibers &&
+      // Undici keeps a timer of its own going for a while.
+      now.sockets <= before.sockets && now.timers <= before.timers + 1
+  })
+  yield* Effect.promise(collect)
+  const after = holdings()
+  assert.isBelow(after.heapBytes + after.externalBytes - before.heapBytes - before.externalBytes, toleranceBytes)
+})
+
+const snapshot = Effect.promise(async () => {
+  await collect()
+  return holdings()
+})
+
+interface Phase {
+  readonly name: string
+  readonly path: string
+  /** Sent at once; the rest behind the 101, and then the peer waits for the last. */
+  readonly first: string
+  readonly then?: ReadonlyArray<Uint8Array>
+  /** How many bytes of the server's it waits for behind the 101; it reads no more. */
+  readonly awaits?: number
+}
+
+const request = (path: string, overrides?: Record<string, string>) => upgradeRequest(path, overrides)
+const text = clientFrame(Opcode.Text, "a message that is cut short")
+const deflated = (() => {
+  const frame = Uint8Array.from(clientFrame(Opcode.Text, Zlib.deflateRawSync(Buffer.alloc(5000, "again "))))
+  frame[0]! |= 0x40
+  return frame
+})()
+
+const phases: ReadonlyArray<Phase> = [
+  { name: "before it said anything", path: "/", first: "" },
+  { name: "within the head of its request", path: "/", first: request("/").slice(0, 60) },
+  { name: "before it read the 101", path: "/", first: request("/") },
+  { name: "while the route still thinks", path: "/slow", first: request("/slow") },
+  { name: "behind the 101", path: "/", first: request("/"), then: [] },
+  { name: "within a frame's header", path: "/", first: request("/"), then: [text.subarray(0, 1)] },
+  { name: "within a frame", path: "/", first: request("/"), then: [text.subarray(0, 12)] },
+  {
+    name: "within a message",
+    path: "/",
+    first: request("/"),
+    then: [clientFrame(Opcode.Text, "one", false), clientFrame(Opcode.Continuation, "two", false)]
+  },
+  {
+    name: "within a compressed message",
+    path: "/",
+    first: request("/", { "Sec-WebSocket-Extensions": "permessage-deflate" }),
+    then: [deflated, deflated.subarray(0, deflated.length - 3)]
+  },
+  { name: "with its own Close on the way", path: "/", first: request("/"), then: [clientFrame(Opcode.Close, closeBody(1000))] },
+  { name: "without an answer to our Close", path: "/closing", first: request("/closing"), then: [], awaits: 4 },
+  { name: "with output that it never read", path: "/flood", first: request("/flood"), then: [], awaits: 1 }
+]
+
+/** One connection, abandoned; resolves once its socket is closed. */
+const abandon = (port: number, phase: Phase, reset: boolean): Promise<void> =>
+  new Promise((resolve) => {
+    const socket = Net.connect({ host: "127.0.0.1", port, noDelay: true })
+    // The other side may have been first.
+    socket.on("error", () => {})
+    socket.on("close", () => resolve())
+    const leave = () => reset ? socket.resetAndDestroy() : socket.destroy()
+    let head = ""
+    let seen = 0
+    socket.on("connect", () => {
+      if (phase.first === "") return leave()
+      socket.write(phase.first, "latin1", () => phase.then === undefined && leave())
+    })
+    socket.on("data", (chunk) => {
+      if (phase.then === undefined) return
+      const end = head.includes("\r\n\r\n")
+      if (!end) {
+        head += chunk.toString("latin1")
+        const at = head.indexOf("\r\n\r\n")
+        if (at < 0) return
+        seen = head.length - at - 4
+        assert.match(head, /^HTTP\/1\.1 101 /)
+      } else {
+        seen += chunk.length
+      }
+      if (seen < (phase.awaits ?? 0)) return
+      socket.removeAllListeners("data").pause()
+      if (phase.then.length === 0) return leave()
+      socket.write(Buffer.concat(phase.then), leave)
+    })
+  })
+
+const routes = (handlers: { count: number; mostFibers: number }) => {
+  const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      handlers.count++
+      handlers.mostFibers = Math.max(handlers.mostFibers, fibersNow())
+      return Effect.ensuring(effect, Effect.sync(() => handlers.count--))
+    })
+  const options: WebSocketServer.AcceptOptions = { closeTimeout: 300, compression: true }
+  const echo = WebSocketServer.handle((ws) => counted(Stream.run(ws.messages, ws.sink)), options)
+  const piece = new Uint8Array(MiB / 4)
+  return Layer.mergeAll(
+    HttpRouter.add("GET", "/", echo),
+    HttpRouter.add("GET", "/slow", Effect.andThen(Effect.sleep(5), echo)),
+    HttpRouter.add("GET", "/closing", WebSocketServer.handle((ws) => counted(ws.close(4000)), options)),
+    HttpRouter.add("GET", "/flood", WebSocketServer.handle((ws) => counted(Effect.forever(ws.send(piece))), options))
+  )
+}
+
+describe("a server", () => {
+  it.live("10,000 connections abandoned in every phase leave nothing", () =>
+    Effect.gen(function*() {
+      const handlers = { count: 0, mostFibers: 0 }
+      const failures: Array<unknown> = []
+      const note = (error: unknown) => failures.push(error)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => process.on("uncaughtExceptionMonitor", note)),
+        () => Effect.sync(() => process.off("uncaughtExceptionMonitor", note))
+      )
+      const { node, port } = yield* serve(routes(handlers))
+      const deadlines = yield* Deadlines.current
+      const heap: ReadonlyArray<unknown> = deadlines["heap"]
+      const listeners = () => [node, process].map((one) => one.eventNames().map((name) => [name, one.listenerCount(name as "exit")]))
+      const listening = listeners()
+
+      let opened = 0
+      const batch = (size: number) =>
+        Effect.promise(() =>
+          Promise.all(Array.from({ length: size }, () => {
+            const turn = opened++
+            return abandon(port, phases[turn % phases.length]!, Math.floor(turn / phases.length) % 2 === 0)
+          }))
+        )
+      const quiet = Effect.gen(function*() {
+        yield* settles("sockets", openSockets(node), (count) => count === 0)
+        yield* settles("handlers", Effect.sync(() => handlers.count), (count) => count === 0)
+        yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0)
+      })
+      // What the first ones load, compile and let grow is not theirs.
+      yield* batch(500)
+      yield* batch(500)
+      yield* quiet
+      const before = yield* snapshot
+      opened = 0
+      for (let i = 0; i < 20; i++) yield* batch(500)
+      yield* quiet
+      assert.strictEqual(opened, 10_000)
+      // 200 bytes for each would be 2 MB.
+      yield* holdsNoMoreThan(before, 2 * MiB)
+      assert.isAbove(handlers.mostFibers, 0, "fibers are not counted")
+      assert.deepStrictEqual(listeners(), listening)
+      assert.deepStrictEqual(failures, [])
+    }).pipe(Effect.scoped, Effect.provide(countFibers)), 60_000)
+})
+
+interface ServerPhase {
+  readonly name: string
+  /** What the client's program sees. */
+  readonly sees: RegExp
+  readonly handshakeTimeout?: number
+  /** What the server does with a new connection, and with each request. */
+  readonly onPeer?: (peer: RawPeer) => void
+  readonly answer?: (request: string, accept: string, peer: RawPeer) => ReadonlyArray<Uint8Array | string>
+  readonly use?: (ws: WebSocket.WebSocket) => Effect.Effect<unknown, WebSocketError.ConnectionClosed | WebSocketError.ProtocolError | WebSocketError.IOError>
+}
+
+/** Says something and goes, by a reset. */
+const sayAndGo = (...parts: ReadonlyArray<Uint8Array>): ServerPhase["answer"] => (_, accept, peer) => {
+  setImmediate(() => peer.socket.write(Buffer.concat([...parts, Buffer.alloc(0)]), () => peer.reset()))
+  return [switching(accept)]
+}
+
+const serverPhases: ReadonlyArray<ServerPhase> = [
+  // Undici connects again and again before it has sent a request, until the handshake takes too long.
+  { name: "as soon as one connects", sees: /^IOError (connect Reset|handshake TimedOut)$/, onPeer: (peer) => peer.reset() },
+  {
+    name: "when it has read the request",
+    sees: /^IOError (connect|handshake) Reset$/,
+    answer: (_, __, peer) => {
+      peer.reset()
+      return []
+    }
+  },
+  {
+    name: "within its answer",
+    sees: /^IOError (connect|handshake) Reset$/,
+    answer: (_, accept, peer) => {
+      peer.socket.write(switching(accept).slice(0, 60), () => peer.reset())
+      return []
+    }
+  },
+  { name: "without an answer", sees: /^IOError handshake TimedOut$/, answer: () => [], handshakeTimeout: 200 },
+  { name: "behind the 101", sees: /^IOError read (Reset|EndOfStream)$/, answer: sayAndGo() },
+  { name: "within a frame", sees: /^IOError read Reset$/, answer: sayAndGo(serverFrame(Opcode.Text, "cut short").subarray(0, 5)) },
+  { name: "within a message", sees: /^IOError read Reset$/, answer: sayAndGo(serverFrame(Opcode.Text, "cut", false)) },
+  {
+    name: "with its own Close on the way",
+    sees: /^ended$/,
+    answer: sayAndGo(serverFrame(Opcode.Close, closeBody(1001)))
+  },
+  {
+    name: "without an answer to our Close",
+    sees: /^closed unclean$/,
+    answer: (_, accept, peer) => {
+      peer.socket.once("data", () => setImmediate(() => peer.reset()))
+      return [switching(accept)]
+    },
+    use: (ws) => ws.close(1000)
+  },
+  {
+    name: "with output that it never read",
+    sees: /^IOError (read|write) Reset$/,
+    answer: (_, accept, peer) => {
+      peer.socket.pause()
+      setTimeout(() => peer.reset(), 20)
+      return [switching(accept)]
+    },
+    use: (ws) => Effect.forever(ws.send(new Uint8Array(MiB)))
+  }
+]
+
+/** What a program sees of a connection to such a server. */
+const seenOf = (url: string, phase: ServerPhase) =>
+  WebSocketClient.connect(url, { handshakeTimeout: phase.handshakeTimeout, closeTimeout: 300 }).pipe(
+    Effect.flatMap((ws) =>
+      phase.use === undefined
+        ? Effect.as(Stream.runDrain(ws.messages), "ended")
+        : Effect.map(phase.use(ws), (info) =>
+          typeof info === "object" && info !== null && "clean" in info && info.clean === true ? "closed" : "closed unclean")
+    ),
+    Effect.scoped,
+    Effect.catch((error) => Effect.succeed(error._tag === "IOError" ? `IOError ${error.phase} ${error.reason}` : error._tag))
+  )
+
+describe("a client", () => {
+  it.live("1,000 connections that servers abandon in every phase leave nothing", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* Deadlines.current
+      const heap: ReadonlyArray<unknown> = deadlines["heap"]
+      const servers = yield* Effect.forEach(serverPhases, (phase) =>
+        Effect.map(
+          phase.answer === undefined ? listenRaw(phase.onPeer!) : answering(phase.answer),
+          ({ peers, port }) => ({ phase, peers, url: `ws://127.0.0.1:${port}` })
+        ))
+      const round = (times: number) =>
+        Effect.forEach(servers, ({ peers, phase, url }) =>
+          Effect.gen(function*() {
+            const seen = yield* Effect.forEach(Array.from({ length: times }), () => seenOf(url, phase), { concurrency: 25 })
+            for (const one of seen) assert.match(one, phase.sees, `a server that goes ${phase.name}`)
+            yield* settles(`connections to one that goes ${phase.name}`, Effect.sync(() => peers.filter(({ closed, ended }) => !closed && !ended).length), (left) => left === 0)
+            for (const peer of peers) peer.socket.destroy()
+            peers.length = 0
+          }), { concurrency: "unbounded", discard: true })
+      yield* round(30)
+      const before = yield* snapshot
+      for (let i = 0; i < 4; i++) yield* round(25)
+      yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0)
+      yield* holdsNoMoreThan(before, 2 * MiB)
+    }).pipe(Effect.scoped, Effect.provide(NodeWebSocketClient.layer), Effect.provide(countFibers)), 60_000)
+})
