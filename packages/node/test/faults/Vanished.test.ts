@@ -1,0 +1,106 @@
+/** Peers whose host vanished: nothing comes any more, neither an answer nor an error. */
+import { assert, describe, it } from "@effect/vitest"
+import { type WebSocket, WebSocketClient, WebSocketServer } from "@effect-ws/core"
+import { NodeWebSocketClient } from "@effect-ws/node"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { countFibers, holdings } from "../../soak/holdings.ts"
+import { missing, otherHost } from "../support/NetworkNamespace.ts"
+import { settles } from "../support/RawPeer.ts"
+import { openSockets, serve } from "../support/Serve.ts"
+
+const deadlines = {
+  keepAlive: { interval: 300, timeout: 300 },
+  closeTimeout: 300,
+  stalledWriteTimeout: 600,
+  handshakeTimeout: 500
+}
+
+const describeEnd = (exit: Exit.Exit<unknown, unknown>): string => {
+  if (Exit.isSuccess(exit)) return "ended"
+  const error = Cause.squash(exit.cause) as { readonly _tag?: string; readonly phase?: string; readonly reason?: string }
+  return error._tag === "IOError" ? `IOError ${error.phase} ${error.reason}` : error._tag ?? String(error)
+}
+
+const tally = (ends: ReadonlyArray<string>) => {
+  const counts: Record<string, number> = {}
+  for (const end of ends.toSorted()) counts[end] = (counts[end] ?? 0) + 1
+  return counts
+}
+
+describe("a host that vanished", () => {
+  if (missing !== undefined) {
+    it("can be made to", (context) => context.skip(missing))
+    return
+  }
+
+  it.live("with its clients in every phase is noticed by each deadline, and leaves nothing", () =>
+    Effect.gen(function*() {
+      const host = yield* otherHost
+      const ends: Array<string> = []
+      const closes: Array<boolean> = []
+      const noted = (f: (ws: WebSocket.WebSocket) => Effect.Effect<unknown, unknown>) =>
+        WebSocketServer.handle(
+          (ws) => Effect.ignore(Effect.onExit(f(ws), (exit) => Effect.sync(() => void ends.push(describeEnd(exit))))),
+          deadlines
+        )
+      const routes = Layer.mergeAll(
+        HttpRouter.add("GET", "/idle", noted((ws) => Stream.runDrain(ws.messages))),
+        HttpRouter.add("GET", "/flood", noted((ws) => Effect.forever(ws.send(new Uint8Array(1 << 20))))),
+        HttpRouter.add("GET", "/closing", noted((ws) => Effect.map(ws.close(1000), ({ clean }) => void closes.push(clean))))
+      )
+      const { node, port } = yield* serve(routes, { host: host.here, headersTimeout: 500 })
+      const before = holdings()
+      const [line] = yield* host.run("vanishing.ts", "clients", host.here, String(port), "10")
+      assert.deepStrictEqual(JSON.parse(line!), { connected: 60 })
+      yield* host.vanish
+      yield* settles("sockets", openSockets(node), (count) => count === 0)
+      yield* settles("handlers", Effect.sync(() => ends.length), (count) => count === 50)
+      assert.deepStrictEqual(tally(ends), { "IOError keepalive TimedOut": 30, "IOError write TimedOut": 10, "ended": 10 })
+      assert.deepStrictEqual(tally(closes.map(String)), { "false": 10 })
+      yield* settles("fibers", Effect.sync(() => holdings().fibers), (count) => count <= before.fibers)
+      assert.isAtMost(holdings().sockets, before.sockets)
+    }).pipe(Effect.scoped, Effect.provide(countFibers)), 30_000)
+
+  it.live("with the servers of our clients is noticed by each deadline, and leaves nothing", () =>
+    Effect.gen(function*() {
+      const host = yield* otherHost
+      const [line] = yield* host.run("vanishing.ts", "server", host.there)
+      const url = `ws://${host.there}:${(JSON.parse(line!) as { readonly port: number }).port}`
+      const before = holdings()
+      let open = 0
+      const use = (path: string, f: (ws: WebSocket.WebSocket) => Effect.Effect<unknown, unknown>) =>
+        Effect.forEach(Array.from({ length: 10 }), () =>
+          WebSocketClient.connect(`${url}${path}`, deadlines).pipe(
+            Effect.tap(() => Effect.sync(() => open++)),
+            Effect.flatMap(f),
+            Effect.scoped,
+            Effect.exit,
+            Effect.map(describeEnd)
+          ), { concurrency: "unbounded" }).pipe(Effect.map(tally), Effect.forkChild)
+      const uses = [
+        yield* use("/idle", (ws) => Stream.runDrain(ws.messages)),
+        yield* use("/half", (ws) => Stream.runDrain(ws.messages)),
+        yield* use("/flood", (ws) => Effect.forever(ws.send(new Uint8Array(1 << 20)))),
+        yield* use("/closing", (ws) => Effect.flatMap(Effect.sleep(100), () => ws.close(1000)))
+      ]
+      yield* settles("connections", Effect.sync(() => open), (count) => count === 40)
+      yield* host.vanish
+      assert.deepStrictEqual(yield* Effect.forEach(uses, Fiber.join), [
+        { "IOError keepalive TimedOut": 10 },
+        { "IOError keepalive TimedOut": 10 },
+        { "IOError write TimedOut": 10 },
+        { "ended": 10 }
+      ])
+      yield* settles("sockets", Effect.sync(() => holdings().sockets), (count) => count <= before.sockets)
+      yield* settles("fibers", Effect.sync(() => holdings().fibers), (count) => count <= before.fibers)
+      // Those that come too late find nobody. Undici goes on trying for its own connect timeout, so no sockets are counted.
+      const late = yield* use("/idle", () => Effect.die("connected"))
+      assert.deepStrictEqual(yield* Fiber.join(late), { "IOError handshake TimedOut": 10 })
+    }).pipe(Effect.scoped, Effect.provide(NodeWebSocketClient.layer), Effect.provide(countFibers)), 30_000)
+})
