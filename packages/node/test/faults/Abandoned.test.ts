@@ -6,24 +6,22 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import * as Net from "node:net"
-import * as Zlib from "node:zlib"
 import * as Deadlines from "../../../core/src/connection/Deadlines.ts"
+import { abandon, phases as phasesOf } from "../../soak/abandon.ts"
 import { collect, countFibers, fibersNow, type Holdings, holdings } from "../../soak/holdings.ts"
 import {
   answering,
-  clientFrame,
   closeBody,
   listenRaw,
   type RawPeer,
   serverFrame,
   settles,
-  switching,
-  upgradeRequest
+  switching
 } from "../support/RawPeer.ts"
 import { openSockets, serve } from "../support/Serve.ts"
 
 const MiB = 1 << 20
+const phases = phasesOf("")
 
 /** Looks until nothing is held that was not held before; then at the memory. */
 const holdsNoMoreThan = Effect.fnUntraced(function*(before: Holdings, toleranceBytes: number) {
@@ -45,82 +43,6 @@ const snapshot = Effect.promise(async () => {
   return holdings()
 })
 
-interface Phase {
-  readonly name: string
-  readonly path: string
-  /** Sent at once; the rest behind the 101, and then the peer waits for the last. */
-  readonly first: string
-  readonly then?: ReadonlyArray<Uint8Array>
-  /** How many bytes of the server's it waits for behind the 101; it reads no more. */
-  readonly awaits?: number
-}
-
-const request = (path: string, overrides?: Record<string, string>) => upgradeRequest(path, overrides)
-const text = clientFrame(Opcode.Text, "a message that is cut short")
-const deflated = (() => {
-  const frame = Uint8Array.from(clientFrame(Opcode.Text, Zlib.deflateRawSync(Buffer.alloc(5000, "again "))))
-  frame[0]! |= 0x40
-  return frame
-})()
-
-const phases: ReadonlyArray<Phase> = [
-  { name: "before it said anything", path: "/", first: "" },
-  { name: "within the head of its request", path: "/", first: request("/").slice(0, 60) },
-  { name: "before it read the 101", path: "/", first: request("/") },
-  { name: "while the route still thinks", path: "/slow", first: request("/slow") },
-  { name: "behind the 101", path: "/", first: request("/"), then: [] },
-  { name: "within a frame's header", path: "/", first: request("/"), then: [text.subarray(0, 1)] },
-  { name: "within a frame", path: "/", first: request("/"), then: [text.subarray(0, 12)] },
-  {
-    name: "within a message",
-    path: "/",
-    first: request("/"),
-    then: [clientFrame(Opcode.Text, "one", false), clientFrame(Opcode.Continuation, "two", false)]
-  },
-  {
-    name: "within a compressed message",
-    path: "/",
-    first: request("/", { "Sec-WebSocket-Extensions": "permessage-deflate" }),
-    then: [deflated, deflated.subarray(0, deflated.length - 3)]
-  },
-  { name: "with its own Close on the way", path: "/", first: request("/"), then: [clientFrame(Opcode.Close, closeBody(1000))] },
-  { name: "without an answer to our Close", path: "/closing", first: request("/closing"), then: [], awaits: 4 },
-  { name: "with output that it never read", path: "/flood", first: request("/flood"), then: [], awaits: 1 }
-]
-
-/** One connection, abandoned; resolves once its socket is closed. */
-const abandon = (port: number, phase: Phase, reset: boolean): Promise<void> =>
-  new Promise((resolve) => {
-    const socket = Net.connect({ host: "127.0.0.1", port, noDelay: true })
-    // The other side may have been first.
-    socket.on("error", () => {})
-    socket.on("close", () => resolve())
-    const leave = () => reset ? socket.resetAndDestroy() : socket.destroy()
-    let head = ""
-    let seen = 0
-    socket.on("connect", () => {
-      if (phase.first === "") return leave()
-      socket.write(phase.first, "latin1", () => phase.then === undefined && leave())
-    })
-    socket.on("data", (chunk) => {
-      if (phase.then === undefined) return
-      const end = head.includes("\r\n\r\n")
-      if (!end) {
-        head += chunk.toString("latin1")
-        const at = head.indexOf("\r\n\r\n")
-        if (at < 0) return
-        seen = head.length - at - 4
-        assert.match(head, /^HTTP\/1\.1 101 /)
-      } else {
-        seen += chunk.length
-      }
-      if (seen < (phase.awaits ?? 0)) return
-      socket.removeAllListeners("data").pause()
-      if (phase.then.length === 0) return leave()
-      socket.write(Buffer.concat(phase.then), leave)
-    })
-  })
-
 const routes = (handlers: { count: number; mostFibers: number }) => {
   const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.suspend(() => {
@@ -132,7 +54,7 @@ const routes = (handlers: { count: number; mostFibers: number }) => {
   const echo = WebSocketServer.handle((ws) => counted(Stream.run(ws.messages, ws.sink)), options)
   const piece = new Uint8Array(MiB / 4)
   return Layer.mergeAll(
-    HttpRouter.add("GET", "/", echo),
+    HttpRouter.add("GET", "/echo", echo),
     HttpRouter.add("GET", "/slow", Effect.andThen(Effect.sleep(5), echo)),
     HttpRouter.add("GET", "/closing", WebSocketServer.handle((ws) => counted(ws.close(4000)), options)),
     HttpRouter.add("GET", "/flood", WebSocketServer.handle((ws) => counted(Effect.forever(ws.send(piece))), options))
@@ -189,15 +111,15 @@ interface ServerPhase {
   readonly name: string
   /** What the client's program sees. */
   readonly sees: RegExp
-  readonly handshakeTimeout?: number
+  readonly handshakeTimeout?: number | undefined
   /** What the server does with a new connection, and with each request. */
   readonly onPeer?: (peer: RawPeer) => void
-  readonly answer?: (request: string, accept: string, peer: RawPeer) => ReadonlyArray<Uint8Array | string>
-  readonly use?: (ws: WebSocket.WebSocket) => Effect.Effect<unknown, WebSocketError.ConnectionClosed | WebSocketError.ProtocolError | WebSocketError.IOError>
+  readonly answer?: Parameters<typeof answering>[0] | undefined
+  readonly use?: (ws: WebSocket.WebSocket) => Effect.Effect<unknown, WebSocket.SendError | WebSocketError.InvalidArgument>
 }
 
 /** Says something and goes, by a reset. */
-const sayAndGo = (...parts: ReadonlyArray<Uint8Array>): ServerPhase["answer"] => (_, accept, peer) => {
+const sayAndGo = (...parts: ReadonlyArray<Uint8Array>): Parameters<typeof answering>[0] => (_, accept, peer) => {
   setImmediate(() => peer.socket.write(Buffer.concat([...parts, Buffer.alloc(0)]), () => peer.reset()))
   return [switching(accept)]
 }
@@ -254,7 +176,7 @@ const serverPhases: ReadonlyArray<ServerPhase> = [
 /** What a program sees of a connection to such a server. */
 const seenOf = (url: string, phase: ServerPhase) =>
   WebSocketClient.connect(url, { handshakeTimeout: phase.handshakeTimeout, closeTimeout: 300 }).pipe(
-    Effect.flatMap((ws) =>
+    Effect.flatMap((ws): Effect.Effect<string, WebSocket.ReceiveError | WebSocketError.InvalidArgument> =>
       phase.use === undefined
         ? Effect.as(Stream.runDrain(ws.messages), "ended")
         : Effect.map(phase.use(ws), (info) =>
@@ -288,5 +210,5 @@ describe("a client", () => {
       for (let i = 0; i < 4; i++) yield* round(25)
       yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0)
       yield* holdsNoMoreThan(before, 2 * MiB)
-    }).pipe(Effect.scoped, Effect.provide(NodeWebSocketClient.layer), Effect.provide(countFibers)), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 60_000)
 })

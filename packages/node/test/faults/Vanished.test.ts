@@ -102,5 +102,5 @@ describe("a host that vanished", () => {
       // Those that come too late find nobody. Undici goes on trying for its own connect timeout, so no sockets are counted.
       const late = yield* use("/idle", () => Effect.die("connected"))
       assert.deepStrictEqual(yield* Fiber.join(late), { "IOError handshake TimedOut": 10 })
-    }).pipe(Effect.scoped, Effect.provide(NodeWebSocketClient.layer), Effect.provide(countFibers)), 30_000)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 30_000)
 })

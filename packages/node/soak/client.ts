@@ -1,0 +1,188 @@
+/** A process of a soak's connections: they talk to the server, and now and then to servers that misbehave. */
+import { WebSocketClient } from "@effect-ws/core"
+import { NodeWebSocketClient } from "@effect-ws/node"
+import { NodeRuntime } from "@effect/platform-node"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { Histogram } from "./histogram.ts"
+import { collect, countFibers, holdings } from "./holdings.ts"
+import { type ClientReport, type ClientTask, latencies, type Session } from "./messages.ts"
+import { misbehaviours } from "./misbehaviours.ts"
+import { answer } from "./processes.ts"
+import { type Plan, session, type Talk } from "./session.ts"
+import { between, makeRandom, pick } from "./traffic.ts"
+
+// So many handshakes are under way at once.
+const connecting = Semaphore.makeUnsafe(64)
+const idleLife = 600_000
+
+const histograms = Object.fromEntries(latencies.map((name) => [name, new Histogram()]))
+const totals = { open: 0, sent: 0, sentBytes: 0, received: 0, receivedBytes: 0, pings: 0 }
+let kinds: Record<string, number> = {}
+let ways: Record<string, number> = {}
+let faults: Record<string, number> = {}
+let sessions: Array<Session> = []
+
+const increment = (counts: Record<string, number>, name: string): void => {
+  counts[name] = (counts[name] ?? 0) + 1
+}
+
+/** Spreads what is sent over time: by messages or by bytes, whichever takes longer. */
+const makePace = (rate: number, bytesPerSecond: number): Talk["pace"] => {
+  let at = 0
+  return (messages, bytes) =>
+    Effect.suspend(() => {
+      const now = performance.now()
+      at = Math.max(at, now) + 1000 * Math.max(messages / rate, bytes / bytesPerSecond)
+      return at - now > 1 ? Effect.sleep(at - now) : Effect.void
+    })
+}
+
+const stopping = Latch.makeUnsafe(false)
+let stops = false
+
+const makeTalk = (task: ClientTask): Talk => ({
+  url: task.url,
+  inFlight: task.inFlight,
+  patience: task.patience,
+  idleInterval: task.idleInterval,
+  stopping,
+  isStopping: () => stops,
+  pace: makePace(task.rate, task.bytesPerSecond),
+  opened: Effect.sync(() => {
+    totals.open++
+  }),
+  sent: (kind, bytes) => {
+    totals.sent++
+    totals.sentBytes += bytes
+    increment(kinds, kind)
+  },
+  received: (bytes) => {
+    totals.received++
+    totals.receivedBytes += bytes
+  },
+  took: (latency, millis) => {
+    if (latency === "ping") totals.pings++
+    histograms[latency]!.record(millis)
+  },
+  ended: (way, one) => {
+    if (one.problem === undefined) increment(ways, way)
+    sessions.push(one)
+  }
+})
+
+/** A connection and those that follow it, until all stop. */
+const chain = (talk: Talk, task: ClientTask, number: number) =>
+  Effect.gen(function*() {
+    const random = makeRandom(task.seed + number)
+    const isBusy = number - task.first < task.busy
+    for (let epoch = 0; !stops; epoch++) {
+      const style: Plan["style"] = !isBusy ? "idle" : pick(random, [[8, "messages"], [1, "streams"]] as const)
+      const life = isBusy ? between(random, 1_000, 40_000) : idleLife * (0.5 + random())
+      const compression = random() < (isBusy ? 0.4 : 0.1)
+      let open = false
+      yield* connecting.take(1)
+      const opened = Effect.suspend(() => {
+        open = true
+        return Effect.andThen(connecting.release(1), talk.opened)
+      })
+      yield* session({ ...talk, opened }, { number, epoch, style, life, compression, seed: task.seed })
+      if (open) totals.open--
+      else {
+        yield* connecting.release(1)
+        // Whatever the reason was, not again at once.
+        yield* Effect.sleep("1 second")
+      }
+    }
+  })
+
+const describeEnd = (exit: Exit.Exit<unknown, { readonly _tag: string; readonly phase?: string; readonly reason?: unknown }>): string => {
+  if (Exit.isSuccess(exit)) return "ended"
+  const error = Cause.findErrorOption(exit.cause)
+  if (error._tag === "None") return `DEFECT ${Cause.pretty(exit.cause)}`
+  return [error.value._tag, error.value.phase, error.value.reason].filter((word) => typeof word === "string").join(" ")
+}
+
+/** Visits a server that misbehaves; whatever it does must end in time, as something typed. */
+const visit = (url: string, name: string) =>
+  Effect.gen(function*() {
+    const limits = { handshakeTimeout: 1000, closeTimeout: 1000, stalledWriteTimeout: 1000, keepAlive: { interval: 1000, timeout: 1000 } }
+    const exit = yield* WebSocketClient.connect(`${url}/${name}`, limits).pipe(
+      Effect.flatMap((ws) => Effect.andThen(Effect.ignore(ws.send("hello")), Stream.runDrain(ws.messages))),
+      Effect.scoped,
+      Effect.exit,
+      Effect.timeoutOption("20 seconds")
+    )
+    increment(faults, `${name}: ${exit._tag === "None" ? "STUCK" : describeEnd(exit.value)}`)
+  })
+
+const visits = (url: string, perSecond: number, seed: number) =>
+  Effect.gen(function*() {
+    const random = makeRandom(seed)
+    const names = Object.keys(misbehaviours)
+    const under: Set<Fiber.Fiber<void>> = new Set()
+    while (!stops) {
+      yield* Effect.raceFirst(Effect.sleep(1000 / perSecond), stopping.await)
+      const fiber = yield* Effect.forkChild(visit(url, names[between(random, 0, names.length - 1)]!))
+      under.add(fiber)
+      fiber.addObserver(() => under.delete(fiber))
+    }
+    yield* Fiber.awaitAll(under)
+  })
+
+const program = Effect.gen(function*() {
+  const runPromise = Effect.runPromiseWith(yield* Effect.context<WebSocketClient.Dialer>())
+  let running: Promise<unknown> | undefined
+  answer({
+    start: (task: ClientTask) => {
+      stops = false
+      stopping.closeUnsafe()
+      Object.assign(totals, { open: 0, sent: 0, sentBytes: 0, received: 0, receivedBytes: 0, pings: 0 })
+      kinds = {}
+      ways = {}
+      faults = {}
+      const talk = makeTalk(task)
+      const numbers = Array.from({ length: task.connections }, (_, i) => task.first + i)
+      const all = [
+        Effect.forEach(numbers, (number) => chain(talk, task, number), { concurrency: "unbounded", discard: true }),
+        task.faultsUrl === undefined ? Effect.void : visits(task.faultsUrl, task.faults, task.seed)
+      ]
+      running = runPromise(Effect.all(all, { concurrency: "unbounded", discard: true }))
+      // Told by `stop`.
+      running.catch(() => {})
+    },
+    stop: async () => {
+      stops = true
+      stopping.openUnsafe()
+      await running
+    },
+    report: (): ClientReport => {
+      const { system, user } = process.cpuUsage()
+      const report = {
+        ...totals,
+        kinds,
+        ways,
+        faults,
+        sessions,
+        cpuMicros: user + system,
+        holdings: holdings(),
+        latencies: Object.fromEntries(latencies.map((name) => [name, histograms[name]!.take()])) as ClientReport["latencies"]
+      }
+      sessions = []
+      return report
+    },
+    collect: () => collect().then(holdings)
+  })
+  return yield* Effect.never
+})
+
+program.pipe(
+  Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers)),
+  NodeRuntime.runMain
+)

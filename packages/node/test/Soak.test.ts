@@ -1,0 +1,199 @@
+/** `npm run soak` as users run it, on the smallest scale, and whether it would notice. */
+import { assert, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll } from "vitest"
+import { Histogram } from "../soak/histogram.ts"
+import { Ledger } from "../soak/ledger.ts"
+import { parse, UsageError } from "../soak/options.ts"
+import { type Body, check, Checker, make } from "../soak/payload.ts"
+import { Tally } from "../soak/tally.ts"
+import { draws, fragments, makeRandom } from "../soak/traffic.ts"
+
+const program = fileURLToPath(new URL("../soak/run.ts", import.meta.url))
+const careless = fileURLToPath(new URL("./support/carelessServer.ts", import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), "effect-ws-soak-"))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const soak = (args: ReadonlyArray<string>) =>
+  new Promise<{ readonly status: number | null; readonly output: string }>((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+    let output = ""
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk: string) => {
+        output += chunk
+      })
+    }
+    child.on("error", reject)
+    child.on("close", (status) => resolve({ status, output }))
+  })
+
+describe("npm run soak", { timeout: 120_000 }, () => {
+  it("passes, and reports", async () => {
+    const report = join(folder, "soak.md")
+    const { output, status } = await soak(
+      "--seconds 3 --warm-up 1 --connections 12 --busy 8 --clients 2 --idle-interval 0.5 --rate 400 --mib-per-second 8 --faults 15 --report"
+        .split(" ").concat(report)
+    )
+    assert.strictEqual(status, 0, output)
+    assert.match(output, /Passed: nothing was lost, nothing leaked/)
+    const text = readFileSync(report, "utf8")
+    assert.match(text, /\*\*Passed/)
+    assert.match(text, /npm run soak -- --seconds 3 --warm-up 1 --connections 12/)
+    for (const direction of ["client to server", "server to client"]) {
+      const cells = text.split("\n").find((line) => line.includes(direction))!.split("|").map((cell) => cell.trim())
+      assert.isAbove(Number(cells[2]!.replaceAll(",", "")), 100, text)
+      assert.deepStrictEqual(cells.slice(4, 8), ["0", "0", "0", "0"])
+    }
+    for (const name of ["JSON", "empty text", "binary to 64 KiB", "resets", "leaves"]) assert.include(text, name)
+  })
+
+  it("notices a server that loses, repeats, swaps and alters messages, and leaks", async () => {
+    const { output, status } = await soak([
+      ...["--seconds", "2", "--warm-up", "0.5", "--connections", "8", "--faults", "0", "--patience", "1"],
+      ...["--tolerance-mib", "1", "--server", careless]
+    ])
+    assert.strictEqual(status, 1, output)
+    for (const what of ["were lost on the way back", "came twice on the way back", "came out of order on the way back", "were altered on the way back"]) {
+      assert.include(output, what)
+    }
+    assert.notInclude(output, "on the way to the server")
+    assert.match(output, /leaked by the server: the heap grew by [\d.]+ MiB/)
+  })
+
+  it("notices a server that crashes", async () => {
+    const { output, status } = await soak(["--seconds", "1", "--server", join(folder, "nothing.ts")])
+    assert.notStrictEqual(status, 0)
+    assert.match(output, /the process "server" ended/)
+  })
+
+  it("says what it does not understand", async () => {
+    for (const wrong of ["--minutes 0", "--minutes 1 --seconds 1", "--connections 1.5", "--busy 5 --connections 4", "--nonsense", "--rate x"]) {
+      assert.throws(() => parse(wrong.split(" ")), UsageError)
+    }
+    assert.isUndefined(parse(["--help"]))
+    const { output, status } = await soak(["--minutes", "-1"])
+    assert.strictEqual(status, 2)
+    assert.match(output, /npm run soak -- \[options\]/)
+  })
+})
+
+describe("the messages of a soak", () => {
+  const random = makeRandom(7)
+  const bodies: ReadonlyArray<Body> = Array.from({ length: 200 }, () => draws.messages(random).body)
+
+  it("are recognised whole and in pieces", () => {
+    for (const [seq, body] of bodies.entries()) {
+      const message = make("1.0", seq, ".", body)
+      assert.deepStrictEqual(check("1.0", message), { _tag: "Intact", seq, command: "." })
+      const checker = new Checker("1.0", typeof message === "string")
+      const parts: ReadonlyArray<Body> = fragments(random, message, 20)
+      for (const part of parts) checker.push(part)
+      assert.deepStrictEqual(checker.end(), { _tag: "Intact", seq, command: "." })
+      assert.strictEqual(checker.length, message.length)
+    }
+    assert.deepStrictEqual(check("1.0", ""), { _tag: "Empty" })
+  })
+
+  it("are bound to their connection, type, place, command and contents", () => {
+    const isCorrupt = (message: Body, binding = "1.0") => assert.strictEqual(check(binding, message)._tag, "Corrupt", String(message))
+    const text = make("1.0", 258, ".", "hello") as string
+    isCorrupt(text, "1.1")
+    isCorrupt(Buffer.from(text))
+    isCorrupt(text.slice(0, -1))
+    isCorrupt(text.slice(0, 9))
+    isCorrupt(`${text} `)
+    for (let at = 0; at < text.length; at++) {
+      for (const other of ["0", "c", "☃"]) if (text[at] !== other) isCorrupt(text.slice(0, at) + other + text.slice(at + 1))
+    }
+    const bytes = Buffer.from(make("1.0", 258, ".", Buffer.from("hello")) as Uint8Array)
+    isCorrupt(bytes.toString("latin1"))
+    for (let bit = 0; bit < 8 * bytes.length; bit++) {
+      bytes[bit >> 3]! ^= 1 << (bit & 7)
+      isCorrupt(bytes)
+      bytes[bit >> 3]! ^= 1 << (bit & 7)
+    }
+  })
+
+  it("are the same for the same seed", () => {
+    const drawn = (seed: number) => {
+      const random = makeRandom(seed)
+      return Array.from({ length: 50 }, () => draws.messages(random).kind)
+    }
+    assert.deepStrictEqual(drawn(3), drawn(3))
+    assert.notDeepEqual(drawn(3), drawn(4))
+  })
+})
+
+describe("the accounts of a soak", () => {
+  const after = (...seqs: ReadonlyArray<number>) => {
+    const ledger = new Ledger()
+    for (const seq of seqs) ledger.take(seq, 1)
+    return (sent: number) => {
+      const { duplicates, missing, reordered } = ledger.counts(sent)
+      return { missing, duplicates, reordered }
+    }
+  }
+
+  it("tell loss from delay and repetition", () => {
+    assert.deepStrictEqual(after(0, 1, 2)(3), { missing: 0, duplicates: 0, reordered: 0 })
+    assert.deepStrictEqual(after(0, 2)(3), { missing: 1, duplicates: 0, reordered: 0 })
+    assert.deepStrictEqual(after(0, 1)(5), { missing: 3, duplicates: 0, reordered: 0 })
+    assert.deepStrictEqual(after(0, 1, 1, 0)(2), { missing: 0, duplicates: 2, reordered: 0 })
+    assert.deepStrictEqual(after(1, 0, 2)(3), { missing: 0, duplicates: 0, reordered: 1 })
+    assert.deepStrictEqual(after(5000)(5001), { missing: 5000, duplicates: 0, reordered: 0 })
+    const ledger = new Ledger()
+    ledger.takeNext(0)
+    ledger.take(2, 1)
+    assert.strictEqual(ledger.counts().missing, 1)
+  })
+
+  const counts = { received: 2, bytes: 2, missing: 0, duplicates: 0, reordered: 0, corrupt: 0 }
+
+  it("hold what was sent against what arrived, whichever is told first", () => {
+    for (const order of [0, 1]) {
+      const tally = new Tally()
+      const steps = [
+        () => tally.addAccounts([{ key: "1.0", counts, next: 2, end: "" }]),
+        () =>
+          tally.addClient({
+            sessions: [{ key: "1.0", sent: 3, counts, problem: undefined }],
+            latencies: Object.fromEntries(["small", "large", "streamed", "ping", "connect"].map((name) => [name, { buckets: [], max: 0 }]))
+          } as unknown as Parameters<Tally["addClient"]>[0])
+      ]
+      steps[order]!()
+      steps[1 - order]!()
+      tally.finish()
+      assert.strictEqual(tally.there.missing, 1)
+      assert.strictEqual(tally.back.missing, 0)
+      assert.strictEqual(tally.connections, 1)
+      assert.strictEqual(tally.problemCount, 0)
+    }
+  })
+
+  it("miss a connection that one side does not know of", () => {
+    const tally = new Tally()
+    tally.addAccounts([{ key: "1.0", counts, next: 2, end: "" }])
+    tally.finish()
+    assert.strictEqual(tally.problemCount, 1)
+  })
+
+  it("give percentiles within 5 %", () => {
+    const histogram = new Histogram()
+    for (let i = 1; i <= 1000; i++) histogram.record(i)
+    const other = new Histogram()
+    other.merge(histogram.take())
+    assert.strictEqual(histogram.count, 0)
+    assert.strictEqual(other.count, 1000)
+    for (const share of [0.5, 0.9, 0.99]) {
+      assert.isAtLeast(other.percentile(share), 1000 * share)
+      assert.isAtMost(other.percentile(share), 1050 * share)
+    }
+    assert.strictEqual(other.percentile(1), 1000)
+    assert.strictEqual(other.max, 1000)
+    assert.strictEqual(new Histogram().percentile(0.5), 0)
+  })
+})
