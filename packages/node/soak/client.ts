@@ -46,6 +46,7 @@ const makePace = (rate: number, bytesPerSecond: number): Talk["pace"] => {
 
 const stopping = Latch.makeUnsafe(false)
 let stops = false
+const isStopping = () => stops
 
 const makeTalk = (task: ClientTask): Talk => ({
   url: task.url,
@@ -53,7 +54,7 @@ const makeTalk = (task: ClientTask): Talk => ({
   patience: task.patience,
   idleInterval: task.idleInterval,
   stopping,
-  isStopping: () => stops,
+  isStopping,
   pace: makePace(task.rate, task.bytesPerSecond),
   opened: Effect.sync(() => {
     totals.open++
@@ -82,7 +83,7 @@ const chain = (talk: Talk, task: ClientTask, number: number) =>
   Effect.gen(function*() {
     const random = makeRandom(task.seed + number)
     const isBusy = number - task.first < task.busy
-    for (let epoch = 0; !stops; epoch++) {
+    for (let epoch = 0; !isStopping(); epoch++) {
       const style: Plan["style"] = !isBusy ? "idle" : pick(random, [[8, "messages"], [1, "streams"]] as const)
       const life = isBusy ? between(random, 1_000, 40_000) : idleLife * (0.5 + random())
       const compression = random() < (isBusy ? 0.4 : 0.1)
@@ -127,7 +128,7 @@ const visits = (url: string, perSecond: number, seed: number) =>
     const random = makeRandom(seed)
     const names = Object.keys(misbehaviours)
     const under: Set<Fiber.Fiber<void>> = new Set()
-    while (!stops) {
+    while (!isStopping()) {
       yield* Effect.raceFirst(Effect.sleep(1000 / perSecond), stopping.await)
       const fiber = yield* Effect.forkChild(visit(url, names[between(random, 0, names.length - 1)]!))
       under.add(fiber)

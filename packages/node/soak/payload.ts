@@ -63,7 +63,7 @@ export class Checker {
 
   push(piece: Body): void {
     this.size += piece.length
-    if (typeof piece === "string" !== this.isText) {
+    if ((typeof piece === "string") !== this.isText) {
       this.head = "another type"
       return
     }

@@ -173,16 +173,10 @@ const flow = async (
   }
   const lasted = (performance.now() - full) / 1000
   // The last answers, Closes and faults.
-  let stopped = false
-  const stopping = Promise.all([...clients, ...faults === undefined ? [] : [faults]].map((one) => one.ask("stop"))).finally(() => {
-    stopped = true
-  })
-  stopping.catch(() => {})
-  while (!stopped) {
-    await sleep(250)
+  const stopping = Promise.all([...clients, ...faults === undefined ? [] : [faults]].map((one) => one.ask("stop")))
+  while (await Promise.race([stopping, sleep(250, "not yet")]) === "not yet") {
     progress(`${phase}: ending`, undefined, await watch.look())
   }
-  await stopping
   const giveUp = performance.now() + quietMillis
   while (performance.now() < giveUp && (watch.server.sockets > 0 || watch.server.open > 0)) {
     await sleep(250)

@@ -52,10 +52,9 @@ describe("npm run soak", { timeout: 120_000 }, () => {
   })
 
   it("notices a server that loses, repeats, swaps and alters messages, and leaks", async () => {
-    const { output, status } = await soak([
-      ...["--seconds", "2", "--warm-up", "0.5", "--connections", "8", "--faults", "0", "--patience", "1"],
-      ...["--tolerance-mib", "1", "--server", careless]
-    ])
+    const { output, status } = await soak(
+      "--seconds 2 --warm-up 0.5 --connections 8 --faults 0 --patience 1 --tolerance-mib 1 --server".split(" ").concat(careless)
+    )
     assert.strictEqual(status, 1, output)
     for (const what of ["were lost on the way back", "came twice on the way back", "came out of order on the way back", "were altered on the way back"]) {
       assert.include(output, what)
