@@ -85,7 +85,7 @@ const chain = (talk: Talk, task: ClientTask, number: number) =>
     const isBusy = number - task.first < task.busy
     for (let epoch = 0; !isStopping(); epoch++) {
       const style: Plan["style"] = !isBusy ? "idle" : pick(random, [[8, "messages"], [1, "streams"]] as const)
-      const life = isBusy ? between(random, 1_000, 40_000) : idleLife * (0.5 + random())
+      const life = isBusy ? between(random, 500, 60_000) : idleLife * (0.5 + random())
       const compression = random() < (isBusy ? 0.4 : 0.1)
       let open = false
       yield* connecting.take(1)

@@ -154,7 +154,7 @@ const flow = async (
   await Promise.all(clients.map((client, index) => client.ask("start", tasks[index])))
   const begin = performance.now()
   // Connections that come and go are never all there at once.
-  const enough = options.connections - Math.ceil(options.busy / 10)
+  const enough = options.connections - Math.ceil(options.busy / 2)
   while ((await watch.look()).open < enough) {
     progress(`${phase}: connecting`, undefined, watch.samples.at(-1)!)
     if (performance.now() - begin > 120_000 + options.connections * 10) {

@@ -104,7 +104,7 @@ describe("a server", () => {
       assert.isAbove(handlers.mostFibers, 0, "fibers are not counted")
       assert.deepStrictEqual(listeners(), listening)
       assert.deepStrictEqual(failures, [])
-    }).pipe(Effect.scoped, Effect.provide(countFibers)), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(countFibers)), 120_000)
 })
 
 interface ServerPhase {
@@ -210,5 +210,5 @@ describe("a client", () => {
       for (let i = 0; i < 4; i++) yield* round(25)
       yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0)
       yield* holdsNoMoreThan(before, 2 * MiB)
-    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 60_000)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 120_000)
 })
