@@ -8,7 +8,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { Histogram } from "./histogram.ts"
 import { collect, countFibers, holdings } from "./holdings.ts"
@@ -18,8 +17,39 @@ import { answer } from "./processes.ts"
 import { type Plan, session, type Talk } from "./session.ts"
 import { between, makeRandom, pick } from "./traffic.ts"
 
+/** Lets so many do something at once, the others in the order they came: thousands wait, so each turn must cost little. */
+class Turns {
+  private readonly waiting: Array<() => void> = []
+  private next = 0
+  private free: number
+
+  constructor(free: number) {
+    this.free = free
+  }
+
+  readonly take: Effect.Effect<void> = Effect.callback((resume) => {
+    if (this.free > 0) {
+      this.free--
+      resume(Effect.void)
+    } else {
+      this.waiting.push(() => resume(Effect.void))
+    }
+  })
+
+  readonly release: Effect.Effect<void> = Effect.sync(() => {
+    const first = this.waiting[this.next]
+    if (first === undefined) {
+      this.free++
+      this.waiting.length = this.next = 0
+    } else {
+      this.next++
+      first()
+    }
+  })
+}
+
 // So many handshakes are under way at once.
-const connecting = Semaphore.makeUnsafe(64)
+const connecting = new Turns(64)
 const idleLife = 600_000
 
 const histograms = Object.fromEntries(latencies.map((name) => [name, new Histogram()]))
@@ -88,15 +118,15 @@ const chain = (talk: Talk, task: ClientTask, number: number) =>
       const life = isBusy ? between(random, 500, 60_000) : idleLife * (0.5 + random())
       const compression = random() < (isBusy ? 0.4 : 0.1)
       let open = false
-      yield* connecting.take(1)
+      yield* connecting.take
       const opened = Effect.suspend(() => {
         open = true
-        return Effect.andThen(connecting.release(1), talk.opened)
+        return Effect.andThen(connecting.release, talk.opened)
       })
       yield* session({ ...talk, opened }, { number, epoch, style, life, compression, seed: task.seed })
       if (open) totals.open--
       else {
-        yield* connecting.release(1)
+        yield* connecting.release
         // Whatever the reason was, not again at once.
         yield* Effect.sleep("1 second")
       }
