@@ -13,43 +13,13 @@ import { Histogram } from "./histogram.ts"
 import { collect, countFibers, holdings } from "./holdings.ts"
 import { type ClientReport, type ClientTask, latencies, type Session } from "./messages.ts"
 import { misbehaviours } from "./misbehaviours.ts"
+import { makePace, Room } from "./pace.ts"
 import { answer } from "./processes.ts"
 import { type Plan, session, type Talk } from "./session.ts"
 import { between, makeRandom, pick } from "./traffic.ts"
 
-/** Lets so many do something at once, the others in the order they came: thousands wait, so each turn must cost little. */
-class Turns {
-  private readonly waiting: Array<() => void> = []
-  private next = 0
-  private free: number
-
-  constructor(free: number) {
-    this.free = free
-  }
-
-  readonly take: Effect.Effect<void> = Effect.callback((resume) => {
-    if (this.free > 0) {
-      this.free--
-      resume(Effect.void)
-    } else {
-      this.waiting.push(() => resume(Effect.void))
-    }
-  })
-
-  readonly release: Effect.Effect<void> = Effect.sync(() => {
-    const first = this.waiting[this.next]
-    if (first === undefined) {
-      this.free++
-      this.waiting.length = this.next = 0
-    } else {
-      this.next++
-      first()
-    }
-  })
-}
-
 // So many handshakes are under way at once.
-const connecting = new Turns(64)
+const connecting = new Room(64)
 const idleLife = 600_000
 
 const histograms = Object.fromEntries(latencies.map((name) => [name, new Histogram()]))
@@ -61,17 +31,6 @@ let sessions: Array<Session> = []
 
 const increment = (counts: Record<string, number>, name: string): void => {
   counts[name] = (counts[name] ?? 0) + 1
-}
-
-/** Spreads what is sent over time: by messages or by bytes, whichever takes longer. */
-const makePace = (rate: number, bytesPerSecond: number): Talk["pace"] => {
-  let at = 0
-  return (messages, bytes) =>
-    Effect.suspend(() => {
-      const now = performance.now()
-      at = Math.max(at, now) + 1000 * Math.max(messages / rate, bytes / bytesPerSecond)
-      return at - now > 1 ? Effect.sleep(at - now) : Effect.void
-    })
 }
 
 const stopping = Latch.makeUnsafe(false)
@@ -86,6 +45,7 @@ const makeTalk = (task: ClientTask): Talk => ({
   stopping,
   isStopping,
   pace: makePace(task.rate, task.bytesPerSecond),
+  room: new Room(task.inFlightBytes),
   opened: Effect.sync(() => {
     totals.open++
   }),
@@ -116,17 +76,18 @@ const chain = (talk: Talk, task: ClientTask, number: number) =>
     for (let epoch = 0; !isStopping(); epoch++) {
       const style: Plan["style"] = !isBusy ? "idle" : pick(random, [[8, "messages"], [1, "streams"]] as const)
       const life = isBusy ? between(random, 500, 60_000) : idleLife * (0.5 + random())
-      const compression = random() < (isBusy ? 0.4 : 0.1)
+      const compression = random() < (isBusy ? 0.25 : 0.1)
       let open = false
-      yield* connecting.take
+      yield* connecting.take(1)
       const opened = Effect.suspend(() => {
         open = true
-        return Effect.andThen(connecting.release, talk.opened)
+        connecting.give(1)
+        return talk.opened
       })
       yield* session({ ...talk, opened }, { number, epoch, style, life, compression, seed: task.seed })
       if (open) totals.open--
       else {
-        yield* connecting.release
+        connecting.give(1)
         // Whatever the reason was, not again at once.
         yield* Effect.sleep("1 second")
       }

@@ -69,6 +69,7 @@ export interface ClientTask {
   readonly rate: number
   readonly bytesPerSecond: number
   readonly inFlight: number
+  readonly inFlightBytes: number
   readonly patience: number
   readonly faults: number
   readonly seed: number

@@ -9,8 +9,9 @@ export const help = `npm run soak -- [options]
   --busy N             of them talk without a pause (200, or all); the others send a message now and then
   --idle-interval N    seconds between the messages of one that is not busy (30)
   --rate N             messages per second at most, all busy connections together (2000)
-  --mib-per-second N   the same in bytes, one way (24)
+  --mib-per-second N   the same in bytes, one way (8)
   --in-flight N        messages of a connection that are not answered yet, at most (8)
+  --in-flight-mib N    the same of all busy connections together, in bytes: what a machine that is slow has to keep (8)
   --patience N         seconds after which a message counts as lost that is not answered (60)
   --faults N           connections of misbehaving peers per second (20); 0 for none
   --clients N          processes that the connections are spread over (one for 5,000)
@@ -31,6 +32,7 @@ export interface Options {
   readonly rate: number
   readonly bytesPerSecond: number
   readonly inFlight: number
+  readonly inFlightBytes: number
   readonly patience: number
   readonly faults: number
   readonly clients: number
@@ -69,8 +71,9 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
           "busy": { type: "string" },
           "idle-interval": { type: "string", default: "30" },
           "rate": { type: "string", default: "2000" },
-          "mib-per-second": { type: "string", default: "24" },
+          "mib-per-second": { type: "string", default: "8" },
           "in-flight": { type: "string", default: "8" },
+          "in-flight-mib": { type: "string", default: "8" },
           "patience": { type: "string", default: "60" },
           "faults": { type: "string", default: "20" },
           "clients": { type: "string" },
@@ -104,6 +107,7 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
     rate: number("rate", values.rate, 1),
     bytesPerSecond: number("mib-per-second", values["mib-per-second"], 0.1) * 2 ** 20,
     inFlight: whole("in-flight", values["in-flight"], 1),
+    inFlightBytes: number("in-flight-mib", values["in-flight-mib"], 0.1) * 2 ** 20,
     patience: number("patience", values.patience, 0.1),
     faults: number("faults", values.faults, 0),
     clients: Math.min(clients, connections),

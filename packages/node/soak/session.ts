@@ -9,6 +9,7 @@ import { Ledger } from "./ledger.ts"
 import type { Latency, Session } from "./messages.ts"
 import { type Body, check, Checker, type Command, make, type Verdict } from "./payload.ts"
 import { patient, problemOf } from "./serverProgram.ts"
+import type { Room } from "./pace.ts"
 import { between, draws, fragments, makeRandom, pick, type Random } from "./traffic.ts"
 
 /** What the sessions of a process share, and what they tell it. */
@@ -23,6 +24,8 @@ export interface Talk {
   readonly isStopping: () => boolean
   /** Waits until so much may be sent. */
   readonly pace: (messages: number, bytes: number) => Effect.Effect<void>
+  /** The bytes that are not answered. */
+  readonly room: Room
   readonly opened: Effect.Effect<void>
   readonly sent: (kind: string, bytes: number) => void
   readonly received: (bytes: number) => void
@@ -48,7 +51,7 @@ class Talker {
   private readonly key: string
   private readonly random: Random
   private readonly streams: boolean
-  private readonly sentAt = new Map<number, number>()
+  private readonly unanswered = new Map<number, { readonly size: number; readonly at: number }>()
   sent = 0
   private wake: (() => void) | undefined
 
@@ -81,15 +84,24 @@ class Talker {
   }
 
   private take(verdict: Verdict, size: number, streamed: boolean): void {
-    const { ledger, sentAt } = this
+    const { ledger, talk, unanswered } = this
     const seq = verdict._tag === "Intact" ? verdict.seq : ledger.expected
     if (verdict._tag === "Empty") ledger.takeNext(size)
     else if (verdict._tag === "Corrupt") ledger.takeCorrupt(size)
     else ledger.take(verdict.seq, size)
-    const began = sentAt.get(seq)
-    sentAt.delete(seq)
-    if (began !== undefined) this.talk.took(streamed ? "streamed" : size >= largeFrom ? "large" : "small", performance.now() - began)
-    this.talk.received(size)
+    const sent = unanswered.get(seq)
+    if (sent !== undefined) {
+      unanswered.delete(seq)
+      talk.room.give(sent.size)
+      talk.took(streamed ? "streamed" : size >= largeFrom ? "large" : "small", performance.now() - sent.at)
+    }
+    talk.received(size)
+  }
+
+  /** What is not answered will not be. */
+  forget(): void {
+    for (const { size } of this.unanswered.values()) this.talk.room.give(size)
+    this.unanswered.clear()
   }
 
   /** Waits until at most so many messages are not answered. */
@@ -119,12 +131,18 @@ class Talker {
     return message
   }
 
-  /** The last so many messages go out now. */
-  private goOut(count: number): Effect.Effect<void> {
-    return Effect.sync(() => {
-      const now = performance.now()
-      for (let seq = this.sent - count; seq < this.sent; seq++) this.sentAt.set(seq, now)
-    })
+  /** Waits until these, the last ones that were made, may go out. */
+  private pace(messages: ReadonlyArray<Body>): Effect.Effect<void> {
+    const { talk } = this
+    const first = this.sent - messages.length
+    const size = messages.reduce((sum, { length }) => sum + length, 0)
+    return talk.pace(messages.length, size).pipe(
+      Effect.andThen(talk.room.take(size)),
+      Effect.andThen(Effect.sync(() => {
+        const at = performance.now()
+        for (const [i, { length }] of messages.entries()) this.unanswered.set(first + i, { size: length, at })
+      }))
+    )
   }
 
   private sendFragments(message: Body): Effect.Effect<void, WebSocket.SendError> {
@@ -136,20 +154,16 @@ class Talker {
 
   /** Sends something, in one of the ways there are. */
   say(style: keyof typeof draws): Effect.Effect<void, WebSocket.SendError> {
-    const { random, talk, ws } = this
+    const { random, ws } = this
     return Effect.suspend(() => {
       const manner = pick(random, [[6, "one"], [2, "several"], [2, "fragments"]] as const)
       if (manner === "several" && style === "messages") {
         const all = Array.from({ length: between(random, 2, 8) }, () => this.next(".", style))
-        const size = all.reduce((sum, { length }) => sum + length, 0)
-        return talk.pace(all.length, size).pipe(Effect.andThen(this.goOut(all.length)), Effect.andThen(ws.sendAll(all)))
+        return Effect.andThen(this.pace(all), ws.sendAll(all))
       }
       const message = this.next(".", style)
       const isCut = manner === "fragments" || style === "streams"
-      return talk.pace(1, message.length).pipe(
-        Effect.andThen(this.goOut(1)),
-        Effect.andThen(isCut ? this.sendFragments(message) : ws.send(message))
-      )
+      return Effect.andThen(this.pace([message]), isCut ? this.sendFragments(message) : ws.send(message))
     })
   }
 
@@ -224,6 +238,7 @@ export const session = (talk: Talk, plan: Plan): Effect.Effect<void, never, WebS
       }
       yield* closing(mine, reading, way)
     }).pipe(Effect.scoped, Effect.exit)
+    talker?.forget()
     const problem = exit._tag === "Success" ? undefined : problemOf(exit) ?? "it ended before its time"
     const hasty = way === "closed at once behind its messages"
     talk.ended(way, {

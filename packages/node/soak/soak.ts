@@ -83,6 +83,7 @@ const tasksOf = (options: Options, { clients, faults, faultsPort, ports }: Proce
     rate: options.rate / clients.length,
     bytesPerSecond: options.bytesPerSecond / clients.length,
     inFlight: options.inFlight,
+    inFlightBytes: options.inFlightBytes / clients.length,
     patience: options.patience,
     // A few of the misbehaving peers are servers.
     faults: Math.max(0.5, options.faults / 5) / clients.length,
@@ -189,7 +190,7 @@ const flow = async (
   return { watch, seconds: lasted }
 }
 
-const leaksOf = (start: Holdings, before: Holdings, after: Holdings, toleranceBytes: number): ReadonlyArray<string> => {
+const leaksOf = (start: Holdings, before: Holdings, after: Holdings, { toleranceBytes, warmUp }: Options): ReadonlyArray<string> => {
   const leaks: Array<string> = []
   for (const what of ["descriptors", "sockets", "timers", "fibers"] as const) {
     const more = (after[what] ?? 0) - (start[what] ?? 0)
@@ -198,8 +199,8 @@ const leaksOf = (start: Holdings, before: Holdings, after: Holdings, toleranceBy
   }
   const grown = after.heapBytes + after.externalBytes - before.heapBytes - before.externalBytes
   if (grown > toleranceBytes) leaks.push(`the heap grew by ${(grown / MiB).toFixed(1)} MiB`)
-  // The allocator keeps what it had at the peak, so this is coarse: it is for what the heap does not tell.
-  if (after.residentBytes > 1.5 * before.residentBytes + 8 * toleranceBytes) {
+  // The allocator keeps what it had at the peak, so this is coarse, and needs a warm-up: it is for what the heap does not tell.
+  if (warmUp > 0 && after.residentBytes > 1.5 * before.residentBytes + 8 * toleranceBytes) {
     leaks.push(`resident memory grew from ${Math.round(before.residentBytes / MiB)} to ${Math.round(after.residentBytes / MiB)} MiB`)
   }
   return leaks
@@ -276,7 +277,7 @@ export const soak = async (options: Options, progress: Progress): Promise<Result
     const memory: Array<Memory> = []
     for (const [i, one] of watched.entries()) {
       const after = await settled(one, starts[i]!)
-      const leaks = leaksOf(starts[i]!, before[i]!, after, options.toleranceBytes)
+      const leaks = leaksOf(starts[i]!, before[i]!, after, options)
       memory.push({ process: one.name, start: starts[i]!, before: before[i]!, after, leaks })
       failures.push(...leaks.map((leak) => `leaked by the ${one.name}: ${leak}`))
     }
