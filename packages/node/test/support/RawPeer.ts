@@ -17,12 +17,17 @@ export const sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 const patience = 5_000
 
 /** Looks again and again until what is seen is as it should be; fails loudly if it never is. */
-export const settles = <A>(what: string, look: Effect.Effect<A>, holds: (seen: A) => boolean): Effect.Effect<void> =>
+export const settles = <A>(
+  what: string,
+  look: Effect.Effect<A>,
+  holds: (seen: A) => boolean,
+  millis = patience
+): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const giveUp = Date.now() + patience
+    const giveUp = Date.now() + millis
     const next: Effect.Effect<void> = Effect.flatMap(look, (seen) => {
       if (holds(seen)) return Effect.void
-      if (Date.now() > giveUp) return Effect.die(new Error(`waited ${patience} ms in vain: ${what}; last ${String(seen)}`))
+      if (Date.now() > giveUp) return Effect.die(new Error(`waited ${millis} ms in vain: ${what}; last ${String(seen)}`))
       return Effect.andThen(Effect.sleep(2), next)
     })
     return next
