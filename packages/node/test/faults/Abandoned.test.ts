@@ -105,7 +105,7 @@ describe("a server", () => {
       assert.isAbove(handlers.mostFibers, 0, "fibers are not counted")
       assert.deepStrictEqual(listeners(), listening)
       assert.deepStrictEqual(failures, [])
-    }).pipe(Effect.scoped, Effect.provide(countFibers)), 120_000)
+    }).pipe(Effect.scoped, Effect.provide(countFibers)), 180_000)
 })
 
 interface ServerPhase {
@@ -202,7 +202,7 @@ describe("a client", () => {
           Effect.gen(function*() {
             const seen = yield* Effect.forEach(Array.from({ length: times }), () => seenOf(url, phase), { concurrency: 25 })
             for (const one of seen) assert.match(one, phase.sees, `a server that goes ${phase.name}`)
-            yield* settles(`connections to one that goes ${phase.name}`, Effect.sync(() => peers.filter(({ closed, ended }) => !closed && !ended).length), (left) => left === 0)
+            yield* settles(`connections to one that goes ${phase.name}`, Effect.sync(() => peers.filter(({ closed, ended }) => !closed && !ended).length), (left) => left === 0, 20_000)
             for (const peer of peers) peer.socket.destroy()
             peers.length = 0
           }), { concurrency: "unbounded", discard: true })
@@ -211,5 +211,5 @@ describe("a client", () => {
       for (let i = 0; i < 4; i++) yield* round(25)
       yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0)
       yield* holdsNoMoreThan(before, 2 * MiB)
-    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 120_000)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 180_000)
 })
