@@ -7,6 +7,7 @@ import type { Primitives, Transport } from "@effect-ws/core"
 import { WebSocketError } from "@effect-ws/core"
 import type { Duplex } from "node:stream"
 import * as NodePrimitives from "./NodePrimitives.ts"
+import * as SharedReading from "./SharedReading.ts"
 
 const reset: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ERR_STREAM_PREMATURE_CLOSE"])
 
@@ -46,8 +47,7 @@ const sizeOf = (chunks: ReadonlyArray<Uint8Array>): number => {
 }
 
 class NodeTransport implements Transport.Transport {
-  // Node gives every chunk of `data` away.
-  readonly chunks: Transport.Transport["chunks"] = "owned"
+  readonly chunks: Transport.Transport["chunks"]
   readonly primitives: Primitives.Primitives = NodePrimitives.primitives
 
   private readonly duplex: Duplex
@@ -55,6 +55,9 @@ class NodeTransport implements Transport.Transport {
   private early: Uint8Array | undefined
   private error: WebSocketError.IOError | undefined
   private closed = false
+  private paused = false
+  // Of a shared buffer: what came while reading was paused.
+  private readonly unread: Array<Uint8Array> = []
   // Writes are answered in order: a write is taken when as many answers have come.
   private issued = 0
   private answered = 0
@@ -66,6 +69,8 @@ class NodeTransport implements Transport.Transport {
   constructor(duplex: Duplex, early: Uint8Array | undefined) {
     this.duplex = duplex
     this.early = early !== undefined && early.length > 0 ? early : undefined
+    // Node gives every chunk of `data` away.
+    this.chunks = SharedReading.canShare(duplex) ? "scratch" : "owned"
     duplex.on("error", (cause: Error) => {
       this.error ??= toIOError("read", cause)
     })
@@ -93,10 +98,32 @@ class NodeTransport implements Transport.Transport {
       return
     }
     duplex.on("end", onEnd)
+    if (this.chunks === "scratch") return this.readShared(early, handlers)
     // In front of what is still to be read, so that there is one order.
     if (early !== undefined) this.duplex.unshift(early)
     this.duplex.on("data", (chunk: Uint8Array) => handlers.onData(chunk))
     this.duplex.resume()
+  }
+
+  private readShared(early: Uint8Array | undefined, handlers: Transport.TransportHandlers): void {
+    if (early !== undefined) this.unread.push(early)
+    SharedReading.share(this.duplex, (chunk) => {
+      // One read of TLS may hold several records, which come whatever was said meanwhile.
+      if (this.paused || this.unread.length > 0) this.unread.push(Uint8Array.from(chunk))
+      else if (!this.closed) handlers.onData(chunk)
+      return !this.paused
+    })
+    process.nextTick(() => this.readOn())
+  }
+
+  /** Hands on what came before reading was allowed, then reads. */
+  private readOn(): void {
+    const { duplex, unread } = this
+    while (!this.paused && unread.length > 0) {
+      const chunk = unread.shift()!
+      if (!duplex.destroyed) this.handlers!.onData(chunk)
+    }
+    if (!this.paused) duplex.resume()
   }
 
   private onClose(): void {
@@ -106,11 +133,13 @@ class NodeTransport implements Transport.Transport {
   }
 
   pause(): void {
+    this.paused = true
     this.duplex.pause()
   }
 
   resume(): void {
-    this.duplex.resume()
+    this.paused = false
+    this.readOn()
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {

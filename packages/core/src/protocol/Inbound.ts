@@ -348,7 +348,7 @@ export class Inbound {
       if (opcode === Opcode.Text) this.text(bytes, start, end, key)
       else this.binary(bytes, start, end, bytes.length, key)
     } else {
-      this.assemble(bytes, start, end, masked)
+      this.assemble(bytes, start, end)
     }
     this.received += end - start
     if (this.remaining === 0 && this.ending === undefined && this.stopped === undefined) this.endFrame()
@@ -411,8 +411,7 @@ export class Inbound {
     } else {
       // The decoder may need it longer than the chunk lives.
       source = this.primitives.allocate(end - start)
-      if (masked) maskInto(bytes, start, end, source, 0, maskKey, this.received & 3)
-      else source.set(bytes.subarray(start, end))
+      this.unmask(bytes, start, end, source, 0)
     }
     this.stopped = this.decoding!.push(source, last)
   }
@@ -448,15 +447,21 @@ export class Inbound {
     return true
   }
 
-  private assemble(bytes: Uint8Array, start: number, end: number, masked: boolean): void {
+  /** Writes a part of the current frame's payload to `target`, unmasked. */
+  private unmask(bytes: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
+    const { masked, maskKey } = this.header
+    const phase = this.received & 3
+    if (masked && this.chunks === "borrowed") return maskInto(bytes, start, end, target, at, maskKey, phase)
+    // In place first, as in `binary`.
+    if (masked) maskInPlace(bytes, start, end, maskKey, phase)
+    target.set(bytes.subarray(start, end), at)
+  }
+
+  private assemble(bytes: Uint8Array, start: number, end: number): void {
     const assembly = this.assembly
     if (this.received === 0) assembly.reserve(this.header.length, this.header.fin)
     const at = assembly.length
-    if (masked) {
-      maskInto(bytes, start, end, assembly.buffer, at, this.header.maskKey, this.received & 3)
-    } else {
-      assembly.buffer.set(bytes.subarray(start, end), at)
-    }
+    this.unmask(bytes, start, end, assembly.buffer, at)
     assembly.length = at + end - start
     // §8.1: text fails at the first byte that proves it invalid, not at its end.
     if (this.opcode === Opcode.Text && !this.validator.push(assembly.buffer, at, assembly.length)) {
@@ -475,8 +480,7 @@ export class Inbound {
       piece = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
     } else {
       piece = this.primitives.allocate(size)
-      if (masked) maskInto(bytes, start, end, piece, 0, maskKey, this.received & 3)
-      else piece.set(bytes.subarray(start, end))
+      this.unmask(bytes, start, end, piece, 0)
     }
     if (fragments.type === "text" && !this.validator.push(piece, 0, size)) this.fail("InvalidUtf8")
     else fragments.push(piece)
