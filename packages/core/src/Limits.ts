@@ -1,6 +1,13 @@
 /**
  * Every limit and deadline of a connection with its default, in one place. Each
- * names the danger it stands against; none is infinite unless a caller says so.
+ * names the danger it stands against; none but `idleTimeout` is infinite unless a
+ * caller says so.
+ *
+ * **Details**
+ *
+ * There is no limit on the size of a frame: the length that a frame declares is
+ * compared with the limit of its message before anything is allocated, and a message
+ * that is read as a stream is handed on as it arrives, whatever its frames declare.
  *
  * @since 0.1.0
  */
@@ -36,6 +43,18 @@ export interface Options {
    */
   readonly maxFragments?: number | undefined
   /**
+   * The most Pings and unsolicited Pongs of the peer within `controlFrameInterval`;
+   * one more breaks the connection with 1008. Pongs that answer this side's Pings are
+   * not counted. Guards against floods of frames that cost work and an answer, and that
+   * no other limit sees. Counted in windows that begin with a frame, so that two full
+   * ones can follow each other. Default 1,000.
+   */
+  readonly maxControlFrames?: number | undefined
+  /**
+   * See `maxControlFrames`. Default 10 seconds.
+   */
+  readonly controlFrameInterval?: Duration.Input | undefined
+  /**
    * Above this many bytes received and not yet pulled, reading pauses. Default 64 KiB.
    */
   readonly inboundHighWaterMark?: number | undefined
@@ -45,7 +64,32 @@ export interface Options {
    */
   readonly outboundHighWaterMark?: number | undefined
   /**
-   * How long the opening handshake may take. Default 10 seconds.
+   * How long a message that was begun may take, unless it comes along: each
+   * `messageTimeout` in which `messageProgress` bytes arrived is followed by another.
+   * One that does neither breaks the connection with 1008. Guards the memory that a
+   * begun message takes (as much as its first frame declares) against peers that
+   * begin and do not go on. A message that is read with `receiveStream` is not bounded,
+   * since it is handed on as it comes; while this side reads nothing, time stands still.
+   * Default 60 seconds.
+   */
+  readonly messageTimeout?: Duration.Input | undefined
+  /**
+   * What is progress for `messageTimeout`, in bytes. The default asks for about 1 KiB
+   * a second, which the slowest links reach. Default 64 KiB.
+   */
+  readonly messageProgress?: number | undefined
+  /**
+   * How long a connection may go without a message, or a part of one, in either
+   * direction before it is closed with 1001. Pings and Pongs do not count. Off by
+   * default: `keepAlive` finds peers that are gone, and a subscriber that waits for the
+   * next event is no fault. Turn it on where peers that are there but do nothing take
+   * places that others need. The Close comes at most a quarter later than this says.
+   */
+  readonly idleTimeout?: Duration.Input | undefined
+  /**
+   * How long the opening handshake may take: on a client until the answer is checked.
+   * On a server `NodeHttpServer.Options` has the deadlines of a request's head and of
+   * its handler, with this default. Default 10 seconds.
    */
   readonly handshakeTimeout?: Duration.Input | undefined
   /**
@@ -81,8 +125,13 @@ export interface Limits {
   readonly maxStreamedMessageSize: number
   readonly fragmentCharge: number
   readonly maxFragments: number
+  readonly maxControlFrames: number
+  readonly controlFrameInterval: number
   readonly inboundHighWaterMark: number
   readonly outboundHighWaterMark: number
+  readonly messageTimeout: number
+  readonly messageProgress: number
+  readonly idleTimeout: number
   readonly handshakeTimeout: number
   readonly keepAlive: { readonly interval: number; readonly timeout: number } | undefined
   readonly closeTimeout: number
@@ -104,8 +153,13 @@ export const defaults: Limits = {
   maxStreamedMessageSize: 64 * GiB,
   fragmentCharge: 64,
   maxFragments: 131_072,
+  maxControlFrames: 1000,
+  controlFrameInterval: 10_000,
   inboundHighWaterMark: 64 * KiB,
   outboundHighWaterMark: 64 * KiB,
+  messageTimeout: 60_000,
+  messageProgress: 64 * KiB,
+  idleTimeout: Infinity,
   handshakeTimeout: 10_000,
   keepAlive: { interval: 20_000, timeout: 20_000 },
   closeTimeout: 5_000,
@@ -164,8 +218,13 @@ export const make = (options: Options | undefined): Limits =>
     maxStreamedMessageSize: options.maxStreamedMessageSize ?? defaults.maxStreamedMessageSize,
     fragmentCharge: options.fragmentCharge ?? defaults.fragmentCharge,
     maxFragments: options.maxFragments ?? defaults.maxFragments,
+    maxControlFrames: options.maxControlFrames ?? defaults.maxControlFrames,
+    controlFrameInterval: millis(options.controlFrameInterval, defaults.controlFrameInterval),
     inboundHighWaterMark: options.inboundHighWaterMark ?? defaults.inboundHighWaterMark,
     outboundHighWaterMark: options.outboundHighWaterMark ?? defaults.outboundHighWaterMark,
+    messageTimeout: millis(options.messageTimeout, defaults.messageTimeout),
+    messageProgress: options.messageProgress ?? defaults.messageProgress,
+    idleTimeout: millis(options.idleTimeout, defaults.idleTimeout),
     handshakeTimeout: millis(options.handshakeTimeout, defaults.handshakeTimeout),
     keepAlive: keepAlive(options.keepAlive),
     closeTimeout: millis(options.closeTimeout, defaults.closeTimeout),

@@ -36,10 +36,12 @@ import { byteLength, type Message, Prepared, type Sendable } from "./Message.ts"
 import type { Encoder, Transform } from "./MessageExtension.ts"
 import * as Opcode from "./Opcode.ts"
 import { portable, type Primitives } from "./Primitives.ts"
+import { ControlBudget } from "./protocol/ControlBudget.ts"
 import type { Fragments } from "./protocol/Fragments.ts"
 import type { Ending } from "./protocol/Ending.ts"
 import { type Chunks, Inbound, type InboundHooks, type Stop } from "./protocol/Inbound.ts"
 import { Outbox } from "./protocol/Outbox.ts"
+import type { Rule } from "./rules/Violation.ts"
 import { InvalidArgument } from "./WebSocketError.ts"
 
 export type {
@@ -61,6 +63,8 @@ export type {
  * - `chunks` says who owns the bytes given to `receive`, as `Transport.chunks` does.
  *   Default `"borrowed"`.
  * - `transform`: the extension that the handshake negotiated.
+ * - `clock`: tells milliseconds that only grow, for the budget of control frames
+ *   (`Limits.Options.maxControlFrames`). Without it they are not counted.
  * - `onPing` and `onPong` see control frames as they are read. A Ping was answered
  *   before `onPing` is called.
  *
@@ -73,6 +77,7 @@ export interface Options {
   readonly primitives?: Primitives | undefined
   readonly chunks?: Chunks | undefined
   readonly transform?: Transform | undefined
+  readonly clock?: { readonly now: () => number } | undefined
   readonly onPing?: ((payload: Uint8Array) => void) | undefined
   readonly onPong?: ((payload: Uint8Array) => void) | undefined
 }
@@ -106,6 +111,8 @@ export class Protocol implements InboundHooks {
    */
   outputBlocked = false
 
+  /** The control frames of this connection, counted. */
+  readonly controls: ControlBudget
   private readonly inbound: Inbound
   private readonly outbox: Outbox
   private readonly primitives: Primitives
@@ -131,6 +138,7 @@ export class Protocol implements InboundHooks {
       primitives,
       options.role === "client" ? sharedMaskKeys(primitives) : undefined
     )
+    this.controls = new ControlBudget(limits, options.role, options.clock)
     this.inbound = new Inbound(options.role, limits, primitives, options.chunks ?? "borrowed", this, options.transform)
   }
 
@@ -140,8 +148,12 @@ export class Protocol implements InboundHooks {
    * @internal
    */
   onPing(payload: Uint8Array): void {
+    if (!this.controls.admitsPing(payload.length)) {
+      this.inbound.fail("TooManyControlFrames")
+      return
+    }
     // §5.5.2: answered, unless a Close was sent or received.
-    if (this.sentClose === undefined) this.outbox.urgentFrame(fin | Opcode.Pong, payload, this.outputBlocked)
+    if (this.sentClose === undefined) this.answer(payload)
     this.observer?.onPing(payload)
   }
 
@@ -151,7 +163,8 @@ export class Protocol implements InboundHooks {
    * @internal
    */
   onPong(payload: Uint8Array): void {
-    this.observer?.onPong(payload)
+    if (this.controls.admitsPong(payload.length)) this.observer?.onPong(payload)
+    else this.inbound.fail("TooManyControlFrames")
   }
 
   // ---------------------------------------------------------------------------
@@ -196,6 +209,23 @@ export class Protocol implements InboundHooks {
   /** Whether the input so far stops inside a frame or a message. */
   get isPartial(): boolean {
     return this.inbound.isPartial
+  }
+
+  /** Whether the input so far stops inside a data message. */
+  get isInsideMessage(): boolean {
+    return this.inbound.isInsideMessage
+  }
+
+  /** How many messages were received to their end. */
+  get messagesEnded(): number {
+    return this.inbound.ended
+  }
+
+  /** The peer broke a rule that only the driver can judge: one about time. */
+  fail(rule: Rule): void {
+    if (this.inbound.ending !== undefined) return
+    if (this.sentClose === undefined) this.receivedFirst = true
+    this.inbound.fail(rule)
   }
 
   /** Whether the input so far stops inside a frame, so that the peer cannot send a Pong now. */
@@ -375,12 +405,26 @@ export class Protocol implements InboundHooks {
 
   /** Appends a Ping; its payload is at most 125 bytes (RFC 6455 §5.5.2). */
   ping(payload: Uint8Array): void {
-    if (this.sentClose === undefined) this.outbox.frame(fin | Opcode.Ping, payload)
+    if (this.sentClose !== undefined) return
+    const before = this.outbox.queuedBytes
+    this.outbox.frame(fin | Opcode.Ping, payload)
+    this.controls.pinged(this.outbox.queuedBytes - before)
   }
 
   /** Appends an unsolicited Pong; its payload is at most 125 bytes (RFC 6455 §5.5.3). */
   pong(payload: Uint8Array): void {
-    if (this.sentClose === undefined) this.outbox.frame(fin | Opcode.Pong, payload)
+    if (this.sentClose !== undefined) return
+    const before = this.outbox.queuedBytes
+    this.outbox.frame(fin | Opcode.Pong, payload)
+    this.controls.sent += this.outbox.queuedBytes - before
+  }
+
+  /** Answers a Ping, in front of the data that waits (RFC 6455 §5.5.3). */
+  private answer(payload: Uint8Array): void {
+    const before = this.outbox.queuedBytes
+    this.outbox.urgentFrame(fin | Opcode.Pong, payload, this.outputBlocked)
+    // It may have taken the place of another.
+    this.controls.sent += this.outbox.queuedBytes - before
   }
 
   /**

@@ -13,18 +13,21 @@ import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { type ControlObserver, Protocol } from "../Protocol.ts"
+import type { Rule } from "../rules/Violation.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import { IOError, type ProtocolError } from "../WebSocketError.ts"
 import { Alarm, type Deadlines } from "./Deadlines.ts"
 import { type LinkHooks, noHooks } from "./LinkHooks.ts"
 import { Once } from "./Once.ts"
 import { Pings } from "./Pings.ts"
+import { Watches } from "./Watches.ts"
 
 export class Link extends Alarm implements TransportHandlers, ControlObserver {
   readonly protocol: Protocol
   readonly limits: Limits
   readonly deadlines: Deadlines
   readonly pings: Pings
+  private readonly watches = new Watches(this)
   hooks: LinkHooks = noHooks
 
   /** What broke the connection. */
@@ -40,6 +43,8 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
 
   /** All bytes that ever arrived. */
   receivedBytes = 0
+  /** All bytes that the transport was ever given. */
+  sentBytes = 0
   /** Reading is paused, since what arrived was not pulled. */
   isPaused = false
 
@@ -59,8 +64,6 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
   private halfClosed = false
   private endSent = false
   private closeDue = Infinity
-  private stallDue = Infinity
-  private stalledAt = 0
   private info: CloseInfo | undefined
   private readonly whenClosed = new Once()
   private readonly whenGone = new Once()
@@ -79,11 +82,13 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     this.deadlines = deadlines
     this.pings = new Pings(this)
     const { chunks, primitives } = transport
-    this.protocol = new Protocol({ role, primitives, chunks, transform }, limits, this)
+    this.protocol = new Protocol({ role, primitives, chunks, transform, clock: deadlines }, limits, this)
   }
 
   start(): void {
-    this.pings.start(this.deadlines.now())
+    const now = this.deadlines.now()
+    this.pings.start(now)
+    this.watches.start(now)
     this.updateAlarm()
     this.transport.start(this)
   }
@@ -102,6 +107,11 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     return this.protocol.isOpen && this.broken === undefined && !this.gone
   }
 
+  /** Bytes of the last write that the transport has not passed on, where it knows. */
+  get pendingBytes(): number {
+    return this.transport.pendingBytes?.() ?? 0
+  }
+
   get isBlocked(): boolean {
     return this.inFlight > 0
   }
@@ -111,6 +121,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     const protocol = this.protocol
     const bytes = protocol.outputBytes
     if (bytes === 0 || this.inFlight > 0 || this.gone || this.broken !== undefined) return
+    this.sentBytes += bytes
     if (this.transport.write(protocol.takeOutput())) {
       protocol.outputTaken()
       return
@@ -119,8 +130,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     if (this.gone) return
     this.inFlight = bytes
     protocol.outputBlocked = true
-    this.stalledAt = this.transport.pendingBytes?.() ?? 0
-    this.stallDue = this.deadlines.now() + this.limits.stalledWriteTimeout
+    this.watches.writeBlocked(this.pendingBytes)
     this.updateAlarm()
   }
 
@@ -140,7 +150,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
   onTaken(): void {
     if (this.gone) return
     this.inFlight = 0
-    this.stallDue = Infinity
+    this.watches.writeTaken()
     this.protocol.outputTaken()
     this.protocol.outputBlocked = false
     this.hooks.onWriteTaken()
@@ -223,6 +233,16 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     this.checkEnding()
     this.flush()
     this.regulate()
+    if (this.protocol.isInsideMessage) this.watches.insideMessage()
+  }
+
+  /** The peer broke a rule about time. */
+  violate(rule: Rule): void {
+    this.protocol.fail(rule)
+    if (this.waiting) this.hooks.onReadable()
+    this.checkEnding()
+    this.flush()
+    this.regulate()
   }
 
   /** Reads on or pauses: above the mark, unless the reader waits or all is dropped anyway. */
@@ -235,6 +255,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     this.isPaused = full
     // While this side does not read, no Pong can be seen.
     this.pings.standStill(full, this.deadlines.now())
+    this.watches.standStill()
     this.updateAlarm()
     // Last, because a transport may hand over at once what it kept.
     if (full) this.transport.pause()
@@ -408,8 +429,9 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
 
   private finish(): void {
     this.ended = true
-    this.closeDue = this.stallDue = Infinity
+    this.closeDue = Infinity
     this.pings.stop()
+    this.watches.stop()
     this.inFlight = 0
     this.protocol.clearOutput()
     if (this.gone) this.protocol.outputTaken()
@@ -486,32 +508,14 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
         )
       }
     }
-    if (this.stallDue <= now) this.checkStall(now)
+    this.watches.onAlarm(now)
     if (this.broken === undefined && !this.gone) this.pings.onAlarm(now)
     this.updateAlarm()
   }
 
-  /** A write that goes on, however slowly, is not stalled. */
-  private checkStall(now: number): void {
-    const pending = this.transport.pendingBytes?.() ?? 0
-    if (pending < this.stalledAt) {
-      this.stalledAt = pending
-      this.stallDue = now + this.limits.stalledWriteTimeout
-      return
-    }
-    this.stallDue = Infinity
-    this.break(
-      new IOError({
-        phase: "write",
-        reason: "TimedOut",
-        detail: `The peer took nothing of what was sent for ${this.limits.stalledWriteTimeout} ms (stalledWriteTimeout)`
-      })
-    )
-  }
-
   updateAlarm(): void {
     if (this.gone) return
-    this.deadlines.set(this, Math.min(this.closeDue, this.stallDue, this.pings.due))
+    this.deadlines.set(this, Math.min(this.closeDue, this.pings.due, this.watches.due))
   }
 }
 

@@ -69,6 +69,8 @@ export class Inbound {
   demand: "none" | "message" | "fragments" = "none"
   /** Why the last `receive` stopped early. */
   stopped: Stop | undefined
+  /** Messages whose end was received, so that one is told from the next. */
+  ended = 0
   private readonly header: FrameHeader
   // The second byte's mask bit as the peer must send it (§5.1).
   private readonly maskBit: number
@@ -131,6 +133,11 @@ export class Inbound {
   /** Whether the peer is in the middle of a frame or a message. */
   get isPartial(): boolean {
     return this.header.isPartial() || this.begun || this.opcode !== 0
+  }
+
+  /** Whether the peer is in the middle of a data message. */
+  get isInsideMessage(): boolean {
+    return this.opcode !== 0
   }
 
   /** Whether the peer is in the middle of a frame, so that it cannot send a Pong now. */
@@ -543,6 +550,7 @@ export class Inbound {
       this.validator.reset()
     }
     this.opcode = 0
+    this.ended++
     this.frames = 0
     this.charged = 0
     this.transformed = false
@@ -554,7 +562,8 @@ export class Inbound {
     this.queuedMessageBytes += weigh(message)
   }
 
-  private fail(rule: Rule, detail?: string): false {
+  /** The peer broke a rule: behind what was received until now, nothing more is read. */
+  fail(rule: Rule, detail?: string): false {
     this.ending = violation(rule, detail)
     this.assembly.clear()
     return false

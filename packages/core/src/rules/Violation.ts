@@ -47,6 +47,16 @@ export const rules = {
     section: "RFC 6455 §7.4.1",
     text: "a message exceeds maxMessageSize (a larger one can be read with receiveStream)"
   },
+  TooManyControlFrames: {
+    code: 1008,
+    section: "RFC 6455 §10.4",
+    text: "more Pings and Pongs came than maxControlFrames within controlFrameInterval"
+  },
+  MessageTooSlow: {
+    code: 1008,
+    section: "RFC 6455 §10.4",
+    text: "a message was begun and neither ended nor came along within messageTimeout"
+  },
   TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than maxFragments" }
 } as const satisfies Record<string, RuleInfo>
 

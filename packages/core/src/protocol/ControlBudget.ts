@@ -1,0 +1,78 @@
+/**
+ * The Pings and Pongs of one connection, counted: a peer may send only so many in a
+ * time (RFC 6455 §10.4 leaves such limits to implementations). Each costs work and,
+ * for a Ping, an answer, and no limit of messages sees them.
+ *
+ * Windows of a fixed length begin with a frame. So the clock is asked for the first
+ * frame of a window and for those above the limit, not for each.
+ */
+import type { Limits } from "../Limits.ts"
+
+// A frame's header, and a mask on one side (§5.2); at most 125 bytes follow (§5.5).
+const headerSize = 2
+const maskSize = 4
+
+export class ControlBudget {
+  /** Bytes of Pings and Pongs that came, and that were appended to be sent. */
+  received = 0
+  sent = 0
+
+  private count = 0
+  private since = 0
+  // Pongs that the peer may still owe us (§5.5.3: one for each Ping, or fewer).
+  private owed = 0
+  private readonly limits: Limits
+  private readonly isServer: boolean
+  private readonly clock: { readonly now: () => number } | undefined
+
+  /** Without a clock nothing is refused. */
+  constructor(
+    limits: Limits,
+    role: "client" | "server",
+    clock: { readonly now: () => number } | undefined
+  ) {
+    this.limits = limits
+    this.isServer = role === "server"
+    this.clock = clock
+  }
+
+  /** A Ping of ours was appended, so many bytes long. */
+  pinged(bytes: number): void {
+    this.sent += bytes
+    // A peer that never answers saves up no more than a window's worth.
+    if (this.owed < this.limits.maxControlFrames) this.owed++
+  }
+
+  /** Whether a Ping with a payload of `size` bytes is within the limit. */
+  admitsPing(size: number): boolean {
+    this.add(size)
+    return this.admits()
+  }
+
+  /** The same for a Pong. */
+  admitsPong(size: number): boolean {
+    this.add(size)
+    if (this.owed === 0) return this.admits()
+    this.owed--
+    return true
+  }
+
+  private add(size: number): void {
+    this.received += headerSize + (this.isServer ? maskSize : 0) + size
+  }
+
+  private admits(): boolean {
+    if (this.clock === undefined) return true
+    const { controlFrameInterval, maxControlFrames } = this.limits
+    if (this.count === 0) {
+      this.since = this.clock.now()
+    } else if (this.count >= maxControlFrames) {
+      const now = this.clock.now()
+      if (now - this.since < controlFrameInterval) return false
+      this.since = now
+      this.count = 0
+    }
+    this.count++
+    return this.count <= maxControlFrames
+  }
+}
