@@ -14,6 +14,35 @@
 import * as Duration from "effect/Duration"
 
 /**
+ * What becomes of a message when the peer takes less than is sent, so that more than
+ * the outbound high-water mark waits.
+ *
+ * **Details**
+ *
+ * - `"suspend"`: `send` waits until there is room. Nothing is lost, and a sender can be
+ *   held up by one slow peer.
+ * - `"dropNewest"`: the message is dropped. `send` succeeds.
+ * - `"dropOldest"`: the message is kept back, and the oldest of those that are kept back
+ *   are dropped so that they take no more than the mark again. `send` succeeds.
+ * - `{ close }`: the connection is closed with this code, 1008 (a rule of yours) or 1013
+ *   (try again later), and `send` fails with `ConnectionClosed`.
+ *
+ * `WebSocket.dropped` tells how many messages were dropped. Control frames are never
+ * dropped, nor is part of a message. A dropped message was not compressed either.
+ *
+ * **Gotchas**
+ *
+ * All but `"suspend"` copy binary messages above 8 KiB on servers, since their sender
+ * does not wait. A message sent by `sendTextStream` or `sendBinaryStream`, and one so
+ * large that compression works on it in slices, waits for room between its fragments
+ * whatever the policy is, and other messages wait behind it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SlowConsumer = "suspend" | "dropNewest" | "dropOldest" | { readonly close: 1008 | 1013 }
+
+/**
  * How a connection is bounded, as callers may write it. Sizes are bytes.
  *
  * @category models
@@ -59,10 +88,17 @@ export interface Options {
    */
   readonly inboundHighWaterMark?: number | undefined
   /**
-   * Above this many bytes accepted and not yet taken by the socket, `send` suspends.
-   * Default 64 KiB.
+   * Above this many bytes accepted and not yet taken by the socket, `send` suspends, or
+   * what `slowConsumer` says happens. Default 64 KiB.
    */
   readonly outboundHighWaterMark?: number | undefined
+  /**
+   * What becomes of a message for a peer that takes too little; see
+   * {@link SlowConsumer}. A broadcast that waits for its slowest receiver is held up by
+   * anyone who likes to; `stalledWriteTimeout` ends that only where nothing is taken at
+   * all. Default `"suspend"`.
+   */
+  readonly slowConsumer?: SlowConsumer | undefined
   /**
    * How long a message that was begun may take, unless it comes along: each
    * `messageTimeout` in which `messageProgress` bytes arrived is followed by another.
@@ -129,6 +165,7 @@ export interface Limits {
   readonly controlFrameInterval: number
   readonly inboundHighWaterMark: number
   readonly outboundHighWaterMark: number
+  readonly slowConsumer: SlowConsumer
   readonly messageTimeout: number
   readonly messageProgress: number
   readonly idleTimeout: number
@@ -157,6 +194,7 @@ export const defaults: Limits = {
   controlFrameInterval: 10_000,
   inboundHighWaterMark: 64 * KiB,
   outboundHighWaterMark: 64 * KiB,
+  slowConsumer: "suspend",
   messageTimeout: 60_000,
   messageProgress: 64 * KiB,
   idleTimeout: Infinity,
@@ -222,6 +260,7 @@ export const make = (options: Options | undefined): Limits =>
     controlFrameInterval: millis(options.controlFrameInterval, defaults.controlFrameInterval),
     inboundHighWaterMark: options.inboundHighWaterMark ?? defaults.inboundHighWaterMark,
     outboundHighWaterMark: options.outboundHighWaterMark ?? defaults.outboundHighWaterMark,
+    slowConsumer: options.slowConsumer ?? defaults.slowConsumer,
     messageTimeout: millis(options.messageTimeout, defaults.messageTimeout),
     messageProgress: options.messageProgress ?? defaults.messageProgress,
     idleTimeout: millis(options.idleTimeout, defaults.idleTimeout),

@@ -129,6 +129,11 @@ export interface WebSocket {
   readonly sink: Sink.Sink<void, Sendable, never, SendError>
   /** Waits until the socket has taken everything that was sent. */
   readonly flush: Effect.Effect<void, SendError>
+  /**
+   * How many messages were dropped so far because the peer takes too little; 0 where
+   * `slowConsumer` does not say to drop.
+   */
+  readonly dropped: Effect.Effect<number>
 
   /**
    * Sends a Ping and waits for its Pong; returns the round trip. A Pong settles the

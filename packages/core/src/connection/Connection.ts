@@ -19,7 +19,8 @@ import type { Link } from "./Link.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
 import type { ControlFrame } from "./Pings.ts"
 import { Reader } from "./Reader.ts"
-import { type SendError, Writer } from "./Writer.ts"
+import { makeWriter } from "./SlowConsumer.ts"
+import type { SendError, Writer } from "./Writer.ts"
 
 const invalidToken = (token: Uint8Array) =>
   Effect.fail(
@@ -40,7 +41,7 @@ export class Connection implements WebSocket, LinkHooks {
     this.link = link
     this.protocol = protocol
     this.reader = new Reader(link)
-    const writer = this.writer = new Writer(link)
+    const writer = this.writer = makeWriter(link)
     this.send = (message) => writer.send(message)
     link.hooks = this
   }
@@ -112,6 +113,10 @@ export class Connection implements WebSocket, LinkHooks {
 
   get flush() {
     return this.writer.flush
+  }
+
+  get dropped() {
+    return Effect.sync(() => this.writer.dropped)
   }
 
   ping(token?: Uint8Array): Effect.Effect<Duration.Duration, SendError | InvalidArgument> {
@@ -202,6 +207,7 @@ export class Connection implements WebSocket, LinkHooks {
 
   /** Tells the peer at once, without waiting for anyone's turn. */
   goAway(code: number): void {
+    this.writer.beforeClose()
     this.link.close(code, "")
   }
 
@@ -224,7 +230,10 @@ export class Connection implements WebSocket, LinkHooks {
   release(exit: Exit.Exit<unknown, unknown>, closeCodeFor: ((error: unknown) => number) | undefined) {
     return Effect.suspend(() => {
       const { link } = this
-      if (link.isOpen) link.close(closeCode(this.role, exit, closeCodeFor), "")
+      if (link.isOpen) {
+        this.writer.beforeClose()
+        link.close(closeCode(this.role, exit, closeCodeFor), "")
+      }
       return Effect.andThen(this.gone, Effect.sync(() => link.dispose()))
     })
   }

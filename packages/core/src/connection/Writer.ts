@@ -19,7 +19,7 @@ export type SendError = ConnectionClosed | IOError
 
 // The outcome of an attempt: not yet, done, done once the transport has taken an
 // uncopied payload, or what an extension threw.
-type Attempt = "wait" | "accepted" | "inFlight" | "closed" | Thrown
+export type Attempt = "wait" | "accepted" | "inFlight" | "closed" | Thrown
 
 class Thrown {
   readonly defect: unknown
@@ -29,7 +29,7 @@ class Thrown {
   }
 }
 
-interface Waiter {
+export interface Waiter {
   readonly attempt: () => Attempt
   readonly resume: (effect: Effect.Effect<void, SendError>) => void
 }
@@ -37,8 +37,10 @@ interface Waiter {
 const noBytes = new Uint8Array(0)
 
 export class Writer {
-  private readonly link: Link
-  private readonly queue: Array<Waiter> = []
+  /** Messages that were not sent, since the peer takes too little. */
+  dropped = 0
+  protected readonly link: Link
+  protected readonly queue: Array<Waiter> = []
   // The sender of a streamed message goes before all others.
   private holder: Waiter | undefined
   private readonly inFlight: Array<(effect: Effect.Effect<void, SendError>) => void> = []
@@ -94,7 +96,7 @@ export class Writer {
     return Effect.fail(this.link.broken ?? this.error)
   }
 
-  private fail(): Effect.Effect<never, SendError> {
+  protected fail(): Effect.Effect<never, SendError> {
     return Effect.fail(this.error)
   }
 
@@ -240,7 +242,7 @@ export class Writer {
     return this.isUncopied(payload) ? Effect.uninterruptibleMask(effect) : Effect.suspend(() => effect(identity))
   }
 
-  private isUncopied(payload: Message): payload is Uint8Array {
+  protected isUncopied(payload: Message): payload is Uint8Array {
     return typeof payload !== "string" && this.link.protocol.isUncopied(payload.length)
   }
 
@@ -396,6 +398,9 @@ export class Writer {
     const first = this.queue.length === 0 ? attempt() : "wait"
     return first === "wait" ? this.turn(attempt) : this.settle(first)
   })
+
+  /** A Close goes out now: what was accepted and not encoded goes before it. */
+  beforeClose(): void {}
 
   /** Waits until a Close may go out: behind everything that was accepted before. */
   readonly closeTurn: Effect.Effect<void> = Effect.suspend(() => {
