@@ -31,6 +31,7 @@ const tests = ["packages/core/test/", "packages/node/test/", "examples/test/"]
 const shell = [
   `${core}connection/**`,
   `${core}WebSocket.ts`,
+  `${core}MemoryBudget.ts`,
   `${core}WebSocketClient.ts`,
   `${core}WebSocketServer.ts`,
   `${core}FrameSocket.ts`,

@@ -214,6 +214,16 @@ export const defaults: Limits = {
 export const defaultMaxConnections = 100_000
 
 /**
+ * What all connections of a process may hold together, see `MemoryBudget`: the bytes
+ * before reading pauses, the milliseconds before connections are closed, and whom first.
+ * Guards against many connections that each keep within their own limits.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMemoryBudget = { bytes: GiB, grace: 2000, shed: "largest" } as const
+
+/**
  * How much of the body of a refused handshake a client keeps, in bytes. Guards
  * against an endless error page.
  *

@@ -206,6 +206,11 @@ export class Protocol implements InboundHooks {
     return this.inbound.queuedBytes
   }
 
+  /** The same in memory: an incomplete message takes up what it declared. */
+  get heldBytes(): number {
+    return this.inbound.heldBytes
+  }
+
   /** Whether the input so far stops inside a frame or a message. */
   get isPartial(): boolean {
     return this.inbound.isPartial
@@ -213,7 +218,7 @@ export class Protocol implements InboundHooks {
 
   /** Whether the input so far stops inside a data message. */
   get isInsideMessage(): boolean {
-    return this.inbound.isInsideMessage
+    return this.inbound.opcode !== 0
   }
 
   /** How many messages were received to their end. */

@@ -26,6 +26,8 @@ export * as Handshake from "./Handshake.ts"
 export * as HttpUpgrade from "./HttpUpgrade.ts"
 /** Every limit and deadline with its default. */
 export * as Limits from "./Limits.ts"
+/** What all connections of a process may hold together. */
+export * as MemoryBudget from "./MemoryBudget.ts"
 /** Messages: text or binary. */
 export * as Message from "./Message.ts"
 /** What an extension is: negotiation and the transformation of messages. */

@@ -14,15 +14,17 @@ import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { type ControlObserver, Protocol } from "../Protocol.ts"
 import type { Rule } from "../rules/Violation.ts"
+import { joined } from "../protocol/Slab.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import { IOError, type ProtocolError } from "../WebSocketError.ts"
-import { Alarm, type Deadlines } from "./Deadlines.ts"
+import { Account } from "./Account.ts"
+import type { Deadlines } from "./Deadlines.ts"
 import { type LinkHooks, noHooks } from "./LinkHooks.ts"
 import { Once } from "./Once.ts"
 import { Pings } from "./Pings.ts"
 import { Watches } from "./Watches.ts"
 
-export class Link extends Alarm implements TransportHandlers, ControlObserver {
+export class Link extends Account implements TransportHandlers, ControlObserver {
   readonly protocol: Protocol
   readonly limits: Limits
   readonly deadlines: Deadlines
@@ -86,9 +88,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
   }
 
   start(): void {
-    const now = this.deadlines.now()
-    this.pings.start(now)
-    this.watches.start(now)
+    this.watches.start(this.deadlines.now())
     this.updateAlarm()
     this.transport.start(this)
   }
@@ -145,6 +145,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
   flushScheduledNow(): void {
     this.flushScheduled = false
     this.flush()
+    this.account()
   }
 
   onTaken(): void {
@@ -155,6 +156,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     this.protocol.outputBlocked = false
     this.hooks.onWriteTaken()
     this.flush()
+    this.account()
     this.hooks.onWritable()
     this.settle()
     this.advanceClosing()
@@ -245,17 +247,27 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     this.regulate()
   }
 
-  /** Reads on or pauses: above the mark, unless the reader waits or all is dropped anyway. */
-  private regulate(): void {
+  protected get heldBytes(): number {
+    if (this.gone || this.broken !== undefined) return 0
+    return this.protocol.heldBytes + this.bufferedBytes + (this.rest === undefined ? 0 : this.rest.length)
+  }
+
+  /**
+   * Reads on or pauses: above the mark, unless the reader waits or all is dropped anyway,
+   * and where the budget of all is exhausted.
+   */
+  regulate(): void {
     if (this.gone) return
+    this.account()
     const dropping = !this.protocol.isOpen || this.ended
-    const full = !dropping &&
-      (this.rest !== undefined || (!this.waiting && this.protocol.queuedBytes >= this.limits.inboundHighWaterMark))
+    const exhausted = !dropping && this.budget.isExhausted
+    const full = exhausted || !dropping &&
+        (this.rest !== undefined || (!this.waiting && this.protocol.queuedBytes >= this.limits.inboundHighWaterMark))
+    if (exhausted) this.budget.pause(this)
     if (full === this.isPaused) return
     this.isPaused = full
     // While this side does not read, no Pong can be seen.
-    this.pings.standStill(full, this.deadlines.now())
-    this.watches.standStill()
+    this.watches.standStill(full, this.deadlines.now())
     this.updateAlarm()
     // Last, because a transport may hand over at once what it kept.
     if (full) this.transport.pause()
@@ -278,6 +290,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
 
   /** The reader took something, or waits now. */
   afterRead(): void {
+    if (this.accounted > 0) this.account()
     if (this.isPaused || this.ended) this.regulate()
   }
 
@@ -430,7 +443,6 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
   private finish(): void {
     this.ended = true
     this.closeDue = Infinity
-    this.pings.stop()
     this.watches.stop()
     this.inFlight = 0
     this.protocol.clearOutput()
@@ -438,6 +450,7 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
     this.settleClosed()
     this.hooks.onWritable()
     if (this.waiting) this.hooks.onReadable()
+    this.leaveBudget()
     if (this.gone) {
       this.deadlines.set(this, Infinity)
       this.whenGone.happen()
@@ -509,13 +522,12 @@ export class Link extends Alarm implements TransportHandlers, ControlObserver {
       }
     }
     this.watches.onAlarm(now)
-    if (this.broken === undefined && !this.gone) this.pings.onAlarm(now)
     this.updateAlarm()
   }
 
   updateAlarm(): void {
     if (this.gone) return
-    this.deadlines.set(this, Math.min(this.closeDue, this.pings.due, this.watches.due))
+    this.deadlines.set(this, Math.min(this.closeDue, this.watches.due))
   }
 }
 
@@ -528,11 +540,4 @@ const flushAll = (): void => {
   const links = unflushed
   unflushed = []
   for (const link of links) link.flushScheduledNow()
-}
-
-const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {
-  const both = new Uint8Array(first.length + second.length)
-  both.set(first)
-  both.set(second, first.length)
-  return both
 }

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Limits } from "../Limits.ts"
+import { MemoryBudget } from "../MemoryBudget.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Transport } from "../Transport.ts"
 import { Connection } from "./Connection.ts"
@@ -31,6 +32,7 @@ export const open = (
 ): Effect.Effect<Connection, never, Scope.Scope> => {
   const scope = Context.getUnsafe(fiber.context, Scope.Scope)
   const link = makeLink(role, transport, limits, Deadlines.of(fiber), extension)
+  link.budget = fiber.getRef(MemoryBudget)
   const connection = new Connection(link, protocol)
   link.start()
   return Effect.as(Scope.addFinalizerExit(scope, (exit) => connection.release(exit, closeCodeFor)), connection)

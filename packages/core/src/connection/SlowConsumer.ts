@@ -121,9 +121,6 @@ const messageCharge = 64
 const weigh = (message: Message): number => message.length + messageCharge
 
 class DropOldest extends ImpatientWriter {
-  // How much waits, and it may be as much again as the mark.
-  private weight = 0
-
   protected override offer(message: Message): Effect.Effect<void, SendError> {
     const isFull = this.isFull
     const { link, queue } = this
@@ -140,8 +137,11 @@ class DropOldest extends ImpatientWriter {
     if (!(backlog instanceof Backlog)) queue.push(backlog = new Backlog(this, this.link))
     const kept = typeof message === "string" ? message : Uint8Array.from(message)
     ;(backlog as Backlog).messages.push(kept)
-    this.weight += weigh(kept)
-    while (this.weight > this.link.limits.outboundHighWaterMark && this.dropOldest(kept));
+    const { link } = this
+    link.keptBack += weigh(kept)
+    // As much again as the mark.
+    while (link.keptBack > link.limits.outboundHighWaterMark && this.dropOldest(kept));
+    link.account()
     return Effect.void
   }
 
@@ -158,7 +158,7 @@ class DropOldest extends ImpatientWriter {
 
   /** A message left the backlog. */
   taken(message: Message): void {
-    this.weight -= weigh(message)
+    this.link.keptBack -= weigh(message)
   }
 
   override beforeClose(): void {

@@ -1,7 +1,7 @@
 /**
- * The deadlines of a connection that its traffic keeps away: of a write that stalls,
- * a message that does not come along, a connection on which nothing is said. Each
- * exists from when it is needed, so that an idle connection pays for none.
+ * The deadlines of a connection that its traffic keeps away: the keepalive's, that of a
+ * write that stalls, of a message that does not come along, of a connection on which
+ * nothing is said. Those that few need exist from when they are needed only.
  */
 import type { Link } from "./Link.ts"
 import { IdleWatch } from "./IdleWatch.ts"
@@ -20,15 +20,17 @@ export class Watches {
 
   /** When to look next. */
   get due(): number {
-    const { idle, message, stall } = this
-    return Math.min(idle?.due ?? Infinity, message?.due ?? Infinity, stall?.due ?? Infinity)
+    const { idle, link, message, stall } = this
+    return Math.min(link.pings.due, idle?.due ?? Infinity, message?.due ?? Infinity, stall?.due ?? Infinity)
   }
 
   start(now: number): void {
+    this.link.pings.start(now)
     this.idle = IdleWatch.start(this.link, now)
   }
 
   stop(): void {
+    this.link.pings.stop()
     this.idle = this.message = this.stall = undefined
   }
 
@@ -38,8 +40,9 @@ export class Watches {
     this.message.begin()
   }
 
-  /** Reading was paused or resumed: what did not come meanwhile is not the peer's fault. */
-  standStill(): void {
+  /** Reading is paused, or resumed: what does not come meanwhile is not the peer's fault. */
+  standStill(paused: boolean, now: number): void {
+    this.link.pings.standStill(paused, now)
     this.message?.standStill()
   }
 
@@ -59,5 +62,6 @@ export class Watches {
     this.stall?.onAlarm(now)
     this.idle?.onAlarm(now)
     this.message?.onAlarm(now)
+    if (this.link.broken === undefined && !this.link.gone) this.link.pings.onAlarm(now)
   }
 }

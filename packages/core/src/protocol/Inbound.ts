@@ -93,8 +93,8 @@ export class Inbound {
   private begun = false
   private remaining = 0
   private received = 0
-  // The message that is being received: 0, or the opcode that began it.
-  private opcode = 0
+  /** The message that is being received: 0, or the opcode that began it. */
+  opcode = 0
   private frames = 0
   private charged = 0
   private readonly control = new ControlPayload()
@@ -130,14 +130,14 @@ export class Inbound {
     return this.queuedMessageBytes + this.assembly.length + (this.fragments?.queuedBytes ?? 0)
   }
 
+  /** The same in memory: an incomplete message takes up what it declared. */
+  get heldBytes(): number {
+    return this.queuedMessageBytes + this.assembly.buffer.length + (this.fragments?.queuedBytes ?? 0)
+  }
+
   /** Whether the peer is in the middle of a frame or a message. */
   get isPartial(): boolean {
     return this.header.isPartial() || this.begun || this.opcode !== 0
-  }
-
-  /** Whether the peer is in the middle of a data message. */
-  get isInsideMessage(): boolean {
-    return this.opcode !== 0
   }
 
   /** Whether the peer is in the middle of a frame, so that it cannot send a Pong now. */

@@ -66,3 +66,11 @@ export const copyOf = (bytes: Uint8Array, start: number, end: number, primitives
   for (let i = 0; i < size; i++) copy[i] = bytes[start + i]!
   return copy
 }
+
+/** Both, in memory of their own. */
+export const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {
+  const both = new Uint8Array(first.length + second.length)
+  both.set(first)
+  both.set(second, first.length)
+  return both
+}

@@ -1,0 +1,117 @@
+/**
+ * A bound on the bytes that all connections of a process hold together: received and
+ * not yet read by the application, sent and not yet taken by the peer.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
+import { Budget, type Shed } from "./connection/Budget.ts"
+import * as Limits from "./Limits.ts"
+
+export type {
+  /**
+   * A budget that connections share. `bytes` tells what they hold now, in whole pages of
+   * 4 KiB each; `isExhausted` whether nobody reads because of it; `shed` how many were
+   * closed so far.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Budget,
+  /**
+   * Whom to close first: who holds most (`"largest"`), or who came last (`"newest"`).
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Shed
+} from "./connection/Budget.ts"
+
+/**
+ * How much connections may hold, and what happens above it.
+ *
+ * **Details**
+ *
+ * - `bytes`: the most before reading pauses. Default 1 GiB. `Infinity` turns it off.
+ * - `grace`: how long pausing may take to help, before connections are closed. Default 2
+ *   seconds.
+ * - `shed`: whom to close first. Default `"largest"`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly bytes?: number | undefined
+  readonly grace?: Duration.Input | undefined
+  readonly shed?: Shed | undefined
+}
+
+/**
+ * Makes a budget.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options = {}): Budget => {
+  const { bytes, grace, shed } = Limits.defaultMemoryBudget
+  return new Budget(
+    options.bytes ?? bytes,
+    options.grace === undefined ? grace : Duration.toMillis(Duration.fromInputUnsafe(options.grace)),
+    options.shed ?? shed
+  )
+}
+
+/**
+ * The budget of the connections that are made in this context; by default one for the
+ * whole process.
+ *
+ * **Details**
+ *
+ * Each connection is bounded by itself, see `Limits.Options`; ten thousand of them
+ * together are not. Once they hold `bytes`, those that hold something stop reading at
+ * once and the others behind their next read, so that TCP holds the peers back while
+ * the application works off what waits and peers take what was sent. Reading goes on
+ * at seven eighths. If that is not reached within `grace`, connections are closed
+ * with 1013 until the rest fits; at five fourths of the budget that happens at once. A
+ * closed one whose peer takes nothing more is cut at its close deadline.
+ *
+ * Counted are whole messages that wait for their reader, the room that a message under
+ * way takes up, and what waits to be sent; not what the application made of messages,
+ * nor compression contexts, which have a budget of their own
+ * (`PerMessageDeflate.Budget`).
+ *
+ * **Gotchas**
+ *
+ * A message larger than the budget can never be received: choose `maxMessageSize` well
+ * below it.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const MemoryBudget: Context.Reference<Budget> = Context.Reference<Budget>("@effect-ws/core/MemoryBudget", {
+  defaultValue: () => make()
+})
+
+/**
+ * Provides a budget of its own to the connections of a server or a client.
+ *
+ * **Example** (A server that buffers at most 256 MiB)
+ *
+ * ```ts
+ * import { MemoryBudget, WebSocketServer } from "@effect-ws/core"
+ * import { Layer, Stream } from "effect"
+ * import { HttpRouter } from "effect/http"
+ *
+ * export const Echo = HttpRouter.add(
+ *   "GET",
+ *   "/echo",
+ *   WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink))
+ * ).pipe(Layer.provide(MemoryBudget.layer({ bytes: 256 * 1024 * 1024 })))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<never> => Layer.sync(MemoryBudget, () => make(options))

@@ -1,0 +1,36 @@
+/** What a connection tells the budget of all connections about itself. */
+import { Budget, type Holder, pageSize } from "./Budget.ts"
+import { Alarm, type Deadlines } from "./Deadlines.ts"
+
+const unbounded = new Budget(Infinity, Infinity, "largest")
+let opened = 0
+
+export abstract class Account extends Alarm implements Holder {
+  /** What all connections may hold together; set before the first byte. */
+  budget: Budget = unbounded
+  /** The pages that the budget knows of. */
+  accounted = 0
+  readonly serial: number = opened++
+  /** Bytes of messages that were accepted and not encoded. */
+  keptBack = 0
+
+  abstract readonly deadlines: Deadlines
+  abstract readonly isOpen: boolean
+  abstract regulate(): void
+  abstract close(code: number, reason: string): void
+
+  /** Bytes that this connection holds now, without those kept back; 0 once it is over. */
+  protected abstract readonly heldBytes: number
+
+  /** Tells the budget, if what is held has changed by a page. */
+  account(): void {
+    const pages = Math.floor((this.heldBytes + this.keptBack) / pageSize)
+    if (pages !== this.accounted) this.budget.change(this, pages)
+  }
+
+  /** Holds nothing any more. */
+  protected leaveBudget(): void {
+    this.keptBack = 0
+    this.budget.leave(this)
+  }
+}
