@@ -12,8 +12,10 @@ import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Socket from "effect/socket/Socket"
+import * as HandshakeWatch from "./connection/HandshakeWatch.ts"
 import * as EffectSocket from "./EffectSocket.ts"
 import type * as Handshake from "./Handshake.ts"
+import * as Limits from "./Limits.ts"
 import { invalidCallerHeader } from "./rules/CallerHeaders.ts"
 import type { HandshakeError } from "./WebSocketError.ts"
 import * as WebSocketServer from "./WebSocketServer.ts"
@@ -43,6 +45,9 @@ interface State {
  * `SocketOpenError`, and a handler that fails of it answers with the status that fits.
  * Middleware around the effect sees 101 for an upgraded request.
  *
+ * An upgrade that a handler has neither accepted nor answered within `handshakeTimeout`
+ * expires (see `WebSocketServer.Upgrade`), however it would have been accepted.
+ *
  * @category combinators
  * @since 0.1.0
  */
@@ -56,11 +61,13 @@ export const serve = <E, R>(
   Exclude<R, WebSocketServer.Upgrades> | HttpServerRequest.HttpServerRequest
 > => {
   const served = Effect.provideService(httpEffect, WebSocketServer.Upgrades, upgrades)
+  const { handshakeTimeout } = Limits.make(options)
   return Effect.withFiber((fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     const isProvided = Context.getOrUndefined(fiber.context, WebSocketServer.Upgrades) === upgrades
     // A server that provides them once for all requests has served what it needs.
-    if (upgrades.find(request.source) === undefined) return isProvided ? httpEffect as typeof served : served
+    const upgrade = upgrades.find(request.source)
+    if (upgrade === undefined) return isProvided ? httpEffect as typeof served : served
     const state: State = { isAccepted: false, refused: undefined }
     const upgradable = new UpgradableRequest(request, upgrades, options, state).proxy
     const provided = isProvided
@@ -68,7 +75,7 @@ export const serve = <E, R>(
       : Context.add(fiber.context, WebSocketServer.Upgrades, upgrades)
     // For the rest of the request, as a router does it: the enclosing server restores it.
     fiber.setContext(Context.add(provided, HttpServerRequest.HttpServerRequest, upgradable))
-    return Effect.matchCauseEffect(httpEffect as typeof served, {
+    const handled = Effect.matchCauseEffect(httpEffect as typeof served, {
       onSuccess: (response) => Effect.succeed(state.isAccepted ? accepted : response),
       onFailure: (cause) => {
         const { isAccepted, refused } = state
@@ -76,6 +83,8 @@ export const serve = <E, R>(
         return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
       }
     })
+    const { expire } = upgrade
+    return expire === undefined ? handled : HandshakeWatch.watch(handled, handshakeTimeout, expire)
   })
 }
 

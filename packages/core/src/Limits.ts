@@ -214,6 +214,16 @@ export const defaults: Limits = {
 export const defaultMaxConnections = 100_000
 
 /**
+ * How many addresses a server remembers for the rate of their upgrades, beside those
+ * that have connections. Guards against a peer that has many addresses; one that has
+ * more than this can make the server forget its first.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultRememberedAddresses = 10_000
+
+/**
  * What all connections of a process may hold together, see `MemoryBudget`: the bytes
  * before reading pauses, the milliseconds before connections are closed, and whom first.
  * Guards against many connections that each keep within their own limits.

@@ -6,14 +6,17 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "./connection/Connection.ts"
 import { Connections } from "./connection/Connections.ts"
+import * as Deadlines from "./connection/Deadlines.ts"
 import * as Opening from "./connection/Opening.ts"
 import { type ExtensionHeader, format } from "./Extension.ts"
 import * as Handshake from "./Handshake.ts"
@@ -21,7 +24,8 @@ import * as Limits from "./Limits.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
 import type * as Origin from "./Origin.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
-import { refusal } from "./rules/HandshakeRule.ts"
+import { addressKey, AddressLimits } from "./rules/AddressLimits.ts"
+import { type HandshakeRule, refusal } from "./rules/HandshakeRule.ts"
 import * as Negotiation from "./rules/Negotiation.ts"
 import type { Primitives } from "./Primitives.ts"
 import type { Transport } from "./Transport.ts"
@@ -75,6 +79,11 @@ export interface AcceptOptions extends Limits.Options {
  * `open` writes the head of the 101 (Latin-1) and gives the transport behind it,
  * early bytes included. It is called once. `sha1` is the platform's own, if it has one.
  *
+ * `expire` is called when the deadline of the handshake has passed while the handler
+ * still runs: where nothing was answered until then it answers 503, drops the
+ * connection, which interrupts the handler, and lets nobody `open` it any more.
+ * `HttpUpgrade.serve` keeps the deadline.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -82,6 +91,7 @@ export interface Upgrade {
   readonly request: Handshake.UpgradeRequest
   readonly open: (head: string) => Transport
   readonly sha1?: Primitives["sha1"] | undefined
+  readonly expire?: (() => void) | undefined
 }
 
 /**
@@ -102,14 +112,70 @@ export class Upgrades extends Context.Service<Upgrades, {
 }>()("@effect-ws/core/WebSocketServer/Upgrades") {}
 
 /**
- * Makes the record of a server's open connections. Above `maxConnections` requests are
- * refused with 503.
+ * What one address may take of a server. Nothing is limited that is not given.
+ *
+ * **Details**
+ *
+ * - `connections`: the most connections at once; one more is refused with 429.
+ * - `upgrades`: how often a connection may be asked for: `count` at once, and as many
+ *   again over `interval`, evenly. Above it requests are refused with 429 and a
+ *   `Retry-After` that fits, before the rules of the handshake are looked at. Refused
+ *   ones are not counted.
+ * - `remembered`: for how many addresses the rate is known. Default 10,000.
+ *
+ * An IPv4 address counts by itself, an IPv6 address by its first 64 bits. The address is
+ * the request's `remoteAddress`. Behind a proxy that is the proxy's, until Effect's
+ * `HttpMiddleware.xForwardedHeaders` is told which proxies to trust. Requests without an
+ * address, as over a Unix socket, count as one.
+ *
+ * **Gotchas**
+ *
+ * Many people can share one address (carrier-grade NAT, an office, a proxy), so limits
+ * that suit one person shut them out. That is why none is set by default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PerAddress {
+  readonly connections?: number | undefined
+  readonly upgrades?: { readonly count: number; readonly interval: Duration.Input } | undefined
+  readonly remembered?: number | undefined
+}
+
+/**
+ * How many connections a server keeps open, in total and for each address.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectionLimits {
+  readonly maxConnections?: number | undefined
+  readonly perAddress?: PerAddress | undefined
+}
+
+/**
+ * Makes the record of a server's open connections. Above `maxConnections` (default
+ * 100,000) requests are refused with 503.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeConnections = (maxConnections: number = Limits.defaultMaxConnections): Connections =>
-  new Connections(maxConnections)
+export const makeConnections = (limits: ConnectionLimits = {}): Connections => {
+  const { maxConnections = Limits.defaultMaxConnections, perAddress } = limits
+  if (perAddress === undefined) return new Connections(maxConnections)
+  const { connections = Infinity, remembered = Limits.defaultRememberedAddresses, upgrades } = perAddress
+  return new Connections(
+    maxConnections,
+    new AddressLimits({
+      connections,
+      remembered,
+      upgrades: upgrades && {
+        count: upgrades.count,
+        interval: Duration.toMillis(Duration.fromInputUnsafe(upgrades.interval))
+      }
+    })
+  )
+}
 
 const refuse = (error: HandshakeError): Effect.Effect<never, HandshakeError> => Effect.fail(respondable(error))
 
@@ -148,10 +214,13 @@ const choose = (
 const pairs = (headers: AcceptOptions["headers"]): Handshake.HeaderList =>
   headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
 
-const unavailable = (isClosing: boolean) => {
-  const error = refusal("TooManyConnections", isClosing ? "the server is shutting down" : undefined)
-  return new HandshakeError({ ...error, headers: [["retry-after", "1"]] })
+const unavailable = (rule: HandshakeRule, retryAfterMillis: number, detail?: string) => {
+  const error = refusal(rule, detail)
+  const seconds = Math.max(1, Math.ceil(retryAfterMillis / 1000))
+  return new HandshakeError({ ...error, headers: [["retry-after", String(seconds)]] })
 }
+
+const shuttingDown = "the server is shutting down"
 
 /**
  * Accepts the current request as a WebSocket connection. The scope holds the
@@ -167,7 +236,7 @@ const unavailable = (isClosing: boolean) => {
  * A request that breaks the rules of the handshake fails with `HandshakeError`; left
  * alone, it answers with the status that fits: 426 for what is no WebSocket upgrade or
  * another version, 400 for what is malformed, 403 for the origin, 405 for the method,
- * 503 above the server's limit of connections. On an HTTP server that cannot hand over
+ * 503 above the server's limit of connections, 429 above that of an address. On an HTTP server that cannot hand over
  * its connections it fails with `UpgradeUnavailable`.
  *
  * **Example** (Refusing strangers)
@@ -209,6 +278,11 @@ export const accept = (
     const { connections, find } = upgrades.value
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     const upgrade = find(request.source)
+    const address = connections.addresses === undefined ? undefined : Option.getOrUndefined(request.remoteAddress)
+    if (connections.addresses !== undefined && upgrade !== undefined) {
+      const wait = connections.addresses.attempt(addressKey(address ?? ""), Deadlines.of(fiber).now())
+      if (wait > 0) return refuse(unavailable("TooManyUpgrades", wait))
+    }
     const checked = Handshake.checkRequest(upgrade?.request ?? plainRequest(request), options)
     if (Result.isFailure(checked)) return refuse(checked.failure)
     if (upgrade === undefined) return refuse(refusal("NotAnUpgrade"))
@@ -219,8 +293,10 @@ export const accept = (
       const head = responseHead(checked.success, { protocol, headers: sent, sha1: upgrade.sha1 }, negotiated?.header)
       if (Result.isFailure(head)) return refuse(head.failure)
       limits ??= Limits.make(options)
-      const leave = connections.admit()
-      if (leave === undefined) return refuse(unavailable(connections.isClosing))
+      const leave = connections.admit(address)
+      if (typeof leave === "string") {
+        return refuse(unavailable(leave, 0, connections.isClosing ? shuttingDown : undefined))
+      }
       try {
         const opening = Opening.open(fiber, upgrade.open(head.success), limits, {
           role: "server",

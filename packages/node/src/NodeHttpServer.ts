@@ -37,7 +37,12 @@ import * as NodeTransport from "./NodeTransport.ts"
  *   Default 100,000.
  * - `closeGracePeriod`: how long a shutdown waits for the closing handshakes before it
  *   cuts. Default 5 seconds.
- * - `headersTimeout`: how long the head of a request may take. Default 10 seconds.
+ * - `perAddress`: what one address may take of the server; nothing is limited by default.
+ *   See `WebSocketServer.PerAddress`.
+ * - `headersTimeout`: how long the head of a request may take, from the connection on or
+ *   the end of the request before it. Looked at once a second. Default 10 seconds.
+ * - `handshakeTimeout`: how long a handler may take to accept an upgrade, or to answer it
+ *   otherwise; then it is interrupted and 503 is answered. Default 10 seconds.
  * - `upgrade`: how connections are accepted that a handler opens by `request.upgrade`,
  *   as `RpcServer.layerProtocolWebsocket` does; see `HttpUpgrade.serve`.
  *
@@ -46,7 +51,9 @@ import * as NodeTransport from "./NodeTransport.ts"
  */
 export interface Options extends StockHttpServer.Options {
   readonly maxConnections?: number | undefined
+  readonly perAddress?: WebSocketServer.PerAddress | undefined
   readonly closeGracePeriod?: Duration.Input | undefined
+  readonly handshakeTimeout?: Duration.Input | undefined
   readonly headersTimeout?: Duration.Input | undefined
   readonly upgrade?: WebSocketServer.AcceptOptions | undefined
 }
@@ -87,10 +94,13 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
     address: stock.address,
     serve: Effect.fnUntraced(function*(httpEffect, middleware) {
       const upgrades = new WeakMap<object, WebSocketServer.Upgrade>()
-      const connections = WebSocketServer.makeConnections(options.maxConnections)
+      const connections = WebSocketServer.makeConnections(options)
       const find = (source: object) => upgrades.get(source)
       const offered = { find, connections }
-      const served = HttpUpgrade.serve(httpEffect, offered, options.upgrade)
+      const served = HttpUpgrade.serve(httpEffect, offered, {
+        handshakeTimeout: options.handshakeTimeout,
+        ...options.upgrade
+      })
       const before = server.listeners("upgrade") as Array<UpgradeListener>
       const forRequests = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.updateContext(self, contextOf<R>(offered))
       yield* forRequests(middleware === undefined ? stock.serve(served) : stock.serve(served, middleware))
@@ -198,6 +208,12 @@ const onUpgrade = (
       endUnwritten(response)
       socket.write(text, "latin1")
       return HandleTransport.take(socket, head) ?? NodeTransport.fromDuplex(socket, head)
+    },
+    expire: () => {
+      if (response.headersSent || !upgrades.delete(request)) return
+      // Past the response, which its handler still has in hand.
+      socket.write(tooLate, "latin1")
+      endSoon(socket)
     }
   })
   handler(request, response)
@@ -211,6 +227,7 @@ const endUnwritten = (response: Http.ServerResponse): void => {
   Object.assign(response, { finished: true })
   if (!response.writableEnded) response.end()
 }
+const tooLate = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
 // How long a refused client may take to read its answer and to end.
 const lingerMillis = 500

@@ -3,6 +3,7 @@
  * goes away, and cut when they take too long.
  */
 import * as Effect from "effect/Effect"
+import { addressKey, type AddressLimits } from "../rules/AddressLimits.ts"
 import type { Connection } from "./Connection.ts"
 
 export class Connections {
@@ -10,9 +11,12 @@ export class Connections {
   private admitted = 0
   private closing = false
   private readonly limit: number
+  /** What one address may take, if that is limited. */
+  readonly addresses: AddressLimits | undefined
 
-  constructor(limit: number) {
+  constructor(limit: number, addresses?: AddressLimits) {
     this.limit = limit
+    this.addresses = addresses
   }
 
   /** How many connections are open or being opened. */
@@ -25,15 +29,21 @@ export class Connections {
     return this.closing
   }
 
-  /** Takes a place; `undefined` where there is none. Give it back by calling the result. */
-  admit(): (() => void) | undefined {
-    if (this.closing || this.admitted >= this.limit) return undefined
+  /**
+   * Takes a place, one of the address's too; a string says why there is none. Give it back
+   * by calling the result.
+   */
+  admit(address?: string): (() => void) | "TooManyConnections" | "TooManyFromAddress" {
+    if (this.closing || this.admitted >= this.limit) return "TooManyConnections"
+    const leave = this.addresses?.enter(addressKey(address ?? ""))
+    if (leave === undefined && this.addresses !== undefined) return "TooManyFromAddress"
     this.admitted++
     let given = false
     return () => {
       if (given) return
       given = true
       this.admitted--
+      leave?.()
     }
   }
 

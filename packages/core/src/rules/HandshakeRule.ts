@@ -68,6 +68,12 @@ export const handshakeRules = {
   OriginDuplicated: { status: 400, section: "RFC 6454 §7.3", text: "there is more than one Origin header" },
   OriginRefused: { status: 403, section: "RFC 6455 §10.2", text: "the origin is not allowed" },
   TooManyConnections: { status: 503, section: "RFC 9110 §15.6.4", text: "there are too many connections" },
+  TooManyFromAddress: {
+    status: 429,
+    section: "RFC 6585 §4",
+    text: "there are too many connections from this address"
+  },
+  TooManyUpgrades: { status: 429, section: "RFC 6585 §4", text: "this address connects too often" },
 
   // What this side's own code must not ask for
   OriginPolicyFailed: { status: 500, section: "RFC 6455 §10.2", text: "the origin policy threw" },
