@@ -241,10 +241,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
   /** The peer broke a rule about time. */
   violate(rule: Rule): void {
     this.protocol.fail(rule)
-    if (this.waiting) this.hooks.onReadable()
-    this.checkEnding()
-    this.flush()
-    this.regulate()
+    this.afterInput()
   }
 
   protected get heldBytes(): number {

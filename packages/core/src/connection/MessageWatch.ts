@@ -20,7 +20,8 @@ export class MessageWatch {
 
   /** The input stops inside a message. */
   begin(): void {
-    if (this.due !== Infinity || !this.link.isOpen || this.link.limits.messageTimeout === Infinity) return
+    const { isOpen, limits, protocol } = this.link
+    if (this.due !== Infinity || !isOpen || protocol.ending !== undefined || limits.messageTimeout === Infinity) return
     this.look(this.link.deadlines.now())
     this.link.updateAlarm()
   }
