@@ -28,6 +28,13 @@ export abstract class Account extends Alarm implements Holder {
     if (pages !== this.accounted) this.budget.change(this, pages)
   }
 
+  /** Whether the budget is exhausted; then it says when it no longer is, by `regulate`. */
+  protected heldBack(): boolean {
+    if (!this.budget.isExhausted) return false
+    this.budget.pause(this)
+    return true
+  }
+
   /** Holds nothing any more. */
   protected leaveBudget(): void {
     this.keptBack = 0

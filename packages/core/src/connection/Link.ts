@@ -257,10 +257,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
     if (this.gone) return
     this.account()
     const dropping = !this.protocol.isOpen || this.ended
-    const exhausted = !dropping && this.budget.isExhausted
-    const full = exhausted || !dropping &&
-        (this.rest !== undefined || (!this.waiting && this.protocol.queuedBytes >= this.limits.inboundHighWaterMark))
-    if (exhausted) this.budget.pause(this)
+    const full = !dropping && (this.heldBack() || this.rest !== undefined ||
+      (!this.waiting && this.protocol.queuedBytes >= this.limits.inboundHighWaterMark))
     if (full === this.isPaused) return
     this.isPaused = full
     // While this side does not read, no Pong can be seen.

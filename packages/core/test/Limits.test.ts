@@ -1,0 +1,75 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Limits from "../src/Limits.ts"
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+describe("Limits", () => {
+  it("the defaults are those that are documented, and finite but for the idle timeout", () => {
+    assert.deepStrictEqual(Limits.defaults, {
+      maxMessageSize: MiB,
+      maxStreamedMessageSize: 64 * 1024 * MiB,
+      fragmentCharge: 64,
+      maxFragments: 131_072,
+      maxControlFrames: 1000,
+      controlFrameInterval: 10_000,
+      inboundHighWaterMark: 64 * KiB,
+      outboundHighWaterMark: 64 * KiB,
+      slowConsumer: "suspend",
+      messageTimeout: 60_000,
+      messageProgress: 64 * KiB,
+      idleTimeout: Infinity,
+      handshakeTimeout: 10_000,
+      keepAlive: { interval: 20_000, timeout: 20_000 },
+      closeTimeout: 5_000,
+      stalledWriteTimeout: 30_000
+    })
+    assert.strictEqual(Limits.defaultMaxConnections, 100_000)
+    assert.strictEqual(Limits.defaultRememberedAddresses, 10_000)
+    assert.deepStrictEqual(Limits.defaultMemoryBudget, { bytes: 1024 * MiB, grace: 2000, shed: "largest" })
+    assert.strictEqual(Limits.maxRefusalBody, 8 * KiB)
+  })
+
+  it("what is not given is the default, and every option arrives", () => {
+    assert.deepStrictEqual(Limits.make(undefined), Limits.defaults)
+    assert.deepStrictEqual(Limits.make({}), Limits.defaults)
+    const given = Limits.make({
+      maxMessageSize: 1,
+      maxStreamedMessageSize: 2,
+      fragmentCharge: 3,
+      maxFragments: 4,
+      maxControlFrames: 5,
+      controlFrameInterval: "6 seconds",
+      inboundHighWaterMark: 7,
+      outboundHighWaterMark: 8,
+      slowConsumer: { close: 1008 },
+      messageTimeout: "9 seconds",
+      messageProgress: 10,
+      idleTimeout: "11 seconds",
+      handshakeTimeout: "12 seconds",
+      keepAlive: { timeout: "13 seconds" },
+      closeTimeout: 14,
+      stalledWriteTimeout: Infinity
+    })
+    assert.deepStrictEqual(Object.keys(given).sort(), Object.keys(Limits.defaults).sort())
+    assert.deepStrictEqual(given, {
+      maxMessageSize: 1,
+      maxStreamedMessageSize: 2,
+      fragmentCharge: 3,
+      maxFragments: 4,
+      maxControlFrames: 5,
+      controlFrameInterval: 6000,
+      inboundHighWaterMark: 7,
+      outboundHighWaterMark: 8,
+      slowConsumer: { close: 1008 },
+      messageTimeout: 9000,
+      messageProgress: 10,
+      idleTimeout: 11_000,
+      handshakeTimeout: 12_000,
+      keepAlive: { interval: 20_000, timeout: 13_000 },
+      closeTimeout: 14,
+      stalledWriteTimeout: Infinity
+    })
+    assert.isUndefined(Limits.make({ keepAlive: false }).keepAlive)
+  })
+})
