@@ -139,6 +139,20 @@ describe("MessageWatch", () => {
       assert.strictEqual(yield* ws.receive, "begunended")
     }))
 
+  it.effect("also where it read for a part of the time only", () =>
+    Effect.gen(function*() {
+      const { said, text, transport, ws } = yield* make({ inboundHighWaterMark: 10 })
+      transport.push(concat([text("x".repeat(20)), text("begun", false)]))
+      yield* TestClock.adjust("50 seconds")
+      yield* ws.receive
+      yield* start(Effect.exit(ws.receive))
+      assert.isFalse(transport.isPaused)
+      yield* TestClock.adjust("69 seconds")
+      assert.deepStrictEqual(said(), [])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(said(), ["close 1008 MessageTooSlow"])
+    }))
+
   it.effect("is set once for many messages, and forgotten with the connection", () =>
     Effect.gen(function*() {
       const { alarms, binary, said, text, transport, ws } = yield* make()

@@ -240,6 +240,24 @@ describe("SlowConsumer", () => {
         assert.deepStrictEqual(frames.slice(-3), ["text+ streamed", "more", "text behind"])
       }))
 
+    it.effect("nobody waits behind what is kept back, though there is room and a streamed message goes on", () =>
+      Effect.gen(function*() {
+        const { numbered, said, transport, ws } = yield* slow("dropOldest", { outboundHighWaterMark: 500 })
+        const queue = yield* Queue.unbounded<string>()
+        const streaming = yield* start(ws.sendTextStream(Stream.take(Stream.fromQueue(queue), 2)))
+        yield* Queue.offer(queue, "x".repeat(600))
+        yield* turn
+        yield* done(yield* start(ws.send(numbered(0))))
+        transport.release()
+        yield* turn
+        yield* done(yield* start(ws.send(numbered(1))))
+        yield* Queue.offer(queue, "end")
+        yield* turn
+        yield* done(streaming)
+        yield* ws.flush
+        assert.deepStrictEqual(said().slice(-4), ["more+ end", "more", "text number 0", "text number 1"])
+      }))
+
     for (const how of ["the scope", "the peer's Close"] as const) {
       it.effect(`what is kept back goes out before the Close that ${how} brings`, () =>
         Effect.gen(function*() {
