@@ -9,7 +9,7 @@
  * bytes that would go out uncopied are copied first.
  */
 import * as Effect from "effect/Effect"
-import type { Message } from "../Message.ts"
+import { Prepared, type Sendable } from "../Message.ts"
 import type { Link } from "./Link.ts"
 import { type Attempt, type SendError, type Waiter, Writer } from "./Writer.ts"
 
@@ -29,17 +29,17 @@ export const makeWriter = (link: Link): Writer => {
 }
 
 abstract class ImpatientWriter extends Writer {
-  override sendNow(message: Message): Effect.Effect<void, SendError> {
-    return this.offer(message)
+  override sendNow(message: Sendable): Effect.Effect<void, SendError> {
+    return this.offer(this.plain(message))
   }
 
-  override sendAll(messages: ReadonlyArray<Message>): Effect.Effect<void, SendError> {
+  override sendAll(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
     return Effect.suspend(() => this.offerFrom(messages, 0))
   }
 
-  private offerFrom(messages: ReadonlyArray<Message>, from: number): Effect.Effect<void, SendError> {
+  private offerFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
     for (let at = from; at < messages.length; at++) {
-      const sent = this.offer(messages[at])
+      const sent = this.sendNow(messages[at])
       if (sent !== Effect.void) {
         return at + 1 === messages.length ? sent : Effect.flatMap(sent, () => this.offerFrom(messages, at + 1))
       }
@@ -47,19 +47,24 @@ abstract class ImpatientWriter extends Writer {
     return Effect.void
   }
 
-  protected offer(message: Message): Effect.Effect<void, SendError> {
+  /** A prepared message only where it is sent as it was prepared. */
+  private plain(message: Sendable): Sendable {
+    return message instanceof Prepared && !this.link.protocol.shares(message) ? message.message : message
+  }
+
+  protected offer(message: Sendable): Effect.Effect<void, SendError> {
     const isFull = this.isFull
     if (!this.link.isOpen) return this.fail()
     return isFull ? this.onFull(message) : this.accept(message)
   }
 
   /** Above the mark: what becomes of the message. */
-  protected abstract onFull(message: Message): Effect.Effect<void, SendError>
+  protected abstract onFull(message: Sendable): Effect.Effect<void, SendError>
 
   /** Below the mark: nothing but the turn of others, or the event loop's, is waited for. */
-  protected accept(message: Message): Effect.Effect<void, SendError> {
+  protected accept(message: Sendable): Effect.Effect<void, SendError> {
     const { link } = this
-    if (this.hasWaiting || link.streaming || link.protocol.isSliced(message) || link.isTurnOver) {
+    if (this.hasWaiting || link.streaming || this.isSliced(message) || link.isTurnOver) {
       return super.sendNow(message)
     }
     const defect = this.encode(this.owned(message))
@@ -76,12 +81,16 @@ abstract class ImpatientWriter extends Writer {
   }
 
   /** A message that the caller may change from now on. */
-  protected owned(message: Message): Message {
+  private owned(message: Sendable): Sendable {
     // Not `slice`: on a Node Buffer it makes a view.
-    return this.isUncopied(message) ? Uint8Array.from(message) : message
+    return !(message instanceof Prepared) && this.isUncopied(message) ? Uint8Array.from(message) : message
   }
 
-  encode(message: Message): { readonly defect: unknown } | undefined {
+  protected isSliced(message: Sendable): boolean {
+    return !(message instanceof Prepared) && this.link.protocol.isSliced(message)
+  }
+
+  encode(message: Sendable): { readonly defect: unknown } | undefined {
     try {
       this.link.protocol.send(message)
     } catch (defect) {
@@ -118,37 +127,41 @@ class CloseSlow extends ImpatientWriter {
 // A message costs an entry in an array besides its payload.
 const messageCharge = 64
 
-const weigh = (message: Message): number => message.length + messageCharge
+const weigh = (message: Sendable): number =>
+  (message instanceof Prepared ? message.message : message).length + messageCharge
+
+/** What its caller cannot change any more. */
+const kept = (message: Sendable): Sendable => message instanceof Uint8Array ? Uint8Array.from(message) : message
 
 class DropOldest extends ImpatientWriter {
-  protected override offer(message: Message): Effect.Effect<void, SendError> {
+  protected override offer(message: Sendable): Effect.Effect<void, SendError> {
     const isFull = this.isFull
     const { link, queue } = this
     if (!link.isOpen) return this.fail()
     // Encoded slice by slice, it could not be kept whole for later.
-    if (link.protocol.isSliced(message)) return super.accept(message)
+    if (this.isSliced(message)) return super.accept(message)
     const last = queue[queue.length - 1]
     return isFull || last instanceof Backlog ? this.onFull(message) : this.accept(message)
   }
 
-  protected onFull(message: Message): Effect.Effect<void, SendError> {
+  protected onFull(message: Sendable): Effect.Effect<void, SendError> {
     const { queue } = this
     let backlog = queue[queue.length - 1]
     if (!(backlog instanceof Backlog)) queue.push(backlog = new Backlog(this, this.link))
-    const kept = typeof message === "string" ? message : Uint8Array.from(message)
-    ;(backlog as Backlog).messages.push(kept)
+    const newest = kept(message)
+    ;(backlog as Backlog).messages.push(newest)
     const { link } = this
-    link.keptBack += weigh(kept)
+    link.keptBack += weigh(newest)
     // As much again as the mark.
-    while (link.keptBack > link.limits.outboundHighWaterMark && this.dropOldest(kept));
+    while (link.keptBack > link.limits.outboundHighWaterMark && this.dropOldest(newest));
     link.account()
     return Effect.void
   }
 
-  private dropOldest(newest: Message): boolean {
+  private dropOldest(newest: Sendable): boolean {
     for (const waiter of this.queue) {
       if (!(waiter instanceof Backlog) || waiter.messages.length === 0) continue
-      if (waiter.messages[0] === newest && waiter.messages.length === 1) return false
+      if (waiter.messages.length === 1 && waiter.messages[0] === newest) return false
       this.taken(waiter.messages.shift()!)
       this.dropped++
       return true
@@ -157,7 +170,7 @@ class DropOldest extends ImpatientWriter {
   }
 
   /** A message left the backlog. */
-  taken(message: Message): void {
+  taken(message: Sendable): void {
     this.link.keptBack -= weigh(message)
   }
 
@@ -173,7 +186,7 @@ class DropOldest extends ImpatientWriter {
 
 /** Messages that wait in the queue as one of its senders, so that the order is one. */
 class Backlog implements Waiter {
-  readonly messages: Array<Message> = []
+  readonly messages: Array<Sendable> = []
   private readonly writer: DropOldest
   private readonly link: Link
 

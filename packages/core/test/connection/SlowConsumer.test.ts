@@ -10,6 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type { SlowConsumer } from "../../src/Limits.ts"
+import * as Message from "../../src/Message.ts"
 import { portable } from "../../src/Primitives.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { done, isPending, make as makeConnection, type Options, start, turn } from "../support/Harness.ts"
@@ -324,6 +325,38 @@ describe("SlowConsumer", () => {
         payload.fill(3)
         transport.release()
         assert.deepStrictEqual(sent().map(({ data }) => data[0]), [1, 2, 1008 >> 8])
+      }))
+  })
+
+  describe("a prepared message", () => {
+    for (const policy of ["dropNewest", "dropOldest", { close: 1013 }] as const) {
+      it.effect(`is treated as any other: ${typeof policy === "string" ? policy : "close"}`, () =>
+        Effect.gen(function*() {
+          const { said, transport, ws } = yield* slow(policy, { outboundHighWaterMark: 200 })
+          const prepared = Array.from({ length: 50 }, (_, i) => Message.prepare(`number ${i}`))
+          const exit = yield* Effect.exit(Effect.forEach(prepared, (one) => ws.send(one)))
+          assert.strictEqual(Exit.isFailure(exit), typeof policy !== "string")
+          const dropped = yield* ws.dropped
+          transport.release()
+          yield* turn
+          const frames = said()
+          if (typeof policy === "string") {
+            assert.isAbove(dropped, 0)
+            assert.strictEqual(frames.length, 1 + 50 - dropped)
+            assert.strictEqual(frames.at(-1) === "text number 49", policy === "dropOldest")
+          } else {
+            assert.strictEqual(frames.at(-1), "close 1013 too slow")
+          }
+        }))
+    }
+
+    it.effect("that a client masks anew is kept back as it is", () =>
+      Effect.gen(function*() {
+        const { said, transport, ws } = yield* slow("dropOldest", { role: "client", outboundHighWaterMark: 10 })
+        yield* ws.send(Message.prepare("kept"))
+        transport.release()
+        yield* turn
+        assert.deepStrictEqual(said(), ["text in flight", "text kept"])
       }))
   })
 
