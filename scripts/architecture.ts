@@ -55,7 +55,9 @@ const touchesUnstable = [
   `${core}HttpUpgrade.ts`,
   `${core}connection/EventSocket.ts`,
   `${core}connection/SocketSession.ts`,
-  `${core}connection/SocketTransport.ts`
+  `${core}connection/SocketTransport.ts`,
+  // An HTTP server in memory.
+  `${core}testing/TestServer.ts`
 ]
 
 export const rules: ReadonlyArray<Rule> = [
@@ -100,6 +102,13 @@ export const rules: ReadonlyArray<Rule> = [
     where: [`${core}connection/`],
     forbid: [`${core}WebSocketClient.ts`, `${core}WebSocketServer.ts`],
     broken: { file: `${core}connection/Broken.ts`, source: `import { connect } from "../WebSocketClient.ts"` }
+  },
+  {
+    name: "nothing that runs in production knows the testing modules",
+    where: [core],
+    except: [`${core}testing/`],
+    forbid: [`${core}testing/**`],
+    broken: { file: `${core}WebSocket.ts`, source: `import * as TestLink from "./testing/TestLink.ts"` }
   },
   {
     name: "inside core nothing goes through an index, its own or effect's",

@@ -62,6 +62,7 @@ const config = {
     noUnusedParameters: false,
     paths: {
       "@effect-ws/core": ["../../packages/core/src/index.ts"],
+      "@effect-ws/core/testing": ["../../packages/core/src/testing/index.ts"],
       "@effect-ws/node": ["../../packages/node/src/index.ts"]
     }
   },

@@ -8,22 +8,26 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type { Message } from "../src/Message.ts"
+import * as TestLink from "../src/testing/TestLink.ts"
 import * as WebSocket from "../src/WebSocket.ts"
-import { makePair } from "./support/FakeTransport.ts"
 import { turn } from "./support/Harness.ts"
 
 const KiB = 1024
 
 const connect = Effect.fnUntraced(function*(
-  options: Parameters<typeof makePair>[0] = {},
+  options: TestLink.Options = {},
   limits: Partial<WebSocket.Options> = {}
 ) {
-  const [a, b] = makePair(options)
+  const link = yield* TestLink.make(options)
   const scope = yield* Scope.make()
-  const server = yield* WebSocket.make(b, { ...limits, role: "server", protocol: "test.v1" }).pipe(Scope.provide(scope))
-  const client = yield* WebSocket.make(a, { ...limits, role: "client" }).pipe(Scope.provide(scope))
-  return { a, b, client, server, scope }
+  const server = yield* WebSocket.make(link.server, { ...limits, role: "server", protocol: "test.v1" }).pipe(
+    Scope.provide(scope)
+  )
+  const client = yield* WebSocket.make(link.client, { ...limits, role: "client" }).pipe(Scope.provide(scope))
+  return { link, client, server, scope }
 })
+
+const areClosed = ({ stats }: TestLink.TestLink): boolean => stats("client").isClosed && stats("server").isClosed
 
 describe("WebSocket", () => {
   it.effect("knows its role and subprotocol", () =>
@@ -35,7 +39,7 @@ describe("WebSocket", () => {
 
   it.effect("two connections echo, close, and leave nothing open", () =>
     Effect.gen(function*() {
-      const { a, b, client, server } = yield* connect()
+      const { client, link, server } = yield* connect()
       const echo = yield* Effect.forkChild(Stream.run(server.messages, server.sink))
       yield* client.sendAll(["hello", Uint8Array.of(1, 2, 3), ""])
       assert.deepStrictEqual(
@@ -47,24 +51,24 @@ describe("WebSocket", () => {
       assert.deepInclude(info, { code: 1000, reason: "bye", clean: true, initiator: "local" })
       assert.deepInclude(yield* server.closed, { code: 1000, reason: "bye", clean: true, initiator: "remote" })
       yield* turn
-      assert.isTrue(a.isClosed && b.isClosed)
+      assert.isTrue(areClosed(link))
     }))
 
   it.effect("both close at once", () =>
     Effect.gen(function*() {
-      const { a, b, client, server } = yield* connect()
+      const { client, link, server } = yield* connect()
       const [mine, theirs] = yield* Effect.all([client.close(4000, "mine"), server.close(4001, "theirs")], {
         concurrency: 2
       })
       assert.deepInclude(mine, { code: 4000, clean: true, initiator: "local" })
       assert.deepInclude(theirs, { code: 4001, clean: true, initiator: "local" })
       yield* turn
-      assert.isTrue(a.isClosed && b.isClosed)
+      assert.isTrue(areClosed(link))
     }))
 
   it.effect("the scope's end closes, whatever is under way", () =>
     Effect.gen(function*() {
-      const { a, b, client, scope, server } = yield* connect()
+      const { client, link, scope, server } = yield* connect()
       const reading = yield* Effect.forkChild(Stream.runDrain(server.messages))
       const streaming = yield* Effect.forkChild(
         Effect.exit(client.sendTextStream(Stream.concat(Stream.make("a"), Stream.never)))
@@ -72,15 +76,15 @@ describe("WebSocket", () => {
       yield* turn
       yield* Scope.close(scope, Exit.void)
       yield* Fiber.join(reading)
-      assert.isTrue(a.isClosed && b.isClosed)
+      assert.isTrue(areClosed(link))
       yield* Fiber.interrupt(streaming)
     }))
 
   it.effect("a large message passes through bounded memory, both ways", () =>
     Effect.gen(function*() {
       for (const way of ["up", "down"] as const) {
-        const { a, b, client, scope, server } = yield* connect({ capacity: 64 * KiB })
-        const [from, to, at] = way === "up" ? [client, server, b] : [server, client, a]
+        const { client, link, scope, server } = yield* connect({ capacity: 64 * KiB })
+        const [from, to] = way === "up" ? [client, server] : [server, client]
         const size = 16 * KiB
         const count = 2048
         const piece = Uint8Array.from({ length: size }, (_, i) => i)
@@ -98,7 +102,7 @@ describe("WebSocket", () => {
           }))
         assert.strictEqual(read, size * count)
         yield* Fiber.join(sending)
-        assert.isBelow(at.mostBuffered, 256 * KiB)
+        assert.isBelow(link.stats(from.role).mostInFlight, 256 * KiB)
         // Nobody reads on, so the Close is answered at its deadline.
         const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
         yield* TestClock.adjust("10 seconds")
@@ -119,13 +123,15 @@ describe("WebSocket", () => {
       { maxLength: 12 }
     ),
     capacity: Schema.Literals([0, 100, 20_000]),
+    seed: Schema.Int,
     maxChunk: Schema.Literals([7, 1000, 65_536]),
     chunks: Schema.Literals(["borrowed", "scratch", "owned"]),
     mark: Schema.Literals([1, 5000])
   }, (given) =>
     Effect.gen(function*() {
       const maxChunk = given.messages.some(({ size }) => size > 300) ? Math.max(given.maxChunk, 500) : given.maxChunk
-      const { client, scope, server } = yield* connect({ ...given, maxChunk }, {
+      const chop = { min: 1, max: maxChunk }
+      const { client, scope, server } = yield* connect({ ...given, chop }, {
         inboundHighWaterMark: given.mark,
         outboundHighWaterMark: given.mark
       })
@@ -157,7 +163,7 @@ describe("WebSocket", () => {
       assert.deepStrictEqual(both[0], [])
       yield* Scope.close(scope, Exit.void)
 
-      const other = yield* connect({ ...given, maxChunk }, { outboundHighWaterMark: given.mark })
+      const other = yield* connect({ ...given, chop }, { outboundHighWaterMark: given.mark })
       // An echo as its users write it.
       const echo = yield* Effect.forkChild(Stream.run(other.server.messages, other.server.sink))
       const back = yield* Effect.forkChild(Stream.runCollect(Stream.take(other.client.messages, messages.length)))

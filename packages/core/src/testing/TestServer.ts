@@ -1,0 +1,299 @@
+/**
+ * An HTTP server in memory whose routes accept WebSockets, and the client's way to it:
+ * requests, handshake, refusals and connections as on a real one, without a socket.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as HttpEffect from "effect/http/HttpEffect"
+import * as Headers from "effect/http/Headers"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Scope from "effect/Scope"
+import type * as Handshake from "../Handshake.ts"
+import * as HttpUpgrade from "../HttpUpgrade.ts"
+import { maxRefusalBody } from "../Limits.ts"
+import type { Transport } from "../Transport.ts"
+import type * as WebSocket from "../WebSocket.ts"
+import * as WebSocketClient from "../WebSocketClient.ts"
+import { type HandshakeError, IOError } from "../WebSocketError.ts"
+import * as WebSocketServer from "../WebSocketServer.ts"
+import * as TestLink from "./TestLink.ts"
+
+/**
+ * How the server behaves.
+ *
+ * **Details**
+ *
+ * - `link`: how the link of each connection behaves; a function is asked for each anew,
+ *   in order, from 0.
+ * - `maxConnections`: one more is refused with 503.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly link?: TestLink.Options | ((index: number) => TestLink.Options) | undefined
+  readonly maxConnections?: number | undefined
+}
+
+/**
+ * The server of a test, as {@link layer} provides it.
+ *
+ * **Details**
+ *
+ * - `links`: the links of all connections that were accepted, in order.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class TestServer extends Context.Service<TestServer, {
+  readonly links: Effect.Effect<ReadonlyArray<TestLink.TestLink>>
+}>()("@effect-ws/core/testing/TestServer") {}
+
+type Served = Effect.Effect<void, never, HttpServerRequest.HttpServerRequest>
+
+/** What becomes of one request. */
+interface Exchange {
+  readonly request: Handshake.UpgradeRequest
+  readonly answer: Deferred.Deferred<Answer>
+  readonly link: TestLink.TestLink
+}
+
+interface Answer {
+  readonly response: Handshake.HandshakeResponse
+  readonly transport: Transport | undefined
+}
+
+// A request is found again by its source, whatever middleware makes of it.
+const exchanges = new WeakMap<object, Exchange>()
+
+/** Who wants to know the link of the connection that is being made. */
+const LinkObserver = Context.Reference<(link: TestLink.TestLink) => void>(
+  "@effect-ws/core/testing/TestServer/LinkObserver",
+  { defaultValue: () => () => {} }
+)
+
+/**
+ * Provides an `HttpServer` in memory, and connects `WebSocketClient.connect` to it.
+ *
+ * **When to use**
+ *
+ * For tests of routes: who is refused and how, which subprotocol is spoken, what is said
+ * on the connection, and what becomes of both when the link breaks.
+ *
+ * **Details**
+ *
+ * Whatever host a URL names, the request comes to the server that is being served; it
+ * names no port and is `http` or `https` as the URL says. `TestServer` gives the links
+ * of the connections. Compression takes a codec of the platform, provided to both.
+ *
+ * **Example** (A route and its refusals)
+ *
+ * ```ts
+ * import { WebSocketClient, WebSocketServer } from "@effect-ws/core"
+ * import { TestServer } from "@effect-ws/core/testing"
+ * import { Effect, Layer, Stream } from "effect"
+ * import { HttpRouter } from "effect/http"
+ *
+ * const Echo = HttpRouter.add("GET", "/echo", WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink)))
+ *
+ * const App = HttpRouter.serve(Echo, { disableLogger: true }).pipe(
+ *   Layer.provideMerge(TestServer.layer({ link: { seed: 42, chop: true } }))
+ * )
+ *
+ * export const test = Effect.gen(function*() {
+ *   const ws = yield* WebSocketClient.connect("ws://a.example/echo")
+ *   yield* ws.send("hello")
+ *   console.log(yield* ws.receive) // hello
+ *
+ *   const headers = { origin: "https://evil.example" }
+ *   const error = yield* Effect.flip(WebSocketClient.connect("ws://a.example/echo", { headers }))
+ *   console.log(error.message) // the server answered 403 instead of 101 ...
+ * }).pipe(Effect.scoped, Effect.provide(App))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<TestServer | HttpServer.HttpServer | WebSocketClient.Dialer> =>
+  Layer.effectContext(Effect.map(Effect.scope, (scope) => {
+    const state = new State(options, scope)
+    return Context.make(TestServer, { links: Effect.sync(() => [...state.links]) }).pipe(
+      Context.add(HttpServer.HttpServer, httpServer(state)),
+      Context.add(WebSocketClient.Dialer, { dial: (request) => dial(state, request) })
+    )
+  }))
+
+class State {
+  readonly links: Array<TestLink.TestLink> = []
+  served: Served | undefined
+  readonly options: Options
+  /** What serves a request outlives who asked. */
+  readonly scope: Scope.Scope
+
+  constructor(options: Options, scope: Scope.Scope) {
+    this.options = options
+    this.scope = scope
+  }
+
+  get nextLink(): TestLink.Options | undefined {
+    const { link } = this.options
+    return typeof link === "function" ? link(this.links.length) : link
+  }
+
+  find(source: object): WebSocketServer.Upgrade | undefined {
+    const exchange = exchanges.get(source)
+    if (exchange === undefined) return undefined
+    const { answer, link, request } = exchange
+    return {
+      request,
+      open: (head) => {
+        // A second `accept` finds nothing.
+        exchanges.delete(source)
+        this.links.push(link)
+        const response = { status: 101, headers: readHead(head) }
+        Deferred.doneUnsafe(answer, Effect.succeed({ response, transport: link.client }))
+        return link.server
+      }
+    }
+  }
+}
+
+/** The header lines of a head that a server wrote. */
+const readHead = (head: string): Handshake.HeaderList =>
+  head.split("\r\n").slice(1).filter((line) => line !== "").map((line) => {
+    const colon = line.indexOf(":")
+    return [line.slice(0, colon), line.slice(colon + 1).trim()] as const
+  })
+
+const httpServer = (state: State): HttpServer.HttpServer["Service"] =>
+  HttpServer.make({
+    address: NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, 80),
+    serve: (httpEffect, middleware) =>
+      Effect.gen(function*() {
+        const connections = WebSocketServer.makeConnections(state.options.maxConnections)
+        const upgrades = { find: (source: object) => state.find(source), connections }
+        const context = yield* Effect.context<Scope.Scope>()
+        const handled = HttpEffect.toHandled(HttpUpgrade.serve(httpEffect, upgrades), answer, middleware)
+        state.served = Effect.provideContext(handled, context)
+        yield* Effect.addFinalizer(() =>
+          Effect.suspend(() => {
+            state.served = undefined
+            // Nobody moves a test's clock any more: what has not closed is cut.
+            return Effect.forEach(state.links, (link) => link.reset, { discard: true })
+          })
+        )
+      })
+  })
+
+/** The server answers, unless it has switched protocols. */
+const answer = (
+  request: HttpServerRequest.HttpServerRequest,
+  response: HttpServerResponse.HttpServerResponse
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const exchange = exchanges.get(request.source)
+    if (exchange === undefined) return Effect.void
+    exchanges.delete(request.source)
+    return Effect.promise(async () => {
+      const web = HttpServerResponse.toWeb(response)
+      const body = (await web.text()).slice(0, maxRefusalBody)
+      const head = { status: web.status, headers: [...web.headers], body }
+      Deferred.doneUnsafe(exchange.answer, Effect.succeed({ response: head, transport: undefined }))
+    })
+  })
+
+const dial = (
+  state: State,
+  request: Handshake.HandshakeRequest
+): Effect.Effect<WebSocketClient.Dialed, IOError> =>
+  Effect.gen(function*() {
+    const { served } = state
+    if (served === undefined) {
+      return yield* new IOError({ phase: "connect", reason: "Refused", detail: "Nothing is served" })
+    }
+    const link = yield* Scope.provide(TestLink.make(state.nextLink), state.scope)
+    const observe = yield* LinkObserver
+    const url = new URL(request.url, `http://${request.host}`)
+    const source = new Request(url)
+    const headers: Handshake.HeaderList = request.headers.some(([name]) => name.toLowerCase() === "host")
+      ? request.headers
+      : [["Host", request.host], ...request.headers]
+    const answered = yield* Deferred.make<Answer>()
+    exchanges.set(source, {
+      request: { method: "GET", httpVersion: "1.1", target: request.target, headers, secure: url.protocol === "https:" },
+      answer: answered,
+      link
+    })
+    const asked = HttpServerRequest.fromWeb(source).modify({ headers: Headers.fromInput(headers) })
+    yield* Effect.forkIn(Effect.provideService(served, HttpServerRequest.HttpServerRequest, asked), state.scope)
+    const { response, transport } = yield* Deferred.await(answered)
+    if (transport !== undefined) observe(link)
+    return {
+      response: { ...response, url: url.href },
+      transport: transport === undefined ? Effect.fail(notSwitched()) : Effect.succeed(transport)
+    }
+  })
+
+const notSwitched = () =>
+  new IOError({ phase: "handshake", reason: "Aborted", detail: "The server did not switch protocols" })
+
+/**
+ * Connects to the server of {@link layer} and gives the link beside the connection.
+ *
+ * **When to use**
+ *
+ * Instead of `WebSocketClient.connect`, to do something to the link. What connects by
+ * itself is left as it is: its links are in `TestServer.links`.
+ *
+ * **Details**
+ *
+ * The end of the scope cuts the link first, so that no test waits for a closing
+ * handshake that its clock never lets happen.
+ *
+ * **Example** (A link that is cut)
+ *
+ * ```ts
+ * import { TestServer } from "@effect-ws/core/testing"
+ * import { Effect } from "effect"
+ *
+ * export const test = Effect.gen(function*() {
+ *   const { client, link } = yield* TestServer.connect("/echo")
+ *   yield* client.send("hello")
+ *   yield* link.reset
+ *   return yield* Effect.flip(client.receive) // IOError, reason "Reset"
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const connect = (
+  url: string | URL,
+  options: WebSocketClient.ConnectOptions = {}
+): Effect.Effect<
+  { readonly client: WebSocket.WebSocket; readonly link: TestLink.TestLink },
+  HandshakeError | IOError,
+  WebSocketClient.Dialer | Scope.Scope
+> =>
+  Effect.suspend(() => {
+    let link: TestLink.TestLink | undefined
+    return WebSocketClient.connect(url, options).pipe(
+      Effect.provideService(LinkObserver, (made) => {
+        link = made
+      }),
+      Effect.flatMap((client) =>
+        link === undefined
+          ? Effect.die(new Error("TestServer.connect needs the Dialer of TestServer.layer"))
+          : Effect.as(Effect.addFinalizer(() => link!.reset), { client, link })
+      )
+    )
+  })
