@@ -1,0 +1,85 @@
+/**
+ * How much work some code does, counted and not timed: how often each piece of the packages' code runs, by V8's precise
+ * coverage, and how many bytes are moved, made and decoded by what is native.
+ */
+import { Session } from "node:inspector"
+import { portable, type Primitives } from "../../src/Primitives.ts"
+
+interface ScriptCoverage {
+  readonly url: string
+  readonly functions: ReadonlyArray<{ readonly ranges: ReadonlyArray<{ readonly count: number }> }>
+}
+
+let bytes = 0
+
+/** The portable ones, which count what they are given. */
+export const countingPrimitives: Primitives = {
+  ...portable,
+  decodeUtf8: (source, start, end) => {
+    bytes += end - start
+    return portable.decodeUtf8(source, start, end)
+  },
+  allocate: (size) => {
+    bytes += size
+    return portable.allocate(size)
+  }
+}
+
+const { set, slice } = Uint8Array.prototype
+
+/** Counts what is copied while `run` runs. */
+const countingCopies = (run: () => void): void => {
+  Uint8Array.prototype.set = function(source, offset) {
+    bytes += source.length
+    set.call(this, source, offset)
+  }
+  Uint8Array.prototype.slice = function(start, end) {
+    const copy = slice.call(this, start, end)
+    bytes += copy.length
+    return copy
+  }
+  try {
+    run()
+  } finally {
+    Object.assign(Uint8Array.prototype, { set, slice })
+  }
+}
+
+export interface Work {
+  /** How often pieces of code ran. */
+  readonly steps: number
+  /** What was copied, allocated and decoded. */
+  readonly bytes: number
+}
+
+/** The work of `run`; the code under `packages/core/src` counts. */
+export const workOf = (run: () => void): Work => {
+  const session = new Session()
+  session.connect()
+  const post = (method: string, params: object = {}): unknown => {
+    let answer: unknown
+    session.post(method, params, (error: Error | null, result: unknown) => {
+      if (error !== null) throw error
+      answer = result
+    })
+    return answer
+  }
+  try {
+    post("Profiler.enable")
+    post("Profiler.startPreciseCoverage", { callCount: true, detailed: true })
+    post("Profiler.takePreciseCoverage")
+    bytes = 0
+    countingCopies(run)
+    const moved = bytes
+    const { result } = post("Profiler.takePreciseCoverage") as { readonly result: ReadonlyArray<ScriptCoverage> }
+    let steps = 0
+    for (const { functions, url } of result) {
+      if (!url.includes("/packages/core/src/")) continue
+      for (const { ranges } of functions) for (const { count } of ranges) steps += count
+    }
+    return { steps, bytes: moved }
+  } finally {
+    session.post("Profiler.stopPreciseCoverage")
+    session.disconnect()
+  }
+}
