@@ -98,7 +98,7 @@ const faulty = (random: Random, key: () => Uint8Array | undefined): Uint8Array =
     case 3:
       return frameBytes(0x82, payload, random.chance(2) ? undefined : random.bytes(4))
     case 4:
-      return frameBytes(0x82, payload, key(), random.pick([2, 8]))
+      return frameBytes(0x82, random.bytes(random.pick([0, 20, 124, 125, 126])), key(), random.pick([2, 8]))
     case 5: {
       // A length that is declared and never sent.
       const bytes = frameBytes(0x80 | random.below(3), payload, key(), 8)

@@ -109,6 +109,7 @@ const run = (choices: Choices): void => {
     }
   })
   let keys = 1
+  let closed = false
   const key = () => role === "server" ? Uint8Array.of(keys++, 7, keys, 99) : undefined
   let blocked = 0
   let lent: Array<Uint8Array> = []
@@ -129,6 +130,11 @@ const run = (choices: Choices): void => {
     model.pings = []
     blocked = 0
     wire.push(...frames!.filter((frame) => !isPong(frame)))
+    // §5.5.1: a Pong overtakes what waits, and nothing comes behind a Close.
+    const close = frames!.findIndex(({ opcode }) => opcode === 8)
+    expect(frames!.length === 0 || !closed, () => "put out something after a Close")
+    expect(( close === -1 || close === frames!.length - 1), () => "put out something behind a Close")
+    closed ||= close !== -1
   }
   const taken = () => {
     // Nothing was written to while the transport had it.
@@ -257,6 +263,13 @@ export const calling: Target = {
   name: "calling",
   generate: (random) => {
     const program = random.bytes(4 + random.below(80))
+    // Large messages one after the other, with what is taken out in between.
+    if (random.chance(20)) {
+      return concat([
+        program.subarray(0, 2),
+        ...Array.from({ length: 20 }, () => Uint8Array.of(random.pick([0, 1, 1, 2, 7, 8, 10]), 0, random.next(), random.next()))
+      ])
+    }
     // The peer speaks half of the time anyway; a flood of pings now and then.
     return random.chance(200) ? concat([program, new Uint8Array(600).map((_, i) => [10, 0, i % 128, 5][i % 4])]) : program
   },

@@ -10,7 +10,7 @@ import { Choices, expect, same, show, type Target } from "../../../core/test/fuz
 import * as NodeDeflate from "../../src/NodeDeflate.ts"
 import { Inflater } from "../conformance/deflate/Inflater.ts"
 
-const limit = 5000
+const limit = 200_000
 const budget = new PerMessageDeflate.Budget()
 const extension = PerMessageDeflate.make(NodeDeflate.codec, budget)
 
@@ -20,7 +20,7 @@ const words = ["hello ", "{\"price\":", "0", "aé€😀", "\0\0\0\0", "the quic
 /** What one message holds, out of few words, so that it refers back. */
 const contents = (random: Random): Buffer => {
   if (random.chance(8)) return Buffer.from(random.bytes(random.size(400)))
-  if (random.chance(12)) return Buffer.alloc(limit - 2 + random.below(5))
+  if (random.chance(150)) return Buffer.alloc(random.pick([65_535, 65_536, 65_537, 150_000, limit - 2 + random.below(5)]))
   let text = ""
   for (let n = random.below(40); n > 0; n--) text += random.pick(words)
   return Buffer.from(text)
@@ -122,7 +122,7 @@ const inflateByUs = (frames: Uint8Array, takeover: boolean, random: Random): Out
     protocol.demand(reader)
   }
   take()
-  const most = random.pick([1, 5, 100, 10_000])
+  const most = Math.max(random.pick([1, 5, 100, 10_000]), frames.length >> 8)
   for (let from = 0; from < frames.length;) {
     const chunk = frames.slice(from, from + 1 + random.below(most))
     from += chunk.length
