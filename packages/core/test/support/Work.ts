@@ -29,15 +29,18 @@ const { set, slice } = Uint8Array.prototype
 
 /** Counts what is copied while `run` runs. */
 const countingCopies = (run: () => void): void => {
-  Uint8Array.prototype.set = function(source, offset) {
-    bytes += source.length
-    set.call(this, source, offset)
+  const counting: Pick<Uint8Array, "set" | "slice"> & ThisType<Uint8Array> = {
+    set(source, offset) {
+      bytes += source.length
+      set.call(this, source, offset)
+    },
+    slice(start, end) {
+      const copy = slice.call(this, start, end)
+      bytes += copy.length
+      return copy
+    }
   }
-  Uint8Array.prototype.slice = function(start, end) {
-    const copy = slice.call(this, start, end)
-    bytes += copy.length
-    return copy
-  }
+  Object.assign(Uint8Array.prototype, counting)
   try {
     run()
   } finally {
@@ -52,10 +55,20 @@ export interface Work {
   readonly bytes: number
 }
 
-/** The work of `run`; the code under `packages/core/src` counts. */
-export const workOf = (run: () => void): Work => {
+export interface Counter {
+  /** The work of `run`, which is run twice; the code under `packages/core/src` counts. */
+  readonly workOf: (run: () => void) => Work
+  readonly stop: () => void
+}
+
+/**
+ * Begins to count. One counter for all that is to be compared: what V8 compiles while nobody counts does not count
+ * later.
+ */
+export const startCounting = (): Counter => {
   const session = new Session()
   session.connect()
+  // Posts are answered at once.
   const post = (method: string, params: object = {}): unknown => {
     let answer: unknown
     session.post(method, params, (error: Error | null, result: unknown) => {
@@ -64,22 +77,27 @@ export const workOf = (run: () => void): Work => {
     })
     return answer
   }
-  try {
-    post("Profiler.enable")
-    post("Profiler.startPreciseCoverage", { callCount: true, detailed: true })
-    post("Profiler.takePreciseCoverage")
-    bytes = 0
-    countingCopies(run)
-    const moved = bytes
-    const { result } = post("Profiler.takePreciseCoverage") as { readonly result: ReadonlyArray<ScriptCoverage> }
-    let steps = 0
-    for (const { functions, url } of result) {
-      if (!url.includes("/packages/core/src/")) continue
-      for (const { ranges } of functions) for (const { count } of ranges) steps += count
+  post("Profiler.enable")
+  post("Profiler.startPreciseCoverage", { callCount: true, detailed: true })
+  const take = () => (post("Profiler.takePreciseCoverage") as { readonly result: ReadonlyArray<ScriptCoverage> }).result
+  return {
+    workOf: (run) => {
+      // A function's first few calls are not counted.
+      run()
+      take()
+      bytes = 0
+      countingCopies(run)
+      const moved = bytes
+      let steps = 0
+      for (const { functions, url } of take()) {
+        if (!url.includes("/packages/core/src/")) continue
+        for (const { ranges } of functions) for (const { count } of ranges) steps += count
+      }
+      return { steps, bytes: moved }
+    },
+    stop: () => {
+      post("Profiler.stopPreciseCoverage")
+      session.disconnect()
     }
-    return { steps, bytes: moved }
-  } finally {
-    session.post("Profiler.stopPreciseCoverage")
-    session.disconnect()
   }
 }
