@@ -1,6 +1,7 @@
 // Runs in an empty project that has only the packed packages and their peers: an echo beside an ordinary route on a
-// port that the system gives, and a client that talks to it.
+// port that the system gives, and a client that talks to it; then the same in memory, as users test it.
 import { WebSocketClient, WebSocketServer } from "@effect-ws/core"
+import { TestServer } from "@effect-ws/core/testing"
 import { NodeHttpServer, NodeWebSocketClient } from "@effect-ws/node"
 import { Effect, Layer, Stream } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
@@ -39,4 +40,14 @@ await program.pipe(
   Effect.timeout("20 seconds"),
   Effect.runPromise
 )
+
+const InMemory = HttpRouter.serve(Routes, { disableListenLog: true, disableLogger: true }).pipe(
+  Layer.provideMerge(TestServer.layer({ link: { seed: 1, chop: true } }))
+)
+
+await Effect.gen(function*() {
+  const ws = yield* WebSocketClient.connect("ws://a.example/echo")
+  yield* ws.send("in memory")
+  deepStrictEqual(yield* ws.receive, "in memory")
+}).pipe(Effect.scoped, Effect.provide(InMemory), Effect.timeout("20 seconds"), Effect.runPromise)
 console.log("echo: ok")

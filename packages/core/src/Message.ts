@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { bytesOf } from "./codec/Bytes.ts"
 import { portableUtf8Length } from "./codec/Utf8Text.ts"
 
 /**
@@ -78,7 +79,7 @@ export class Prepared {
    */
   constructor(message: Message) {
     // The caller may go on with its bytes.
-    this.message = typeof message === "string" ? message : Uint8Array.from(message)
+    this.message = typeof message === "string" ? message : Uint8Array.from(bytesOf(message))
   }
 
   /**

@@ -30,6 +30,7 @@ import * as Result from "effect/Result"
 import type { CloseInfo } from "./CloseCode.ts"
 import * as CloseCode from "./CloseCode.ts"
 import { headerLength, writeHeader } from "./codec/FrameWriter.ts"
+import { bytesOf } from "./codec/Bytes.ts"
 import { MaskKeys } from "./codec/Mask.ts"
 import * as Limits from "./Limits.ts"
 import { byteLength, type Message, Prepared, type Sendable } from "./Message.ts"
@@ -329,6 +330,7 @@ export class Protocol implements InboundHooks {
   send(message: Sendable): void {
     if (this.sentClose !== undefined) return
     if (message instanceof Prepared) return this.sendPrepared(message)
+    if (typeof message !== "string") bytesOf(message)
     const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
     const text = typeof message === "string"
     const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
@@ -378,6 +380,7 @@ export class Protocol implements InboundHooks {
    */
   sendFragment(type: "text" | "binary", payload: Message, last: boolean): void {
     if (this.sentClose !== undefined) return
+    if (typeof payload !== "string") bytesOf(payload)
     if (this.nextFragment === undefined) this.beginFragments(type)
     const firstByte = last ? fin | this.nextFragment! : this.nextFragment!
     if (this.encoding) {
@@ -412,7 +415,7 @@ export class Protocol implements InboundHooks {
   ping(payload: Uint8Array): void {
     if (this.sentClose !== undefined) return
     const before = this.outbox.queuedBytes
-    this.outbox.frame(fin | Opcode.Ping, payload)
+    this.outbox.frame(fin | Opcode.Ping, bytesOf(payload))
     this.controls.pinged(this.outbox.queuedBytes - before)
   }
 
@@ -420,7 +423,7 @@ export class Protocol implements InboundHooks {
   pong(payload: Uint8Array): void {
     if (this.sentClose !== undefined) return
     const before = this.outbox.queuedBytes
-    this.outbox.frame(fin | Opcode.Pong, payload)
+    this.outbox.frame(fin | Opcode.Pong, bytesOf(payload))
     this.controls.sent += this.outbox.queuedBytes - before
   }
 

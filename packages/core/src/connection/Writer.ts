@@ -10,6 +10,7 @@ import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Stream from "effect/Stream"
+import { bytesOf } from "../codec/Bytes.ts"
 import { byteLength, type Message, Prepared, type Sendable } from "../Message.ts"
 import { ConnectionClosed, type IOError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
@@ -243,7 +244,7 @@ export class Writer {
   }
 
   protected isUncopied(payload: Message): payload is Uint8Array {
-    return typeof payload !== "string" && this.link.protocol.isUncopied(payload.length)
+    return typeof payload !== "string" && this.link.protocol.isUncopied(bytesOf(payload).length)
   }
 
   /** Sends messages in order; others' may come between them while they wait. */
