@@ -18,6 +18,9 @@ export const cases: Readonly<Record<string, ReadonlyArray<Case>>> = {
     { hex: "0100000000008801", what: "a Close of one byte that has not come" },
     { hex: "01000000000001008000", what: "empty fragments" }
   ],
+  handshaking: [
+    { hex: "0f01010001da010110000d01a70e", what: "a space behind a Content-Length of 0, which is none of its value" }
+  ],
   calling: [
     { hex: "000005000000070a0000000007", what: "a ping behind our Close" },
     { hex: "00000207000205000000020107", what: "a Close inside a fragmented message" }

@@ -45,8 +45,9 @@ const headerList = (choices: Choices): Handshake.HeaderList => {
   return headers
 }
 
+// RFC 9110 §5.5: the spaces around a value are no part of it.
 const of = (headers: Handshake.HeaderList, name: string): Array<string> =>
-  headers.filter(([header]) => header.toLowerCase() === name).map(([, value]) => value)
+  headers.filter(([header]) => header.toLowerCase() === name).map(([, value]) => value.replace(/^[ \t]+|[ \t]+$/g, ""))
 
 const list = (headers: Handshake.HeaderList, name: string): Array<string> =>
   of(headers, name).join(",").split(",").map((item) => item.trim().toLowerCase())

@@ -1,4 +1,5 @@
 /** Bytes against the machine, in both roles: any chunks, any owner of them, any reader; held against the reference. */
+import { sharedBuffer } from "../../src/Primitives.ts"
 import * as Protocol from "../../src/Protocol.ts"
 import { rules } from "../../src/rules/Violation.ts"
 import { ProtocolError } from "../../src/WebSocketError.ts"
@@ -10,7 +11,8 @@ import { Choices, expect, same, sameAll, show, type Target } from "./Target.ts"
 export type Role = "client" | "server"
 
 const roles = ["server", "client"] as const
-const owners = ["owned", "scratch", "borrowed"] as const
+// `shared` is scratch in the memory that sockets are read into, where other code unmasks.
+const owners = ["owned", "scratch", "borrowed", "shared"] as const
 const readers = ["message", "fragments", "late"] as const
 const limits: ReadonlyArray<Limits> = [
   { maxMessageSize: 1024 * 1024, fragmentCharge: 64, maxFragments: 131_072 },
@@ -34,6 +36,18 @@ export interface Setting {
   readonly limits: Limits
 }
 
+const shared = sharedBuffer(512 * 1024)
+let nextOffset = 0
+
+/** The same bytes in shared memory, at another alignment each time. */
+const inSharedMemory = (chunk: Uint8Array): Uint8Array => {
+  nextOffset = (nextOffset + 5) % 64
+  if (chunk.length + nextOffset > shared.length) return chunk
+  const view = shared.subarray(nextOffset, nextOffset + chunk.length)
+  view.set(chunk)
+  return view
+}
+
 /** What the machine makes of chunks. They are given away: what is borrowed is destroyed behind it. */
 export const receive = (chunks: Iterable<Uint8Array>, { limits, owner, reader, role }: Setting): Outcome => {
   const pings: Array<Uint8Array> = []
@@ -41,7 +55,7 @@ export const receive = (chunks: Iterable<Uint8Array>, { limits, owner, reader, r
   const messages: Array<string | Uint8Array> = []
   const protocol = Protocol.make({
     role,
-    chunks: owner,
+    chunks: owner === "shared" ? "scratch" : owner,
     limits: { ...limits, maxStreamedMessageSize: limits.maxMessageSize, inboundHighWaterMark: 1 },
     onPing: (payload) => pings.push(payload),
     onPong: (payload) => pongs.push(payload)
@@ -62,7 +76,8 @@ export const receive = (chunks: Iterable<Uint8Array>, { limits, owner, reader, r
     protocol.demand(demand)
   }
   if (reader !== "late") take()
-  for (const chunk of chunks) {
+  for (const given of chunks) {
+    const chunk = owner === "shared" ? inSharedMemory(given) : given
     // One step for each byte and each decision would be too many by far already.
     let steps = 0
     for (let at = protocol.receive(chunk); ; at = protocol.receive(chunk, at)) {
@@ -160,7 +175,7 @@ export const receiving: Target = {
     if (way === 0 && bytes.length <= 256) {
       agree(whole, receive(Array.from(bytes, (byte) => Uint8Array.of(byte)), given), "byte by byte")
     } else {
-      const other = { ...given, owner: owners[(input[1] + way) % 3], reader: readers[(input[2] + (seed >> 2)) % 3] }
+      const other = { ...given, owner: owners[(input[1] + way) % owners.length], reader: readers[(input[2] + (seed >> 2)) % readers.length] }
       agree(whole, receive(chop(bytes, seed), other), `in chunks, ${other.owner}, ${other.reader}`)
     }
   }

@@ -134,7 +134,7 @@ export const wsReceiver: Target = {
     const role = choices.pick(["server", "client"] as const)
     const seed = choices.byte() * 256 + choices.byte()
     const bytes = choices.rest()
-    const ours = receive(chop(bytes, seed), { role, limits, owner: "owned", reader: "message" })
+    const ours = receive(chop(bytes, seed), { role, limits, owner: seed % 2 === 0 ? "owned" : "shared", reader: "message" })
     compare(ours, receiveByWs(chop(bytes, seed + 1), role))
   }
 }
