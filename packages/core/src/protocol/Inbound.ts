@@ -7,8 +7,7 @@
  * all messages, because nothing after a Close frame or a broken rule is read.
  */
 import { FrameHeader } from "../codec/FrameHeader.ts"
-import { maskInPlace, maskInto } from "../codec/Mask.ts"
-import { isUtf8, Utf8Validator } from "../codec/Utf8.ts"
+import { Utf8Validator } from "../codec/Utf8.ts"
 import type { Limits } from "../Limits.ts"
 import type { Message } from "../Message.ts"
 import type { Transform } from "../MessageExtension.ts"
@@ -20,7 +19,8 @@ import { ControlPayload } from "./ControlPayload.ts"
 import { Decoding, type Pause } from "./Decoding.ts"
 import { type Ending, readClose, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
-import { copyOf, largeMessage, Slab } from "./Slab.ts"
+import { type Chunks, Payloads } from "./Payloads.ts"
+import { largeMessage } from "./Slab.ts"
 
 /**
  * Why `receive` stopped before the end of its chunk: the reader must decide what to do
@@ -28,9 +28,6 @@ import { copyOf, largeMessage, Slab } from "./Slab.ts"
  * worked long enough, and goes on in the next turn of the event loop.
  */
 export type Stop = Pause
-
-/** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
-export type Chunks = "borrowed" | "scratch" | "owned"
 
 // The longest string of V8, and well under its largest buffer: above, no limit that a
 // caller sets can make a message of what is declared, and asking for the memory throws.
@@ -45,10 +42,6 @@ const messageCharge = 64
 
 /** How much of the inbound mark a waiting message takes up. */
 const weigh = (message: Message): number => message.length + messageCharge
-
-// Texts of borrowed chunks are unmasked here before they are decoded. Shared: it is
-// used within one call only.
-let scratch = new Uint8Array(0)
 
 export interface InboundHooks {
   onPing(payload: Uint8Array): void
@@ -76,11 +69,10 @@ export class Inbound {
   private readonly maskBit: number
   private readonly limits: Limits
   private readonly primitives: Primitives
-  private readonly chunks: Chunks
   private readonly hooks: InboundHooks
   private readonly assembly: Assembly
   private readonly validator = new Utf8Validator()
-  private readonly slab: Slab
+  private readonly payloads: Payloads
   private readonly decoding: Decoding | undefined
   // The message that is being received is being decoded; so much came out.
   private transformed = false
@@ -112,10 +104,9 @@ export class Inbound {
     this.header.allowedRsv = transform === undefined ? 0 : transform.rsv
     this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
     this.primitives = primitives
-    this.chunks = chunks
     this.hooks = hooks
     this.assembly = new Assembly(primitives)
-    this.slab = new Slab(primitives)
+    this.payloads = new Payloads(chunks, primitives)
     this.decoding = transform === undefined ? undefined : new Decoding(transform.decoder, {
       // A reader of whole messages waits for this one, however large it becomes.
       isFull: () => this.isFull && (this.demand !== "message" || this.isStreaming),
@@ -151,7 +142,7 @@ export class Inbound {
    */
   receive(bytes: Uint8Array, offset: number): number {
     const next = this.read(bytes, offset)
-    this.slab.leave()
+    this.payloads.leave()
     return next
   }
 
@@ -226,7 +217,7 @@ export class Inbound {
       if (first === finalText) {
         if (!this.text(bytes, at, offset, key)) return end
       } else {
-        this.binary(bytes, at, offset, end, key)
+        this.deliver(this.payloads.binary(bytes, at, offset, end, key))
       }
     }
   }
@@ -312,6 +303,11 @@ export class Inbound {
     return this.beginFrame()
   }
 
+  /** That of the current frame, 0 where it is not masked. */
+  private get maskKey(): number {
+    return this.header.masked ? this.header.maskKey : 0
+  }
+
   /** Whether the message that is being received is handed on in pieces. */
   private get isStreaming(): boolean {
     return this.fragments !== undefined && !this.fragments.done
@@ -341,7 +337,7 @@ export class Inbound {
   private payload(bytes: Uint8Array, start: number, end: number): void {
     this.remaining -= end - start
     const whole = this.received === 0 && this.remaining === 0
-    const { fin, masked, opcode } = this.header
+    const { fin, opcode } = this.header
     if (opcode >= Opcode.Close) {
       this.control.add(bytes, start, end, this.received, this.header)
     } else if (this.dropping) {
@@ -351,9 +347,8 @@ export class Inbound {
     } else if (this.fragments !== undefined && !this.fragments.done) {
       this.piece(bytes, start, end)
     } else if (whole && fin && opcode !== Opcode.Continuation) {
-      const key = masked ? this.header.maskKey : 0
-      if (opcode === Opcode.Text) this.text(bytes, start, end, key)
-      else this.binary(bytes, start, end, bytes.length, key)
+      if (opcode === Opcode.Text) this.text(bytes, start, end, this.maskKey)
+      else this.deliver(this.payloads.binary(bytes, start, end, bytes.length, this.maskKey))
     } else {
       this.assemble(bytes, start, end)
     }
@@ -361,48 +356,10 @@ export class Inbound {
     if (this.remaining === 0 && this.ending === undefined && this.stopped === undefined) this.endFrame()
   }
 
-  /**
-   * A binary message that lies in a chunk that goes on until `chunkEnd`: no buffer in
-   * between. A mask key of 0 changes nothing, masked or not.
-   */
-  private binary(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): void {
-    const size = end - start
-    let message: Uint8Array
-    if (this.chunks === "owned" && size >= largeMessage) {
-      if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, 0)
-      // Not `subarray`: on a Node Buffer it would hand out another Buffer.
-      message = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
-    } else if (this.slab.suits(size, chunkEnd - start)) {
-      message = this.slab.cut(bytes, start, end, chunkEnd, maskKey)
-    } else if (this.chunks === "borrowed" && maskKey !== 0) {
-      message = this.primitives.allocate(size)
-      maskInto(bytes, start, end, message, 0, maskKey, 0)
-    } else {
-      // In place first: the chunk's word views are at hand, the message's are not.
-      if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, 0)
-      message = copyOf(bytes, start, end, this.primitives)
-    }
-    this.deliver(message)
-  }
-
-  /** The same for a text; `false`: it is not UTF-8. */
+  /** A text that lies in one chunk; `false`: it is not UTF-8. */
   private text(bytes: Uint8Array, start: number, end: number, maskKey: number): boolean {
-    const size = end - start
-    let source = bytes
-    let from = start
-    if (maskKey !== 0) {
-      if (this.chunks === "borrowed") {
-        if (scratch.length < size) scratch = new Uint8Array(Math.max(size, 64 * 1024))
-        maskInto(bytes, start, end, scratch, 0, maskKey, 0)
-        source = scratch
-        from = 0
-      } else {
-        maskInPlace(bytes, start, end, maskKey, 0)
-      }
-    }
-    const text = this.primitives.decodeUtf8(source, from, from + size)
-    // §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
-    if (text.includes("\uFFFD") && !isUtf8(source, from, from + size)) return this.fail("InvalidUtf8")
+    const text = this.payloads.text(bytes, start, end, maskKey)
+    if (text === undefined) return this.fail("InvalidUtf8")
     this.deliver(text)
     return true
   }
@@ -410,16 +367,8 @@ export class Inbound {
   /** Gives payload to the decoder; what it puts out is bounded by the turn and the reader. */
   private decode(bytes: Uint8Array, start: number, end: number, last: boolean): void {
     if (end === start && !last) return
-    const { masked, maskKey } = this.header
-    let source: Uint8Array
-    if (this.chunks === "owned") {
-      if (masked) maskInPlace(bytes, start, end, maskKey, this.received & 3)
-      source = bytes.subarray(start, end)
-    } else {
-      // The decoder may need it longer than the chunk lives.
-      source = this.primitives.allocate(end - start)
-      this.unmask(bytes, start, end, source, 0)
-    }
+    // The decoder may need it longer than the chunk lives.
+    const source = this.payloads.part(bytes, start, end, this.maskKey, this.received & 3, 0)
     this.stopped = this.decoding!.push(source, last)
   }
 
@@ -454,21 +403,11 @@ export class Inbound {
     return true
   }
 
-  /** Writes a part of the current frame's payload to `target`, unmasked. */
-  private unmask(bytes: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
-    const { masked, maskKey } = this.header
-    const phase = this.received & 3
-    if (masked && this.chunks === "borrowed") return maskInto(bytes, start, end, target, at, maskKey, phase)
-    // In place first, as in `binary`.
-    if (masked) maskInPlace(bytes, start, end, maskKey, phase)
-    target.set(bytes.subarray(start, end), at)
-  }
-
   private assemble(bytes: Uint8Array, start: number, end: number): void {
     const assembly = this.assembly
     if (this.received === 0) assembly.reserve(this.header.length, this.header.fin)
     const at = assembly.length
-    this.unmask(bytes, start, end, assembly.buffer, at)
+    this.payloads.into(bytes, start, end, assembly.buffer, at, this.maskKey, this.received & 3)
     assembly.length = at + end - start
     // §8.1: text fails at the first byte that proves it invalid, not at its end.
     if (this.opcode === Opcode.Text && !this.validator.push(assembly.buffer, at, assembly.length)) {
@@ -478,18 +417,9 @@ export class Inbound {
 
   private piece(bytes: Uint8Array, start: number, end: number): void {
     const fragments = this.fragments!
-    const { masked, maskKey } = this.header
-    const size = end - start
     if (fragments.discarded && fragments.type === "binary") return
-    let piece: Uint8Array
-    if (this.chunks === "owned" && size >= largeMessage) {
-      if (masked) maskInPlace(bytes, start, end, maskKey, this.received & 3)
-      piece = new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
-    } else {
-      piece = this.primitives.allocate(size)
-      this.unmask(bytes, start, end, piece, 0)
-    }
-    if (fragments.type === "text" && !this.validator.push(piece, 0, size)) this.fail("InvalidUtf8")
+    const piece = this.payloads.part(bytes, start, end, this.maskKey, this.received & 3, largeMessage)
+    if (fragments.type === "text" && !this.validator.push(piece, 0, piece.length)) this.fail("InvalidUtf8")
     else fragments.push(piece)
   }
 

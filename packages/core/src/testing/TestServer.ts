@@ -179,7 +179,7 @@ const httpServer = (state: State): HttpServer.HttpServer["Service"] =>
     address: NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, 80),
     serve: (httpEffect, middleware) =>
       Effect.gen(function*() {
-        const connections = WebSocketServer.makeConnections(state.options.maxConnections)
+        const connections = WebSocketServer.makeConnections({ maxConnections: state.options.maxConnections })
         const upgrades = { find: (source: object) => state.find(source), connections }
         const context = yield* Effect.context<Scope.Scope>()
         const handled = HttpEffect.toHandled(HttpUpgrade.serve(httpEffect, upgrades), answer, middleware)

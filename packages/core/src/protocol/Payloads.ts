@@ -1,0 +1,93 @@
+/**
+ * Payload on its way from a chunk to a message: unmasked, and copied where it must outlive
+ * the chunk. Who owns the chunk decides where the unmasking is done.
+ *
+ * A mask key of 0 changes nothing, masked or not; `phase` is how many bytes of the frame's
+ * payload came before, modulo 4.
+ */
+import { maskInPlace, maskInto } from "../codec/Mask.ts"
+import { isUtf8 } from "../codec/Utf8.ts"
+import type { Primitives } from "../Primitives.ts"
+import { copyOf, largeMessage, Slab } from "./Slab.ts"
+
+/** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
+export type Chunks = "borrowed" | "scratch" | "owned"
+
+// Texts of borrowed chunks are unmasked here before they are decoded. Shared: it is
+// used within one call only.
+let scratch = new Uint8Array(0)
+
+export class Payloads {
+  private readonly chunks: Chunks
+  private readonly primitives: Primitives
+  private readonly slab: Slab
+
+  constructor(chunks: Chunks, primitives: Primitives) {
+    this.chunks = chunks
+    this.primitives = primitives
+    this.slab = new Slab(primitives)
+  }
+
+  /** The chunk is read. */
+  leave(): void {
+    this.slab.leave()
+  }
+
+  /** A binary message that lies in a chunk that goes on until `chunkEnd`: no buffer in between. */
+  binary(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): Uint8Array {
+    return this.slab.suits(end - start, chunkEnd - start)
+      ? this.slab.cut(bytes, start, end, chunkEnd, maskKey)
+      : this.part(bytes, start, end, maskKey, 0, largeMessage)
+  }
+
+  /** The same for a text; `undefined`: it is not UTF-8. */
+  text(bytes: Uint8Array, start: number, end: number, maskKey: number): string | undefined {
+    if (maskKey !== 0) {
+      if (this.chunks === "borrowed") {
+        const size = end - start
+        if (scratch.length < size) scratch = new Uint8Array(Math.max(size, 64 * 1024))
+        maskInto(bytes, start, end, scratch, 0, maskKey, 0)
+        return this.decoded(scratch, 0, size)
+      }
+      maskInPlace(bytes, start, end, maskKey, 0)
+    }
+    return this.decoded(bytes, start, end)
+  }
+
+  private decoded(bytes: Uint8Array, start: number, end: number): string | undefined {
+    const text = this.primitives.decodeUtf8(bytes, start, end)
+    // RFC 6455 §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
+    return text.includes("\uFFFD") && !isUtf8(bytes, start, end) ? undefined : text
+  }
+
+  /** Bytes that may be kept: from `least` on a view of the chunk, where that was given away. */
+  part(bytes: Uint8Array, start: number, end: number, maskKey: number, phase: number, least: number): Uint8Array {
+    const size = end - start
+    if (this.chunks === "borrowed" && maskKey !== 0) {
+      const part = this.primitives.allocate(size)
+      maskInto(bytes, start, end, part, 0, maskKey, phase)
+      return part
+    }
+    // In place first: the chunk's word views are at hand, those of a copy are not.
+    if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, phase)
+    // Not `subarray`: of a Node Buffer it would be another Buffer.
+    return this.chunks === "owned" && size >= least
+      ? new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
+      : copyOf(bytes, start, end, this.primitives)
+  }
+
+  /** Writes payload to `target` at `at`. */
+  into(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    target: Uint8Array,
+    at: number,
+    maskKey: number,
+    phase: number
+  ): void {
+    if (this.chunks === "borrowed" && maskKey !== 0) return maskInto(bytes, start, end, target, at, maskKey, phase)
+    if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, phase)
+    target.set(bytes.subarray(start, end), at)
+  }
+}
