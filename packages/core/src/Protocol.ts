@@ -112,6 +112,11 @@ export class Protocol implements InboundHooks {
    * is answered (RFC 6455 §5.5.3), so that Pongs cannot pile up.
    */
   outputBlocked = false
+  /** Messages that were appended whole. */
+  sentMessages = 0
+  /** Bytes that were given to an extension's encoder, and that came out of it. */
+  encoderInput = 0
+  encoderOutput = 0
 
   /** The control frames of this connection, counted. */
   readonly controls: ControlBudget
@@ -201,6 +206,20 @@ export class Protocol implements InboundHooks {
   /** Takes the first message that waits; there must be one. */
   takeMessage(): Message {
     return this.inbound.takeMessage()
+  }
+
+  /** Messages that were received to their end, handed out or not. */
+  get receivedMessages(): number {
+    return this.inbound.receivedMessages
+  }
+
+  /** Bytes that were given to an extension's decoder, and that came out of it. */
+  get decoderInput(): number {
+    return this.inbound.decoding?.inputBytes ?? 0
+  }
+
+  get decoderOutput(): number {
+    return this.inbound.decoding?.outputBytes ?? 0
   }
 
   /** Bytes that were received and not taken, those of an incomplete message included. */
@@ -332,6 +351,7 @@ export class Protocol implements InboundHooks {
     if (this.sentClose !== undefined) return
     if (message instanceof Prepared) return this.sendPrepared(message)
     if (typeof message !== "string") bytesOf(message)
+    this.sentMessages++
     const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
     const text = typeof message === "string"
     const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
@@ -352,6 +372,7 @@ export class Protocol implements InboundHooks {
 
   private sendPrepared(prepared: Prepared): void {
     if (!this.shares(prepared)) return this.send(prepared.message)
+    this.sentMessages++
     this.outbox.encoded(prepared.encoding(this.encoder?.shareKey ?? "", (message) => {
       const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
       const bytes = rsv !== 0
@@ -394,13 +415,17 @@ export class Protocol implements InboundHooks {
     } else {
       this.outbox.frame(firstByte, payload)
     }
+    if (last) this.sentMessages++
     this.nextFragment = last ? undefined : Opcode.Continuation
   }
 
   private encode(payload: Message, last: boolean): Uint8Array {
     const bytes = typeof payload === "string" ? this.utf8(payload) : payload
     this.encodedBytes += bytes.length
-    return this.encoder!.push(bytes, last)
+    const encoded = this.encoder!.push(bytes, last)
+    this.encoderInput += bytes.length
+    this.encoderOutput += encoded.length
+    return encoded
   }
 
   private utf8(text: string): Uint8Array {

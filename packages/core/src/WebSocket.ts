@@ -8,6 +8,7 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { LazyArg } from "effect/Function"
 import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
@@ -16,10 +17,12 @@ import type { CloseInfo } from "./CloseCode.ts"
 import { open } from "./connection/Opening.ts"
 import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
+import type { Stats } from "./connection/Stats.ts"
 import type { SendError } from "./connection/Writer.ts"
 import * as Limits from "./Limits.ts"
 import type { Message, Sendable } from "./Message.ts"
 import type { Transform } from "./MessageExtension.ts"
+import type * as Observability from "./Observability.ts"
 import type { Transport } from "./Transport.ts"
 import type { InvalidArgument, IOError, ProtocolError } from "./WebSocketError.ts"
 
@@ -49,6 +52,16 @@ export type {
    */
   ReceiveError
 } from "./connection/Reader.ts"
+export type {
+  /**
+   * The plain counters of one connection, as `stats` reads them. They go on to be
+   * readable after its end.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Stats
+} from "./connection/Stats.ts"
 export type {
   /**
    * What can keep a message from being sent.
@@ -90,6 +103,11 @@ export type {
 export interface WebSocket {
   /** Which end of the connection this is. */
   readonly role: "client" | "server"
+  /**
+   * Distinguishes the connections of this process; `websocket.connection.id` in spans and
+   * log lines.
+   */
+  readonly id: number
   /** The subprotocol that was negotiated (RFC 6455 §1.9). */
   readonly protocol: string | undefined
   /** The name of the extension that was negotiated, such as `permessage-deflate`. */
@@ -157,6 +175,9 @@ export interface WebSocket {
   readonly close: (code?: number, reason?: string) => Effect.Effect<CloseInfo, InvalidArgument>
   /** Waits until the connection has closed, one way or another, and tells how. */
   readonly closed: Effect.Effect<CloseInfo>
+
+  /** What the connection has counted so far: messages, bytes, the last round trip. */
+  readonly stats: Effect.Effect<Stats>
 }
 
 /**
@@ -169,6 +190,9 @@ export interface WebSocket {
  * - `closeCodeFor`: the code to close with where the scope ends with a typed failure;
  *   default 1011. A success closes with 1000, an interruption with 1001, a defect
  *   with 1011.
+ * - `observability`: what differs from `Observability.CurrentOptions`.
+ * - `attributes`: what else the span and the log lines say, such as an address. Asked
+ *   only where there are any.
  *
  * @category models
  * @since 0.1.0
@@ -176,8 +200,10 @@ export interface WebSocket {
 export interface Options extends Limits.Options {
   readonly role: "client" | "server"
   readonly protocol?: string | undefined
-  readonly extension?: (() => Transform) | undefined
+  readonly extension?: LazyArg<Transform> | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
+  readonly observability?: Observability.Options | undefined
+  readonly attributes?: LazyArg<Readonly<Record<string, unknown>>> | undefined
 }
 
 /**

@@ -15,9 +15,11 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SocketTransport from "./connection/SocketTransport.ts"
+import * as Telemetry from "./connection/Telemetry.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
+import type * as Observability from "./Observability.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import { portable, type Primitives } from "./Primitives.ts"
 import { invalidRequest } from "./rules/HandshakeRule.ts"
@@ -37,6 +39,7 @@ import { type HandshakeError, IOError } from "./WebSocketError.ts"
  * - `compression`: whether, or how, to offer permessage-deflate. Default true where the
  *   platform has a codec for it, as Node does.
  * - `extensions`: other extensions to offer before it; one of all is used.
+ * - `observability`: what differs from `Observability.CurrentOptions`.
  * - The other options bound the connection; see `Limits.Options`.
  *
  * @category models
@@ -49,6 +52,7 @@ export interface ConnectOptions extends Limits.Options {
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
   readonly extensions?: ReadonlyArray<MessageExtension> | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
+  readonly observability?: Observability.Options | undefined
 }
 
 /**
@@ -170,8 +174,30 @@ export const connect = (
         )
     }).pipe(Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
     const { extension, protocol, transport } = opened
-    return yield* WebSocket.make(transport, { ...options, role: "client", protocol, extension })
-  })
+    const attributes = () => attributesOf(url)
+    return yield* WebSocket.make(transport, { ...options, role: "client", protocol, extension, attributes })
+  }).pipe(Effect.tapError((error) =>
+    Telemetry.handshakeFailed("client", error, {
+      observability: options.observability,
+      attributes: () => attributesOf(url)
+    })
+  ))
+
+/** What spans and log lines say of a URL. The query is left out: many hold a token. */
+const attributesOf = (url: string | URL): Telemetry.Attributes => {
+  const text = String(url)
+  const parsed = URL.parse(text, relativeBase)
+  if (parsed === null) return {}
+  const path = { "url.path": parsed.pathname }
+  if (isRelative(url)) return path
+  const secure = parsed.protocol === "wss:" || parsed.protocol === "https:"
+  return {
+    "server.address": parsed.hostname,
+    "server.port": parsed.port === "" ? secure ? 443 : 80 : Number(parsed.port),
+    "url.scheme": secure ? "wss" : "ws",
+    ...path
+  }
+}
 
 /**
  * Dials through the current `HttpClient`.

@@ -14,14 +14,16 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { Connection } from "./connection/Connection.ts"
+import { Connection } from "./connection/Connection.ts"
 import { Connections } from "./connection/Connections.ts"
 import * as Deadlines from "./connection/Deadlines.ts"
 import * as Opening from "./connection/Opening.ts"
+import * as Telemetry from "./connection/Telemetry.ts"
 import { type ExtensionHeader, format } from "./Extension.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
+import type * as Observability from "./Observability.ts"
 import type * as Origin from "./Origin.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import { addressKey, AddressLimits } from "./rules/AddressLimits.ts"
@@ -53,6 +55,7 @@ import {
  *   client's offers that suits.
  * - `origin`: which web pages may connect. Default `Origin.sameHost`.
  * - `closeCodeFor`: see `WebSocket.Options`.
+ * - `observability`: what differs from `Observability.CurrentOptions`.
  * - The other options bound the connection; see `Limits.Options`.
  *
  * @category models
@@ -68,6 +71,7 @@ export interface AcceptOptions extends Limits.Options {
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
   readonly extensions?: ReadonlyArray<MessageExtension> | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
+  readonly observability?: Observability.Options | undefined
 }
 
 /**
@@ -297,12 +301,16 @@ export const accept = (
       if (typeof leave === "string") {
         return refuse(unavailable(leave, 0, connections.isClosing ? shuttingDown : undefined))
       }
+      // Asked before the connection leaves HTTP: behind it a request has no address.
+      const wanted = Telemetry.isWanted(fiber, options.observability) ? attributesOf(request, upgrade) : undefined
       try {
         const opening = Opening.open(fiber, upgrade.open(head.success), limits, {
           role: "server",
           protocol,
           extension: negotiated?.open,
-          closeCodeFor: options.closeCodeFor
+          closeCodeFor: options.closeCodeFor,
+          observability: options.observability,
+          attributes: wanted && (() => wanted)
         })
         return Effect.map(opening, (connection) => {
           if (connection.link.gone) leave()
@@ -320,8 +328,22 @@ export const accept = (
     const { compression = false } = options
     if (compression === false) return open(own)
     return Effect.flatMap(PerMessageDeflate.fromOption(compression), (deflate) => open([...own, ...deflate]))
-  }))
+  })).pipe(Effect.tapErrorTag("HandshakeError", (error) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const attributes = () => attributesOf(request, undefined)
+      return Telemetry.handshakeFailed("server", error, { observability: options.observability, attributes })
+    })))
 }
+
+/** What spans and log lines say of a request. Queries are left out: many hold a token. */
+const attributesOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  upgrade: Upgrade | undefined
+): Telemetry.Attributes => ({
+  ...(request.remoteAddress._tag === "Some" && { "client.address": request.remoteAddress.value }),
+  "url.path": pathOf(request.originalUrl),
+  ...(upgrade !== undefined && { "url.scheme": upgrade.request.secure === true ? "wss" : "ws" })
+})
 
 type AcceptError = HandshakeError | UpgradeUnavailable
 
@@ -403,7 +425,7 @@ export const handle = <A, E, R>(
   accept(options).pipe(
     Effect.flatMap((ws) =>
       // Without a router an application is uninterruptible, so a shutdown would wait for ever.
-      Effect.catchCause(Effect.interruptible(f(ws)), (cause) => {
+      Effect.catchCause(annotated(ws, options, Effect.interruptible(f(ws))), (cause) => {
         return isConnectionsOwn(cause)
           ? Effect.logDebug("WebSocket connection ended", cause)
           : Effect.failCause(cause as Cause.Cause<Exclude<E, ConnectionError>>)
@@ -416,6 +438,25 @@ export const handle = <A, E, R>(
     Exclude<E, ConnectionError> | HandshakeError | UpgradeUnavailable,
     HttpServerRequest.HttpServerRequest | Exclude<R, Scope.Scope>
   >
+
+/** The path of a URL, absolute or not. */
+const pathOf = (url: string): string => {
+  const scheme = url.startsWith("/") ? -1 : url.indexOf("://")
+  const start = scheme === -1 ? 0 : url.indexOf("/", scheme + 3)
+  const query = url.indexOf("?")
+  return url.slice(start === -1 ? url.length : start, query === -1 ? url.length : query)
+}
+
+/** What a handler logs tells of which connection. */
+const annotated = <A, E, R>(ws: WebSocket.WebSocket, options: AcceptOptions, effect: Effect.Effect<A, E, R>) =>
+  ws instanceof Connection
+    ? Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Telemetry.annotate(ws.link, {
+        observability: options.observability,
+        protocol: ws.protocol,
+        attributes: () => attributesOf(request, undefined)
+      }, effect))
+    : effect
 
 // Never sent: the connection has left HTTP. Middleware sees it.
 const accepted = HttpServerResponse.empty({ status: 101 })

@@ -32,6 +32,8 @@ export * as MemoryBudget from "./MemoryBudget.ts"
 export * as Message from "./Message.ts"
 /** What an extension is: negotiation and the transformation of messages. */
 export * as MessageExtension from "./MessageExtension.ts"
+/** A span, log lines and metrics of each connection. */
+export * as Observability from "./Observability.ts"
 /** The six opcodes. */
 export * as Opcode from "./Opcode.ts"
 /** Which web pages may connect to a server. */

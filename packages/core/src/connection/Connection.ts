@@ -20,6 +20,7 @@ import type { LinkHooks } from "./LinkHooks.ts"
 import type { ControlFrame } from "./Pings.ts"
 import { Reader } from "./Reader.ts"
 import { makeWriter } from "./SlowConsumer.ts"
+import { type Stats, statsOf } from "./Stats.ts"
 import type { SendError, Writer } from "./Writer.ts"
 
 const invalidToken = (token: Uint8Array) =>
@@ -64,6 +65,10 @@ export class Connection implements WebSocket, LinkHooks {
 
   get role() {
     return this.link.protocol.role
+  }
+
+  get id() {
+    return this.link.serial
   }
 
   get extension() {
@@ -203,6 +208,10 @@ export class Connection implements WebSocket, LinkHooks {
       }
       return Effect.sync(link.onceClosed(() => resume(Effect.succeed(link.closeInfo))))
     })
+  }
+
+  get stats(): Effect.Effect<Stats> {
+    return Effect.sync(() => statsOf(this.link))
   }
 
   /** Tells the peer at once, without waiting for anyone's turn. */

@@ -19,7 +19,7 @@ import type { Transport, TransportHandlers } from "../Transport.ts"
 import { IOError, type ProtocolError } from "../WebSocketError.ts"
 import { Account } from "./Account.ts"
 import type { Deadlines } from "./Deadlines.ts"
-import { type LinkHooks, noHooks } from "./LinkHooks.ts"
+import { type LinkHooks, type LinkObserver, noHooks } from "./LinkHooks.ts"
 import { Once } from "./Once.ts"
 import { Pings } from "./Pings.ts"
 import { Watches } from "./Watches.ts"
@@ -31,6 +31,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
   readonly pings: Pings
   private readonly watches = new Watches(this)
   hooks: LinkHooks = noHooks
+  /** Who keeps account of this connection, if anyone does. */
+  observer: LinkObserver | undefined
 
   /** What broke the connection. */
   broken: IOError | undefined
@@ -43,6 +45,10 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
   /** A message is being sent fragment by fragment, so other data must wait. */
   streaming = false
 
+  /** When it opened, in the milliseconds of `Deadlines.now`. */
+  openedAt = 0
+  /** When its transport closed. */
+  goneAt: number | undefined
   /** All bytes that ever arrived. */
   receivedBytes = 0
   /** All bytes that the transport was ever given. */
@@ -88,7 +94,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
   }
 
   start(): void {
-    this.watches.start(this.deadlines.now())
+    this.openedAt = this.deadlines.now()
+    this.watches.start(this.openedAt)
     this.updateAlarm()
     this.transport.start(this)
   }
@@ -425,6 +432,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
   onClosed(error: IOError | undefined): void {
     if (this.gone) return
     this.gone = true
+    this.goneAt = this.deadlines.now()
     if (this.broken === undefined && this.protocol.ending === undefined && this.protocol.sentClose === undefined) {
       this.broken = error ?? new IOError({
         phase: "read",
@@ -432,6 +440,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
         detail: "The connection ended without a Close frame"
       })
     }
+    // Before anyone is told who might look at the account.
+    this.observer?.onGone(this)
     this.finish()
   }
 
@@ -487,6 +497,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
     if (this.disposed) return
     this.disposed = true
     this.transform?.close()
+    this.observer?.onDisposed(this)
   }
 
   onceGone(listener: () => void): () => void {

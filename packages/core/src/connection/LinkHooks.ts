@@ -1,3 +1,15 @@
+import type { Link } from "./Link.ts"
+
+/** Who keeps account of a connection: of several of them, or of this one only. */
+export interface LinkObserver {
+  /** The Pong of a Ping came, this many milliseconds later. */
+  readonly onRoundTrip: (millis: number) => void
+  /** The transport is closed, and how the connection ended is settled. */
+  readonly onGone: (link: Link) => void
+  /** Nothing is counted any more: what had arrived is decoded or unwanted. */
+  readonly onDisposed: (link: Link) => void
+}
+
 /** What the effects of a connection are told. */
 export interface LinkHooks {
   /** Something arrived for the reader, or its end was reached. */

@@ -12,10 +12,10 @@ import type { Transport } from "../Transport.ts"
 import { Connection } from "./Connection.ts"
 import * as Deadlines from "./Deadlines.ts"
 import { Link } from "./Link.ts"
+import * as Telemetry from "./Telemetry.ts"
 
-export interface Opening {
+export interface Opening extends Telemetry.Described {
   readonly role: "client" | "server"
-  readonly protocol?: string | undefined
   readonly extension?: (() => Transform) | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
 }
@@ -28,13 +28,27 @@ export const open = (
   fiber: Fiber.Fiber<unknown, unknown>,
   transport: Transport,
   limits: Limits,
-  { closeCodeFor, extension, protocol, role }: Opening
+  opening: Opening
 ): Effect.Effect<Connection, never, Scope.Scope> => {
   const scope = Context.getUnsafe(fiber.context, Scope.Scope)
-  const link = makeLink(role, transport, limits, Deadlines.of(fiber), extension)
+  const link = makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension)
   link.budget = fiber.getRef(MemoryBudget)
-  const connection = new Connection(link, protocol)
-  link.start()
+  const connection = new Connection(link, opening.protocol)
+  const attach = Telemetry.attach(fiber, link, opening)
+  if (attach === undefined) return begin(scope, connection, opening.closeCodeFor)
+  return Effect.flatMap(
+    Effect.onError(attach, () => Effect.sync(() => transport.destroy())),
+    () => begin(scope, connection, opening.closeCodeFor)
+  )
+}
+
+// Apart, so that an idle connection holds this much and not its options, nor what made them.
+const begin = (
+  scope: Scope.Scope,
+  connection: Connection,
+  closeCodeFor: Opening["closeCodeFor"]
+): Effect.Effect<Connection> => {
+  connection.link.start()
   return Effect.as(Scope.addFinalizerExit(scope, (exit) => connection.release(exit, closeCodeFor)), connection)
 }
 

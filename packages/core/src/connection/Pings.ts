@@ -43,6 +43,8 @@ const random = new Uint32Array(1)
 export class Pings {
   /** When the keepalive has something to do. */
   due = Infinity
+  /** The milliseconds of the last round trip that was measured. */
+  lastRoundTrip: number | undefined
 
   private readonly link: Link
   private pending: Array<Pending> | undefined
@@ -51,6 +53,9 @@ export class Pings {
   // while the clock stands still.
   private awaiting = false
   private remaining = Infinity
+  // The keepalive's last Ping, for as long as its round trip can be measured.
+  private keepAliveToken: Uint8Array | undefined
+  private keepAliveSentAt = 0
   private lastSeen = 0
   private sawFrame = false
   private counter = 0
@@ -68,6 +73,7 @@ export class Pings {
     this.due = Infinity
     this.awaiting = false
     this.pending = undefined
+    this.keepAliveToken = undefined
   }
 
   /** Four bytes that no earlier Ping of this connection carried, and four random ones. */
@@ -114,6 +120,10 @@ export class Pings {
       this.due = now + this.link.limits.keepAlive!.interval
       this.link.updateAlarm()
     }
+    if (this.keepAliveToken !== undefined && equal(this.keepAliveToken, payload)) {
+      this.keepAliveToken = undefined
+      this.measured(this.link.deadlines.now() - this.keepAliveSentAt)
+    }
     const pending = this.pending
     if (pending !== undefined) {
       // The latest that matches, since a token may be used twice.
@@ -123,6 +133,7 @@ export class Pings {
       if (at >= 0) {
         const now = this.link.deadlines.now()
         this.pending = settleable(pending.slice(at + 1))
+        if (pending[at].onPong !== undefined) this.measured(now - pending[at].sentAt)
         for (const ping of pending.slice(0, at + 1)) ping.onPong?.(now - ping.sentAt)
       }
     }
@@ -133,6 +144,8 @@ export class Pings {
   standStill(paused: boolean, now: number): void {
     if (!this.awaiting) return
     if (paused) {
+      // What this side's own pause adds is no round trip.
+      this.keepAliveToken = undefined
       this.remaining = this.due - now
       this.due = Infinity
     } else if (this.remaining !== Infinity) {
@@ -149,7 +162,9 @@ export class Pings {
       this.due = Infinity
     } else if (!this.awaiting) {
       this.awaiting = true
-      this.send(this.freshToken())
+      this.keepAliveToken = this.freshToken()
+      this.keepAliveSentAt = now
+      this.send(this.keepAliveToken)
       link.flush()
       this.lastSeen = link.receivedBytes
       this.sawFrame = link.protocol.isInsideFrame
@@ -179,6 +194,11 @@ export class Pings {
     this.lastSeen = seen
     this.sawFrame = inside
     return progressed
+  }
+
+  private measured(roundTrip: number): void {
+    this.lastRoundTrip = roundTrip
+    this.link.observer?.onRoundTrip(roundTrip)
   }
 
   private notify(type: "ping" | "pong", payload: Uint8Array): void {

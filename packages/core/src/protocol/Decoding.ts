@@ -36,6 +36,9 @@ const nothing = new Uint8Array(0)
 export class Decoding {
   /** The decoder has not worked off what it was given. */
   isBusy = false
+  /** All bytes that the decoder was ever given, and that it put out. */
+  inputBytes = 0
+  outputBytes = 0
 
   private readonly decoder: Decoder
   private readonly sink: DecodedSink
@@ -103,6 +106,7 @@ export class Decoding {
           sink.onFailure(next.detail)
           return undefined
         }
+        this.outputBytes += next.length
         this.budget -= Math.max(next.length, stepCharge)
         bytes = next
       }
@@ -132,6 +136,7 @@ export class Decoding {
       this.at = end
       this.hasInput = !isLast
       this.given = true
+      this.inputBytes += end - at
       this.budget -= (end - at) * inputCharge
       const part = at === 0 && isLast ? input : input.subarray(at, end)
       const failure = guarded(() => this.decoder.push(part, this.last && isLast))

@@ -64,6 +64,9 @@ export class Inbound {
   stopped: Stop | undefined
   /** Messages whose end was received, so that one is told from the next. */
   ended = 0
+  /** Messages that were received to their end. */
+  receivedMessages = 0
+  readonly decoding: Decoding | undefined
   private readonly header: FrameHeader
   // The second byte's mask bit as the peer must send it (§5.1).
   private readonly maskBit: number
@@ -73,7 +76,6 @@ export class Inbound {
   private readonly assembly: Assembly
   private readonly validator = new Utf8Validator()
   private readonly payloads: Payloads
-  private readonly decoding: Decoding | undefined
   // The message that is being received is being decoded; so much came out.
   private transformed = false
   private produced = 0
@@ -452,8 +454,9 @@ export class Inbound {
     if (this.dropping) {
       this.resetMessage()
     } else if (fragments !== undefined && !fragments.done) {
-      if (text && !this.validator.isComplete()) this.fail("InvalidUtf8")
-      else fragments.done = true
+      fragments.done = !text || this.validator.isComplete()
+      if (fragments.done) this.receivedMessages++
+      else this.fail("InvalidUtf8")
       if (fragments.discarded) this.fragments = undefined
       this.resetMessage()
     } else if (this.frames === 1 && this.assembly.buffer.length === 0 && !this.transformed) {
@@ -488,6 +491,7 @@ export class Inbound {
   }
 
   private deliver(message: Message): void {
+    this.receivedMessages++
     this.messages.push(message)
     this.queuedMessageBytes += weigh(message)
   }

@@ -1,0 +1,46 @@
+/** What a connection counts, as users read it. */
+import * as Duration from "effect/Duration"
+import type { Link } from "./Link.ts"
+
+/** The plain counters of one connection. */
+export interface Stats {
+  /** Messages that were received to their end, whether they were read or not. */
+  readonly messagesReceived: number
+  /** Messages that were accepted for sending. */
+  readonly messagesSent: number
+  /** Bytes of frames that arrived; those of the opening handshake are not counted. */
+  readonly bytesReceived: number
+  /** Bytes of frames that were handed to the transport. */
+  readonly bytesSent: number
+  /** Bytes that were received and not read yet. */
+  readonly bytesUnread: number
+  /** Bytes that were accepted for sending and that the transport has not taken. */
+  readonly bytesUnsent: number
+  /** What an extension that compresses was given and put out; nothing without one. */
+  readonly compression: {
+    readonly received: { readonly compressed: number; readonly uncompressed: number }
+    readonly sent: { readonly compressed: number; readonly uncompressed: number }
+  } | undefined
+  /** The last round trip that was measured, by `ping` or by the keepalive. */
+  readonly roundTrip: Duration.Duration | undefined
+  /** How long ago the connection opened, or how long it was open. */
+  readonly age: Duration.Duration
+}
+
+export const statsOf = (link: Link): Stats => {
+  const { pings, protocol, transform } = link
+  return {
+    messagesReceived: protocol.receivedMessages,
+    messagesSent: protocol.sentMessages,
+    bytesReceived: link.receivedBytes,
+    bytesSent: link.sentBytes,
+    bytesUnread: protocol.queuedBytes,
+    bytesUnsent: link.bufferedBytes,
+    compression: transform === undefined ? undefined : {
+      received: { compressed: protocol.decoderInput, uncompressed: protocol.decoderOutput },
+      sent: { compressed: protocol.encoderOutput, uncompressed: protocol.encoderInput }
+    },
+    roundTrip: pings.lastRoundTrip === undefined ? undefined : Duration.millis(pings.lastRoundTrip),
+    age: Duration.millis((link.goneAt ?? link.deadlines.now()) - link.openedAt)
+  }
+}

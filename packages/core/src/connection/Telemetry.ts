@@ -1,0 +1,236 @@
+/**
+ * Who keeps account of a connection: nobody, the meter of all connections, or, where its
+ * span or its log lines are wanted, an account of its own. What nobody looks at is not
+ * held.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { LazyArg } from "effect/Function"
+import * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
+import * as Tracer from "effect/Tracer"
+import * as Observability from "../Observability.ts"
+import type { HandshakeError, IOError, ProtocolError } from "../WebSocketError.ts"
+import type { Link } from "./Link.ts"
+import type { LinkObserver } from "./LinkHooks.ts"
+import { type Meter, meterOf } from "./Meter.ts"
+
+export type Attributes = Readonly<Record<string, unknown>>
+
+/** What is known of a connection beside its link. */
+export interface Described {
+  readonly observability?: Observability.Options | undefined
+  readonly protocol?: string | undefined
+  /** Asked only where someone looks. */
+  readonly attributes?: LazyArg<Attributes> | undefined
+}
+
+interface Chosen {
+  readonly span: boolean
+  readonly logs: boolean
+  readonly logLevel: LogLevel.Severity
+  readonly handlerLogs: boolean
+  readonly metrics: boolean
+}
+
+const choose = (fiber: Fiber.Fiber<unknown, unknown>, own: Observability.Options | undefined): Chosen => {
+  const current = fiber.getRef(Observability.CurrentOptions)
+  return {
+    span: own?.span ?? current.span ?? true,
+    logs: own?.logs ?? current.logs ?? true,
+    logLevel: own?.logLevel ?? current.logLevel ?? "Debug",
+    handlerLogs: own?.handlerLogs ?? current.handlerLogs ?? false,
+    metrics: own?.metrics ?? current.metrics ?? true
+  }
+}
+
+const isLogged = (fiber: Fiber.Fiber<unknown, unknown>, chosen: Chosen): boolean =>
+  chosen.logs && LogLevel.isGreaterThanOrEqualTo(chosen.logLevel, fiber.getRef(References.MinimumLogLevel))
+
+/** The span around, if there is one. */
+const spanAround = (fiber: Fiber.Fiber<unknown, unknown>): Tracer.AnySpan | undefined =>
+  Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
+
+/** Whether someone collects spans, and wants those of this part of the program. */
+const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+  fiber.getRef(References.TracerEnabled) &&
+  fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer &&
+  spanAround(fiber)?.sampled !== false
+
+const describe = (link: Link, { attributes, protocol }: Described): Attributes => ({
+  "websocket.role": link.protocol.role,
+  "websocket.connection.id": link.serial,
+  ...attributes?.(),
+  ...(protocol !== undefined && { "websocket.subprotocol": protocol }),
+  ...(link.transform !== undefined && { "websocket.extension": link.transform.name })
+})
+
+const makeSpan = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  role: "client" | "server",
+  attributes: Attributes
+): Effect.Effect<Tracer.Span> => {
+  const around = spanAround(fiber)
+  return Effect.makeSpan(`websocket.${role}`, {
+    kind: role,
+    // Of its own, since a connection outlives what a request's trace is about.
+    root: true,
+    ...(around !== undefined && { links: [{ span: around, attributes: {} }] }),
+    attributes: { ...attributes, "network.protocol.name": "websocket" }
+  })
+}
+
+/** Whether someone looks at what is known of a connection. */
+export const isWanted = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  observability: Observability.Options | undefined
+): boolean => {
+  const chosen = choose(fiber, observability)
+  return chosen.handlerLogs || isLogged(fiber, chosen) || (chosen.span && isTraced(fiber))
+}
+
+/**
+ * Lets those who look keep account of a connection that opens now; what is left to do, if
+ * anything.
+ */
+export const attach = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  link: Link,
+  described: Described
+): Effect.Effect<void> | undefined => {
+  const chosen = choose(fiber, described.observability)
+  const { role } = link.protocol
+  const logged = isLogged(fiber, chosen)
+  const traced = chosen.span && isTraced(fiber)
+  const attributes = logged || traced ? describe(link, described) : undefined
+  const meter = chosen.metrics ? meterOf(role, fiber.context) : undefined
+  meter?.opens(link)
+  link.observer = meter
+  if (attributes === undefined) return undefined
+  const log = logged ? new Log(chosen.logLevel, attributes, fiber.context) : undefined
+  const span = traced ? makeSpan(fiber, role, attributes) : Effect.undefined
+  return Effect.map(span, (span) => {
+    const clock = fiber.getRef(References.TracerTimingEnabled) ? fiber.getRef(Clock.Clock) : undefined
+    // One that is not sampled interests nobody.
+    const open = span?.sampled === true ? new OpenSpan(span, clock) : undefined
+    if (open !== undefined || log !== undefined) link.observer = new OwnAccount(meter, open, log)
+    log?.write("WebSocket opened", {}, undefined)
+  })
+}
+
+/** Lets what a handler logs tell of which connection. */
+export const annotate = <A, E, R>(
+  link: Link,
+  described: Described,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) =>
+    choose(fiber, described.observability).handlerLogs ? Effect.annotateLogs(effect, describe(link, described)) : effect
+  )
+
+/** An opening handshake was refused, or failed. */
+export const handshakeFailed = (
+  role: "client" | "server",
+  error: HandshakeError | IOError,
+  described: Described
+): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const chosen = choose(fiber, described.observability)
+    if (chosen.metrics) meterOf(role, fiber.context).handshakeFailed(error.reason)
+    if (!isLogged(fiber, chosen)) return Effect.void
+    const message = role === "server" ? "WebSocket refused" : "WebSocket not opened"
+    return Effect.annotateLogs(Effect.logWithLevel(chosen.logLevel)(message, Cause.fail(error)), {
+      "websocket.role": role,
+      ...described.attributes?.(),
+      "error.type": error.reason
+    })
+  })
+
+type Failure = ProtocolError | IOError
+
+const failureOf = (link: Link): Failure | undefined => link.readFailure ?? link.broken
+
+const describeEnd = (link: Link, failure: Failure | undefined): Attributes => {
+  const { code, initiator } = link.closeInfo
+  return {
+    "websocket.close.code": code,
+    "websocket.close.initiator": initiator,
+    ...(failure !== undefined && { "error.type": failure._tag === "IOError" ? failure.reason : failure.rule })
+  }
+}
+
+/** The account of one connection. */
+class OwnAccount implements LinkObserver {
+  private readonly meter: Meter | undefined
+  private readonly span: OpenSpan | undefined
+  private readonly log: Log | undefined
+
+  constructor(meter: Meter | undefined, span: OpenSpan | undefined, log: Log | undefined) {
+    this.meter = meter
+    this.span = span
+    this.log = log
+  }
+
+  onRoundTrip(millis: number): void {
+    this.meter?.onRoundTrip(millis)
+  }
+
+  onGone(link: Link): void {
+    this.meter?.onGone(link)
+    const failure = failureOf(link)
+    const attributes = describeEnd(link, failure)
+    this.span?.end(link, attributes, failure)
+    this.log?.write("WebSocket closed", attributes, failure)
+  }
+
+  onDisposed(link: Link): void {
+    this.meter?.onDisposed(link)
+  }
+}
+
+class OpenSpan {
+  private readonly span: Tracer.Span
+  private readonly clock: Clock.Clock | undefined
+
+  constructor(span: Tracer.Span, clock: Clock.Clock | undefined) {
+    this.span = span
+    this.clock = clock
+  }
+
+  end(link: Link, attributes: Attributes, failure: Failure | undefined): void {
+    const { clock, span } = this
+    for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)
+    span.attribute("websocket.messages.received", link.protocol.receivedMessages)
+    span.attribute("websocket.messages.sent", link.protocol.sentMessages)
+    span.attribute("websocket.bytes.received", link.receivedBytes)
+    span.attribute("websocket.bytes.sent", link.sentBytes)
+    span.end(
+      clock === undefined ? BigInt(0) : clock.currentTimeNanosUnsafe(),
+      failure === undefined ? Exit.void : Exit.fail(failure)
+    )
+  }
+}
+
+class Log {
+  private readonly level: LogLevel.Severity
+  private readonly attributes: Attributes
+  private readonly context: Context.Context<never>
+
+  constructor(level: LogLevel.Severity, attributes: Attributes, context: Context.Context<never>) {
+    this.level = level
+    this.attributes = attributes
+    this.context = context
+  }
+
+  write(message: string, more: Attributes, failure: Failure | undefined): void {
+    const line = failure === undefined
+      ? Effect.logWithLevel(this.level)(message)
+      : Effect.logWithLevel(this.level)(message, Cause.fail(failure))
+    // The transport calls, which is no fiber.
+    Effect.runForkWith(this.context)(Effect.annotateLogs(line, { ...this.attributes, ...more }))
+  }
+}
