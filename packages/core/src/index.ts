@@ -50,6 +50,8 @@ export * as Transport from "./Transport.ts"
 export * as WebSocket from "./WebSocket.ts"
 /** Connecting to a server. */
 export * as WebSocketClient from "./WebSocketClient.ts"
+/** The options of connections, read from Effect's `Config`. */
+export * as WebSocketConfig from "./WebSocketConfig.ts"
 /** Everything that can go wrong, as typed errors. */
 export * as WebSocketError from "./WebSocketError.ts"
 /** Accepting connections inside an HTTP route. */

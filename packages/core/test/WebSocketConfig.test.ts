@@ -1,0 +1,208 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Limits from "../src/Limits.ts"
+import * as WebSocketConfig from "../src/WebSocketConfig.ts"
+
+const read = <A>(config: Config.Config<A>, env: Record<string, string>) =>
+  config.parse(ConfigProvider.fromEnv({ env }))
+
+const refused = Effect.fnUntraced(function*(config: Config.Config<unknown>, env: Record<string, string>) {
+  const error = yield* Effect.flip(read(config, env))
+  assert.strictEqual(error._tag, "ConfigError")
+  return error.message
+})
+
+/** Every option of `Limits.Options`, so that one that is added fails to compile here until it can be set. */
+const limits: { readonly [K in keyof Limits.Limits]: readonly [env: Record<string, string>, value: Limits.Limits[K]] } = {
+  maxMessageSize: [{ MAX_MESSAGE_SIZE: "64 KiB" }, 65_536],
+  maxStreamedMessageSize: [{ MAX_STREAMED_MESSAGE_SIZE: "1.5 GB" }, 1_500_000_000],
+  fragmentCharge: [{ FRAGMENT_CHARGE: "0" }, 0],
+  maxFragments: [{ MAX_FRAGMENTS: "10" }, 10],
+  inboundHighWaterMark: [{ INBOUND_HIGH_WATER_MARK: " 1024 " }, 1024],
+  outboundHighWaterMark: [{ OUTBOUND_HIGH_WATER_MARK: "1 MiB" }, 1_048_576],
+  handshakeTimeout: [{ HANDSHAKE_TIMEOUT: "500 millis" }, 500],
+  keepAlive: [{ KEEP_ALIVE_INTERVAL: "1 minute", KEEP_ALIVE_TIMEOUT: "5 seconds" }, { interval: 60_000, timeout: 5000 }],
+  closeTimeout: [{ CLOSE_TIMEOUT: "1 second" }, 1000],
+  stalledWriteTimeout: [{ STALLED_WRITE_TIMEOUT: "infinity" }, Infinity]
+}
+
+const prefixed = (env: Record<string, string>) =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [`WEBSOCKET_${name}`, value]))
+
+describe("limits", () => {
+  for (const [option, [env, value]] of Object.entries(limits)) {
+    it.effect(`${option} from ${Object.keys(env).join(" and ")}, and from nothing else`, () =>
+      Effect.gen(function*() {
+        const expected = { ...Limits.defaults, [option]: value }
+        assert.deepStrictEqual(Limits.make(yield* read(WebSocketConfig.limits(), env)), expected)
+        assert.deepStrictEqual(Limits.make(yield* read(WebSocketConfig.limits("WEBSOCKET"), prefixed(env))), expected)
+        assert.deepStrictEqual(Limits.make(yield* read(WebSocketConfig.limits("OTHER"), prefixed(env))), Limits.defaults)
+      }))
+
+    it.effect(`${option}: what is wrong names its variable`, () =>
+      Effect.gen(function*() {
+        for (const name of Object.keys(env)) {
+          for (const wrong of ["many", "-1", "1e3"]) {
+            const message = yield* refused(WebSocketConfig.limits("WEBSOCKET"), { [`WEBSOCKET_${name}`]: wrong })
+            assert.include(message, `["WEBSOCKET"]["${name}"]`)
+          }
+        }
+      }))
+  }
+
+  it.effect("nothing that is set leaves all defaults", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(Limits.make(yield* read(WebSocketConfig.limits("WEBSOCKET"), {})), Limits.defaults)
+    }))
+
+  it.effect("the keepalive is turned off, whatever else is set", () =>
+    Effect.gen(function*() {
+      for (const word of ["false", "OFF", "no", "0"]) {
+        const options = yield* read(WebSocketConfig.limits(), { KEEP_ALIVE: word, KEEP_ALIVE_INTERVAL: "1 second" })
+        assert.isUndefined(Limits.make(options).keepAlive)
+      }
+      const on = yield* read(WebSocketConfig.limits(), { KEEP_ALIVE: "on", KEEP_ALIVE_INTERVAL: "1 second" })
+      assert.deepStrictEqual(Limits.make(on).keepAlive, { interval: 1000, timeout: 20_000 })
+      assert.include(yield* refused(WebSocketConfig.limits(), { KEEP_ALIVE: "maybe" }), `["KEEP_ALIVE"]`)
+    }))
+
+  it.effect("what no connection could work with is refused", () =>
+    Effect.gen(function*() {
+      for (const name of ["MAX_MESSAGE_SIZE", "OUTBOUND_HIGH_WATER_MARK", "MAX_FRAGMENTS"]) {
+        yield* refused(WebSocketConfig.limits(), { [name]: "0" })
+      }
+      yield* refused(WebSocketConfig.limits(), { KEEP_ALIVE_INTERVAL: "0 seconds" })
+      yield* refused(WebSocketConfig.limits(), { MAX_MESSAGE_SIZE: "99999999999999999999" })
+      yield* refused(WebSocketConfig.limits(), { MAX_MESSAGE_SIZE: "1.5 B" })
+      // A duration needs its unit.
+      yield* refused(WebSocketConfig.limits(), { CLOSE_TIMEOUT: "5000" })
+    }))
+
+  it.effect("structured providers have a group", () =>
+    Effect.gen(function*() {
+      const provider = ConfigProvider.fromUnknown({ websocket: { MAX_MESSAGE_SIZE: "1 KiB", KEEP_ALIVE: "off" } })
+      const options = yield* WebSocketConfig.limits("websocket").parse(provider)
+      assert.deepInclude(Limits.make(options), { maxMessageSize: 1024, keepAlive: undefined })
+    }))
+})
+
+describe("compression", () => {
+  const tuned = {
+    COMPRESSION_THRESHOLD: "2 KiB",
+    COMPRESSION_LEVEL: "9",
+    COMPRESSION_MEM_LEVEL: "1",
+    COMPRESSION_WINDOW_BITS_OWN: "9",
+    COMPRESSION_WINDOW_BITS_PEER: "15",
+    COMPRESSION_NO_CONTEXT_TAKEOVER_OWN: "true",
+    COMPRESSION_NO_CONTEXT_TAKEOVER_PEER: "false"
+  }
+
+  it.effect("every option, where there is any", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* read(WebSocketConfig.compression(false), { COMPRESSION: "on", ...tuned }), {
+        threshold: 2048,
+        level: 9,
+        memLevel: 1,
+        windowBits: { own: 9, peer: 15 },
+        noContextTakeover: { own: true, peer: false }
+      })
+    }))
+
+  it.effect("is on where it is said or the default, not because it is tuned", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* read(WebSocketConfig.compression(false), tuned), false)
+      assert.strictEqual(yield* read(WebSocketConfig.compression(true), { COMPRESSION: "false", ...tuned }), false)
+      assert.isObject(yield* read(WebSocketConfig.compression(true), {}))
+      assert.isObject(yield* read(WebSocketConfig.compression(false, "A"), { A_COMPRESSION: "true" }))
+    }))
+
+  it.effect("what zlib cannot do is refused, with its variable", () =>
+    Effect.gen(function*() {
+      for (
+        const [name, wrong] of [
+          ["COMPRESSION_LEVEL", "0"],
+          ["COMPRESSION_LEVEL", "10"],
+          ["COMPRESSION_MEM_LEVEL", "4.5"],
+          ["COMPRESSION_WINDOW_BITS_OWN", "8"],
+          ["COMPRESSION_WINDOW_BITS_PEER", "16"],
+          ["COMPRESSION_THRESHOLD", "some"],
+          ["COMPRESSION_NO_CONTEXT_TAKEOVER_OWN", "2"],
+          ["COMPRESSION", "gzip"]
+        ] as const
+      ) {
+        assert.include(yield* refused(WebSocketConfig.compression(true), { [name]: wrong }), `["${name}"]`)
+      }
+    }))
+})
+
+describe("observability", () => {
+  it.effect("every option", () =>
+    Effect.gen(function*() {
+      const env = { WS_SPAN: "off", WS_LOGS: "on", WS_LOG_LEVEL: "Warn", WS_HANDLER_LOGS: "yes", WS_METRICS: "no" }
+      assert.deepStrictEqual(yield* read(WebSocketConfig.observability("WS"), env), {
+        span: false,
+        logs: true,
+        logLevel: "Warn",
+        handlerLogs: true,
+        metrics: false
+      })
+      assert.include(yield* refused(WebSocketConfig.observability(), { LOG_LEVEL: "Loud" }), `["LOG_LEVEL"]`)
+    }))
+})
+
+describe("accept and connect", () => {
+  it.effect("take all groups under one prefix", () =>
+    Effect.gen(function*() {
+      const env = prefixed({
+        MAX_MESSAGE_SIZE: "1024",
+        COMPRESSION: "true",
+        METRICS: "off",
+        PROTOCOLS: "chat.v2, chat.v1",
+        ORIGINS: "https://app.example,null",
+        REQUIRE_PROTOCOL: "false"
+      })
+      const accept = yield* read(WebSocketConfig.accept("WEBSOCKET"), env)
+      assert.deepInclude(accept, {
+        maxMessageSize: 1024,
+        protocol: ["chat.v2", "chat.v1"],
+        origin: ["https://app.example", "null"]
+      })
+      assert.isObject(accept.compression)
+      assert.strictEqual(accept.observability?.metrics, false)
+      const connect = yield* read(WebSocketConfig.connect("WEBSOCKET"), env)
+      assert.deepInclude(connect, { maxMessageSize: 1024, protocols: ["chat.v2", "chat.v1"], requireProtocol: false })
+      assert.include(yield* refused(WebSocketConfig.accept("WEBSOCKET"), { WEBSOCKET_PROTOCOLS: "a,,b" }), "PROTOCOLS")
+    }))
+
+  it.effect("a server does not compress and a client offers to, unless told otherwise", () =>
+    Effect.gen(function*() {
+      const accept = yield* read(WebSocketConfig.accept(), {})
+      assert.strictEqual(accept.compression, false)
+      assert.isUndefined(accept.origin)
+      assert.isObject((yield* read(WebSocketConfig.connect(), {})).compression)
+    }))
+
+  it.effect("know the policies of origins that are words", () =>
+    Effect.gen(function*() {
+      for (const policy of ["sameHost", "dangerouslyAllowAnyOrigin"]) {
+        const { origin } = yield* read(WebSocketConfig.accept(), { ORIGINS: policy })
+        assert.strictEqual<unknown>(origin, policy)
+      }
+    }))
+})
+
+describe("server", () => {
+  it.effect("every option", () =>
+    Effect.gen(function*() {
+      const env = { WS_MAX_CONNECTIONS: "10", WS_CLOSE_GRACE_PERIOD: "1 second", WS_HEADERS_TIMEOUT: "2 seconds" }
+      assert.deepStrictEqual(yield* read(WebSocketConfig.server("WS"), env), {
+        maxConnections: 10,
+        closeGracePeriod: Duration.seconds(1),
+        headersTimeout: Duration.seconds(2)
+      })
+      assert.include(yield* refused(WebSocketConfig.server("WS"), { WS_MAX_CONNECTIONS: "all" }), "MAX_CONNECTIONS")
+    }))
+})
