@@ -1,0 +1,41 @@
+/**
+ * What the service offers, shared by the server, the client on Node and the page: calls
+ * as Schemas, so that all three speak values and nobody writes a message by hand.
+ */
+import { Schema } from "effect"
+import { Rpc, RpcGroup } from "effect/rpc"
+
+/** The server does not take this number apart. */
+export class NotFactored extends Schema.TaggedError<NotFactored>()("NotFactored", {
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+/** What the server's process was like at one moment. */
+export class Vitals extends Schema.Class<Vitals>("Vitals")({
+  /** Milliseconds since 1970. */
+  at: Schema.Finite,
+  /** Of one core. */
+  cpuPercent: Schema.Finite,
+  heapMiB: Schema.Finite,
+  /** WebSockets that are open, that of whoever asks among them. */
+  connections: Schema.Int
+}) {}
+
+export class Api extends RpcGroup.make(
+  /** Unary: one question, one answer, or a typed error. */
+  Rpc.make("Factor", {
+    payload: { n: Schema.BigInt },
+    success: Schema.Array(Schema.BigInt),
+    error: NotFactored
+  }),
+  /** Streaming: goes on until whoever asked has enough. */
+  Rpc.make("Watch", {
+    payload: { everyMillis: Schema.Int.check(Schema.isBetween({ minimum: 50, maximum: 10_000 })) },
+    success: Vitals,
+    stream: true
+  })
+) {}

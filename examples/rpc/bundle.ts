@@ -1,0 +1,14 @@
+/** A script of several modules, TypeScript among them, as one file that a browser runs. */
+import { Effect } from "effect"
+import { rolldown } from "rolldown"
+
+export const bundle = (file: string): Effect.Effect<string> =>
+  Effect.acquireUseRelease(
+    Effect.promise(() => rolldown({ input: file, platform: "browser" })),
+    (build) =>
+      Effect.map(
+        Effect.promise(() => build.generate({ format: "esm", minify: true })),
+        ({ output }) => output[0].code
+      ),
+    (build) => Effect.promise(() => build.close())
+  )
