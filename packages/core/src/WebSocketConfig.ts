@@ -41,13 +41,24 @@ const within = (prefix: string | undefined) => <A>(config: Config.Config<A>): Co
   prefix === undefined ? config : Config.nested(config, prefix)
 
 // Groups are put together here, so that each is nested once.
+const slowConsumer: Config.Config<Limits.SlowConsumer | undefined> = Config.map(
+  Values.oneOf("SLOW_CONSUMER", ["suspend", "dropNewest", "dropOldest", "close1008", "close1013"]),
+  (word) => word === "close1008" ? { close: 1008 } : word === "close1013" ? { close: 1013 } : word
+)
+
 const limitsGroup: Config.Config<Limits.Options> = Config.all({
   maxMessageSize: Values.size("MAX_MESSAGE_SIZE"),
   maxStreamedMessageSize: Values.size("MAX_STREAMED_MESSAGE_SIZE"),
   fragmentCharge: Values.size("FRAGMENT_CHARGE", 0),
   maxFragments: Values.integer("MAX_FRAGMENTS", 1),
+  maxControlFrames: Values.integer("MAX_CONTROL_FRAMES", 1),
+  controlFrameInterval: Values.duration("CONTROL_FRAME_INTERVAL"),
   inboundHighWaterMark: Values.size("INBOUND_HIGH_WATER_MARK"),
   outboundHighWaterMark: Values.size("OUTBOUND_HIGH_WATER_MARK"),
+  slowConsumer,
+  messageTimeout: Values.duration("MESSAGE_TIMEOUT"),
+  messageProgress: Values.size("MESSAGE_PROGRESS"),
+  idleTimeout: Values.duration("IDLE_TIMEOUT"),
   handshakeTimeout: Values.duration("HANDSHAKE_TIMEOUT"),
   keepAlive: Config.map(
     Config.all([
@@ -72,8 +83,14 @@ const limitsGroup: Config.Config<Limits.Options> = Config.all({
  * | `MAX_STREAMED_MESSAGE_SIZE` | `maxStreamedMessageSize` | 64 GiB |
  * | `FRAGMENT_CHARGE` | `fragmentCharge` | 64 |
  * | `MAX_FRAGMENTS` | `maxFragments` | 131072 |
+ * | `MAX_CONTROL_FRAMES` | `maxControlFrames` | 1000 |
+ * | `CONTROL_FRAME_INTERVAL` | `controlFrameInterval` | 10 seconds |
  * | `INBOUND_HIGH_WATER_MARK` | `inboundHighWaterMark` | 64 KiB |
  * | `OUTBOUND_HIGH_WATER_MARK` | `outboundHighWaterMark` | 64 KiB |
+ * | `SLOW_CONSUMER` | `slowConsumer`: `suspend`, `dropNewest`, `dropOldest`, `close1008`, `close1013` | suspend |
+ * | `MESSAGE_TIMEOUT` | `messageTimeout` | 60 seconds |
+ * | `MESSAGE_PROGRESS` | `messageProgress` | 64 KiB |
+ * | `IDLE_TIMEOUT` | `idleTimeout` | infinity |
  * | `HANDSHAKE_TIMEOUT` | `handshakeTimeout` | 10 seconds |
  * | `KEEP_ALIVE` | `keepAlive`: `off` turns it off | on |
  * | `KEEP_ALIVE_INTERVAL` | `keepAlive.interval` | 20 seconds |
