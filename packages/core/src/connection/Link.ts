@@ -22,9 +22,10 @@ import type { Deadlines } from "./Deadlines.ts"
 import { type LinkHooks, type LinkObserver, noHooks } from "./LinkHooks.ts"
 import { Once } from "./Once.ts"
 import { Pings } from "./Pings.ts"
+import { flushSoon, type Unflushed } from "./Unflushed.ts"
 import { Watches } from "./Watches.ts"
 
-export class Link extends Account implements TransportHandlers, ControlObserver {
+export class Link extends Account implements TransportHandlers, ControlObserver, Unflushed {
   readonly protocol: Protocol
   readonly limits: Limits
   readonly deadlines: Deadlines
@@ -145,11 +146,11 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
   scheduleFlush(): void {
     if (this.flushScheduled || this.taking) return
     this.flushScheduled = true
-    if (unflushed.push(this) === 1) void resolved.then(flushAll)
+    flushSoon(this)
   }
 
   /** Called for what {@link scheduleFlush} put off. */
-  flushScheduledNow(): void {
+  flushNow(): void {
     this.flushScheduled = false
     this.flush()
     this.account()
@@ -535,15 +536,4 @@ export class Link extends Account implements TransportHandlers, ControlObserver 
     if (this.gone) return
     this.deadlines.set(this, Math.min(this.closeDue, this.watches.due))
   }
-}
-
-// Cheaper than `queueMicrotask`, which keeps an async resource for each call; and one
-// for all connections that are written to in the same run, as in a broadcast.
-const resolved = Promise.resolve()
-let unflushed: Array<Link> = []
-
-const flushAll = (): void => {
-  const links = unflushed
-  unflushed = []
-  for (const link of links) link.flushScheduledNow()
 }

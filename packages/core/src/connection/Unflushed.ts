@@ -1,0 +1,23 @@
+/**
+ * The connections whose output goes out once the current run of JavaScript ends: one write
+ * for many sends, and one microtask for all connections that were sent to, as in a
+ * broadcast. A promise's, since `queueMicrotask` keeps an async resource for each call.
+ */
+export interface Unflushed {
+  /** Writes what waits; it may be asked for again from here on. */
+  flushNow(): void
+}
+
+const resolved = Promise.resolve()
+let waiting: Array<Unflushed> = []
+
+const flushAll = (): void => {
+  const connections = waiting
+  waiting = []
+  for (const connection of connections) connection.flushNow()
+}
+
+/** To be called once until `flushNow`. */
+export const flushSoon = (connection: Unflushed): void => {
+  if (waiting.push(connection) === 1) void resolved.then(flushAll)
+}
