@@ -57,6 +57,26 @@ import type { HandshakeError, IOError, ProtocolError, UpgradeUnavailable } from 
  *
  * Releasing the reader waits for the peer's Close, at most for the `closeTimeout`.
  *
+ * **Example** (Handing a route's connection to code that is written against `Socket`)
+ *
+ * ```ts
+ * import { EffectSocket, WebSocketServer } from "@effect-ws/core"
+ * import { Effect } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import type { Socket } from "effect/socket"
+ *
+ * export const route = (serve: (socket: Socket.Socket) => Effect.Effect<void>) =>
+ *   HttpRouter.add(
+ *     "GET",
+ *     "/feed",
+ *     Effect.gen(function*() {
+ *       const socket = yield* EffectSocket.toSocket(WebSocketServer.accept({ protocol: ["feed.v1"] }))
+ *       yield* serve(socket)
+ *       return HttpServerResponse.empty()
+ *     })
+ *   )
+ * ```
+ *
  * @category conversions
  * @since 0.1.0
  */
@@ -204,6 +224,33 @@ class Unsent {
 }
 
 /**
+ * How a `Socket` connects.
+ *
+ * **Details**
+ *
+ * What `WebSocketClient.connect` takes, and the names that `Socket.makeWebSocket` has
+ * for two of these: `openTimeout` is `handshakeTimeout`, `highWaterMark` is
+ * `inboundHighWaterMark`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SocketOptions extends WebSocketClient.ConnectOptions {
+  readonly openTimeout?: WebSocketClient.ConnectOptions["handshakeTimeout"]
+  readonly highWaterMark?: number | undefined
+}
+
+const connectOptions = ({
+  openTimeout,
+  highWaterMark,
+  ...options
+}: SocketOptions = {}): WebSocketClient.ConnectOptions => ({
+  ...options,
+  handshakeTimeout: options.handshakeTimeout ?? openTimeout,
+  inboundHighWaterMark: options.inboundHighWaterMark ?? highWaterMark
+})
+
+/**
  * Makes a `Socket` that connects to a URL for each reader.
  *
  * **Details**
@@ -231,11 +278,11 @@ class Unsent {
  */
 export const makeSocket = (
   url: string | URL | Effect.Effect<string | URL>,
-  options?: WebSocketClient.ConnectOptions
+  options?: SocketOptions
 ): Effect.Effect<Socket.Socket, never, WebSocketClient.Dialer> =>
   toSocket(Effect.flatMap(
     Effect.isEffect(url) ? url : Effect.succeed(url),
-    (url) => WebSocketClient.connect(url, options)
+    (url) => WebSocketClient.connect(url, connectOptions(options))
   ))
 
 /**
@@ -247,7 +294,7 @@ export const makeSocket = (
  */
 export const layerSocket = (
   url: string | URL | Effect.Effect<string | URL>,
-  options?: WebSocketClient.ConnectOptions
+  options?: SocketOptions
 ): Layer.Layer<Socket.Socket, never, WebSocketClient.Dialer> => Layer.effect(Socket.Socket, makeSocket(url, options))
 
 /**
@@ -306,6 +353,20 @@ const forkIn = (context: Context.Context<never>, scope: Scope.Scope): Fork => {
  *
  * A connection has one reader: listening for `message` begins to read. Sending has no
  * backpressure; see {@link layerWebSocketConstructor}.
+ *
+ * **Example** (Events instead of pulls)
+ *
+ * ```ts
+ * import { EffectSocket, type WebSocket } from "@effect-ws/core"
+ * import { Effect } from "effect"
+ *
+ * export const log = Effect.fn(function*(ws: WebSocket.WebSocket) {
+ *   const events = yield* EffectSocket.toWebSocketLike(ws)
+ *   events.addEventListener("message", ({ data }) => console.log(data))
+ *   events.addEventListener("close", ({ code, reason }) => console.log(code, reason))
+ *   yield* ws.closed
+ * })
+ * ```
  *
  * @category conversions
  * @since 0.1.0

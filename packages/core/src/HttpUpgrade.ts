@@ -20,6 +20,24 @@ import { invalidCallerHeader } from "./rules/CallerHeaders.ts"
 import type { HandshakeError } from "./WebSocketError.ts"
 import * as WebSocketServer from "./WebSocketServer.ts"
 
+/**
+ * How connections are accepted that a handler opens by `request.upgrade`.
+ *
+ * **Details**
+ *
+ * What `WebSocketServer.accept` takes, and `authorize`: who may connect at all, asked
+ * before the handshake is looked at. What it fails with is answered with its status and
+ * headers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends WebSocketServer.AcceptOptions {
+  readonly authorize?:
+    | ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, HandshakeError>)
+    | undefined
+}
+
 /** What became of one request. */
 interface State {
   isAccepted: boolean
@@ -42,7 +60,8 @@ interface State {
  * answered when its reader is acquired. They survive `request.modify`. `options` say how
  * such connections are accepted; without a `protocol` the first that was offered is
  * spoken, as Effect's own server does. A refused handshake fails the reader with
- * `SocketOpenError`, and a handler that fails of it answers with the status that fits.
+ * `SocketOpenError`; a handler that fails of it, or answers with a success all the
+ * same, answers with the status that fits.
  * Middleware around the effect sees 101 for an upgraded request.
  *
  * An upgrade that a handler has neither accepted nor answered within `handshakeTimeout`
@@ -54,7 +73,7 @@ interface State {
 export const serve = <E, R>(
   httpEffect: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
   upgrades: WebSocketServer.Upgrades["Service"],
-  options: WebSocketServer.AcceptOptions = {}
+  options: Options = {}
 ): Effect.Effect<
   HttpServerResponse.HttpServerResponse,
   E,
@@ -76,7 +95,12 @@ export const serve = <E, R>(
     // For the rest of the request, as a router does it: the enclosing server restores it.
     fiber.setContext(Context.add(provided, HttpServerRequest.HttpServerRequest, upgradable))
     const handled = Effect.matchCauseEffect(httpEffect as typeof served, {
-      onSuccess: (response) => Effect.succeed(state.isAccepted ? accepted : response),
+      onSuccess: (response) => {
+        const { isAccepted, refused } = state
+        // Programs that take the end of a socket as it comes would call a refusal a success.
+        const isHidden = refused !== undefined && response.status < 300
+        return Effect.succeed(isAccepted ? accepted : isHidden ? WebSocketServer.toResponse(refused) : response)
+      },
       onFailure: (cause) => {
         const { isAccepted, refused } = state
         if (isAccepted || refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
@@ -103,13 +127,13 @@ class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequ
   readonly proxy: HttpServerRequest.HttpServerRequest
   private readonly request: HttpServerRequest.HttpServerRequest
   private readonly upgrades: WebSocketServer.Upgrades["Service"]
-  private readonly options: WebSocketServer.AcceptOptions
+  private readonly options: Options
   private readonly state: State
 
   constructor(
     request: HttpServerRequest.HttpServerRequest,
     upgrades: WebSocketServer.Upgrades["Service"],
-    options: WebSocketServer.AcceptOptions,
+    options: Options,
     state: State
   ) {
     this.request = request
@@ -155,8 +179,9 @@ class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequ
   }
 
   private accept(options: WebSocketServer.AcceptOptions): Effect.Effect<Socket.Socket> {
-    const { state } = this
-    return WebSocketServer.accept(options).pipe(
+    const { options: { authorize }, state } = this
+    const accept = WebSocketServer.accept(options)
+    return (authorize === undefined ? accept : Effect.andThen(authorize(this.proxy), accept)).pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, this.proxy),
       Effect.provideService(WebSocketServer.Upgrades, this.upgrades),
       Effect.tap(() => {

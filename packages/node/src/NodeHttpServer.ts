@@ -8,13 +8,19 @@
 import { type Handshake, HttpUpgrade, Limits, PerMessageDeflate, WebSocketServer } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Etag from "effect/http/Etag"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
+import type * as HttpMiddleware from "effect/http/HttpMiddleware"
 import type * as HttpPlatform from "effect/http/HttpPlatform"
 import * as HttpServer from "effect/http/HttpServer"
 import type * as HttpServerError from "effect/http/HttpServerError"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type { Buffer } from "node:buffer"
@@ -26,6 +32,44 @@ import * as HandleTransport from "./HandleTransport.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
 import { primitives } from "./NodePrimitives.ts"
 import * as NodeTransport from "./NodeTransport.ts"
+import * as WsOptions from "./WsOptions.ts"
+
+export {
+  /**
+   * A Node `request` listener for an effect: the one of `@effect/platform-node`.
+   *
+   * @category handlers
+   * @since 0.1.0
+   */
+  makeHandler,
+  /**
+   * The services of the platform that serving asks for: those of `@effect/platform-node`.
+   *
+   * @category layers
+   * @since 0.1.0
+   */
+  layerHttpServices
+} from "@effect/platform-node/NodeHttpServer"
+
+/**
+ * How connections are accepted that a handler opens by `request.upgrade`, as
+ * `RpcServer.layerProtocolWebsocket` does.
+ *
+ * **Details**
+ *
+ * - `websocket`: what `NodeHttpServer` of `@effect/platform-node` hands to `ws`. Of it
+ *   `perMessageDeflate`, `maxPayload`, `maxFragments`, `handleProtocols` and
+ *   `verifyClient` mean the same here; the others are `ws`'s own and change nothing.
+ * - `upgrade`: the same and more in this library's words; what is given here comes
+ *   before `websocket`. See `HttpUpgrade.serve`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UpgradeOptions {
+  readonly websocket?: StockHttpServer.Options["websocket"]
+  readonly upgrade?: HttpUpgrade.Options | undefined
+}
 
 /**
  * How to serve.
@@ -43,19 +87,17 @@ import * as NodeTransport from "./NodeTransport.ts"
  *   the end of the request before it. Looked at once a second. Default 10 seconds.
  * - `handshakeTimeout`: how long a handler may take to accept an upgrade, or to answer it
  *   otherwise; then it is interrupted and 503 is answered. Default 10 seconds.
- * - `upgrade`: how connections are accepted that a handler opens by `request.upgrade`,
- *   as `RpcServer.layerProtocolWebsocket` does; see `HttpUpgrade.serve`.
+ * - `upgrade`, `websocket`: see {@link UpgradeOptions}.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Options extends StockHttpServer.Options {
+export interface Options extends Omit<StockHttpServer.Options, "websocket">, UpgradeOptions {
   readonly maxConnections?: number | undefined
   readonly perAddress?: WebSocketServer.PerAddress | undefined
   readonly closeGracePeriod?: Duration.Input | undefined
   readonly handshakeTimeout?: Duration.Input | undefined
   readonly headersTimeout?: Duration.Input | undefined
-  readonly upgrade?: WebSocketServer.AcceptOptions | undefined
 }
 
 /**
@@ -86,46 +128,137 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
   // What is used here every kind has; the types of their listeners differ.
   const server = evaluate() as Http.Server
   limitHeads(server, options.headersTimeout)
-  const grace = Duration.toMillis(
-    Duration.fromInputUnsafe(options.closeGracePeriod ?? Limits.defaults.closeTimeout)
-  )
   const stock = yield* StockHttpServer.make(() => server, options)
   return HttpServer.make({
     address: stock.address,
     serve: Effect.fnUntraced(function*(httpEffect, middleware) {
-      const upgrades = new WeakMap<object, WebSocketServer.Upgrade>()
-      const connections = WebSocketServer.makeConnections(options)
-      const find = (source: object) => upgrades.get(source)
-      const offered = { find, connections }
-      const served = HttpUpgrade.serve(httpEffect, offered, {
-        handshakeTimeout: options.handshakeTimeout,
-        ...options.upgrade
-      })
+      const { connections, forRequests, served, upgrades } = upgradable(httpEffect, options)
+      const serveScope = yield* Effect.scope
+      const ours: Array<UpgradeListener> = []
+      // Listens longer than the stock server waits: what comes late is refused, and holds nothing up.
+      yield* Scope.addFinalizer(
+        serveScope,
+        Effect.sync(() => {
+          for (const listener of ours) server.off("upgrade", listener)
+        })
+      )
       const before = server.listeners("upgrade") as Array<UpgradeListener>
-      const forRequests = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.updateContext(self, contextOf<R>(offered))
       yield* forRequests(middleware === undefined ? stock.serve(served) : stock.serve(served, middleware))
       const added = (server.listeners("upgrade") as Array<UpgradeListener>).find((one) => !before.includes(one))
       if (added !== undefined) server.off("upgrade", added)
 
-      const serveScope = yield* Effect.scope
       // What the server was made with, its loggers among it, holds at its end too.
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
       const handler: Handler = yield* forRequests(StockHttpServer.makeHandler(served, { scope, middleware }))
-      const listener = onUpgrade(handler, upgrades, added)
+      const listener = unlessClosing(connections, onUpgrade(handler, upgrades, added))
+      ours.push(listener)
       server.on("upgrade", listener)
       // The last finalizer of the scope runs first: before ordinary requests are awaited.
       yield* Scope.addFinalizer(
         serveScope,
-        Effect.flatMap(connections.shutdown(grace), (cut) => {
-          server.off("upgrade", listener)
-          if (cut === 0) return Effect.void
-          return Effect.logWarning(`Cut ${cut} WebSocket connections that did not close in time`)
+        Effect.suspend(() => {
+          // A connection whose last request is finished meanwhile would be kept for the next one.
+          Object.assign(server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 })
+          return shutdown(connections, options.closeGracePeriod)
         }).pipe(Effect.provideContext(context))
       )
     })
   })
 })
+
+/** The effect that is served, with the means by which its requests become connections. */
+const upgradable = <E, R>(
+  httpEffect: Effect.Effect<HttpServerResponse, E, R>,
+  options: UpgradeOptions & WebSocketServer.ConnectionLimits & {
+    readonly handshakeTimeout?: Duration.Input | undefined
+  }
+) => {
+  const upgrades = new WeakMap<object, WebSocketServer.Upgrade>()
+  const connections = WebSocketServer.makeConnections(options)
+  const find = (source: object) => upgrades.get(source)
+  const offered = { find, connections }
+  const served = HttpUpgrade.serve(httpEffect, offered, {
+    handshakeTimeout: options.handshakeTimeout,
+    ...WsOptions.toUpgradeOptions(options.websocket ?? {}),
+    ...options.upgrade
+  })
+  const forRequests = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.updateContext(self, contextOf<R>(offered))
+  return { connections, forRequests, served, upgrades }
+}
+
+type Connections = WebSocketServer.Upgrades["Service"]["connections"]
+
+/** Tells all connections 1001 and waits for their end. */
+const shutdown = (
+  connections: Connections,
+  grace: Duration.Input | undefined
+): Effect.Effect<void> =>
+  Effect.flatMap(
+    connections.shutdown(Duration.toMillis(Duration.fromInputUnsafe(grace ?? Limits.defaults.closeTimeout))),
+    (cut) =>
+      cut === 0 ? Effect.void : Effect.logWarning(`Cut ${cut} WebSocket connections that did not close in time`)
+  )
+
+/**
+ * Makes a Node `upgrade` listener for an effect, for a server that someone else made
+ * and that serves its ordinary requests by itself or by {@link makeHandler}.
+ *
+ * **Details**
+ *
+ * In place of the function of that name in `@effect/platform-node`, without its first
+ * parameter, the server of `ws`. The effect may use `WebSocketServer.accept` and
+ * `request.upgrade`; upgrades to other protocols than `websocket` are handled as there.
+ * When the scope ends, connections are told 1001 and then have `closeGracePeriod`.
+ *
+ * **Example** (WebSockets on a server that another framework made)
+ *
+ * ```ts
+ * import { WebSocketServer } from "@effect-ws/core"
+ * import { NodeHttpServer } from "@effect-ws/node"
+ * import { Effect, Stream } from "effect"
+ * import type { Server } from "node:http"
+ *
+ * export const attach = Effect.fn(function*(server: Server) {
+ *   const echo = WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink))
+ *   const listener = yield* NodeHttpServer.makeUpgradeHandler(echo, { scope: yield* Effect.scope })
+ *   server.on("upgrade", listener)
+ * })
+ * ```
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const makeUpgradeHandler = <
+  R,
+  E,
+  App extends Effect.Effect<HttpServerResponse, unknown, unknown> = Effect.Effect<HttpServerResponse, E, R>
+>(
+  httpEffect: Effect.Effect<HttpServerResponse, E, R>,
+  options: UpgradeOptions & WebSocketServer.ConnectionLimits & {
+    readonly scope: Scope.Scope
+    readonly middleware?: HttpMiddleware.HttpMiddleware.Applied<App, E, R> | undefined
+    readonly handshakeTimeout?: Duration.Input | undefined
+    readonly closeGracePeriod?: Duration.Input | undefined
+  }
+): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> =>
+  Effect.gen(function*() {
+    const { connections, forRequests, served, upgrades } = upgradable(httpEffect, options)
+    const scope = yield* Scope.fork(options.scope, "parallel")
+    const parts = { scope, middleware: options.middleware as HttpMiddleware.HttpMiddleware.Applied<App, E, R> }
+    // WebSockets never get there, so it has no server of `ws` either.
+    const stock: UpgradeListener = yield* forRequests(StockHttpServer.makeUpgradeHandler(
+      Effect.die("a WebSocket upgrade reached the stock handler"),
+      served as typeof httpEffect,
+      parts
+    ))
+    const handler: Handler = yield* forRequests(StockHttpServer.makeHandler(served as typeof httpEffect, parts))
+    const context = yield* Effect.context<never>()
+    // The last finalizer of the scope runs first: before its fibers are interrupted.
+    const told = Effect.provideContext(shutdown(connections, options.closeGracePeriod), context)
+    yield* Scope.addFinalizer(options.scope, told)
+    return unlessClosing(connections, onUpgrade(handler, upgrades, stock))
+  })
 
 /**
  * What every request finds: once for all of them, which inherit the context of who
@@ -155,6 +288,14 @@ const isWebSocket = ({ rawHeaders }: Http.IncomingMessage): boolean => {
     }
   }
   return false
+}
+
+/** Refuses what asks for an upgrade while the server shuts down; no handler takes it any more. */
+const unlessClosing = (connections: Connections, listener: UpgradeListener): UpgradeListener => (request, socket, head) => {
+  if (!connections.isClosing) return listener(request, socket, head)
+  socket.on("error", () => {})
+  socket.write("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+  endSoon(socket)
 }
 
 const onUpgrade = (
@@ -293,3 +434,39 @@ export const layer = (
   HttpServer.HttpServer | NodeServices.NodeServices | HttpPlatform.HttpPlatform | Etag.Generator,
   HttpServerError.ServeError
 > => Layer.mergeAll(layerServer(evaluate, options), StockHttpServer.layerHttpServices)
+
+/**
+ * Provides what {@link layer} provides, with options from `Config`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  evaluate: () => NodeServer,
+  options: Config.Wrap<Options>
+): Layer.Layer<
+  HttpServer.HttpServer | NodeServices.NodeServices | HttpPlatform.HttpPlatform | Etag.Generator,
+  HttpServerError.ServeError | Config.ConfigError
+> => Layer.unwrap(Effect.map(Config.unwrap(options), (options) => layer(evaluate, options)))
+
+/**
+ * Provides a server on a port that the system chose, and an `HttpClient` whose base
+ * URL it is.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export const layerTest: Layer.Layer<
+  | HttpServer.HttpServer
+  | NodeServices.NodeServices
+  | HttpPlatform.HttpPlatform
+  | Etag.Generator
+  | HttpClient.HttpClient,
+  HttpServerError.ServeError
+> = HttpServer.layerTestClient.pipe(
+  // Not shared with other users of it: a connection that is kept open would hold up the server's end.
+  Layer.provide(Layer.fresh(FetchHttpClient.layer).pipe(
+    Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { keepalive: false }))
+  )),
+  Layer.provideMerge(layer(() => Http.createServer(), { port: 0 }))
+)

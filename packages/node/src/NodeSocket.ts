@@ -1,14 +1,20 @@
 /**
- * Effect's `Socket` services from Node, in place of the layers of the same names in
- * `NodeSocket` of `@effect/platform-node`.
+ * Effect's `Socket` services from Node: `NodeSocket` of `@effect/platform-node` with its
+ * WebSocket layers made of our connections. TCP, TLS and Unix sockets are as they are
+ * there.
  *
  * @since 0.1.0
  */
-import { EffectSocket, type WebSocketClient } from "@effect-ws/core"
+import { EffectSocket } from "@effect-ws/core"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Socket from "effect/socket/Socket"
 import * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * from "@effect/platform-node/NodeSocket"
 
 /**
  * Provides a `Socket` that connects to a URL for each reader; see
@@ -37,7 +43,7 @@ import * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
  */
 export const layerWebSocket = (
   url: string | URL | Effect.Effect<string | URL>,
-  options?: WebSocketClient.ConnectOptions
+  options?: EffectSocket.SocketOptions
 ): Layer.Layer<Socket.Socket> =>
   Layer.provide(EffectSocket.layerSocket(url, options), NodeWebSocketClient.layer)
 

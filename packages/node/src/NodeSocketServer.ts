@@ -1,10 +1,10 @@
 /**
- * A `SocketServer` whose sockets are our WebSockets, in place of
- * `NodeSocketServer.layerWebSocket` of `@effect/platform-node`.
+ * `SocketServer`s from Node: `NodeSocketServer` of `@effect/platform-node` with its
+ * WebSocket server made of our connections. TCP and TLS servers are as they are there.
  *
  * @since 0.1.0
  */
-import { EffectSocket, type WebSocket, WebSocketServer } from "@effect-ws/core"
+import { EffectSocket, type HttpUpgrade, type WebSocket, type WebSocketError, WebSocketServer } from "@effect-ws/core"
 import { IncomingMessage } from "@effect/platform-node/NodeSocketServer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -13,13 +13,51 @@ import * as Fiber from "effect/Fiber"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
-import type * as Http from "node:http"
-import { createServer } from "node:http"
+import * as Http from "node:http"
+import type * as Https from "node:https"
 import * as NodeHttpServer from "./NodeHttpServer.ts"
 import type * as NodeWebSocketServer from "./NodeWebSocketServer.ts"
+import * as WsOptions from "./WsOptions.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * from "@effect/platform-node/NodeSocketServer"
+
+/**
+ * Where to listen and how to accept.
+ *
+ * **Details**
+ *
+ * - `host`, `port`, `backlog`: where to listen; or `server`: a server that someone else
+ *   made and runs, whose upgrades are taken. It is not closed here.
+ * - `path`: the only path that is served. Others are refused with 400, or, on a `server`
+ *   that has other listeners for upgrades, left to these.
+ * - `verifyClient`, `handleProtocols`, `perMessageDeflate`, `maxPayload`, `maxFragments`:
+ *   as in `ws`. Its other options change nothing here.
+ * - `authorize` and the options of `WebSocketServer.accept`: the same and more in this
+ *   library's words. What is given here comes before the options of `ws`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WebSocketServerOptions
+  extends
+    Omit<NodeWebSocketServer.Options, "path" | "upgrade" | "websocket" | "maxFragments">,
+    HttpUpgrade.Options,
+    Omit<WsOptions.WsOptions, "maxFragments">
+{
+  readonly server?: Http.Server | Https.Server | undefined
+  readonly path?: string | undefined
+  readonly allowSynchronousEvents?: boolean | undefined
+  readonly clientTracking?: boolean | undefined
+  readonly maxBufferedChunks?: number | undefined
+  readonly skipUTF8Validation?: boolean | undefined
+}
 
 interface Accepted {
   readonly ws: WebSocket.WebSocket
@@ -29,7 +67,8 @@ interface Accepted {
 }
 
 /**
- * Makes a `SocketServer` that listens for WebSockets on a port, whatever the path.
+ * Makes a `SocketServer` that listens for WebSockets, on a port of its own or on a
+ * server that is there.
  *
  * **Details**
  *
@@ -44,12 +83,12 @@ interface Accepted {
  * @since 0.1.0
  */
 export const makeWebSocket: (
-  options: NodeWebSocketServer.Options
+  options: WebSocketServerOptions
 ) => Effect.Effect<
   SocketServer.SocketServer["Service"],
   SocketServer.SocketServerError,
   Scope.Scope
-> = Effect.fnUntraced(function*(options: NodeWebSocketServer.Options) {
+> = Effect.fnUntraced(function*(options: WebSocketServerOptions) {
   const waiting = new Set<Accepted>()
   const hold = (accepted: Accepted) => {
     waiting.add(accepted)
@@ -60,22 +99,28 @@ export const makeWebSocket: (
   let onAccepted = hold
   // Made before the server, so that it is released behind it: there all are told at once.
   const connections = yield* Scope.fork(yield* Effect.scope, "parallel")
-  const server = yield* NodeHttpServer.make(createServer, options).pipe(
-    Effect.mapError((cause) =>
-      new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerOpenError({ cause }) })
-    )
-  )
-  const acceptOptions = { protocol: (offered: ReadonlyArray<string>) => offered[0], ...options }
-  yield* server.serve(Effect.gen(function*() {
-    const { source } = yield* HttpServerRequest.HttpServerRequest
+  const { authorize, ...acceptOptions }: HttpUpgrade.Options = {
+    protocol: (offered: ReadonlyArray<string>) => offered[0],
+    ...WsOptions.toUpgradeOptions(options),
+    ...options
+  }
+  const serving = Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    if (!isServed(options.path, request.url)) return HttpServerResponse.empty({ status: 400 })
+    if (authorize !== undefined) yield* authorize(request)
     const scope = yield* Scope.fork(connections)
     const ws = yield* WebSocketServer.accept(acceptOptions).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
-    onAccepted({ ws, scope, request: source as Http.IncomingMessage })
+    onAccepted({ ws, scope, request: request.source as Http.IncomingMessage })
     return HttpServerResponse.empty({ status: 101 })
-  }))
+  }).pipe(
+    Effect.catchTag("HandshakeError", (error) => Effect.succeed(WebSocketServer.toResponse(error)))
+  )
+  const address = options.server === undefined
+    ? yield* listen(serving, options)
+    : yield* attach(serving, options.server, options)
 
   const run = Effect.fnUntraced(function*<R, E, _>(handler: (socket: Socket.Socket) => Effect.Effect<_, E, R>) {
     const scope = yield* Scope.make("parallel")
@@ -96,8 +141,69 @@ export const makeWebSocket: (
     )
   })
 
-  return SocketServer.SocketServer.of({ address: server.address, run })
+  return SocketServer.SocketServer.of({ address, run })
 })
+
+type Serving = Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  WebSocketError.UpgradeUnavailable,
+  HttpServerRequest.HttpServerRequest
+>
+
+const openError = (cause: unknown) =>
+  new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerOpenError({ cause }) })
+
+/** Serves on a port. */
+const listen = Effect.fnUntraced(function*(serving: Serving, options: WebSocketServerOptions) {
+  // There a `path` is that of a Unix socket.
+  const where = { ...options, path: undefined }
+  const server = yield* Effect.mapError(NodeHttpServer.make(() => Http.createServer(), where), openError)
+  yield* server.serve(serving)
+  return server.address
+})
+
+/** Serves the upgrades of a server, from when it listens. */
+const attach = Effect.fnUntraced(function*(
+  serving: Serving,
+  server: Http.Server | Https.Server,
+  options: WebSocketServerOptions
+) {
+  const upgrade = yield* NodeHttpServer.makeUpgradeHandler(serving, { ...options, scope: yield* Effect.scope })
+  const listener: typeof upgrade = (request, socket, head) => {
+    if (!isServed(options.path, request.url ?? "") && server.listenerCount("upgrade") > 1) return
+    upgrade(request, socket, head)
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => server.on("upgrade", listener)),
+    () => Effect.sync(() => server.off("upgrade", listener))
+  )
+  yield* Effect.callback<void, SocketServer.SocketServerError>((resume) => {
+    if (server.listening) return resume(Effect.void)
+    const forget = () => server.off("error", onError).off("listening", onListening)
+    const onListening = () => {
+      forget()
+      resume(Effect.void)
+    }
+    const onError = (cause: Error) => {
+      forget()
+      resume(Effect.fail(openError(cause)))
+    }
+    server.on("error", onError).on("listening", onListening)
+    return Effect.sync(forget)
+  })
+  const address = server.address()
+  if (address === null || typeof address === "string") return NetAddress.unixPathAddress(address ?? "")
+  return yield* Effect.mapError(
+    Effect.fromResult(NetAddress.inetAddressFromIpString(address.address, address.port)),
+    openError
+  )
+})
+
+const isServed = (path: string | undefined, target: string): boolean => {
+  if (path === undefined) return true
+  const query = target.indexOf("?")
+  return (query === -1 ? target : target.slice(0, query)) === path
+}
 
 const handle = <R, E, _>(
   { scope, ws }: Accepted,
@@ -133,6 +239,6 @@ const handle = <R, E, _>(
  * @since 0.1.0
  */
 export const layerWebSocket = (
-  options: NodeWebSocketServer.Options
+  options: WebSocketServerOptions
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError> =>
   Layer.effect(SocketServer.SocketServer, makeWebSocket(options))

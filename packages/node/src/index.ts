@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 
+/** In place of `NodeClusterHttp` of `@effect/platform-node`: a cluster over WebSockets. */
+export * as NodeClusterHttp from "./NodeClusterHttp.ts"
 /** DEFLATE by Node's zlib. */
 export * as NodeDeflate from "./NodeDeflate.ts"
 /** An `HttpServer` layer whose routes may accept WebSockets. */
@@ -12,7 +14,7 @@ export * as NodeHttpServer from "./NodeHttpServer.ts"
 export * as NodePrimitives from "./NodePrimitives.ts"
 /** In place of `NodeSocket` of `@effect/platform-node`: sockets that connect to a URL. */
 export * as NodeSocket from "./NodeSocket.ts"
-/** In place of `NodeSocketServer.layerWebSocket` of `@effect/platform-node`. */
+/** In place of `NodeSocketServer` of `@effect/platform-node`: a `SocketServer` of WebSockets. */
 export * as NodeSocketServer from "./NodeSocketServer.ts"
 /** A Node stream as a transport. */
 export * as NodeTransport from "./NodeTransport.ts"

@@ -154,7 +154,29 @@ describe("shutdown", () => {
       ))
       const answer = fetch(`http://127.0.0.1:${port}/slow`).then((response) => response.text())
       yield* Effect.sleep(50)
-      yield* stop
+      // The connection that the client would keep alive is not waited for.
+      assert.isBelow(yield* stop, 2_000)
       assert.strictEqual(yield* Effect.promise(() => answer), "done")
+    }))
+
+  it.live("an upgrade that comes while ordinary requests are finished is refused, and holds nothing up", () =>
+    Effect.gen(function*() {
+      const { port, stop } = yield* stoppable(Layer.mergeAll(
+        Echo,
+        HttpRouter.add("GET", "/slow", Effect.as(Effect.sleep(300), HttpServerResponse.text("done")))
+      ))
+      const late = yield* connectRaw(port)
+      const [first, ...rest] = upgradeRequest("/").split("\r\n")
+      // With half a request it is not idle, so that it is not closed at once.
+      late.write(`${first}\r\n`)
+      const answer = fetch(`http://127.0.0.1:${port}/slow`).then((response) => response.text())
+      yield* Effect.sleep(50)
+      const stopping = yield* Effect.forkChild(stop)
+      yield* Effect.sleep(50)
+      late.write(rest.join("\r\n"))
+      assert.strictEqual((yield* late.head).status, 503)
+      assert.strictEqual(yield* Effect.promise(() => answer), "done")
+      assert.isBelow(yield* Fiber.join(stopping), 2_000)
+      yield* late.untilEnded
     }))
 })

@@ -1,0 +1,92 @@
+/**
+ * The options of a `ws` server, which Effect's own layers take, as ours: so that a
+ * program that moves over keeps its authentication, its subprotocols and its limits.
+ */
+import { type HttpUpgrade, type PerMessageDeflate, WebSocketError } from "@effect-ws/core"
+import type * as NodeWS from "@effect/platform-node/NodeWS"
+import * as Effect from "effect/Effect"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as Http from "node:http"
+
+/** What of them means something here. */
+export type WsOptions = Pick<
+  NodeWS.ServerOptions,
+  "handleProtocols" | "maxFragments" | "maxPayload" | "perMessageDeflate" | "verifyClient"
+>
+
+/** Only what was given: the rest keeps the defaults of this library. */
+export const toUpgradeOptions = (options: WsOptions): HttpUpgrade.Options => ({
+  ...(options.handleProtocols !== undefined && { protocol: protocolOf(options.handleProtocols) }),
+  ...(options.maxPayload !== undefined && { maxMessageSize: orUnlimited(options.maxPayload) }),
+  ...(options.maxFragments !== undefined && { maxFragments: orUnlimited(options.maxFragments) }),
+  ...(options.perMessageDeflate !== undefined && { compression: compressionOf(options.perMessageDeflate) }),
+  ...(options.verifyClient !== undefined && { authorize: authorizeOf(options.verifyClient) })
+})
+
+// 0 means no limit there.
+const orUnlimited = (limit: number): number => limit > 0 ? limit : Number.MAX_SAFE_INTEGER
+
+const incoming = (request: HttpServerRequest.HttpServerRequest) => request.source as Http.IncomingMessage
+
+const protocolOf = (
+  handleProtocols: NonNullable<WsOptions["handleProtocols"]>
+): NonNullable<HttpUpgrade.Options["protocol"]> =>
+(offered, request) => {
+  const chosen = offered.length === 0 ? false : handleProtocols(new Set(offered), incoming(request))
+  return chosen === false ? undefined : chosen
+}
+
+const authorizeOf = (
+  verifyClient: NonNullable<WsOptions["verifyClient"]>
+): NonNullable<HttpUpgrade.Options["authorize"]> =>
+(request) =>
+  Effect.callback<void, WebSocketError.HandshakeError>((resume) => {
+    const req = incoming(request)
+    const info = {
+      origin: req.headers.origin ?? "",
+      secure: "encrypted" in req.socket && req.socket.encrypted === true,
+      req
+    }
+    const decide = (verified: boolean, status = 401, message?: string, headers: Http.OutgoingHttpHeaders = {}) =>
+      resume(verified ? Effect.void : Effect.fail(refused(status, message, headers)))
+    // By the number of its parameters, as `ws` tells them apart.
+    if (verifyClient.length === 2) (verifyClient as NodeWS.VerifyClientCallbackAsync)(info, decide)
+    else decide((verifyClient as NodeWS.VerifyClientCallbackSync)(info))
+  })
+
+const refused = (status: number, message: string | undefined, headers: Http.OutgoingHttpHeaders) =>
+  new WebSocketError.HandshakeError({
+    reason: "NotAuthorized",
+    section: "RFC 9110 §15.5.2",
+    detail: message ?? "verifyClient did not let the client in",
+    status,
+    headers: Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name.toLowerCase(), String(value)] as const]
+    ),
+    body: ""
+  })
+
+const compressionOf = (given: NonNullable<WsOptions["perMessageDeflate"]>): boolean | PerMessageDeflate.Options => {
+  if (typeof given === "boolean") return given
+  const { level, memLevel, windowBits } = given.zlibDeflateOptions ?? {}
+  return {
+    threshold: given.threshold,
+    level: within(level, 1, 9),
+    memLevel: within(memLevel, 1, 9),
+    windowBits: {
+      own: bits(given.serverMaxWindowBits ?? windowBits),
+      peer: bits(given.clientMaxWindowBits)
+    },
+    noContextTakeover: { own: given.serverNoContextTakeover, peer: given.clientNoContextTakeover }
+  }
+}
+
+type Digit = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
+
+/** `undefined`, the default, for what zlib has and this library has not: level 0 and -1. */
+const within = (value: number | undefined, least: number, most: number): Digit | undefined =>
+  value !== undefined && value >= least && value <= most ? value as Digit : undefined
+
+// zlib makes 9 of 8 too.
+const bits = (value: number | undefined): PerMessageDeflate.WindowBits | undefined =>
+  value === undefined ? undefined : Math.min(15, Math.max(9, value)) as PerMessageDeflate.WindowBits
