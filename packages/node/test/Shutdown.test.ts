@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Buffer } from "node:buffer"
 import * as Net from "node:net"
+import { measure } from "./support/Effort.ts"
 import { clientFrame, closeBody, connectRaw, connectUpgraded, sampleKey, until, upgradeRequest } from "./support/RawPeer.ts"
 import { keepLogs, type Logged, serve, type ServeOptions } from "./support/Serve.ts"
 
@@ -61,10 +62,11 @@ describe("shutdown", () => {
       for (let i = 0; i < 10; i++) {
         yield* Effect.promise(() => Promise.all(Array.from({ length: 100 }, () => simpleClient(port, (code) => codes.push(code)))))
       }
-      const took = yield* stop
+      const isQuick = measure()
+      yield* stop
+      isQuick()
       assert.strictEqual(codes.length, 1000)
       assert.isTrue(codes.every((code) => code === 1001))
-      assert.isBelow(took, 1000)
       assert.isFalse(logs.some(({ text }) => text.includes("Cut")))
     }))
 
@@ -76,7 +78,7 @@ describe("shutdown", () => {
       polite.socket.on("data", () => polite.write(clientFrame(Opcode.Close, closeBody(1001))))
       const took = yield* stop
       assert.isAtLeast(took, 199)
-      assert.isBelow(took, 1200)
+      assert.isBelow(took, 4000)
       for (const peer of [...silent, polite]) {
         assert.isTrue(isClose(peer.frames(), 1001))
         yield* peer.untilEnded
@@ -97,7 +99,7 @@ describe("shutdown", () => {
       peer.socket.pause()
       yield* Effect.sleep(100)
       const took = yield* stop
-      assert.isBelow(took, 1200)
+      assert.isBelow(took, 4000)
     }))
 
   it.live("handlers that read see the end; all others are interrupted", () =>

@@ -1,0 +1,16 @@
+/** How long something took, told apart from how busy the machine was meanwhile. */
+import { assert } from "@effect/vitest"
+
+/**
+ * Begins to measure. The result asserts that this process worked for less than a second
+ * since, and that no deadline was waited for, the shortest of which is 5 seconds.
+ */
+export const measure = (): () => void => {
+  const began = performance.now()
+  const before = process.cpuUsage()
+  return () => {
+    const { system, user } = process.cpuUsage(before)
+    assert.isBelow((system + user) / 1000, 1000, "milliseconds of work")
+    assert.isBelow(performance.now() - began, 4000, "milliseconds in all")
+  }
+}
