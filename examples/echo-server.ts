@@ -14,7 +14,6 @@
 // Modules one by one, not whole packages: what is loaded is what each full garbage
 // collection walks through, and a server of large messages makes many of them.
 import * as Limits from "@effect-ws/core/Limits"
-import * as Message from "@effect-ws/core/Message"
 import type * as WebSocket from "@effect-ws/core/WebSocket"
 import * as WebSocketServer from "@effect-ws/core/WebSocketServer"
 import * as NodeHttpServer from "@effect-ws/node/NodeHttpServer"
@@ -29,6 +28,7 @@ import * as Stream from "effect/Stream"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
+import * as Broadcast from "./Broadcast.ts"
 
 const Echo = Layer.unwrap(Effect.gen(function*() {
   const maxMessageSize = yield* Config.Int("MAX_MESSAGE_SIZE").pipe(Config.withDefault(Limits.defaults.maxMessageSize))
@@ -42,29 +42,13 @@ const Echo = Layer.unwrap(Effect.gen(function*() {
   return HttpRouter.add(
     "GET",
     "/",
-    WebSocketServer.handle(mode === "broadcast" ? broadcast() : echo, { maxMessageSize, compression })
+    WebSocketServer.handle(mode === "broadcast" ? Broadcast.make() : echo, { maxMessageSize, compression })
   )
 }))
 
 // Messages flow into the sink as fast as the peer takes them: one that does not read is not
 // read from either.
 const echo = (ws: WebSocket.WebSocket) => Stream.run(ws.messages, ws.sink)
-
-const broadcast = () => {
-  const all = new Set<WebSocket.WebSocket>()
-  // Encoded once, and all that has arrived in one write to each; who has gone meanwhile is
-  // left out.
-  const tellAll = (messages: ReadonlyArray<Message.Message>) => {
-    const prepared = messages.map(Message.prepare)
-    return Effect.forEach(all, (ws) => Effect.ignore(ws.sendAll(prepared)), { discard: true })
-  }
-  return (ws: WebSocket.WebSocket) =>
-    Effect.acquireUseRelease(
-      Effect.sync(() => all.add(ws)),
-      () => Stream.runForEachArray(ws.messages, tellAll),
-      () => Effect.sync(() => all.delete(ws))
-    )
-}
 
 const certFile = Config.String("TLS_CERT").pipe(Config.withDefault(undefined))
 
