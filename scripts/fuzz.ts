@@ -2,11 +2,6 @@
  * The fuzzer. For a quarter of its time, at most `--explore` inputs, it looks for inputs that run code in a new way and
  * keeps them in `build/fuzz`; then it mutates them and makes fresh ones as fast as it can. A finding is made small,
  * printed, and ends the run with 1; keep it in the `cases.ts` beside its target.
- *
- *   npm run fuzz                                        each target for 30 seconds
- *   npm run fuzz -- --targets receiving,ws --seconds 300
- *   npm run fuzz -- --count 100000 --seed 1             the same inputs again, given the same build/fuzz
- *   npm run fuzz -- --replay receiving 00018081         runs one input
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -24,22 +19,39 @@ import { root } from "./lib/commands.ts"
 const targets: ReadonlyArray<Target> = [receiving, calling, wsReceiver, deflating, handshaking]
 const folder = join(root, "build/fuzz")
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    targets: { type: "string" },
-    seconds: { type: "string", default: "30" },
-    count: { type: "string" },
-    explore: { type: "string", default: "10000" },
-    seed: { type: "string" },
-    replay: { type: "string" }
-  }
-})
+const help = `npm run fuzz                                         each target for 30 seconds
+npm run fuzz -- --targets receiving,ws --seconds 300
+npm run fuzz -- --count 100000 --seed 1              the same inputs again, given the same build/fuzz
+npm run fuzz -- --explore 20000                      looks longer for inputs that run code in a new way (10000)
+npm run fuzz -- --replay receiving 00018081          runs one input
+
+Targets: ${targets.map(({ name }) => name).join(", ")}`
 
 const fail = (what: string): never => {
   console.error(what)
   process.exit(2)
 }
+
+const options = () => {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        targets: { type: "string" },
+        seconds: { type: "string", default: "30" },
+        count: { type: "string" },
+        explore: { type: "string", default: "10000" },
+        seed: { type: "string" },
+        replay: { type: "string" },
+        help: { type: "boolean" }
+      }
+    })
+  } catch (error) {
+    return fail(`${error instanceof Error ? error.message : String(error)}\n\n${help}`)
+  }
+}
+
+const { positionals, values } = options()
 
 const named = (name: string): Target =>
   targets.find((target) => target.name === name) ?? fail(`no target ${name}; there are ${targets.map((t) => t.name).join(", ")}`)
@@ -112,7 +124,9 @@ const hunt = (target: Target, seed: number): Tried => {
   return { found, tried }
 }
 
-if (values.replay !== undefined) {
+if (values.help === true) {
+  console.log(help)
+} else if (values.replay !== undefined) {
   const target = named(values.replay)
   const found = failureOf(target, fromHex(positionals[0] ?? ""))
   if (found === undefined) {
