@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import { inspect } from "node:util"
 import type { Message } from "../src/Message.ts"
 import * as TestLink from "../src/testing/TestLink.ts"
 import * as WebSocket from "../src/WebSocket.ts"
@@ -30,6 +31,20 @@ const connect = Effect.fnUntraced(function*(
 const areClosed = ({ stats }: TestLink.TestLink): boolean => stats("client").isClosed && stats("server").isClosed
 
 describe("WebSocket", () => {
+  it.effect("shows little of itself where it is printed, and nothing of what it holds", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* connect()
+      yield* server.send("secret")
+      yield* turn
+      for (const ws of [client, server]) {
+        for (const shown of [JSON.stringify(ws), inspect(ws, { depth: 20 }), String(ws)]) {
+          assert.include(shown, ws.role)
+          assert.notInclude(shown, "secret")
+          assert.isBelow(shown.length, 300)
+        }
+      }
+    }))
+
   it.effect("knows its role and subprotocol", () =>
     Effect.gen(function*() {
       const { client, server } = yield* connect()

@@ -118,27 +118,27 @@ const poolWords = 2048
 
 /**
  * A private pool of mask keys from a cryptographically secure source (RFC 6455
- * §10.3). A key is used once, and is unknown to who hands the payload over. The
- * pool is allocated when the first key is asked for.
+ * §10.3). A key is used once, and is unknown to who hands the payload over; not even
+ * printing the object shows them. The pool is allocated when the first key is asked for.
  *
  * @internal
  */
 export class MaskKeys {
-  private readonly randomFill: (bytes: Uint8Array<ArrayBuffer>) => void
-  private pool: Int32Array<ArrayBuffer> | undefined = undefined
-  private used = poolWords
+  readonly #randomFill: (bytes: Uint8Array<ArrayBuffer>) => void
+  #pool: Int32Array<ArrayBuffer> | undefined = undefined
+  #used = poolWords
 
   constructor(randomFill: (bytes: Uint8Array<ArrayBuffer>) => void) {
-    this.randomFill = randomFill
+    this.#randomFill = randomFill
   }
 
   next(): number {
-    if (this.used === poolWords) {
+    if (this.#used === poolWords) {
       // Only after a fill that did not throw do its bytes count as fresh.
-      const pool = this.pool ??= new Int32Array(poolWords)
-      this.randomFill(new Uint8Array(pool.buffer))
-      this.used = 0
+      const pool = this.#pool ??= new Int32Array(poolWords)
+      this.#randomFill(new Uint8Array(pool.buffer))
+      this.#used = 0
     }
-    return this.pool![this.used++]!
+    return this.#pool![this.#used++]!
   }
 }

@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Inspectable from "effect/Inspectable"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Sink from "effect/Sink"
@@ -30,7 +31,9 @@ const invalidToken = (token: Uint8Array) =>
 
 const maxControls = 64
 
-export class Connection implements WebSocket, LinkHooks {
+// Inspectable, so that a log line that shows a connection shows these few words of it and not
+// its inside, where messages wait.
+export class Connection extends Inspectable.Class implements WebSocket, LinkHooks {
   readonly protocol: string | undefined
   readonly link: Link
   /** A function, not a method: `Stream.runForEach(ws.send)` is how it is used. */
@@ -39,12 +42,18 @@ export class Connection implements WebSocket, LinkHooks {
   private readonly writer: Writer
 
   constructor(link: Link, protocol: string | undefined) {
+    super()
     this.link = link
     this.protocol = protocol
     this.reader = new Reader(link)
     const writer = this.writer = makeWriter(link)
     this.send = (message) => writer.send(message)
     link.hooks = this
+  }
+
+  toJSON(): unknown {
+    const { extension, id, protocol, role } = this
+    return { _id: "WebSocket", id, role, protocol, extension, closed: this.link.isClosed }
   }
 
   onReadable(): void {

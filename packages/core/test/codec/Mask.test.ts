@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { inspect } from "node:util"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { maskInPlace, maskInto, MaskKeys } from "../../src/codec/Mask.ts"
@@ -118,5 +119,11 @@ describe("Mask", () => {
     assert.throws(() => keys.next())
     fail = false
     assert.strictEqual(keys.next(), 0x07070707)
+  })
+
+  it("keys cannot be read by printing what holds them", () => {
+    const keys = new MaskKeys((bytes) => bytes.fill(0x5a))
+    keys.next()
+    assert.notMatch(`${JSON.stringify(keys)}${inspect(keys, { depth: 10, showHidden: true })}`, /1515870810|90/)
   })
 })
