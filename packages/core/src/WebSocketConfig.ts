@@ -27,7 +27,7 @@
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as LogLevel from "effect/LogLevel"
 import * as Values from "./config/Values.ts"
 import type * as Limits from "./Limits.ts"
@@ -35,7 +35,7 @@ import type * as Observability from "./Observability.ts"
 import * as Origin from "./Origin.ts"
 import type * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import type { ConnectOptions } from "./WebSocketClient.ts"
-import type { AcceptOptions } from "./WebSocketServer.ts"
+import type { AcceptOptions, PerAddress } from "./WebSocketServer.ts"
 
 const within = (prefix: string | undefined) => <A>(config: Config.Config<A>): Config.Config<A> =>
   prefix === undefined ? config : Config.nested(config, prefix)
@@ -260,7 +260,19 @@ export interface ServerOptions {
   readonly maxConnections?: number | undefined
   readonly closeGracePeriod?: Duration.Duration | undefined
   readonly headersTimeout?: Duration.Duration | undefined
+  readonly handshakeTimeout?: Duration.Duration | undefined
+  readonly perAddress?: PerAddress | undefined
 }
+
+const perAddressGroup: Config.Config<PerAddress | undefined> = Config.all({
+  connections: Values.integer("PER_ADDRESS_CONNECTIONS", 1),
+  count: Values.integer("PER_ADDRESS_UPGRADES", 1),
+  interval: Values.duration("PER_ADDRESS_INTERVAL")
+}).pipe(Config.map(({ connections, count, interval = Duration.minutes(1) }) =>
+  connections === undefined && count === undefined
+    ? undefined
+    : { connections, upgrades: count === undefined ? undefined : { count, interval } }
+))
 
 /**
  * What bounds a server as a whole, as `NodeHttpServer` takes it.
@@ -272,6 +284,10 @@ export interface ServerOptions {
  * | `MAX_CONNECTIONS` | `maxConnections` | 100000 |
  * | `CLOSE_GRACE_PERIOD` | `closeGracePeriod` | 5 seconds |
  * | `HEADERS_TIMEOUT` | `headersTimeout` | 10 seconds |
+ * | `HANDSHAKE_TIMEOUT` | `handshakeTimeout` | 10 seconds |
+ * | `PER_ADDRESS_CONNECTIONS` | `perAddress.connections` | no limit |
+ * | `PER_ADDRESS_UPGRADES` | `perAddress.upgrades.count` | no limit |
+ * | `PER_ADDRESS_INTERVAL` | `perAddress.upgrades.interval` | 1 minute |
  *
  * @category configuration
  * @since 0.1.0
@@ -280,5 +296,7 @@ export const server = (prefix?: string): Config.Config<ServerOptions> =>
   Config.all({
     maxConnections: Values.integer("MAX_CONNECTIONS", 0),
     closeGracePeriod: Values.duration("CLOSE_GRACE_PERIOD"),
-    headersTimeout: Values.duration("HEADERS_TIMEOUT")
+    headersTimeout: Values.duration("HEADERS_TIMEOUT"),
+    handshakeTimeout: Values.duration("HANDSHAKE_TIMEOUT"),
+    perAddress: perAddressGroup
   }).pipe(within(prefix))

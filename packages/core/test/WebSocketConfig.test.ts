@@ -203,12 +203,31 @@ describe("accept and connect", () => {
 describe("server", () => {
   it.effect("every option", () =>
     Effect.gen(function*() {
-      const env = { WS_MAX_CONNECTIONS: "10", WS_CLOSE_GRACE_PERIOD: "1 second", WS_HEADERS_TIMEOUT: "2 seconds" }
+      const env = {
+        WS_MAX_CONNECTIONS: "10",
+        WS_CLOSE_GRACE_PERIOD: "1 second",
+        WS_HEADERS_TIMEOUT: "2 seconds",
+        WS_HANDSHAKE_TIMEOUT: "3 seconds",
+        WS_PER_ADDRESS_CONNECTIONS: "4",
+        WS_PER_ADDRESS_UPGRADES: "5",
+        WS_PER_ADDRESS_INTERVAL: "6 seconds"
+      }
       assert.deepStrictEqual(yield* read(WebSocketConfig.server("WS"), env), {
         maxConnections: 10,
         closeGracePeriod: Duration.seconds(1),
-        headersTimeout: Duration.seconds(2)
+        headersTimeout: Duration.seconds(2),
+        handshakeTimeout: Duration.seconds(3),
+        perAddress: { connections: 4, upgrades: { count: 5, interval: Duration.seconds(6) } }
       })
       assert.include(yield* refused(WebSocketConfig.server("WS"), { WS_MAX_CONNECTIONS: "all" }), "MAX_CONNECTIONS")
+    }))
+
+  it.effect("no limits of an address unless one is given, and upgrades by the minute", () =>
+    Effect.gen(function*() {
+      assert.isUndefined((yield* read(WebSocketConfig.server(), {})).perAddress)
+      assert.deepStrictEqual((yield* read(WebSocketConfig.server(), { PER_ADDRESS_UPGRADES: "7" })).perAddress, {
+        connections: undefined,
+        upgrades: { count: 7, interval: Duration.minutes(1) }
+      })
     }))
 })
