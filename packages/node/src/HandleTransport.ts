@@ -34,7 +34,8 @@ interface Handle {
 
 /** A write or shutdown that the system has not finished. */
 interface Request {
-  oncomplete?: (status: number) => void
+  oncomplete?: (this: Request, status: number) => void
+  transport?: HandleTransport
   /** Kept alive while they are written. */
   chunks?: ReadonlyArray<Uint8Array>
 }
@@ -95,8 +96,9 @@ const ownerKey = (handle: object): symbol | undefined =>
   Object.getOwnPropertySymbols(handle).find((symbol) => symbol.description === "owner_symbol")
 
 /**
- * Takes over a socket that nobody else reads or writes any more; `undefined` where
- * that cannot be done, and the socket is as it was.
+ * Takes over a socket that nobody else reads or writes any more; `undefined` where that
+ * cannot be done, and the socket is as it was. To destroy the socket still destroys the
+ * connection, and who listened for its `close` before is told when that is gone.
  */
 export const take = (socket: unknown, early: Uint8Array | undefined): Transport.Transport | undefined => {
   if (binding === undefined || !(socket instanceof Net.Socket)) return undefined
@@ -108,6 +110,7 @@ export const take = (socket: unknown, early: Uint8Array | undefined): Transport.
   if (
     !isHandle(handle) || socket.destroyed || socket.connecting || socket.writableLength > 0 ||
     socket.readableLength > 0 || socket.readableEnded || socket.writableEnded ||
+    socket.listenerCount("data") > 0 || socket.listenerCount("readable") > 0 ||
     (server !== undefined && !isServer(server))
   ) return undefined
   const owner = ownerKey(handle)
@@ -119,8 +122,11 @@ export const take = (socket: unknown, early: Uint8Array | undefined): Transport.
   void socket.remoteAddress
   internals._server = null
   internals._handle = null
-  const transport = new HandleTransport(handle, server, early, binding)
+  // Most sockets nobody waits for, so they need not be kept.
+  const watched = socket.listenerCount("close") > 0 ? socket : undefined
+  const transport = new HandleTransport(handle, server, watched, early)
   Reflect.set(handle, owner, transport)
+  socket.on("close", () => transport.destroy())
   return transport
 }
 
@@ -138,49 +144,74 @@ function onRead(this: Handle): void {
   if (size !== 0) this[transportKey]!.onRead(size)
 }
 
-class HandleTransport implements Transport.Transport {
-  // Frames are unmasked where they lie, and what outlives the call is copied out.
-  readonly chunks = "scratch"
-  readonly primitives: Primitives.Primitives = NodePrimitives.primitives
+/** Called by Node when the system has taken a write that it could not take at once. */
+function onWritten(this: Request, status: number): void {
+  this.transport!.onWritten(status)
+}
 
+/** Called by Node when the end of stream is sent, or cannot be. */
+function onShutdown(this: Request): void {
+  this.transport!.onShutdown()
+}
+
+class HandleTransport implements Transport.Transport {
   private readonly handle: Handle
-  private readonly binding: StreamBinding
   private server: ServerInternals | undefined
+  private watched: Net.Socket | undefined
   private handlers: Transport.TransportHandlers | undefined
   private early: Uint8Array | undefined
   private error: WebSocketError.IOError | undefined
   private paused = false
-  private closing = false
+  // To start reading twice is an error of the system's, and behind the end it would be told again.
+  private reading = false
+  private peerEnded = false
   private ended = false
+  private shutdown = false
+  private closing = false
+  private closed = false
 
   constructor(
     handle: Handle,
     server: ServerInternals | undefined,
-    early: Uint8Array | undefined,
-    binding: StreamBinding
+    watched: Net.Socket | undefined,
+    early: Uint8Array | undefined
   ) {
     this.handle = handle
     this.server = server
-    this.binding = binding
+    this.watched = watched
     this.early = early !== undefined && early.length > 0 ? early : undefined
     handle[transportKey] = this
     handle.onread = onRead
     handle.useUserBuffer(buffer)
   }
 
+  // Frames are unmasked where they lie, and what outlives the call is copied out.
+  get chunks(): "scratch" {
+    return "scratch"
+  }
+
+  get primitives(): Primitives.Primitives {
+    return NodePrimitives.primitives
+  }
+
   start(handlers: Transport.TransportHandlers): void {
     this.handlers = handlers
-    if (this.early === undefined) return this.read()
-    process.nextTick(() => {
-      const early = this.early!
-      this.early = undefined
-      if (!this.closing) handlers.onData(early)
-      if (!this.paused) this.read()
-    })
+    if (this.closed) process.nextTick(() => handlers.onClosed(this.error))
+    else if (this.early === undefined) this.read()
+    else process.nextTick(() => this.readEarly())
+  }
+
+  private readEarly(): void {
+    const { early, handlers } = this
+    if (early === undefined || handlers === undefined || this.paused || this.closing) return
+    this.early = undefined
+    handlers.onData(early)
+    this.read()
   }
 
   private read(): void {
-    if (this.closing || this.early !== undefined) return
+    if (this.reading || this.paused || this.peerEnded || this.closing || this.handlers === undefined) return
+    this.reading = true
     const code = this.handle.readStart()
     if (code !== 0) this.fail("read", code)
   }
@@ -188,41 +219,56 @@ class HandleTransport implements Transport.Transport {
   /** The size of what was read into the shared buffer, or a negative `errno`. */
   onRead(size: number): void {
     if (this.closing) return
-    if (size > 0) this.handlers!.onData(size === buffer.length ? buffer : buffer.subarray(0, size))
-    else if (size === endOfFile) this.handlers!.onEnd()
-    else this.fail("read", size)
+    if (size > 0) {
+      this.handlers!.onData(size === buffer.length ? buffer : buffer.subarray(0, size))
+    } else if (size === endOfFile) {
+      this.reading = false
+      this.peerEnded = true
+      this.handlers!.onEnd()
+      if (this.shutdown) this.destroy()
+    } else {
+      this.fail("read", size)
+    }
   }
 
   pause(): void {
     this.paused = true
-    if (!this.closing) this.handle.readStop()
+    if (!this.reading || this.closing) return
+    this.reading = false
+    this.handle.readStop()
   }
 
   resume(): void {
     this.paused = false
-    this.read()
+    if (this.early === undefined) this.read()
+    else this.readEarly()
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
     if (this.closing || this.ended) return true
-    const { binding, handle } = this
-    const request = spare ?? new binding.WriteWrap()
+    const { handle } = this
+    const { kLastWriteWasAsync, streamBaseState, WriteWrap } = binding!
+    const request = spare ?? new WriteWrap()
     spare = undefined
     const code = chunks.length === 1 ? handle.writeBuffer(request, chunks[0]!) : handle.writev(request, chunks, true)
-    if (code === 0 && binding.streamBaseState[binding.kLastWriteWasAsync] === 1) {
+    if (code !== 0) {
+      this.fail("write", code)
+      return true
+    }
+    if (streamBaseState[kLastWriteWasAsync] === 1) {
+      request.transport = this
       request.chunks = chunks
-      request.oncomplete = this.onWritten
+      request.oncomplete = onWritten
       return false
     }
     // The system took it at once and knows nothing of the request.
     spare = request
-    if (code !== 0) this.fail("write", code)
     return true
   }
 
-  private readonly onWritten = (status: number): void => {
+  onWritten(status: number): void {
     if (this.closing) return
-    if (status === 0) this.handlers!.onTaken()
+    if (status === 0) this.handlers?.onTaken()
     else this.fail("write", status)
   }
 
@@ -233,10 +279,16 @@ class HandleTransport implements Transport.Transport {
   end(): void {
     if (this.closing || this.ended) return
     this.ended = true
-    const request = new this.binding.ShutdownWrap()
-    // A peer that is gone is told of by reading.
-    request.oncomplete = () => {}
-    this.handle.shutdown(request)
+    const request = new binding!.ShutdownWrap()
+    request.transport = this
+    request.oncomplete = onShutdown
+    // A peer that is gone is told of by reading, so no error counts here.
+    if (this.handle.shutdown(request) !== 0) this.onShutdown()
+  }
+
+  onShutdown(): void {
+    this.shutdown = true
+    if (this.peerEnded) this.destroy()
   }
 
   private fail(phase: "read" | "write", code: number): void {
@@ -248,12 +300,15 @@ class HandleTransport implements Transport.Transport {
     if (this.closing) return
     this.closing = true
     this.handle.close(() => {
+      this.closed = true
       const { server } = this
       if (server !== undefined) {
         this.server = undefined
         server._connections--
         server._emitCloseIfDrained()
       }
+      this.watched?.destroy()
+      this.watched = undefined
       this.handlers?.onClosed(this.error)
     })
   }

@@ -65,6 +65,8 @@ class NodeTransport implements Transport.Transport {
   // Of a write in pieces.
   private unwritten = 0
   private endsAfterwards = false
+  // What fails because of that is no error of the connection's.
+  private dropped = false
 
   constructor(duplex: Duplex, early: Uint8Array | undefined) {
     this.duplex = duplex
@@ -72,7 +74,7 @@ class NodeTransport implements Transport.Transport {
     // Node gives every chunk of `data` away.
     this.chunks = SharedReading.canShare(duplex) ? "scratch" : "owned"
     duplex.on("error", (cause: Error) => {
-      this.error ??= toIOError("read", cause)
+      if (!this.dropped) this.error ??= toIOError("read", cause)
     })
     duplex.on("close", () => this.onClose())
   }
@@ -168,7 +170,7 @@ class NodeTransport implements Transport.Transport {
   private readonly onWritten = (error?: Error | null): void => {
     this.answered++
     if (error !== undefined && error !== null) {
-      this.error ??= toIOError("write", error)
+      if (!this.dropped) this.error ??= toIOError("write", error)
       return
     }
     if (!this.waiting || this.answered < this.issued) return
@@ -225,6 +227,7 @@ class NodeTransport implements Transport.Transport {
   }
 
   destroy(): void {
+    this.dropped = true
     this.duplex.destroy()
   }
 }
