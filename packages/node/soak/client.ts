@@ -10,7 +10,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Histogram } from "./histogram.ts"
-import { collect, countFibers, holdings } from "./holdings.ts"
+import { collect, countFibers, holdings, waitedMicros } from "./holdings.ts"
 import { type ClientReport, type ClientTask, latencies, type Session } from "./messages.ts"
 import { misbehaviours } from "./misbehaviours.ts"
 import { makePace, Room } from "./pace.ts"
@@ -109,7 +109,7 @@ const visit = (url: string, name: string) =>
       Effect.flatMap((ws) => Effect.andThen(Effect.ignore(ws.send("hello")), Stream.runDrain(ws.messages))),
       Effect.scoped,
       Effect.exit,
-      Effect.timeoutOption("20 seconds")
+      Effect.timeoutOption("3 minutes")
     )
     increment(faults, `${name}: ${exit._tag === "None" ? "STUCK" : describeEnd(exit.value)}`)
   })
@@ -163,6 +163,7 @@ const program = Effect.gen(function*() {
         faults,
         sessions,
         cpuMicros: user + system,
+        waitedMicros: waitedMicros(),
         holdings: holdings(),
         latencies: Object.fromEntries(latencies.map((name) => [name, histograms[name]!.take()])) as ClientReport["latencies"]
       }

@@ -10,7 +10,7 @@ import { between, makeRandom } from "./traffic.ts"
 let done: Record<string, number> = {}
 let problems: Array<string> = []
 
-const patienceMillis = 60_000
+const patienceMillis = 180_000
 // Longer than the server waits for one that does not read. One that reads nothing does not see its end either.
 const sulkMillis = 4_000
 

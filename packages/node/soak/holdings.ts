@@ -1,7 +1,7 @@
 /** What a process holds: memory, file descriptors, sockets, timers, fibers. It is compared before and after. */
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
@@ -53,6 +53,18 @@ export const holdings = (): Holdings => {
     sockets: resources.filter((name) => name === "TCPSocketWrap" || name === "TLSWrap").length,
     timers: resources.filter((name) => name === "Timeout").length,
     fibers
+  }
+}
+
+/**
+ * Microseconds that the process was ready to run while others had the CPU, where the system counts them: they tell a
+ * machine that has no time for it from a program that stands still.
+ */
+export const waitedMicros = (): number => {
+  try {
+    return Number(readFileSync("/proc/self/schedstat", "utf8").split(" ")[1]) / 1000
+  } catch {
+    return 0
   }
 }
 

@@ -23,6 +23,8 @@ export interface Session {
 
 interface Report {
   readonly cpuMicros: number
+  /** How long it waited for a CPU that others had. */
+  readonly waitedMicros: number
   readonly holdings: Holdings
 }
 

@@ -12,7 +12,7 @@ export const help = `npm run soak -- [options]
   --mib-per-second N   the same in bytes, one way (8)
   --in-flight N        messages of a connection that are not answered yet, at most (8)
   --in-flight-mib N    the same of all busy connections together, in bytes: what a machine that is slow has to keep (8)
-  --patience N         seconds after which a message counts as lost that is not answered (60)
+  --patience N         seconds after which a message counts as lost that is not answered (180)
   --faults N           connections of misbehaving peers per second (20); 0 for none
   --clients N          processes that the connections are spread over (one for 5,000)
   --tolerance-mib N    how much the heap of a process may grow by without being called a leak (8)
@@ -74,7 +74,7 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
           "mib-per-second": { type: "string", default: "8" },
           "in-flight": { type: "string", default: "8" },
           "in-flight-mib": { type: "string", default: "8" },
-          "patience": { type: "string", default: "60" },
+          "patience": { type: "string", default: "180" },
           "faults": { type: "string", default: "20" },
           "clients": { type: "string" },
           "tolerance-mib": { type: "string", default: "8" },

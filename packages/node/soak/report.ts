@@ -28,6 +28,7 @@ const line = (phase: string, left: number | undefined, sample: Sample): string =
     `${mib(sample.bytesPerSecond, 1)} MiB/s,`,
     `server ${percent(sample.serverCpu)} ${mib(sample.serverResident)} MiB,`,
     `clients ${percent(sample.clientCpu)} ${mib(sample.clientResident)} MiB,`,
+    ...sample.starved < 0.1 ? [] : [`starved ${percent(sample.starved)},`],
     `lost ${number(sample.missing)}`
   ].join(" ")
 
@@ -113,7 +114,7 @@ const sampleTable = ({ samples }: Result): string => {
   const mean = (group: ReadonlyArray<Sample>, of: (one: Sample) => number) => group.reduce((sum, one) => sum + of(one), 0) / group.length
   const groups = Array.from({ length: Math.ceil(samples.length / size) }, (_, i) => samples.slice(i * size, (i + 1) * size))
   return table(
-    ["until", "open", "messages/s", "MiB/s", "server CPU", "server MiB", "clients CPU", "clients MiB"],
+    ["until", "open", "messages/s", "MiB/s", "server CPU", "server MiB", "clients CPU", "clients MiB", "starved"],
     groups.map((group) => [
       clock(group.at(-1)!.second),
       number(Math.max(...group.map(({ open }) => open))),
@@ -122,7 +123,8 @@ const sampleTable = ({ samples }: Result): string => {
       percent(mean(group, ({ serverCpu }) => serverCpu)),
       mib(group.at(-1)!.serverResident),
       percent(mean(group, ({ clientCpu }) => clientCpu)),
-      mib(group.at(-1)!.clientResident)
+      mib(group.at(-1)!.clientResident),
+      percent(mean(group, ({ starved }) => starved))
     ])
   )
 }
@@ -147,9 +149,15 @@ const intro = (result: Result): string =>
   `${number(result.peak)} connections at once, ${number(result.tally.connections)} in all; ` +
   `${number(total(result.peers) + total(result.servers))} connections of peers that misbehaved.`
 
+/** Latencies of a machine that had other things to do say little of the library. */
+const starvation = ({ samples }: Result): ReadonlyArray<string> => {
+  const share = samples.reduce((sum, { starved }) => sum + starved, 0) / Math.max(1, samples.length)
+  return share < 0.1 ? [] : [`The machine was overloaded: its processes waited for a CPU ${percent(share)} of the time.`, ""]
+}
+
 /** For the terminal. */
 export const summary = (result: Result): string =>
-  ["", intro(result), "", accountTable(result), "", latencyTable(result), "", memoryTable(result), "", ...problems(result), verdict(result)].join("\n")
+  ["", intro(result), "", ...starvation(result), accountTable(result), "", latencyTable(result), "", memoryTable(result), "", ...problems(result), verdict(result)].join("\n")
 
 /** To be kept, Markdown. */
 export const markdown = (result: Result, options: Options, args: ReadonlyArray<string>): string =>
@@ -158,6 +166,7 @@ export const markdown = (result: Result, options: Options, args: ReadonlyArray<s
     "",
     intro(result),
     "",
+    ...starvation(result),
     `**${verdict(result)}**`,
     "",
     "```sh",
@@ -197,6 +206,8 @@ export const markdown = (result: Result, options: Options, args: ReadonlyArray<s
     memoryTable(result),
     "",
     "## The course",
+    "",
+    "Starved is the share of time for which a process was ready to run, but others had the CPU.",
     "",
     sampleTable(result),
     "",

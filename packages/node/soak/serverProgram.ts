@@ -12,7 +12,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
-import { collect, countFibers, holdings } from "./holdings.ts"
+import { collect, countFibers, holdings, waitedMicros } from "./holdings.ts"
 import { Ledger } from "./ledger.ts"
 import type { Account, ServerReport } from "./messages.ts"
 import { check, Checker, type Verdict } from "./payload.ts"
@@ -29,10 +29,10 @@ export interface Behaviour {
  */
 export const patient: Limits.Options = {
   maxMessageSize: 2 ** 20 + 100,
-  handshakeTimeout: "60 seconds",
-  closeTimeout: "60 seconds",
-  stalledWriteTimeout: "60 seconds",
-  keepAlive: { interval: "20 seconds", timeout: "60 seconds" }
+  handshakeTimeout: "3 minutes",
+  closeTimeout: "3 minutes",
+  stalledWriteTimeout: "3 minutes",
+  keepAlive: { interval: "20 seconds", timeout: "3 minutes" }
 }
 
 /** How a connection ended, in a few words; nothing for a closing handshake. */
@@ -134,7 +134,7 @@ export const run = (behaviour: Behaviour): void => {
       ports: () => ports,
       report: async (): Promise<ServerReport> => {
         const { system, user } = process.cpuUsage()
-        const report = { cpuMicros: user + system, holdings: holdings(), sockets: await sockets(), open, accounts }
+        const report = { cpuMicros: user + system, waitedMicros: waitedMicros(), holdings: holdings(), sockets: await sockets(), open, accounts }
         accounts = []
         return report
       },

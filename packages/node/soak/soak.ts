@@ -14,6 +14,8 @@ export interface Sample {
   readonly bytesPerSecond: number
   readonly serverCpu: number
   readonly clientCpu: number
+  /** Of the time, how much the process that had to wait most was ready and got no CPU. */
+  readonly starved: number
   readonly serverResident: number
   readonly clientResident: number
   readonly missing: number
@@ -49,7 +51,7 @@ export interface Result {
 
 export type Progress = (phase: string, secondsLeft: number | undefined, sample: Sample) => void
 
-const quietMillis = 90_000
+const quietMillis = 240_000
 const MiB = 2 ** 20
 
 const sum = <A>(all: ReadonlyArray<A>, of: (one: A) => number): number => all.reduce((total, one) => total + of(one), 0)
@@ -100,7 +102,7 @@ class Watch {
   faults: FaultsReport | undefined
   private readonly processes: Processes
   private readonly began = performance.now()
-  private last: { readonly at: number; readonly received: number; readonly bytes: number; readonly serverCpu: number; readonly clientCpu: number } | undefined
+  private last: { readonly at: number; readonly received: number; readonly bytes: number; readonly serverCpu: number; readonly clientCpu: number; readonly waited: ReadonlyArray<number> } | undefined
 
   constructor(processes: Processes) {
     this.processes = processes
@@ -120,7 +122,8 @@ class Watch {
       received: sum(this.clients, ({ received }) => received),
       bytes: sum(this.clients, ({ receivedBytes }) => receivedBytes),
       serverCpu: this.server.cpuMicros,
-      clientCpu: sum(this.clients, ({ cpuMicros }) => cpuMicros)
+      clientCpu: sum(this.clients, ({ cpuMicros }) => cpuMicros),
+      waited: [this.server, ...this.clients].map(({ waitedMicros }) => waitedMicros)
     }
     const last = this.last ?? { ...now, at: at - 1000 }
     this.last = now
@@ -132,6 +135,7 @@ class Watch {
       bytesPerSecond: (now.bytes - last.bytes) / seconds,
       serverCpu: (now.serverCpu - last.serverCpu) / seconds / 1e6,
       clientCpu: (now.clientCpu - last.clientCpu) / seconds / 1e6,
+      starved: Math.max(...now.waited.map((waited, i) => waited - last.waited[i]!)) / seconds / 1e6,
       serverResident: this.server.holdings.residentBytes,
       clientResident: sum(this.clients, ({ holdings }) => holdings.residentBytes),
       missing: this.tally.there.missing + this.tally.back.missing
