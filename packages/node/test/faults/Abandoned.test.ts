@@ -1,4 +1,7 @@
-/** Connections that are abandoned in every phase of their life, by the thousand: nothing stays behind. */
+/**
+ * Connections that are abandoned in every phase of their life, by the hundred: nothing stays behind. `npm run soak` does
+ * the same by the thousand.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Opcode, type WebSocket, WebSocketClient, type WebSocketError, WebSocketServer } from "@effect-ws/core"
 import { NodeWebSocketClient } from "@effect-ws/node"
@@ -23,6 +26,9 @@ import { openSockets, serve } from "../support/Serve.ts"
 const MiB = 1 << 20
 const phases = phasesOf("")
 
+// Of a machine that has other things to do. Nothing is the faster for less.
+const patience = 60_000
+
 /** Looks until nothing is held that was not held before; then at the memory. */
 const holdsNoMoreThan = Effect.fnUntraced(function*(before: Holdings, toleranceBytes: number) {
   const held = Effect.map(Effect.sync(holdings), ({ descriptors, fibers, sockets, timers }) =>
@@ -33,7 +39,7 @@ const holdsNoMoreThan = Effect.fnUntraced(function*(before: Holdings, toleranceB
       // Undici keeps a timer of its own going for a while.
       now.sockets <= before.sockets && now.timers <= before.timers + 1
     // It also keeps connections for seconds that were made after their request was given up.
-  }, 20_000)
+  }, patience)
   yield* Effect.promise(collect)
   const after = holdings()
   assert.isBelow(after.heapBytes + after.externalBytes - before.heapBytes - before.externalBytes, toleranceBytes)
@@ -63,7 +69,7 @@ const routes = (handlers: { count: number; mostFibers: number }) => {
 }
 
 describe("a server", () => {
-  it.live("10,000 connections abandoned in every phase leave nothing", () =>
+  it.live("2,400 connections abandoned in every phase leave nothing", () =>
     Effect.gen(function*() {
       const handlers = { count: 0, mostFibers: 0 }
       const failures: Array<unknown> = []
@@ -87,25 +93,24 @@ describe("a server", () => {
           }))
         )
       const quiet = Effect.gen(function*() {
-        yield* settles("sockets", openSockets(node), (count) => count === 0)
-        yield* settles("handlers", Effect.sync(() => handlers.count), (count) => count === 0)
-        yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0)
+        yield* settles("sockets", openSockets(node), (count) => count === 0, patience)
+        yield* settles("handlers", Effect.sync(() => handlers.count), (count) => count === 0, patience)
+        yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0, patience)
       })
       // What the first ones load, compile and let grow is not theirs.
-      yield* batch(500)
-      yield* batch(500)
+      yield* batch(480)
       yield* quiet
       const before = yield* snapshot
       opened = 0
-      for (let i = 0; i < 20; i++) yield* batch(500)
+      for (let i = 0; i < 10; i++) yield* batch(240)
       yield* quiet
-      assert.strictEqual(opened, 10_000)
-      // 200 bytes for each would be 2 MB.
-      yield* holdsNoMoreThan(before, 2 * MiB)
+      assert.strictEqual(opened, 2400)
+      // Half a kilobyte for each would be 1.2 MB.
+      yield* holdsNoMoreThan(before, MiB)
       assert.isAbove(handlers.mostFibers, 0, "fibers are not counted")
       assert.deepStrictEqual(listeners(), listening)
       assert.deepStrictEqual(failures, [])
-    }).pipe(Effect.scoped, Effect.provide(countFibers)), 180_000)
+    }).pipe(Effect.scoped, Effect.provide(countFibers)), 2 * patience)
 })
 
 interface ServerPhase {
@@ -127,7 +132,7 @@ const sayAndGo = (...parts: ReadonlyArray<Uint8Array>): Parameters<typeof answer
 
 const serverPhases: ReadonlyArray<ServerPhase> = [
   // Undici connects again and again before it has sent a request, until the handshake takes too long.
-  { name: "as soon as one connects", sees: /^IOError (connect Reset|handshake TimedOut)$/, onPeer: (peer) => peer.reset() },
+  { name: "as soon as one connects", sees: /^IOError (connect Reset|handshake TimedOut)$/, onPeer: (peer) => peer.reset(), handshakeTimeout: 100 },
   {
     name: "when it has read the request",
     sees: /^IOError (connect|handshake) Reset$/,
@@ -144,8 +149,8 @@ const serverPhases: ReadonlyArray<ServerPhase> = [
       return []
     }
   },
-  { name: "without an answer", sees: /^IOError handshake TimedOut$/, answer: () => [], handshakeTimeout: 500 },
-  { name: "behind the 101", sees: /^IOError read (Reset|EndOfStream)$/, answer: sayAndGo() },
+  { name: "without an answer", sees: /^IOError handshake TimedOut$/, answer: () => [], handshakeTimeout: 100 },
+  { name: "behind the 101", sees: /^IOError read Reset$/, answer: sayAndGo() },
   { name: "within a frame", sees: /^IOError read Reset$/, answer: sayAndGo(serverFrame(Opcode.Text, "cut short").subarray(0, 5)) },
   { name: "within a message", sees: /^IOError read Reset$/, answer: sayAndGo(serverFrame(Opcode.Text, "cut", false)) },
   {
@@ -176,7 +181,7 @@ const serverPhases: ReadonlyArray<ServerPhase> = [
 
 /** What a program sees of a connection to such a server. */
 const seenOf = (url: string, phase: ServerPhase) =>
-  WebSocketClient.connect(url, { handshakeTimeout: phase.handshakeTimeout, closeTimeout: 300 }).pipe(
+  WebSocketClient.connect(url, { handshakeTimeout: phase.handshakeTimeout ?? patience, closeTimeout: 300 }).pipe(
     Effect.flatMap((ws): Effect.Effect<string, WebSocket.ReceiveError | WebSocketError.InvalidArgument> =>
       phase.use === undefined
         ? Effect.as(Stream.runDrain(ws.messages), "ended")
@@ -188,7 +193,7 @@ const seenOf = (url: string, phase: ServerPhase) =>
   )
 
 describe("a client", () => {
-  it.live("1,000 connections that servers abandon in every phase leave nothing", () =>
+  it.live("400 connections that servers abandon in every phase leave nothing", () =>
     Effect.gen(function*() {
       const deadlines = yield* Deadlines.current
       const heap: ReadonlyArray<unknown> = deadlines["heap"]
@@ -202,14 +207,14 @@ describe("a client", () => {
           Effect.gen(function*() {
             const seen = yield* Effect.forEach(Array.from({ length: times }), () => seenOf(url, phase), { concurrency: 25 })
             for (const one of seen) assert.match(one, phase.sees, `a server that goes ${phase.name}`)
-            yield* settles(`connections to one that goes ${phase.name}`, Effect.sync(() => peers.filter(({ closed, ended }) => !closed && !ended).length), (left) => left === 0, 20_000)
+            yield* settles(`connections to one that goes ${phase.name}`, Effect.sync(() => peers.filter(({ closed, ended }) => !closed && !ended).length), (left) => left === 0, patience)
             for (const peer of peers) peer.socket.destroy()
             peers.length = 0
           }), { concurrency: "unbounded", discard: true })
-      yield* round(30)
+      yield* round(20)
       const before = yield* snapshot
-      for (let i = 0; i < 4; i++) yield* round(25)
-      yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0)
-      yield* holdsNoMoreThan(before, 2 * MiB)
-    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 180_000)
+      for (let i = 0; i < 2; i++) yield* round(20)
+      yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0, patience)
+      yield* holdsNoMoreThan(before, MiB)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 2 * patience)
 })
