@@ -1,7 +1,7 @@
 /** A process of a soak's connections: they talk to the server, and now and then to servers that misbehave. */
 import { WebSocketClient } from "@effect-ws/core"
 import { NodeWebSocketClient } from "@effect-ws/node"
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

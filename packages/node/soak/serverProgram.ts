@@ -1,7 +1,7 @@
 /** The server of a soak: it checks and counts what it receives, and sends it back. */
 import { type Limits, type Message, type WebSocket, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -97,7 +97,7 @@ export const run = (behaviour: Behaviour): void => {
   const strict: WebSocketServer.AcceptOptions = {
     compression: true,
     closeTimeout: "1 second",
-    stalledWriteTimeout: "2 seconds",
+    stalledWriteTimeout: "1500 millis",
     keepAlive: { interval: "1500 millis", timeout: "1500 millis" }
   }
   const echo = (options: WebSocketServer.AcceptOptions) => WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), options)

@@ -241,9 +241,15 @@ const startAll = async (options: Options, started: Array<Process>): Promise<Proc
     return one
   }
   const server = await begin("server", options.server ?? local("server.ts"), { SOAK_LISTENERS: String(options.clients) })
-  const clients = await Promise.all(Array.from({ length: options.clients }, (_, i) =>
-    begin(options.clients === 1 ? "clients" : `clients ${i + 1}`, local("client.ts"))))
-  const faults = options.faults > 0 ? await begin("faults", local("faults.ts")) : undefined
+  const starting = [
+    ...options.faults > 0 ? [begin("faults", local("faults.ts"))] : [],
+    ...Array.from({ length: options.clients }, (_, i) =>
+      begin(options.clients === 1 ? "clients" : `clients ${i + 1}`, local("client.ts")))
+  ]
+  // Where one fails the others are to be stopped, too.
+  await Promise.allSettled(starting)
+  const clients = await Promise.all(starting)
+  const faults = options.faults > 0 ? clients.shift() : undefined
   return {
     server,
     ports: await server.ask<ReadonlyArray<number>>("ports"),

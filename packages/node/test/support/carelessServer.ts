@@ -23,18 +23,22 @@ const mischief: ReadonlyArray<(message: Message.Message) => Batch> = [
   (message) => [altered(message)]
 ]
 
-const swapped = (batch: Batch): Batch => batch.length < 2 ? batch : [batch[1]!, batch[0]!, ...batch.slice(2)]
+const heldBack = new Map<string, Message.Message>()
 
 run({
   echo: (batch, key) => {
-    if (kept.length < 1000) kept.push(new Uint8Array(64 * 1024).fill(1))
+    if (kept.length < 300) kept.push(new Uint8Array(256 * 1024).fill(1))
     const way = Number(key.split(".")[0]) % (mischief.length + 1)
-    if (way === mischief.length) return swapped(batch)
     return batch.flatMap((message) => {
+      const held = heldBack.get(key)
+      heldBack.delete(key)
       const count = (counts.get(key) ?? 0) + 1
       counts.set(key, count)
       // Empty messages are all alike.
-      return count % 10 === 0 && message.length > 0 ? mischief[way]!(message) : [message]
+      if (count % 5 > 0 || message.length === 0) return held === undefined ? [message] : [message, held]
+      if (way < mischief.length) return mischief[way]!(message)
+      heldBack.set(key, message)
+      return held === undefined ? [] : [held]
     })
   }
 })
