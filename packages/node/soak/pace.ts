@@ -1,25 +1,41 @@
 /** Lets waiters take turns: in the order they came, and at little cost, since there are thousands. */
 import * as Effect from "effect/Effect"
 
+interface Waiting {
+  readonly amount: number
+  readonly grant: () => void
+}
+
 /** So much may be taken at once; a wish for more than there is waits until everything was given back. */
 export class Room {
   private readonly size: number
-  private readonly waiting: Array<{ readonly amount: number; readonly resume: () => void }> = []
-  private next = 0
+  private readonly waiting = new Set<Waiting>()
   private taken = 0
 
   constructor(size: number) {
     this.size = size
   }
 
-  take(amount: number): Effect.Effect<void> {
+  /** Waits for room; `onTaken` is called at once when there is, so that whoever is interrupted then knows what to give back. */
+  take(amount: number, onTaken: () => void = () => {}): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      if (this.next === this.waiting.length && this.fits(amount)) {
-        this.taken += amount
-        resume(Effect.void)
-      } else {
-        this.waiting.push({ amount, resume: () => resume(Effect.void) })
+      const one: Waiting = {
+        amount,
+        grant: () => {
+          this.taken += amount
+          onTaken()
+          resume(Effect.void)
+        }
       }
+      if (this.waiting.size === 0 && this.fits(amount)) {
+        one.grant()
+        return
+      }
+      this.waiting.add(one)
+      return Effect.sync(() => {
+        // Those behind it may fit.
+        if (this.waiting.delete(one)) this.admit()
+      })
     })
   }
 
@@ -29,12 +45,15 @@ export class Room {
 
   give(amount: number): void {
     this.taken -= amount
-    for (let first = this.waiting[this.next]; first !== undefined && this.fits(first.amount); first = this.waiting[this.next]) {
-      this.next++
-      this.taken += first.amount
-      first.resume()
+    this.admit()
+  }
+
+  private admit(): void {
+    for (const one of this.waiting) {
+      if (!this.fits(one.amount)) return
+      this.waiting.delete(one)
+      one.grant()
     }
-    if (this.next === this.waiting.length) this.waiting.length = this.next = 0
   }
 }
 

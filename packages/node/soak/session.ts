@@ -137,8 +137,7 @@ class Talker {
     const first = this.sent - messages.length
     const size = messages.reduce((sum, { length }) => sum + length, 0)
     return talk.pace(messages.length, size).pipe(
-      Effect.andThen(talk.room.take(size)),
-      Effect.andThen(Effect.sync(() => {
+      Effect.andThen(talk.room.take(size, () => {
         const at = performance.now()
         for (const [i, { length }] of messages.entries()) this.unanswered.set(first + i, { size: length, at })
       }))
@@ -223,19 +222,21 @@ export const session = (talk: Talk, plan: Plan): Effect.Effect<void, never, WebS
       const mine = talker = new Talker(ws, talk, key, random, streams)
       const reading = yield* Effect.forkChild(mine.reading)
       const until = performance.now() + plan.life
-      while (!talk.isStopping() && performance.now() < until) {
-        // The reader ends before its time where the connection does.
-        const ended = reading.pollUnsafe()
-        if (ended !== undefined) return yield* Effect.fail(problemOf(ended) ?? "the server closed unasked")
-        if (style === "idle") {
-          const wait = talk.idleInterval * 1000 * (0.5 + random())
-          yield* Effect.raceFirst(Effect.sleep(Math.min(wait, until - performance.now())), talk.stopping.await)
-          if (talk.isStopping()) break
+      const talking = Effect.gen(function*() {
+        while (!talk.isStopping() && performance.now() < until) {
+          if (style === "idle") {
+            const wait = talk.idleInterval * 1000 * (0.5 + random())
+            yield* Effect.raceFirst(Effect.sleep(Math.min(wait, until - performance.now())), talk.stopping.await)
+            if (talk.isStopping()) break
+          }
+          yield* mine.say(style)
+          if (random() < 0.02) yield* mine.pinging
+          yield* mine.untilUnanswered(talk.inFlight)
         }
-        yield* mine.say(style)
-        if (random() < 0.02) yield* mine.pinging
-        yield* mine.untilUnanswered(talk.inFlight)
-      }
+      })
+      // The reader ends before its time where the connection does. Who waits for room then waits for nothing, and holds some.
+      const ended = Effect.flatMap(Fiber.await(reading), (exit) => Effect.fail(problemOf(exit) ?? "the server closed unasked"))
+      yield* Effect.raceFirst(talking, ended)
       yield* closing(mine, reading, way)
     }).pipe(Effect.scoped, Effect.exit)
     talker?.forget()

@@ -1,5 +1,7 @@
 /** `npm run soak` as users run it, on the smallest scale, and whether it would notice. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -10,6 +12,7 @@ import { Histogram } from "../soak/histogram.ts"
 import { Ledger } from "../soak/ledger.ts"
 import { parse, UsageError } from "../soak/options.ts"
 import { type Body, check, Checker, make } from "../soak/payload.ts"
+import { Room } from "../soak/pace.ts"
 import { Tally } from "../soak/tally.ts"
 import { draws, fragments, makeRandom } from "../soak/traffic.ts"
 
@@ -127,6 +130,31 @@ describe("the messages of a soak", () => {
     assert.deepStrictEqual(drawn(3), drawn(3))
     assert.notDeepEqual(drawn(3), drawn(4))
   })
+})
+
+describe("the room of a soak", () => {
+  it.effect("is had in the order of the wishes; who gives up waiting lets those behind it in", () =>
+    Effect.gen(function*() {
+      const room = new Room(10)
+      const had: Array<string> = []
+      const wish = (name: string, amount: number) =>
+        Effect.forkChild(room.take(amount, () => had.push(name)), { startImmediately: true })
+      yield* wish("first", 6)
+      const large = yield* wish("large", 8)
+      yield* wish("small", 2)
+      assert.deepStrictEqual(had, ["first"])
+      yield* Fiber.interrupt(large)
+      assert.deepStrictEqual(had, ["first", "small"])
+      yield* wish("more than there is", 20)
+      room.give(6)
+      assert.strictEqual(had.length, 2)
+      room.give(2)
+      assert.strictEqual(had.at(-1), "more than there is")
+      yield* wish("last", 1)
+      assert.strictEqual(had.length, 3)
+      room.give(20)
+      assert.strictEqual(had.at(-1), "last")
+    }))
 })
 
 describe("the accounts of a soak", () => {
