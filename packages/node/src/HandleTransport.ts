@@ -27,6 +27,7 @@ interface Handle {
   readonly readStop: () => number
   readonly useUserBuffer: (buffer: Uint8Array) => void
   readonly writeBuffer: (request: Request, chunk: Uint8Array) => number
+  readonly writeLatin1String: (request: Request, text: string) => number
   readonly writev: (request: Request, chunks: ReadonlyArray<Uint8Array>, allBuffers: true) => number
   readonly shutdown: (request: Request) => number
   readonly close: (callback: () => void) => void
@@ -79,7 +80,16 @@ const binding = findBinding()
 // A read is handed on before the next one, so one buffer serves all connections.
 const buffer = Primitives.sharedBuffer(64 * 1024)
 
-const methods = ["readStart", "readStop", "useUserBuffer", "writeBuffer", "writev", "shutdown", "close"]
+const methods: ReadonlyArray<string> = [
+  "readStart",
+  "readStop",
+  "useUserBuffer",
+  "writeBuffer",
+  "writeLatin1String",
+  "writev",
+  "shutdown",
+  "close"
+]
 
 const isHandle = (handle: unknown): handle is Handle =>
   typeof handle === "object" && handle !== null &&
@@ -91,16 +101,26 @@ const isServer = (server: unknown): server is ServerInternals =>
   typeof server._connections === "number" &&
   "_emitCloseIfDrained" in server && typeof server._emitCloseIfDrained === "function"
 
-/** The property by which Node finds the socket of a handle. */
-const ownerKey = (handle: object): symbol | undefined =>
-  Object.getOwnPropertySymbols(handle).find((symbol) => symbol.description === "owner_symbol")
+let knownOwnerKey: symbol | undefined
+
+/** The property by which Node finds the socket of a handle: the same for all. */
+const ownerKey = (handle: object): symbol | undefined => {
+  if (knownOwnerKey !== undefined && Object.hasOwn(handle, knownOwnerKey)) return knownOwnerKey
+  knownOwnerKey = Object.getOwnPropertySymbols(handle).find((symbol) => symbol.description === "owner_symbol")
+  return knownOwnerKey
+}
 
 /**
- * Takes over a socket that nobody else reads or writes any more; `undefined` where that
- * cannot be done, and the socket is as it was. To destroy the socket still destroys the
- * connection, and who listened for its `close` before is told when that is gone.
+ * Takes over a socket that nobody else reads or writes any more, and writes `head` to it
+ * (Latin-1); `undefined` where that cannot be done, and the socket is as it was. To destroy
+ * the socket still destroys the connection, and who listened for its `close` before is told
+ * when that is gone.
  */
-export const take = (socket: unknown, early: Uint8Array | undefined): Transport.Transport | undefined => {
+export const take = (
+  socket: unknown,
+  early: Uint8Array | undefined,
+  head?: string
+): Transport.Transport | undefined => {
   if (binding === undefined || !(socket instanceof Net.Socket)) return undefined
   // TLS is a subclass, and the socket of someone's own may do more than one sees.
   if (Object.getPrototypeOf(socket) !== Net.Socket.prototype) return undefined
@@ -127,6 +147,7 @@ export const take = (socket: unknown, early: Uint8Array | undefined): Transport.
   const transport = new HandleTransport(handle, server, watched, early)
   Reflect.set(handle, owner, transport)
   socket.on("close", () => transport.destroy())
+  if (head !== undefined) transport.writeHead(head)
   return transport
 }
 
@@ -137,6 +158,8 @@ const systemError = (code: number, syscall: string): Error & { readonly code: st
 
 // libuv's end of stream.
 const endOfFile = -4095
+
+const ignore = () => {}
 
 /** Called by Node for each read, with the handle as `this`. */
 function onRead(this: Handle): void {
@@ -270,6 +293,17 @@ class HandleTransport implements Transport.Transport {
     if (this.closing) return
     if (status === 0) this.handlers?.onTaken()
     else this.fail("write", status)
+  }
+
+  /**
+   * Writes in front of what the connection writes, which waits for none of it: a peer that
+   * is gone is told of by reading.
+   */
+  writeHead(text: string): void {
+    const request = new binding!.WriteWrap()
+    request.oncomplete = ignore
+    const code = this.handle.writeLatin1String(request, text)
+    if (code !== 0) this.fail("write", code)
   }
 
   pendingBytes(): number {

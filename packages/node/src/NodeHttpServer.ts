@@ -26,9 +26,10 @@ import * as Scope from "effect/Scope"
 import type { Buffer } from "node:buffer"
 import * as Http from "node:http"
 import type * as Http2 from "node:http2"
-import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as HandleTransport from "./HandleTransport.ts"
+import { endSoon, isAwaited, LateResponse } from "./LateResponse.ts"
+import { leaveSocket } from "./LeftSocket.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
 import { primitives } from "./NodePrimitives.ts"
 import * as NodeTransport from "./NodeTransport.ts"
@@ -310,27 +311,13 @@ const onUpgrade = (
     stock(request, socket, head)
     return
   }
-  const response = new Http.ServerResponse(request)
-  response.shouldKeepAlive = false
-  try {
-    response.assignSocket(socket as Net.Socket)
-  } catch {
-    // Pipelined behind a request that is not answered yet: there is no turn to wait
-    // for, since Node has let go of the connection.
+  // Pipelined behind a request that is not answered yet: there is no turn to wait for, since
+  // Node has let go of the connection.
+  if (isAwaited(socket)) {
     socket.destroy()
     return
   }
-  // A refusal is an ordinary response, after which the connection ends.
-  const onFinish = () => {
-    response.detachSocket(socket as Net.Socket)
-    endSoon(socket)
-  }
-  response.on("finish", onFinish)
-  // Nobody reads yet, so only this tells that the client went away.
-  const onEnd = () => {
-    if (!response.writableEnded) socket.destroy()
-  }
-  socket.on("end", onEnd)
+  const response = new LateResponse(request, socket)
   upgrades.set(request, {
     request: {
       method: request.method ?? "",
@@ -343,12 +330,14 @@ const onUpgrade = (
     open: (text) => {
       // A second `accept` finds nothing.
       upgrades.delete(request)
-      response.off("finish", onFinish)
-      socket.off("end", onEnd)
-      response.detachSocket(socket as Net.Socket)
-      endUnwritten(response)
+      response.leave()
+      const transport = HandleTransport.take(socket, head, text)
+      if (transport !== undefined) {
+        leaveSocket(request)
+        return transport
+      }
       socket.write(text, "latin1")
-      return HandleTransport.take(socket, head) ?? NodeTransport.fromDuplex(socket, head)
+      return NodeTransport.fromDuplex(socket, head)
     },
     expire: () => {
       if (response.headersSent || !upgrades.delete(request)) return
@@ -357,30 +346,12 @@ const onUpgrade = (
       endSoon(socket)
     }
   })
-  handler(request, response)
+  handler(request, response.proxy)
 }
 
 const ignore = () => {}
 
-/** Ends a response that has left its socket, so that whoever holds it writes nothing. */
-const endUnwritten = (response: Http.ServerResponse): void => {
-  // What `end` sets; it would also make a head, and events, for nobody.
-  Object.assign(response, { finished: true })
-  if (!response.writableEnded) response.end()
-}
 const tooLate = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-
-// How long a refused client may take to read its answer and to end.
-const lingerMillis = 500
-
-/** Ends a refused connection, whether the client does or not. */
-const endSoon = (socket: Duplex): void => {
-  socket.end()
-  // What still comes is dropped, or the client's end behind it would never be seen.
-  socket.resume()
-  const timer = setTimeout(() => socket.destroy(), lingerMillis)
-  socket.once("close", () => clearTimeout(timer))
-}
 
 /** Node's flat list of names and values as pairs, duplicates kept. */
 const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
