@@ -313,9 +313,7 @@ export const accept = (
           attributes: wanted && (() => wanted)
         })
         return Effect.map(opening, (connection) => {
-          if (connection.link.gone) leave()
-          else connection.link.onceGone(leave)
-          connections.add(connection)
+          connections.add(connection, leave)
           return connection
         })
       } catch (defect) {

@@ -36,24 +36,28 @@ const maxControls = 64
 export class Connection extends Inspectable.Class implements WebSocket, LinkHooks {
   readonly protocol: string | undefined
   readonly link: Link
-  /** A function, not a method: `Stream.runForEach(ws.send)` is how it is used. */
-  readonly send: WebSocket["send"]
   private readonly reader: Reader
   private readonly writer: Writer
+  private sending: WebSocket["send"] | undefined
 
   constructor(link: Link, protocol: string | undefined) {
     super()
     this.link = link
     this.protocol = protocol
     this.reader = new Reader(link)
-    const writer = this.writer = makeWriter(link)
-    this.send = (message) => writer.send(message)
+    this.writer = makeWriter(link)
     link.hooks = this
   }
 
   toJSON(): unknown {
     const { extension, id, protocol, role } = this
     return { _id: "WebSocket", id, role, protocol, extension, closed: this.link.isClosed }
+  }
+
+  // A function, not a method: `Stream.runForEach(ws.send)` is how it is used. Made when it
+  // is asked for, as is all that an idle connection would hold for nothing.
+  get send(): WebSocket["send"] {
+    return this.sending ??= (message) => this.writer.send(message)
   }
 
   onReadable(): void {
@@ -121,8 +125,8 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
     return this.writer.sendStream("binary", fragments)
   }
 
-  get sink() {
-    return Sink.forEachArray((messages: ReadonlyArray<Sendable>) => this.writer.sendAll(messages))
+  get sink(): Sink.Sink<void, Sendable, never, SendError> {
+    return Sink.fromTransform((upstream) => this.writer.drain(upstream))
   }
 
   get flush() {
@@ -235,14 +239,16 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
   }
 
   /** Waits until the transport is closed. */
-  readonly gone: Effect.Effect<void> = Effect.callback((resume) => {
+  get gone(): Effect.Effect<void> {
     const { link } = this
-    if (link.gone) {
-      resume(Effect.void)
-      return
-    }
-    return Effect.sync(link.onceGone(() => resume(Effect.void)))
-  })
+    return Effect.callback((resume) => {
+      if (link.gone) {
+        resume(Effect.void)
+        return
+      }
+      return Effect.sync(link.onceGone(() => resume(Effect.void)))
+    })
+  }
 
   /** Closes with the code that the exit maps to and waits until all is over. */
   release(exit: Exit.Exit<unknown, unknown>, closeCodeFor: ((error: unknown) => number) | undefined) {

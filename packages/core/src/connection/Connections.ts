@@ -47,10 +47,14 @@ export class Connections {
     }
   }
 
-  add(connection: Connection): void {
-    if (connection.link.gone) return
+  /** Takes a connection in, which calls `leave` once it is gone. */
+  add(connection: Connection, leave: () => void): void {
+    if (connection.link.gone) return leave()
     this.open.add(connection)
-    connection.link.onceGone(() => this.open.delete(connection))
+    connection.link.onceGone(() => {
+      this.open.delete(connection)
+      leave()
+    })
     if (this.closing) connection.goAway(1001)
   }
 

@@ -74,8 +74,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   private endSent = false
   private closeDue = Infinity
   private info: CloseInfo | undefined
-  private readonly whenClosed = new Once()
-  private readonly whenGone = new Once()
+  private whenClosed: Once | undefined
+  private whenGone: Once | undefined
 
   constructor(
     role: "client" | "server",
@@ -179,12 +179,12 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     if (!this.protocol.isTurnOver) return false
     if (!this.turnScheduled) {
       this.turnScheduled = true
-      this.deadlines.nextTurn(this.takeTurn)
+      this.deadlines.nextTurn(() => this.takeTurn())
     }
     return true
   }
 
-  private readonly takeTurn = (): void => {
+  private takeTurn(): void {
     this.turnScheduled = false
     this.protocol.tookTurn()
     this.hooks.onWritable()
@@ -220,11 +220,11 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     if (this.protocol.stopped === undefined) return
     const rest = chunk.subarray(next)
     this.rest = mayKeep ? rest : new Uint8Array(rest)
-    if (this.protocol.stopped === "turn") this.deadlines.nextTurn(this.goOn)
+    if (this.protocol.stopped === "turn") this.deadlines.nextTurn(() => this.goOn())
   }
 
   /** Reads what was left over, in a turn of the event loop of its own. */
-  private readonly goOn = (): void => {
+  private goOn(): void {
     this.feedRest()
     this.afterInput()
   }
@@ -459,7 +459,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     this.leaveBudget()
     if (this.gone) {
       this.deadlines.set(this, Infinity)
-      this.whenGone.happen()
+      this.whenGone?.happen()
       // What has arrived is still decoded.
       if (this.rest === undefined) this.dispose()
     }
@@ -468,7 +468,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   private settleClosed(): void {
     if (this.info !== undefined) return
     this.info = this.protocol.closeInfo
-    this.whenClosed.happen()
+    this.whenClosed?.happen()
   }
 
   /** How the connection closed or, before that, would have closed by now. */
@@ -489,7 +489,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   }
 
   onceClosed(listener: () => void): () => void {
-    return this.whenClosed.add(listener)
+    return (this.whenClosed ??= new Once()).add(listener)
   }
 
   /** Gives back what the connection held: it is gone, and what had arrived is decoded or unwanted. */
@@ -502,7 +502,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   }
 
   onceGone(listener: () => void): () => void {
-    return this.whenGone.add(listener)
+    return (this.whenGone ??= new Once()).add(listener)
   }
 
   // ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import type * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -27,24 +28,31 @@ export type IncomingMessage =
 type Batch = NonEmptyReadonlyArray<Message>
 type Piece = string | Uint8Array
 
-export class Reader {
+// What a reader waits for. Functions for all of them: each connection's own would be held by each that is idle.
+const never = (): boolean => false
+const messageReady = (reader: Reader): boolean => reader.hasMessageOrEnd
+const incomingReady = (reader: Reader): boolean => reader.hasMessageOrEnd || reader.fresh !== undefined
+
+/** The reader is itself the effect of pulling a batch: an idle connection holds one object, not three. */
+export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> {
   private readonly link: Link
   // The stream that reads, for as long as its scope is open.
   private owner: object | undefined
   // The reader that waits: how it is woken, for what, and what it does then.
   private wake: ((next: Effect.Effect<never>) => void) | undefined
-  private isReady: () => boolean = () => false
+  private isReady: (reader: Reader) => boolean = never
   private next: Effect.Effect<unknown, unknown> = Effect.void
   // The streamed message that was handed out last.
   private current: Fragments | undefined
 
   constructor(link: Link) {
+    super()
     this.link = link
   }
 
   /** Something arrived, or the end did. */
   onReadable(): void {
-    if (this.wake === undefined || !this.isReady()) return
+    if (this.wake === undefined || !this.isReady(this)) return
     const wake = this.wake
     this.stopWaiting()
     wake(this.next as Effect.Effect<never>)
@@ -60,7 +68,7 @@ export class Reader {
    * Suspends until `isReady`, then goes on with `next`. There is one reader, so one effect
    * serves all its waits; nothing is made anew for each.
    */
-  private wait<A, E>(isReady: () => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
+  private wait<A, E>(isReady: (reader: Reader) => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
     this.isReady = isReady
     this.next = next
     return this.suspended
@@ -87,7 +95,10 @@ export class Reader {
     if (this.wake !== undefined) this.stopWaiting()
   })
 
-  private readonly messageReady = (): boolean => this.link.protocol.messages.length > 0 || this.atEnd
+  /** A message waits, or none will come. */
+  get hasMessageOrEnd(): boolean {
+    return this.link.protocol.messages.length > 0 || this.atEnd
+  }
 
   /** No message can follow those that wait. */
   private get atEnd(): boolean {
@@ -132,7 +143,11 @@ export class Reader {
   }
 
   /** All messages that wait, or the next ones. Done at an orderly end. */
-  readonly batch: Pull.Pull<Batch, ProtocolError | IOError> = Effect.suspend(() => {
+  get batch(): Pull.Pull<Batch, ProtocolError | IOError> {
+    return this
+  }
+
+  override asEffect(): Pull.Pull<Batch, ProtocolError | IOError> {
     const busy = this.busy()
     if (busy !== undefined) return busy
     if (this.hasMessage()) {
@@ -145,8 +160,8 @@ export class Reader {
       const failure = this.link.readFailure
       return failure === undefined ? Cause.done() : Effect.fail(failure)
     }
-    return this.wait(this.messageReady, this.batch)
-  })
+    return this.wait(messageReady, this.batch)
+  }
 
   private endOfReading(): Effect.Effect<never, ReceiveError> {
     this.link.reach()
@@ -154,7 +169,11 @@ export class Reader {
   }
 
   /** The next message. */
-  readonly receive: Effect.Effect<Message, ReceiveError> = Effect.suspend(() => {
+  get receive(): Effect.Effect<Message, ReceiveError> {
+    return Effect.suspend(() => this.receiveNow())
+  }
+
+  private receiveNow(): Effect.Effect<Message, ReceiveError> {
     const busy = this.owned()
     if (busy !== undefined) return busy
     if (this.hasMessage()) {
@@ -162,8 +181,8 @@ export class Reader {
       this.link.afterRead()
       return Effect.succeed(message)
     }
-    return this.atEnd ? this.endOfReading() : this.wait(this.messageReady, this.receive)
-  })
+    return this.atEnd ? this.endOfReading() : this.wait(messageReady, this.receive)
+  }
 
   private owned(): Effect.Effect<never> | undefined {
     return this.owner === undefined ? this.busy() : Effect.die(
@@ -171,16 +190,18 @@ export class Reader {
     )
   }
 
-  private readonly incomingReady = (): boolean => this.messageReady() || this.fresh !== undefined
-
   /** The message that can be handed out in pieces. */
-  private get fresh(): Fragments | undefined {
+  get fresh(): Fragments | undefined {
     const { fragments } = this.link.protocol
     return fragments === undefined || fragments.discarded ? undefined : fragments
   }
 
   /** The next message as a stream of its fragments. */
-  readonly receiveStream: Effect.Effect<IncomingMessage, ReceiveError> = Effect.suspend(() => {
+  get receiveStream(): Effect.Effect<IncomingMessage, ReceiveError> {
+    return Effect.suspend(() => this.receiveStreamNow())
+  }
+
+  private receiveStreamNow(): Effect.Effect<IncomingMessage, ReceiveError> {
     const busy = this.owned()
     if (busy !== undefined) return busy
     const { link } = this
@@ -210,8 +231,8 @@ export class Reader {
         } as IncomingMessage
       )
     }
-    return this.atEnd ? this.endOfReading() : this.wait(this.incomingReady, this.receiveStream)
-  })
+    return this.atEnd ? this.endOfReading() : this.wait(incomingReady, this.receiveStream)
+  }
 
   private pieces(fragments: Fragments): Pull.Pull<NonEmptyReadonlyArray<Piece>, ReceiveError> {
     const isReady = () => fragments.hasPieces || fragments.done || this.atEnd
@@ -243,6 +264,14 @@ export class Reader {
     return pull
   }
 
+  private leave(owner: object): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.owner !== owner) return
+      this.owner = undefined
+      this.link.doneReading()
+    })
+  }
+
   /** All messages from now on. Its scope holds the reader. */
   get messages(): Stream.Stream<Message, ProtocolError | IOError> {
     return Stream.fromChannel(
@@ -250,19 +279,9 @@ export class Reader {
         Effect.suspend(() => {
           const busy = this.owned()
           if (busy !== undefined) return busy
-          const owner = this.owner = {}
+          this.owner = scope
           this.link.reading = true
-          return Effect.as(
-            Scope.addFinalizer(
-              scope,
-              Effect.sync(() => {
-                if (this.owner !== owner) return
-                this.owner = undefined
-                this.link.doneReading()
-              })
-            ),
-            this.batch
-          )
+          return Effect.as(Scope.addFinalizerExit(scope, () => this.leave(scope)), this.batch)
         })
       )
     )

@@ -33,8 +33,8 @@ abstract class ImpatientWriter extends Writer {
     return this.offer(this.plain(message))
   }
 
-  override sendAll(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
-    return Effect.suspend(() => this.offerFrom(messages, 0))
+  protected override sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
+    return this.offerFrom(messages, 0)
   }
 
   private offerFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {

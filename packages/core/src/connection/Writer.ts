@@ -5,10 +5,13 @@
  * leaves half a frame behind.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
+import * as Pull from "effect/Pull"
+import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { bytesOf } from "../codec/Bytes.ts"
 import { byteLength, type Message, Prepared, type Sendable } from "../Message.ts"
@@ -37,6 +40,11 @@ export interface Waiter {
 
 const noBytes = new Uint8Array(0)
 
+const ended: Effect.Effect<Sink.End<void>> = Effect.succeed([undefined])
+
+const atEnd = (cause: Cause.Cause<SendError | Cause.Done>): Effect.Effect<Sink.End<void>, SendError> =>
+  Pull.isDoneCause(cause) ? ended : Effect.failCause(cause as Cause.Cause<SendError>)
+
 export class Writer {
   /** Messages that were not sent, since the peer takes too little. */
   dropped = 0
@@ -44,7 +52,7 @@ export class Writer {
   protected readonly queue: Array<Waiter> = []
   // The sender of a streamed message goes before all others.
   private holder: Waiter | undefined
-  private readonly inFlight: Array<(effect: Effect.Effect<void, SendError>) => void> = []
+  private inFlight: Array<(effect: Effect.Effect<void, SendError>) => void> | undefined
 
   constructor(link: Link) {
     this.link = link
@@ -56,13 +64,19 @@ export class Writer {
 
   /** The transport has taken the last write. */
   onTaken(): void {
-    for (const resume of this.inFlight.splice(0)) resume(Effect.void)
+    if (this.inFlight !== undefined) this.resumeAll(Effect.void)
+  }
+
+  private resumeAll(effect: Effect.Effect<void, SendError>): void {
+    const waiting = this.inFlight ?? []
+    this.inFlight = undefined
+    for (const resume of waiting) resume(effect)
   }
 
   /** There may be room, a turn has come, or nothing can be sent any more. */
   onWritable(): void {
     if (this.link.broken !== undefined || this.link.gone) {
-      for (const resume of this.inFlight.splice(0)) resume(this.lost())
+      if (this.inFlight !== undefined) this.resumeAll(this.lost())
     }
     const { holder, queue } = this
     if (holder !== undefined) {
@@ -112,7 +126,7 @@ export class Writer {
         // The transport reads from the caller's buffer, so even an interrupted sender
         // waits; the stalled-write deadline bounds it.
         return Effect.uninterruptible(Effect.callback((resume) => {
-          if (this.link.isBlocked) this.inFlight.push(resume)
+          if (this.link.isBlocked) (this.inFlight ??= []).push(resume)
           else resume(this.link.broken !== undefined || this.link.gone ? this.lost() : Effect.void)
         }))
     }
@@ -249,7 +263,20 @@ export class Writer {
 
   /** Sends messages in order; others' may come between them while they wait. */
   sendAll(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
-    return Effect.suspend(() => this.sendFrom(messages, 0))
+    return Effect.suspend(() => this.sendAllNow(messages))
+  }
+
+  protected sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
+    return this.sendFrom(messages, 0)
+  }
+
+  /** Sends all that a stream brings: one effect, which each batch goes through. */
+  drain(upstream: Pull.Pull<NonEmptyReadonlyArray<Sendable>>): Effect.Effect<Sink.End<void>, SendError> {
+    const next: Pull.Pull<never, SendError> = Effect.flatMap(upstream, (messages) => {
+      const sent = this.sendAllNow(messages)
+      return sent === Effect.void ? next : Effect.flatMap(sent, () => next)
+    })
+    return Effect.catchCause(next, atEnd)
   }
 
   private sendFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
@@ -389,25 +416,29 @@ export class Writer {
   }
 
   /** Waits until everything that was accepted has been taken. */
-  readonly flush: Effect.Effect<void, SendError> = Effect.suspend(() => {
-    const attempt = (): Attempt => {
-      const { link } = this
-      link.flush()
-      if (link.broken !== undefined) return "closed"
-      return link.bufferedBytes === 0 ? "accepted" : link.gone ? "closed" : "wait"
-    }
-    const first = this.queue.length === 0 ? attempt() : "wait"
-    return first === "wait" ? this.turn(attempt) : this.settle(first)
-  })
+  get flush(): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => {
+      const attempt = (): Attempt => {
+        const { link } = this
+        link.flush()
+        if (link.broken !== undefined) return "closed"
+        return link.bufferedBytes === 0 ? "accepted" : link.gone ? "closed" : "wait"
+      }
+      const first = this.queue.length === 0 ? attempt() : "wait"
+      return first === "wait" ? this.turn(attempt) : this.settle(first)
+    })
+  }
 
   /** A Close goes out now: what was accepted and not encoded goes before it. */
   beforeClose(): void {}
 
   /** Waits until a Close may go out: behind everything that was accepted before. */
-  readonly closeTurn: Effect.Effect<void> = Effect.suspend(() => {
-    const attempt = (): Attempt => !this.link.isOpen ? "accepted" : this.link.streaming ? "wait" : "accepted"
-    return this.queue.length === 0 && attempt() === "accepted" ? Effect.void : Effect.ignore(this.turn(attempt))
-  })
+  get closeTurn(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const attempt = (): Attempt => !this.link.isOpen ? "accepted" : this.link.streaming ? "wait" : "accepted"
+      return this.queue.length === 0 && attempt() === "accepted" ? Effect.void : Effect.ignore(this.turn(attempt))
+    })
+  }
 }
 
 /** The effect of sending one message: an object of two fields, since there is one for each message. */
