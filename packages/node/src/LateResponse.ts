@@ -22,16 +22,20 @@ export class LateResponse implements ProxyHandler<Http.ServerResponse> {
   /** What passes for the response. */
   readonly proxy: Http.ServerResponse = new Proxy(target, this)
 
+  /** The connection, until it has left HTTP. */
+  socket: Duplex | undefined
+  /** What the client sent early; the same. */
+  early: Uint8Array | undefined
   private readonly request: Http.IncomingMessage
-  private socket: Duplex | undefined
   private made: Http.ServerResponse | undefined
   // What listens to the response before there is one.
   private listeners: Array<readonly ["on" | "prependListener", event: string, Listener]> | undefined
   private off: (() => void) | undefined
 
-  constructor(request: Http.IncomingMessage, socket: Duplex) {
+  constructor(request: Http.IncomingMessage, socket: Duplex, early: Uint8Array) {
     this.request = request
     this.socket = socket
+    this.early = early
     // Nobody reads yet, so only this tells that the client went away.
     const onEnd = () => {
       if (this.made?.writableEnded !== true) socket.destroy()
@@ -58,12 +62,11 @@ export class LateResponse implements ProxyHandler<Http.ServerResponse> {
   leave(): void {
     const { made } = this
     if (made !== undefined) {
-      made.removeListener("finish", this.onFinish)
       made.detachSocket(this.socket as Net.Socket)
       endUnwritten(made)
     }
     this.off?.()
-    this.socket = this.listeners = this.off = undefined
+    this.socket = this.early = this.listeners = this.off = undefined
   }
 
   get(_: Http.ServerResponse, key: string | symbol): unknown {
@@ -106,18 +109,15 @@ export class LateResponse implements ProxyHandler<Http.ServerResponse> {
       return response
     }
     // A refusal is an ordinary response, after which the connection ends.
-    response.on("finish", this.onFinish)
+    response.on("finish", () => {
+      if (this.socket === undefined) return
+      response.detachSocket(socket as Net.Socket)
+      endSoon(socket)
+    })
     for (const [method, event, listener] of listeners ?? []) response[method](event, listener)
     this.listeners = undefined
     response.assignSocket(socket as Net.Socket)
     return response
-  }
-
-  private readonly onFinish = (): void => {
-    const { made, socket } = this
-    if (made === undefined || socket === undefined) return
-    made.detachSocket(socket as Net.Socket)
-    endSoon(socket)
   }
 }
 

@@ -317,7 +317,9 @@ const onUpgrade = (
     socket.destroy()
     return
   }
-  const response = new LateResponse(request, socket)
+  // What is made from here on may live as long as the connection, so it finds the socket by
+  // the response, which lets it go.
+  const response = new LateResponse(request, socket, head)
   upgrades.set(request, {
     request: {
       method: request.method ?? "",
@@ -328,19 +330,22 @@ const onUpgrade = (
     },
     sha1: primitives.sha1,
     open: (text) => {
+      const { early, socket } = response
+      if (socket === undefined) throw new Error("This request has been upgraded already")
       // A second `accept` finds nothing.
       upgrades.delete(request)
       response.leave()
-      const transport = HandleTransport.take(socket, head, text)
+      const transport = HandleTransport.take(socket, early, text)
       if (transport !== undefined) {
         leaveSocket(request)
         return transport
       }
       socket.write(text, "latin1")
-      return NodeTransport.fromDuplex(socket, head)
+      return NodeTransport.fromDuplex(socket, early)
     },
     expire: () => {
-      if (response.headersSent || !upgrades.delete(request)) return
+      const { headersSent, socket } = response
+      if (headersSent || socket === undefined || !upgrades.delete(request)) return
       // Past the response, which its handler still has in hand.
       socket.write(tooLate, "latin1")
       endSoon(socket)

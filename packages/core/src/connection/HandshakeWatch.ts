@@ -27,5 +27,8 @@ export const watch = <A, E, R>(
   timeout === Infinity ? handler : Effect.flatMap(Deadlines.current, (deadlines) => {
     const alarm = new HandshakeAlarm(expire)
     deadlines.set(alarm, deadlines.now() + timeout)
-    return Effect.ensuring(handler, Effect.sync(() => deadlines.set(alarm, Infinity)))
+    return Effect.onExit(handler, () => {
+      deadlines.set(alarm, Infinity)
+      return Effect.void
+    })
   })
