@@ -421,13 +421,14 @@ export const handle = <A, E, R>(
   HttpServerRequest.HttpServerRequest | Exclude<R, Scope.Scope>
 > =>
   accept(options).pipe(
+    // What is around `f` is held for as long as it runs. So its effect is made within, and
+    // once it runs nobody has it but the fiber.
     Effect.flatMap((ws) =>
-      // Without a router an application is uninterruptible, so a shutdown would wait for ever.
-      Effect.catchCause(annotated(ws, options, Effect.interruptible(f(ws))), (cause) => {
-        return isConnectionsOwn(cause)
-          ? Effect.logDebug("WebSocket connection ended", cause)
-          : Effect.failCause(cause as Cause.Cause<Exclude<E, ConnectionError>>)
-      })
+      Effect.catchCause(
+        // Without a router an application is uninterruptible, so a shutdown would wait for ever.
+        Effect.interruptible(Effect.suspend(() => annotated(ws, options, f(ws)))),
+        connectionEnded<Exclude<E, ConnectionError>>
+      )
     ),
     Effect.scoped,
     Effect.as(accepted)
@@ -436,6 +437,11 @@ export const handle = <A, E, R>(
     Exclude<E, ConnectionError> | HandshakeError | UpgradeUnavailable,
     HttpServerRequest.HttpServerRequest | Exclude<R, Scope.Scope>
   >
+
+const connectionEnded = <E>(cause: Cause.Cause<unknown>): Effect.Effect<void, E> =>
+  isConnectionsOwn(cause)
+    ? Effect.logDebug("WebSocket connection ended", cause)
+    : Effect.failCause(cause as Cause.Cause<E>)
 
 /** The path of a URL, absolute or not. */
 const pathOf = (url: string): string => {

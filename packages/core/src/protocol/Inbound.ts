@@ -74,7 +74,7 @@ export class Inbound {
   private readonly primitives: Primitives
   private readonly hooks: InboundHooks
   private readonly assembly: Assembly
-  private readonly validator = new Utf8Validator()
+  private pieceValidator: Utf8Validator | undefined
   private readonly payloads: Payloads
   // The message that is being received is being decoded; so much came out.
   private transformed = false
@@ -91,7 +91,7 @@ export class Inbound {
   opcode = 0
   private frames = 0
   private charged = 0
-  private readonly control = new ControlPayload()
+  private controlPayload: ControlPayload | undefined
 
   constructor(
     role: "client" | "server",
@@ -116,6 +116,16 @@ export class Inbound {
       onFailure: (detail) => this.fail("ExtensionData", detail),
       isOver: () => this.ending !== undefined
     })
+  }
+
+  // Made where they are first needed: most connections never see a text in pieces, nor a
+  // control frame while they are idle.
+  private get validator(): Utf8Validator {
+    return this.pieceValidator ??= new Utf8Validator()
+  }
+
+  private get control(): ControlPayload {
+    return this.controlPayload ??= new ControlPayload()
   }
 
   /** Bytes that were received and not pulled, those of an incomplete message included. */
@@ -480,7 +490,7 @@ export class Inbound {
   private resetMessage(): void {
     if (this.frames !== 1 || this.assembly.length > 0 || this.fragments !== undefined || this.transformed) {
       this.assembly.clear()
-      this.validator.reset()
+      this.pieceValidator?.reset()
     }
     this.opcode = 0
     this.ended++

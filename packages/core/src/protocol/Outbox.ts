@@ -45,9 +45,10 @@ export class Outbox {
   private staging: Uint8Array<ArrayBuffer> | undefined
   private start = 0
   private end = 0
-  private urgent: Array<Uint8Array> = []
+  // Few connections ever need what may be undefined here.
+  private urgent: Array<Uint8Array> | undefined
   // Staging buffers that are full and not handed over, and those that were.
-  private full: Array<Uint8Array<ArrayBuffer>> = []
+  private full: Array<Uint8Array<ArrayBuffer>> | undefined
   private lent: Array<Uint8Array<ArrayBuffer>> = []
 
   private readonly primitives: Primitives
@@ -170,12 +171,13 @@ export class Outbox {
     const frame = new Uint8Array(headerLength(size, masked) + size)
     const body = writeHeader(frame, 0, firstByte, size, masked, key)
     maskInto(payload, 0, size, frame, body, key, 0)
-    if (this.urgent.length >= maxUrgent || (latestOnly && this.urgent.length > 0)) {
-      const last = this.urgent.length - 1
-      this.queuedBytes -= this.urgent[last].length
-      this.urgent[last] = frame
+    const urgent = this.urgent ??= []
+    if (urgent.length >= maxUrgent || (latestOnly && urgent.length > 0)) {
+      const last = urgent.length - 1
+      this.queuedBytes -= urgent[last].length
+      urgent[last] = frame
     } else {
-      this.urgent.push(frame)
+      urgent.push(frame)
     }
     this.queuedBytes += frame.length
   }
@@ -187,12 +189,15 @@ export class Outbox {
   take(): Array<Uint8Array> {
     this.closeStaging()
     if (this.joinable) this.join()
-    const chunks = this.urgent.length === 0 ? this.chunks : this.urgent.concat(this.chunks)
-    this.urgent = this.urgent.length === 0 ? this.urgent : []
+    const { full, urgent } = this
+    const chunks = urgent === undefined ? this.chunks : urgent.concat(this.chunks)
+    this.urgent = undefined
     this.chunks = []
     this.queuedBytes = 0
-    for (const buffer of this.full) this.lent.push(buffer)
-    this.full.length = 0
+    if (full !== undefined) {
+      for (const buffer of full) this.lent.push(buffer)
+      this.full = undefined
+    }
     if (this.staging !== undefined) {
       this.lent.push(this.staging)
       this.staging = undefined
@@ -212,8 +217,8 @@ export class Outbox {
   clear(): void {
     this.chunks = []
     this.joinable = false
-    this.urgent = []
-    giveBack(this.full)
+    if (this.full !== undefined) giveBack(this.full)
+    this.urgent = this.full = undefined
     if (this.staging !== undefined) pool.push(this.staging)
     this.staging = undefined
     this.start = this.end = 0
@@ -232,7 +237,8 @@ export class Outbox {
       if (this.end + size <= stagingSize) return this.end
       this.closeStaging()
       // Not lent yet: `taken` is about what was handed over before it.
-      this.full.push(this.staging)
+      const full = this.full ??= []
+      full.push(this.staging)
     }
     this.staging = pool.pop() ?? sharedBuffer(stagingSize)
     this.start = this.end = 0
