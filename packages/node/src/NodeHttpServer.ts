@@ -337,7 +337,7 @@ const onUpgrade = (
       response.leave()
       const transport = HandleTransport.take(socket, early, text)
       if (transport !== undefined) {
-        leaveSocket(request)
+        leaveSocket(request, transport)
         return transport
       }
       socket.write(text, "latin1")

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Opcode, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,9 +14,11 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpStaticServer from "effect/http/HttpStaticServer"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage } from "node:http"
+import { Socket } from "node:net"
 import {
   clientFrame,
   closeBody,
@@ -133,6 +136,62 @@ describe("beside HTTP", () => {
       ))
       yield* echoes(yield* connectUpgraded(port, "/prefix/echo"))
       assert.strictEqual(url, "/changed")
+    }))
+})
+
+describe("what a request keeps of HTTP", () => {
+  it.live("its peer's address and its headers, but not the socket that it came on", () =>
+    Effect.gen(function*() {
+      let seen: ReadonlyArray<unknown> = []
+      const { port } = yield* serve(HttpRouter.add("GET", "/", Effect.gen(function*() {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const ws = yield* WebSocketServer.accept()
+        const { headers, rawHeaders, socket } = request.source as IncomingMessage
+        seen = [request.remoteAddress, socket.remotePort, headers["upgrade"], rawHeaders.length % 2, socket instanceof Socket]
+        // Whoever has the socket in hand may listen to it, and end the connection.
+        socket.on("close", () => {})
+        yield* ws.receive
+        socket.destroy()
+        yield* ws.closed
+        return HttpServerResponse.empty()
+      }).pipe(Effect.scoped)))
+      const peer = yield* connectUpgraded(port)
+      yield* until("the route", () => seen.length > 0)
+      assert.deepStrictEqual(seen, [Option.some("127.0.0.1"), peer.socket.localPort, "websocket", 0, false])
+      peer.write(clientFrame(Opcode.Text, "end"))
+      yield* peer.untilClosed
+    }))
+
+  it.live("a response that is looked at before it is refused carries what was set on it", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serve(HttpRouter.add("GET", "/", Effect.gen(function*() {
+        const response = NodeHttpServerRequest.toServerResponse(yield* HttpServerRequest.HttpServerRequest)
+        response.setHeader("x-early", "yes")
+        assert.isFalse(response.writableEnded)
+        return HttpServerResponse.text("no", { status: 403 })
+      })))
+      const { headers, peer, status } = yield* answerTo(port, upgradeRequest("/"))
+      assert.strictEqual(status, 403)
+      assert.strictEqual(headers["x-early"], "yes")
+      yield* peer.untilClosed
+    }))
+
+  it.live("a response that is looked at behind the accept, or before, is ended and writes nothing", () =>
+    Effect.gen(function*() {
+      for (const early of [true, false]) {
+        const seen: Array<boolean> = []
+        const { port } = yield* serve(HttpRouter.add("GET", "/", Effect.gen(function*() {
+          const response = NodeHttpServerRequest.toServerResponse(yield* HttpServerRequest.HttpServerRequest)
+          if (early) response.setHeader("x-early", "yes")
+          const ws = yield* WebSocketServer.accept()
+          seen.push(response.writableEnded, "headersSent" in response, response.headersSent)
+          response.end()
+          yield* Stream.run(ws.messages, ws.sink)
+          return HttpServerResponse.empty()
+        }).pipe(Effect.scoped)))
+        yield* echoes(yield* connectUpgraded(port))
+        assert.deepStrictEqual(seen, [true, true, false])
+      }
     }))
 })
 
