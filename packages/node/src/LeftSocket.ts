@@ -26,6 +26,19 @@ class LeftSocket {
     this.transport.destroy()
     return this
   }
+
+  // What is set of a socket means nothing any more, and is no mistake either.
+  setTimeout(): this {
+    return this
+  }
+
+  setNoDelay(): this {
+    return this
+  }
+
+  setKeepAlive(): this {
+    return this
+  }
 }
 
 // Whoever listens hears nothing, as of any socket that is gone. Not by `extends`: an emitter
