@@ -1,7 +1,11 @@
 /** `npm run soak` as users run it, on the smallest scale, and whether it would notice. */
 import { assert, describe, it } from "@effect/vitest"
+import { WebSocketServer } from "@effect-ws/core"
+import { NodeWebSocketClient } from "@effect-ws/node"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as Latch from "effect/Latch"
 import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -13,8 +17,10 @@ import { Ledger } from "../soak/ledger.ts"
 import { parse, UsageError } from "../soak/options.ts"
 import { type Body, check, Checker, make } from "../soak/payload.ts"
 import { Room } from "../soak/pace.ts"
+import { session, type Talk } from "../soak/session.ts"
 import { Tally } from "../soak/tally.ts"
 import { draws, fragments, makeRandom } from "../soak/traffic.ts"
+import { serve } from "./support/Serve.ts"
 
 const program = fileURLToPath(new URL("../soak/run.ts", import.meta.url))
 const careless = fileURLToPath(new URL("./support/carelessServer.ts", import.meta.url))
@@ -155,6 +161,34 @@ describe("the room of a soak", () => {
       room.give(20)
       assert.strictEqual(had.at(-1), "last")
     }))
+
+  it.live("is waited for by no connection that has ended", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serve(HttpRouter.add("GET", "/soak", WebSocketServer.handle((ws) => ws.close(4000))))
+      const room = new Room(10)
+      // By others, who will not give it back.
+      yield* room.take(10)
+      const ends: Array<string | undefined> = []
+      const talk: Talk = {
+        url: `ws://127.0.0.1:${port}`,
+        inFlight: 1,
+        patience: 60,
+        idleInterval: 1,
+        stopping: Latch.makeUnsafe(false),
+        isStopping: () => false,
+        pace: () => Effect.void,
+        room,
+        opened: Effect.void,
+        sent: () => {},
+        received: () => {},
+        took: () => {},
+        ended: (_, { problem }) => void ends.push(problem)
+      }
+      yield* session(talk, { number: 1, epoch: 0, style: "messages", life: 60_000, compression: false, seed: 1 })
+      assert.deepStrictEqual(ends, ["Error: the server closed unasked"])
+      room.give(10)
+      yield* room.take(10)
+    }).pipe(Effect.provide(NodeWebSocketClient.layer)))
 })
 
 describe("the accounts of a soak", () => {
