@@ -69,7 +69,7 @@ const routes = (handlers: { count: number; mostFibers: number }) => {
 }
 
 describe("a server", () => {
-  it.live("2,400 connections abandoned in every phase leave nothing", () =>
+  it.live("1,200 connections abandoned in every phase leave nothing", () =>
     Effect.gen(function*() {
       const handlers = { count: 0, mostFibers: 0 }
       const failures: Array<unknown> = []
@@ -98,14 +98,14 @@ describe("a server", () => {
         yield* settles("deadlines", Effect.sync(() => heap.length), (count) => count === 0, patience)
       })
       // What the first ones load, compile and let grow is not theirs.
-      yield* batch(480)
+      yield* batch(240)
       yield* quiet
       const before = yield* snapshot
       opened = 0
-      for (let i = 0; i < 10; i++) yield* batch(240)
+      for (let i = 0; i < 5; i++) yield* batch(240)
       yield* quiet
-      assert.strictEqual(opened, 2400)
-      // Half a kilobyte for each would be 1.2 MB.
+      assert.strictEqual(opened, 1200)
+      // A kilobyte for each would be more, and whatever keeps a connection keeps several.
       yield* holdsNoMoreThan(before, MiB)
       assert.isAbove(handlers.mostFibers, 0, "fibers are not counted")
       assert.deepStrictEqual(listeners(), listening)
@@ -135,7 +135,7 @@ const serverPhases: ReadonlyArray<ServerPhase> = [
   { name: "as soon as one connects", sees: /^IOError (connect Reset|handshake TimedOut)$/, onPeer: (peer) => peer.reset(), handshakeTimeout: 100 },
   {
     name: "when it has read the request",
-    sees: /^IOError (connect|handshake) Reset$/,
+    sees: /^IOError connect Reset$/,
     answer: (_, __, peer) => {
       peer.reset()
       return []
@@ -143,7 +143,7 @@ const serverPhases: ReadonlyArray<ServerPhase> = [
   },
   {
     name: "within its answer",
-    sees: /^IOError (connect|handshake) Reset$/,
+    sees: /^IOError connect Reset$/,
     answer: (_, accept, peer) => {
       peer.socket.write(switching(accept).slice(0, 60), () => peer.reset())
       return []

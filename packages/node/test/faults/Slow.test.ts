@@ -14,6 +14,7 @@ import {
   clientFrame,
   closeBody,
   connectUpgraded,
+  loopTurns,
   type RawPeer,
   serverFrame,
   settles,
@@ -27,8 +28,7 @@ const MiB = 1 << 20
 /** Waits for what real sockets do, in real time. */
 const soon = (what: string, holds: () => boolean) => TestClock.withLive(until(what, holds))
 
-/** What has crossed the loopback interface has been read after this. */
-const calm = TestClock.withLive(Effect.sleep(10))
+const calm = Effect.andThen(TestClock.withLive(Effect.sleep(10)), loopTurns)
 
 const describeEnd = (exit: Exit.Exit<unknown, unknown>): string => {
   if (Exit.isSuccess(exit)) return "ended"
@@ -115,7 +115,7 @@ describe("a client that", () => {
         const peer = yield* connect(port, { allowHalfOpen: true })
         peer.socket.pause()
         if (halfClosed) peer.socket.end()
-        yield* TestClock.withLive(Effect.sleep(50))
+        yield* Effect.andThen(TestClock.withLive(Effect.sleep(50)), loopTurns)
         yield* TestClock.adjust("4900 millis")
         yield* calm
         const before = ends.length
@@ -224,7 +224,7 @@ describe("a server that", () => {
         const server = yield* answering((_, accept) => [switching(accept), first])
         const fiber = yield* open(`ws://127.0.0.1:${server.port}`, { keepAlive: { interval: "4 seconds", timeout: "4 seconds" } })
         yield* soon("the request", () => server.peers.length === 1 && server.peers[0]!.text === "")
-        yield* TestClock.withLive(Effect.sleep(50))
+        yield* Effect.andThen(TestClock.withLive(Effect.sleep(50)), loopTurns)
         const seconds = yield* secondsUntilCut(server.peers[0]!, 30)
         assert.isAtLeast(seconds, 8)
         assert.isAtMost(seconds, 12)
@@ -242,7 +242,7 @@ describe("a server that", () => {
         Effect.flatMap(WebSocketClient.connect(`ws://127.0.0.1:${server.port}`, { closeTimeout: "5 seconds" }), (ws) => ws.close(1000))
       ))
       yield* soon("the Close", () => server.peers[0]?.frames().some(({ opcode }) => opcode === Opcode.Close) === true)
-      yield* TestClock.withLive(Effect.sleep(50))
+      yield* Effect.andThen(TestClock.withLive(Effect.sleep(50)), loopTurns)
       const seconds = yield* secondsUntilCut(server.peers[0]!, 30)
       assert.strictEqual(seconds, 5)
       assert.isTrue((yield* Fiber.join(fiber)).clean)

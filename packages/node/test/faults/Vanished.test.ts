@@ -12,14 +12,14 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { countFibers, holdings } from "../../soak/holdings.ts"
 import { missing, otherHost } from "../support/NetworkNamespace.ts"
-import { settles } from "../support/RawPeer.ts"
+import { loopTurns, settles } from "../support/RawPeer.ts"
 import { openSockets, serve } from "../support/Serve.ts"
 
 /** Lets virtual time pass, and real sockets act between its seconds. */
 const pass = (seconds: number) =>
   Effect.forEach(
     Array.from({ length: seconds }),
-    () => Effect.andThen(TestClock.adjust("1 second"), TestClock.withLive(Effect.sleep(2))),
+    () => TestClock.adjust("1 second").pipe(Effect.andThen(TestClock.withLive(Effect.sleep(2))), Effect.andThen(loopTurns)),
     { discard: true }
   )
 
@@ -83,7 +83,7 @@ describe("a host that vanished", () => {
       assert.deepStrictEqual(tally(closes.map(String)), { "false": 10 })
       yield* comesTrue("fibers", Effect.sync(() => holdings().fibers), (count) => count <= before.fibers)
       yield* comesTrue("handles", Effect.sync(() => holdings().sockets), (count) => count <= before.sockets)
-    }).pipe(Effect.scoped, Effect.provide(countFibers)), 30_000)
+    }).pipe(Effect.scoped, Effect.provide(countFibers)), 60_000)
 
   it.effect("with the servers of our clients is noticed by each deadline, and leaves nothing", () =>
     Effect.gen(function*() {
@@ -124,5 +124,5 @@ describe("a host that vanished", () => {
       yield* TestClock.withLive(Effect.sleep(100))
       yield* pass(11)
       assert.deepStrictEqual(yield* Fiber.join(late), { "IOError handshake TimedOut": 10 })
-    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 30_000)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(NodeWebSocketClient.layer, countFibers))), 60_000)
 })
