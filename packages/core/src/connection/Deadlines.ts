@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
+import { uncaught } from "./Uncaught.ts"
 
 /** An entry: whoever holds deadlines. `due` and `position` belong to {@link Deadlines}. */
 export abstract class Alarm {
@@ -95,7 +96,11 @@ export class Deadlines {
       const alarm = this.heap[0]
       this.remove(alarm)
       alarm.due = Infinity
-      alarm.onAlarm(now)
+      try {
+        alarm.onAlarm(now)
+      } catch (defect) {
+        uncaught(defect)
+      }
     }
     this.firing = false
     if (this.heap.length === 0) {

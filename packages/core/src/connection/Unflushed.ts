@@ -3,6 +3,9 @@
  * for many sends, and one microtask for all connections that were sent to, as in a
  * broadcast. A promise's, since `queueMicrotask` keeps an async resource for each call.
  */
+import { uncaught } from "./Uncaught.ts"
+
+/** A connection whose output waits. */
 export interface Unflushed {
   /** Writes what waits; it may be asked for again from here on. */
   flushNow(): void
@@ -14,7 +17,13 @@ let waiting: Array<Unflushed> = []
 const flushAll = (): void => {
   const connections = waiting
   waiting = []
-  for (const connection of connections) connection.flushNow()
+  for (const connection of connections) {
+    try {
+      connection.flushNow()
+    } catch (defect) {
+      uncaught(defect)
+    }
+  }
 }
 
 /** To be called once until `flushNow`. */
