@@ -373,7 +373,7 @@ export class Protocol implements InboundHooks {
   private sendPrepared(prepared: Prepared): void {
     if (!this.shares(prepared)) return this.send(prepared.message)
     this.sentMessages++
-    this.outbox.encoded(prepared.encoding(this.encoder?.shareKey ?? "", (message) => {
+    this.outbox.encoded(prepared.encoding(this.encoder === undefined ? "plain" : `by ${this.encoder.shareKey}`, (message) => {
       const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
       const bytes = rsv !== 0
         ? this.encode(message, true)

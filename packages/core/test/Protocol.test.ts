@@ -83,6 +83,25 @@ describe("Protocol", () => {
         ["the wrong mask bit", [frame(Opcode.Text, "x", { masked: !masked })], maskRule, 1002],
         ["the wrong mask bit on a Ping", [frame(Opcode.Ping, "", { masked: !masked })], maskRule, 1002],
         ["16 bits for 125", [bytes(0x82, M | 126, 0, 125, ...key)], "LengthNotMinimal", 1002],
+        // The whole frame, and another: what is read at once is judged like what comes in parts.
+        [
+          "16 bits for 125, in a whole frame",
+          [concat([bytes(0x82, M | 126, 0, 125, ...key, ...new Uint8Array(125)), from(Opcode.Text, "x")])],
+          "LengthNotMinimal",
+          1002
+        ],
+        [
+          "64 bits for 200, in a whole frame",
+          [bytes(0x82, M | 127, 0, 0, 0, 0, 0, 0, 0, 200, ...key, ...new Uint8Array(200))],
+          "LengthNotMinimal",
+          1002
+        ],
+        ["the wrong mask bit behind a good frame", [
+          concat([from(Opcode.Text, "x"), frame(Opcode.Binary, bytes(1, 2, 3), { masked: !masked })])
+        ], maskRule, 1002],
+        ["RSV1 behind a good frame", [
+          concat([from(Opcode.Text, "x"), bytes(0xc2, M | 1, ...key, 1)])
+        ], "ReservedBit", 1002],
         ["64 bits for 65535", [bytes(0x82, M | 127, 0, 0, 0, 0, 0, 0, 255, 255, ...key)], "LengthNotMinimal", 1002],
         [
           "the highest bit of the length",

@@ -55,7 +55,9 @@ export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer["Se
       path: request.target,
       method: request.method,
       headers: flatHeaders(request),
-      maxHeaderSize
+      maxHeaderSize,
+      // Whatever the process was started with.
+      insecureHTTPParser: false
     })
   }
 

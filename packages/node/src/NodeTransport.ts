@@ -5,6 +5,7 @@
  */
 import type { Primitives, Transport } from "@effect-ws/core"
 import { WebSocketError } from "@effect-ws/core"
+import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as NodePrimitives from "./NodePrimitives.ts"
 import * as SharedReading from "./SharedReading.ts"
@@ -56,8 +57,9 @@ class NodeTransport implements Transport.Transport {
   private error: WebSocketError.IOError | undefined
   private closed = false
   private paused = false
-  // Of a shared buffer: what came while reading was paused.
+  // Of a shared buffer: what came while reading was paused, and whether the end came behind it.
   private readonly unread: Array<Uint8Array> = []
+  private endsBehindUnread = false
   // Writes are answered in order: a write is taken when as many answers have come.
   private issued = 0
   private answered = 0
@@ -71,8 +73,9 @@ class NodeTransport implements Transport.Transport {
   constructor(duplex: Duplex, early: Uint8Array | undefined) {
     this.duplex = duplex
     this.early = early !== undefined && early.length > 0 ? early : undefined
-    // Node gives every chunk of `data` away.
-    this.chunks = SharedReading.canShare(duplex) ? "scratch" : "owned"
+    // A socket's chunks are read for it alone. Those of other streams may be anyone's: a pair in
+    // memory hands on what its other end wrote.
+    this.chunks = SharedReading.canShare(duplex) ? "scratch" : duplex instanceof Socket ? "owned" : "borrowed"
     duplex.on("error", (cause: Error) => {
       if (!this.dropped) this.error ??= toIOError("read", cause)
     })
@@ -85,7 +88,9 @@ class NodeTransport implements Transport.Transport {
     const early = this.early
     this.early = undefined
     const onEnd = () => {
-      if (!this.closed) handlers.onEnd()
+      // Several records of TLS, and the end, may come by one read, whatever was said meanwhile.
+      if (this.unread.length > 0) this.endsBehindUnread = true
+      else if (!this.closed) handlers.onEnd()
     }
     if (duplex.destroyed) {
       process.nextTick(() => this.onClose())
@@ -109,8 +114,10 @@ class NodeTransport implements Transport.Transport {
 
   private readShared(early: Uint8Array | undefined, handlers: Transport.TransportHandlers): void {
     if (early !== undefined) this.unread.push(early)
+    // What came since the transport was made.
+    const waiting: Uint8Array | null = this.duplex.read()
+    if (waiting !== null) this.unread.push(waiting)
     SharedReading.share(this.duplex, (chunk) => {
-      // One read of TLS may hold several records, which come whatever was said meanwhile.
       if (this.paused || this.unread.length > 0) this.unread.push(Uint8Array.from(chunk))
       else if (!this.closed) handlers.onData(chunk)
       return !this.paused
@@ -125,7 +132,12 @@ class NodeTransport implements Transport.Transport {
       const chunk = unread.shift()!
       if (!duplex.destroyed) this.handlers!.onData(chunk)
     }
-    if (!this.paused) duplex.resume()
+    if (unread.length === 0 && this.endsBehindUnread) {
+      this.endsBehindUnread = false
+      if (!this.closed) this.handlers!.onEnd()
+    } else if (!this.paused) {
+      duplex.resume()
+    }
   }
 
   private onClose(): void {

@@ -99,10 +99,46 @@ describe("SharedReading", () => {
     assert.deepStrictEqual(seen.events, ["end", "closed"])
   })
 
+  it("tells of the end behind what one read brought together with it, and copies what it keeps", async () => {
+    const { client, socket } = await pair()
+    const seen = new Seen()
+    const transport = NodeTransport.fromDuplex(socket)
+    const onData = seen.onData.bind(seen)
+    seen.onData = (chunk) => {
+      onData(chunk)
+      transport.pause()
+    }
+    transport.start(seen)
+    // Five records and the end in one segment.
+    for (let i = 0; i < 5; i++) client.write(`${i}`.repeat(100))
+    client.end()
+    await seen.until(() => seen.chunks.length === 1)
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+    assert.deepStrictEqual(seen.events, [])
+    seen.onData = onData
+    transport.resume()
+    await seen.until(() => seen.events.length > 0)
+    assert.strictEqual(seen.text, [0, 1, 2, 3, 4].map((i) => `${i}`.repeat(100)).join(""))
+    assert.deepStrictEqual(seen.events, ["end"])
+  })
+
+  it("keeps what comes between its making and its start", async () => {
+    const { client, socket } = await pair()
+    const transport = NodeTransport.fromDuplex(socket, Buffer.from("early "))
+    client.write("between ")
+    while (socket.readableLength === 0) await new Promise(setImmediate)
+    const seen = new Seen()
+    transport.start(seen)
+    client.write("behind")
+    await seen.until(() => seen.text.length === 20)
+    assert.strictEqual(seen.text, "early between behind")
+  })
+
   it("leaves streams of other kinds alone, and sockets of which something waits to be read", async () => {
     const [stream] = duplexPair()
     assert.isFalse(SharedReading.canShare(stream))
-    assert.strictEqual(NodeTransport.fromDuplex(stream).chunks, "owned")
+    // What one end wrote the other end gets as it is: not to be written to.
+    assert.strictEqual(NodeTransport.fromDuplex(stream).chunks, "borrowed")
     const { client, socket } = await pair()
     client.write("waiting")
     await once(socket, "readable")

@@ -82,6 +82,6 @@ describe("UpgradedResponse", () => {
   })
 
   it("takes a stream that is no socket as one", () => {
-    assert.strictEqual(UpgradedResponse.take({ upgraded: new PassThrough() })?.chunks, "owned")
+    assert.strictEqual(UpgradedResponse.take({ upgraded: new PassThrough() })?.chunks, "borrowed")
   })
 })

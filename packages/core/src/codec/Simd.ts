@@ -24,6 +24,7 @@ const instantiate = (): Simd | undefined => {
   }
 }
 
+let wasTried = false
 let simd: Simd | undefined
 let memory: ArrayBuffer | undefined
 let used = 0
@@ -35,11 +36,10 @@ let used = 0
  * @internal
  */
 export const sharedBuffer = (size: number): Uint8Array<ArrayBuffer> => {
-  if (simd === undefined && used === 0) {
-    used = 1
+  if (!wasTried) {
+    wasTried = true
     simd = instantiate()
     memory = simd?.memory.buffer as ArrayBuffer | undefined
-    used = 0
   }
   if (memory === undefined || used + size > memory.byteLength) return new Uint8Array(size)
   const buffer = new Uint8Array(memory, used, size)
@@ -48,9 +48,9 @@ export const sharedBuffer = (size: number): Uint8Array<ArrayBuffer> => {
   return buffer
 }
 
-// The array that was asked about last: its buffer is slow to reach.
+// The array that was asked about last and was shared: its buffer is slow to reach. Others are
+// not remembered, since that would keep them alive.
 let known: Uint8Array | undefined
-let isShared = false
 
 /**
  * Masks `bytes[start, end)` with a key that begins at `start`. `false`: they do not lie in
@@ -61,10 +61,9 @@ let isShared = false
 export const maskShared = (bytes: Uint8Array, start: number, end: number, key: number): boolean => {
   if (memory === undefined) return false
   if (known !== bytes) {
+    if (bytes.buffer !== memory) return false
     known = bytes
-    isShared = bytes.buffer === memory
   }
-  if (!isShared) return false
   simd!.mask(bytes.byteOffset + start, bytes.byteOffset + end, key)
   return true
 }

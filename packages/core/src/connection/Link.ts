@@ -64,6 +64,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   private flushScheduled = false
   // Input is being read, at the end of which all is flushed.
   private taking = false
+  private feeding = false
   // What the protocol has not read: it waits for the reader, or for its next turn.
   private rest: Uint8Array | undefined
   private turnScheduled = false
@@ -138,6 +139,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     if (this.gone) return
     this.inFlight = bytes
     protocol.outputBlocked = true
+    this.account()
     this.watches.writeBlocked(this.pendingBytes)
     this.updateAlarm()
   }
@@ -202,8 +204,13 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   onData(chunk: Uint8Array): void {
     this.receivedBytes += chunk.length
     this.taking = true
-    if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
-    else this.rest = joined(this.rest, chunk)
+    try {
+      if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
+      else this.rest = joined(this.rest, chunk)
+      if (this.waiting) this.hooks.onReadable()
+    } finally {
+      this.taking = false
+    }
     this.afterInput()
   }
 
@@ -216,7 +223,13 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   }
 
   private feed(chunk: Uint8Array, mayKeep: boolean): void {
-    const next = this.protocol.receive(chunk)
+    let next: number
+    this.feeding = true
+    try {
+      next = this.protocol.receive(chunk)
+    } finally {
+      this.feeding = false
+    }
     if (this.protocol.stopped === undefined) return
     const rest = chunk.subarray(next)
     this.rest = mayKeep ? rest : new Uint8Array(rest)
@@ -239,7 +252,6 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
 
   private afterInput(): void {
     if (this.waiting) this.hooks.onReadable()
-    this.taking = false
     this.checkEnding()
     this.flush()
     this.regulate()
@@ -262,7 +274,9 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
    * and where the budget of all is exhausted.
    */
   regulate(): void {
-    if (this.gone) return
+    // A Pong wakes its fiber while input is read; what it does must not bring the next input
+    // before the rest of this one. Whoever feeds regulates afterwards.
+    if (this.gone || this.feeding) return
     this.account()
     const dropping = !this.protocol.isOpen || this.ended
     const full = !dropping && (this.heldBack() || this.rest !== undefined ||

@@ -82,6 +82,13 @@ export class Meter implements LinkObserver {
     this.opened++
   }
 
+  /** It was not opened after all. */
+  withdraw(link: Link): void {
+    if (!this.links.delete(link)) return
+    this.active--
+    this.opened--
+  }
+
   onGone(link: Link): void {
     this.active--
     count(this.codes, String(link.closeInfo.code))

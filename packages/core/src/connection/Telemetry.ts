@@ -119,7 +119,10 @@ export const attach = (
     const open = span?.sampled === true ? new OpenSpan(span, clock) : undefined
     if (open !== undefined || log !== undefined) link.observer = new OwnAccount(meter, open, log)
     log?.write("WebSocket opened", {}, undefined)
-  })
+  }).pipe(Effect.onError(() =>
+    // A tracer of a user's own that dies: the connection will not be.
+    Effect.sync(() => meter?.withdraw(link))
+  ))
 }
 
 /** Lets what a handler logs tell of which connection. */

@@ -226,6 +226,7 @@ export class Inbound {
       }
       if (size > end - at || size > limit) return offset
       offset = at + size
+      this.ended++
       if (first === finalText) {
         if (!this.text(bytes, at, offset, key)) return end
       } else {

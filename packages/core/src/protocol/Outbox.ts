@@ -219,7 +219,7 @@ export class Outbox {
     this.joinable = false
     if (this.full !== undefined) giveBack(this.full)
     this.urgent = this.full = undefined
-    if (this.staging !== undefined) pool.push(this.staging)
+    if (this.staging !== undefined) giveBack([this.staging])
     this.staging = undefined
     this.start = this.end = 0
     this.queuedBytes = 0

@@ -6,6 +6,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import { Connection } from "../../src/connection/Connection.ts"
 import type { Message } from "../../src/Message.ts"
 import { portable } from "../../src/Primitives.ts"
 import { concat } from "../support/FakeTransport.ts"
@@ -571,5 +572,22 @@ describe("Link", () => {
       for (let i = 0; i < 50; i++) transport.push(text(`${i}`))
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(seen, Array.from({ length: 50 }, (_, i) => `${i}`))
+    }))
+
+  it.effect("who is woken by a Pong and closes does not bring the next chunk before the rest of this one", () =>
+    Effect.gen(function*() {
+      const { close, pong, text, transport, ws } = yield* make({ maxMessageSize: 1000 })
+      assert.instanceOf(ws, Connection)
+      const token = bytes(1, 2)
+      ws.link.pings.send(token, () => ws.link.close(1000, ""))
+      const all = concat([text("L".repeat(5000)), pong(token), text("another"), close(1000, "bye")])
+      // Too large for a whole message: nobody said yet that it may come in pieces.
+      transport.push(all.subarray(0, all.length - 20))
+      assert.isTrue(transport.isPaused)
+      // The transport has it, and gives it as soon as it is resumed.
+      transport.push(all.subarray(all.length - 20))
+      yield* start(ws.receiveStream)
+      yield* turn
+      assert.deepInclude(yield* ws.closed, { clean: true, received: { code: 1000, reason: "bye" } })
     }))
 })

@@ -1,0 +1,56 @@
+/** Small binary messages of one chunk share memory: their own bytes, and a bounded share. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Protocol from "../../src/Protocol.ts"
+import { concat } from "../support/FakeTransport.ts"
+
+const pair = (chunks: "borrowed" | "scratch" | "owned") => ({
+  client: Protocol.make({ role: "client" }),
+  server: Protocol.make({ role: "server", chunks })
+})
+
+/** What a server makes of messages that come in one chunk. */
+const received = ({ client, server }: ReturnType<typeof pair>, messages: ReadonlyArray<Uint8Array>) => {
+  for (const message of messages) client.send(message)
+  const chunk = concat(client.takeOutput())
+  client.outputTaken()
+  server.receive(chunk)
+  // The transport goes on with its buffer.
+  chunk.fill(0xee)
+  return server.takeMessages() as Array<Uint8Array>
+}
+
+describe("Slab", () => {
+  it("gives each chunk's messages bytes of their own, and they stay", () => {
+    for (const chunks of ["borrowed", "scratch"] as const) {
+      const ends = pair(chunks)
+      const all: Array<readonly [value: number, message: Uint8Array]> = []
+      for (let round = 0; round < 8; round++) {
+        const messages = Array.from({ length: 30 }, (_, i) => new Uint8Array(40 + round).fill(round * 30 + i))
+        received(ends, messages).forEach((message, i) => all.push([round * 30 + i, message]))
+      }
+      for (const [value, message] of all) {
+        assert.isTrue(message.every((byte) => byte === (value & 0xff)), `${chunks}, ${value}`)
+      }
+    }
+  })
+
+  it("a kept message keeps 8 KiB alive at most, and at most 32 times its own size", () => {
+    for (const size of [1, 7, 8, 64, 65, 500, 2047]) {
+      const messages = received(pair("scratch"), Array.from({ length: 60 }, () => new Uint8Array(size)))
+      assert.strictEqual(messages.length, 60)
+      for (const message of messages) {
+        assert.isAtMost(message.buffer.byteLength, Math.max(size, Math.min(8192, 32 * size)), `${size}`)
+      }
+    }
+    // A smaller one among larger ones too.
+    const mixed = received(pair("scratch"), Array.from({ length: 60 }, (_, i) => new Uint8Array(i % 2 === 0 ? 300 : 9)))
+    for (const message of mixed) assert.isAtMost(message.buffer.byteLength, Math.max(64, 32 * message.length))
+  })
+
+  it("shares memory where that saves much, and not for one message alone", () => {
+    const many = received(pair("scratch"), Array.from({ length: 32 }, () => new Uint8Array(64)))
+    assert.isBelow(new Set(many.map((message) => message.buffer)).size, 8)
+    const [alone] = received(pair("scratch"), [new Uint8Array(500)])
+    assert.strictEqual(alone!.buffer.byteLength, 500)
+  })
+})
