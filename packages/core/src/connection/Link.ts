@@ -16,8 +16,9 @@ import { type ControlObserver, Protocol } from "../Protocol.ts"
 import type { Rule } from "../rules/Violation.ts"
 import { joined } from "../protocol/Slab.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
-import { IOError, type ProtocolError } from "../WebSocketError.ts"
+import type { IOError, ProtocolError } from "../WebSocketError.ts"
 import { Account } from "./Account.ts"
+import * as Breaks from "./Breaks.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import { type LinkHooks, type LinkObserver, noHooks } from "./LinkHooks.ts"
 import { Once } from "./Once.ts"
@@ -365,13 +366,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     const ending = this.protocol.ending
     if (ending === undefined) {
       if (this.halfClosed && this.protocol.isOpen) {
-        this.break(
-          new IOError({
-            phase: "read",
-            reason: "EndOfStream",
-            detail: "The peer ended the connection without a Close frame: it went away, or a proxy cut it off"
-          })
-        )
+        this.break(Breaks.noClose())
       }
       return
     }
@@ -449,11 +444,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     this.gone = true
     this.goneAt = this.deadlines.now()
     if (this.broken === undefined && this.protocol.ending === undefined && this.protocol.sentClose === undefined) {
-      this.broken = error ?? new IOError({
-        phase: "read",
-        reason: "EndOfStream",
-        detail: "The connection ended without a Close frame"
-      })
+      this.broken = error ?? Breaks.gone()
     }
     // Before anyone is told who might look at the account.
     this.observer?.onGone(this)
@@ -533,13 +524,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
         // The handshake is done, and only the peer's end of stream is missing.
         this.transport.destroy()
       } else {
-        this.break(
-          new IOError({
-            phase: "close",
-            reason: "TimedOut",
-            detail: `The closing handshake took longer than ${this.limits.closeTimeout} ms (closeTimeout)`
-          })
-        )
+        this.break(Breaks.closeTimedOut(this.limits.closeTimeout))
       }
     }
     this.watches.onAlarm(now)
