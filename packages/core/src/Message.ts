@@ -15,6 +15,9 @@ import { portableUtf8Length } from "./codec/Utf8Text.ts"
  * Text travels as UTF-8, which has no lone surrogates: each one in a string that is
  * sent arrives as U+FFFD.
  *
+ * Small binary messages that arrived together are views of one `ArrayBuffer`: go by
+ * `byteOffset` and `byteLength`, and copy one before its buffer is transferred.
+ *
  * **Example** (Telling the two apart)
  *
  * ```ts
