@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { CloseInfo } from "./CloseCode.ts"
-import { open } from "./connection/Opening.ts"
+import { holdInScope, open } from "./connection/Opening.ts"
 import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
 import type { Stats } from "./connection/Stats.ts"
@@ -224,7 +224,9 @@ export interface Options extends Limits.Options {
  * @since 0.1.0
  */
 export const make = (transport: Transport, options: Options): Effect.Effect<WebSocket, never, Scope.Scope> =>
-  Effect.uninterruptible(Effect.withFiber((fiber) => open(fiber, transport, limitsOf(transport, options), options)))
+  Effect.uninterruptible(
+    Effect.withFiber((fiber) => open(fiber, transport, limitsOf(transport, options), options, holdInScope))
+  )
 
 /** Limits that cannot be read are the caller's to see, but leave no transport behind. */
 const limitsOf = (transport: Transport, options: Options): Limits.Limits => {

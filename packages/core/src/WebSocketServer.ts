@@ -14,9 +14,10 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { Connection } from "./connection/Connection.ts"
+import type { Connection } from "./connection/Connection.ts"
 import { Connections } from "./connection/Connections.ts"
 import * as Deadlines from "./connection/Deadlines.ts"
+import * as HeldScope from "./connection/HeldScope.ts"
 import * as Opening from "./connection/Opening.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
 import { type ExtensionHeader, format } from "./Extension.ts"
@@ -272,11 +273,16 @@ export const accept = (
   WebSocket.WebSocket,
   HandshakeError | UpgradeUnavailable,
   HttpServerRequest.HttpServerRequest | Scope.Scope
-> => {
+> => accepting(options, Opening.holdInScope)
+
+const accepting = (
+  options: AcceptOptions,
+  hold: Opening.Hold
+): Effect.Effect<Connection, AcceptError, HttpServerRequest.HttpServerRequest | Scope.Scope> => {
   const sent = pairs(options.headers)
   let limits: Limits.Limits | undefined
   // One step for what every connection goes through; compression and refusals take more.
-  return Effect.uninterruptible(Effect.withFiber((fiber): Effect.Effect<Connection, AcceptError, Scope.Scope> => {
+  return Effect.uninterruptible(Effect.withFiber((fiber): Effect.Effect<Connection, AcceptError> => {
     const upgrades = Context.getOption(fiber.context, Upgrades)
     if (upgrades._tag === "None") return Effect.fail(new UpgradeUnavailable())
     const { connections, find } = upgrades.value
@@ -311,7 +317,7 @@ export const accept = (
           closeCodeFor: options.closeCodeFor,
           observability: options.observability,
           attributes: wanted && (() => wanted)
-        })
+        }, hold)
         return Effect.map(opening, (connection) => {
           connections.add(connection, leave)
           return connection
@@ -420,17 +426,12 @@ export const handle = <A, E, R>(
   Exclude<E, ConnectionError> | HandshakeError | UpgradeUnavailable,
   HttpServerRequest.HttpServerRequest | Exclude<R, Scope.Scope>
 > =>
-  accept(options).pipe(
-    // What is around `f` is held for as long as it runs. So its effect is made within, and
-    // once it runs nobody has it but the fiber.
-    Effect.flatMap((ws) =>
-      Effect.catchCause(
-        // Without a router an application is uninterruptible, so a shutdown would wait for ever.
-        Effect.interruptible(Effect.suspend(() => annotated(ws, options, f(ws)))),
-        connectionEnded<Exclude<E, ConnectionError>>
-      )
-    ),
-    Effect.scoped,
+  // Made once for all requests: what is around `f` is held for as long as it runs.
+  accepting(options, HeldScope.hold).pipe(
+    // Without a router an application is uninterruptible, so a shutdown would wait for ever.
+    Effect.flatMap((ws) => Effect.interruptible(annotated(f(ws), ws, options))),
+    Effect.catchCause(connectionEnded<Exclude<E, ConnectionError>>),
+    (running) => HeldScope.holding(running, options.closeCodeFor),
     Effect.as(accepted)
   ) as Effect.Effect<
     HttpServerResponse.HttpServerResponse,
@@ -452,15 +453,11 @@ const pathOf = (url: string): string => {
 }
 
 /** What a handler logs tells of which connection. */
-const annotated = <A, E, R>(ws: WebSocket.WebSocket, options: AcceptOptions, effect: Effect.Effect<A, E, R>) =>
-  ws instanceof Connection
-    ? Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      Telemetry.annotate(ws.link, {
-        observability: options.observability,
-        protocol: ws.protocol,
-        attributes: () => attributesOf(request, undefined)
-      }, effect))
-    : effect
+const annotated = <A, E, R>(effect: Effect.Effect<A, E, R>, ws: Connection, options: AcceptOptions) =>
+  Telemetry.annotate(effect, ws.link, options.observability, (fiber) => {
+    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    return { protocol: ws.protocol, attributes: () => attributesOf(request, undefined) }
+  })
 
 // Never sent: the connection has left HTTP. Middleware sees it.
 const accepted = HttpServerResponse.empty({ status: 101 })

@@ -20,36 +20,50 @@ export interface Opening extends Telemetry.Described {
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
 }
 
+/** Leaves the release of a connection to someone. */
+export type Hold = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  connection: Connection,
+  closeCodeFor: Opening["closeCodeFor"]
+) => Effect.Effect<Connection>
+
+/** Leaves it to the scope of the fiber. */
+export const holdInScope: Hold = (fiber, connection, closeCodeFor) => {
+  const scope = Context.getUnsafe(fiber.context, Scope.Scope)
+  return Effect.as(Scope.addFinalizerExit(scope, (exit) => connection.release(exit, closeCodeFor)), connection)
+}
+
 /**
- * Makes a connection and leaves its release to the scope of the fiber. To be called,
- * and its result run, where the fiber is not interruptible.
+ * Makes a connection and leaves its release to `hold`. To be called, and its result run,
+ * where the fiber is not interruptible.
  */
 export const open = (
   fiber: Fiber.Fiber<unknown, unknown>,
   transport: Transport,
   limits: Limits,
-  opening: Opening
-): Effect.Effect<Connection, never, Scope.Scope> => {
-  const scope = Context.getUnsafe(fiber.context, Scope.Scope)
+  opening: Opening,
+  hold: Hold
+): Effect.Effect<Connection> => {
   const link = makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension)
   link.budget = fiber.getRef(MemoryBudget)
   const connection = new Connection(link, opening.protocol)
   const attach = Telemetry.attach(fiber, link, opening)
-  if (attach === undefined) return begin(scope, connection, opening.closeCodeFor)
+  if (attach === undefined) return begin(fiber, connection, opening.closeCodeFor, hold)
   return Effect.flatMap(
     Effect.onError(attach, () => Effect.sync(() => transport.destroy())),
-    () => begin(scope, connection, opening.closeCodeFor)
+    () => begin(fiber, connection, opening.closeCodeFor, hold)
   )
 }
 
 // Apart, so that an idle connection holds this much and not its options, nor what made them.
 const begin = (
-  scope: Scope.Scope,
+  fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
-  closeCodeFor: Opening["closeCodeFor"]
+  closeCodeFor: Opening["closeCodeFor"],
+  hold: Hold
 ): Effect.Effect<Connection> => {
   connection.link.start()
-  return Effect.as(Scope.addFinalizerExit(scope, (exit) => connection.release(exit, closeCodeFor)), connection)
+  return hold(fiber, connection, closeCodeFor)
 }
 
 /** What an extension or a limit throws is the caller's to see, but leaves no transport behind. */

@@ -125,14 +125,17 @@ export const attach = (
   ))
 }
 
-/** Lets what a handler logs tell of which connection. */
+/** Lets what a handler logs tell of which connection; what is known of that is asked for where it is told. */
 export const annotate = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
   link: Link,
-  described: Described,
-  effect: Effect.Effect<A, E, R>
+  observability: Observability.Options | undefined,
+  describedBy: (fiber: Fiber.Fiber<unknown, unknown>) => Described
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
-    choose(fiber, described.observability).handlerLogs ? Effect.annotateLogs(effect, describe(link, described)) : effect
+    choose(fiber, observability).handlerLogs
+      ? Effect.annotateLogs(effect, describe(link, describedBy(fiber)))
+      : effect
   )
 
 /** An opening handshake was refused, or failed. */
