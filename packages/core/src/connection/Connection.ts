@@ -250,15 +250,26 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
     })
   }
 
-  /** Closes with the code that the exit maps to and waits until all is over. */
-  release(exit: Exit.Exit<unknown, unknown>, closeCodeFor: ((error: unknown) => number) | undefined) {
-    return Effect.suspend(() => {
+  /**
+   * Closes with the code that the exit maps to and waits until all is over. To be run where
+   * the fiber is not interruptible.
+   */
+  release(
+    exit: Exit.Exit<unknown, unknown>,
+    closeCodeFor: ((error: unknown) => number) | undefined
+  ): Effect.Effect<void> {
+    return Effect.callback((resume) => {
       const { link } = this
       if (link.isOpen) {
         this.writer.beforeClose()
         link.close(closeCode(this.role, exit, closeCodeFor), "")
       }
-      return Effect.andThen(this.gone, Effect.sync(() => link.dispose()))
+      const released = () => {
+        link.dispose()
+        resume(Effect.void)
+      }
+      if (link.gone) released()
+      else link.onceGone(released)
     })
   }
 }

@@ -164,17 +164,39 @@ const count = (occurrences: Map<string, number>, key: string): void => {
   occurrences.set(known, (occurrences.get(known) ?? 0) + 1)
 }
 
-const byRegistry = new WeakMap<Metric.MetricRegistry, Map<string, Meter>>()
+type Role = "client" | "server"
+
+class Meters {
+  readonly byKey = new Map<string, Meter>()
+  // Nearly always the same object, whose entries need not be looked at for each connection.
+  lastAttributes: object | undefined
+  readonly last: { [role in Role]: Meter | undefined } = { client: undefined, server: undefined }
+}
+
+const byRegistry = new WeakMap<Metric.MetricRegistry, Meters>()
 
 /** The meter of the registry and the attributes in a context. */
-export const meterOf = (role: "client" | "server", context: Context.Context<never>): Meter => {
+export const meterOf = (role: Role, context: Context.Context<never>): Meter => {
   const registry = Context.get(context, Metric.MetricRegistry)
   const attributes = Context.get(context, Metric.CurrentMetricAttributes)
   let meters = byRegistry.get(registry)
   if (meters === undefined) {
-    meters = new Map()
+    meters = new Meters()
     byRegistry.set(registry, meters)
   }
+  if (meters.lastAttributes !== attributes) {
+    meters.lastAttributes = attributes
+    meters.last.client = meters.last.server = undefined
+  }
+  return meters.last[role] ??= meterIn(meters.byKey, role, registry, attributes)
+}
+
+const meterIn = (
+  meters: Map<string, Meter>,
+  role: Role,
+  registry: Metric.MetricRegistry,
+  attributes: Metric.Metric.AttributeSet
+): Meter => {
   const entries = Object.entries(attributes).sort(([a], [b]) => a < b ? -1 : 1)
   const key = entries.length === 0 ? role : `${role} ${JSON.stringify(entries)}`
   let meter = meters.get(key)

@@ -37,8 +37,19 @@ interface Chosen {
   readonly metrics: boolean
 }
 
+// What is chosen where a route says nothing: the same for nearly all connections.
+let lastCurrent: Observability.Options | undefined
+let lastChosen: Chosen | undefined
+
 const choose = (fiber: Fiber.Fiber<unknown, unknown>, own: Observability.Options | undefined): Chosen => {
   const current = fiber.getRef(Observability.CurrentOptions)
+  if (own !== undefined) return chosenOf(current, own)
+  if (lastCurrent !== current) lastChosen = undefined
+  lastCurrent = current
+  return lastChosen ??= chosenOf(current, own)
+}
+
+const chosenOf = (current: Observability.Options, own: Observability.Options | undefined): Chosen => {
   return {
     span: own?.span ?? current.span ?? true,
     logs: own?.logs ?? current.logs ?? true,

@@ -11,7 +11,7 @@ import { parseAuthority } from "./Authority.ts"
 import { invalidCallerHeader } from "./CallerHeaders.ts"
 import { acceptKey, isKey } from "./HandshakeKey.ts"
 import { type HandshakeRule, refusal } from "./HandshakeRule.ts"
-import { type HeaderList, isDigit, isToken, listHas, show, splitList, valuesOf } from "./HttpTokens.ts"
+import { type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf } from "./HttpTokens.ts"
 
 /**
  * The head of a request, as plain data.
@@ -109,13 +109,13 @@ export const checkRequest = (
   const host = hosts[0]
   if (host === undefined || hosts.length > 1 || parseAuthority(host) === undefined) return refuse("HostInvalid")
 
-  const upgrade = splitList(valuesOf(headers, "upgrade"))
+  const upgrade = linesHave(valuesOf(headers, "upgrade"), "websocket")
   if (upgrade === undefined) return tooLong("upgrade")
-  if (!listHas(upgrade, "websocket")) return refuse("NotAnUpgrade")
+  if (!upgrade) return refuse("NotAnUpgrade")
   // RFC 9110 §7.8: without the connection option, Upgrade is not meant for us
-  const connection = splitList(valuesOf(headers, "connection"))
+  const connection = linesHave(valuesOf(headers, "connection"), "upgrade")
   if (connection === undefined) return tooLong("connection")
-  if (!listHas(connection, "upgrade")) return refuse("NotAnUpgrade")
+  if (!connection) return refuse("NotAnUpgrade")
 
   const versions = valuesOf(headers, "sec-websocket-version")
   if (versions.length !== 1) return refuse("VersionMissing")
@@ -165,9 +165,9 @@ const noProtocols: Result.Result<ReadonlyArray<string>> = Result.succeed([])
 /** RFC 6455 §4.2.1 and §11.3.4: 1#token, all different. */
 const protocolsOf = (headers: HeaderList): Result.Result<ReadonlyArray<string>, HandshakeError> => {
   const values = valuesOf(headers, "sec-websocket-protocol")
+  if (values.length === 0) return noProtocols
   const protocols = splitList(values)
   if (protocols === undefined) return tooLong("sec-websocket-protocol")
-  if (values.length === 0) return noProtocols
   if (protocols.length === 0) return refuse("ProtocolsInvalid", "Sec-WebSocket-Protocol is empty")
   const invalid = protocols.find((protocol) => !isToken(protocol))
   if (invalid !== undefined) return refuse("ProtocolsInvalid", `the subprotocol ${show(invalid)} is not a token`)

@@ -130,6 +130,17 @@ export const splitList = (values: ReadonlyArray<string>): Array<string> | undefi
   return elements
 }
 
+/**
+ * Whether a comma-separated list, its lines taken as one, has a token, ignoring case;
+ * `token` is in lower case. `undefined` where there are too many. A list of one, as most
+ * are, is not taken apart.
+ */
+export const linesHave = (values: ReadonlyArray<string>, token: string): boolean | undefined => {
+  if (values.length === 1 && equalsIgnoreCase(values[0], token)) return true
+  const elements = splitList(values)
+  return elements === undefined ? undefined : listHas(elements, token)
+}
+
 /** Whether a list of tokens has one, ignoring case; `token` is in lower case. */
 export const listHas = (elements: ReadonlyArray<string>, token: string): boolean => {
   for (let i = 0; i < elements.length; i++) {
