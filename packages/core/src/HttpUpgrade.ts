@@ -7,18 +7,46 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Socket from "effect/socket/Socket"
-import * as HandshakeWatch from "./connection/HandshakeWatch.ts"
+import * as Attempt from "./connection/Attempt.ts"
 import * as EffectSocket from "./EffectSocket.ts"
 import type * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
 import { invalidCallerHeader } from "./rules/CallerHeaders.ts"
 import type { HandshakeError } from "./WebSocketError.ts"
 import * as WebSocketServer from "./WebSocketServer.ts"
+
+export {
+  /**
+   * The property by which a request leads to its {@link Attempt}.
+   *
+   * **When to use**
+   *
+   * On an HTTP server whose requests upgrade by themselves, by an {@link Upgrader}. Those
+   * that lack it are wrapped by {@link serve}.
+   *
+   * @category symbols
+   * @since 0.1.0
+   */
+  attempt,
+  /**
+   * What has become of one request for an upgrade: whether `request.upgrade` accepted or
+   * refused it, and the alarm of its deadline.
+   *
+   * **When to use**
+   *
+   * As the base of an HTTP server's own record of such a request; see {@link attempt}.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Attempt
+} from "./connection/Attempt.ts"
 
 /**
  * How connections are accepted that a handler opens by `request.upgrade`.
@@ -36,12 +64,6 @@ export interface Options extends WebSocketServer.AcceptOptions {
   readonly authorize?:
     | ((request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, HandshakeError>)
     | undefined
-}
-
-/** What became of one request. */
-interface State {
-  isAccepted: boolean
-  refused: HandshakeError | undefined
 }
 
 /**
@@ -81,42 +103,147 @@ export const serve = <E, R>(
 > => {
   const served = Effect.provideService(httpEffect, WebSocketServer.Upgrades, upgrades)
   const { handshakeTimeout } = Limits.make(options)
+  const upgrader = makeUpgrader(upgrades, options)
+  // Made once: what surrounds a handler is held for as long as its connection.
+  const handled = Effect.matchCauseEffect(httpEffect as typeof served, {
+    onSuccess: (response) => Effect.withFiber((fiber) => succeeded(attemptOf(fiber), response)),
+    onFailure: (cause) => Effect.withFiber((fiber) => failed(attemptOf(fiber), cause))
+  }).pipe(Effect.onExit(() => Effect.withFiber(ended)))
   return Effect.withFiber((fiber) => {
-    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    const request = requestOf(fiber)
     const isProvided = Context.getOrUndefined(fiber.context, WebSocketServer.Upgrades) === upgrades
     // A server that provides them once for all requests has served what it needs.
     const upgrade = upgrades.find(request.source)
     if (upgrade === undefined) return isProvided ? httpEffect as typeof served : served
-    const state: State = { isAccepted: false, refused: undefined }
-    const upgradable = new UpgradableRequest(request, upgrades, options, state).proxy
-    const provided = isProvided
-      ? fiber.context
-      : Context.add(fiber.context, WebSocketServer.Upgrades, upgrades)
     // For the rest of the request, as a router does it: the enclosing server restores it.
-    fiber.setContext(Context.add(provided, HttpServerRequest.HttpServerRequest, upgradable))
-    const handled = Effect.matchCauseEffect(httpEffect as typeof served, {
-      onSuccess: (response) => {
-        const { isAccepted, refused } = state
-        // Programs that take the end of a socket as it comes would call a refusal a success.
-        const isHidden = refused !== undefined && response.status < 300
-        return Effect.succeed(isAccepted ? accepted : isHidden ? WebSocketServer.toResponse(refused) : response)
-      },
-      onFailure: (cause) => {
-        const { isAccepted, refused } = state
-        if (isAccepted || refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
-        return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
-      }
-    })
-    const { expire } = upgrade
-    return expire === undefined ? handled : HandshakeWatch.watch(handled, handshakeTimeout, expire)
+    if (!isProvided) fiber.setContext(Context.add(fiber.context, WebSocketServer.Upgrades, upgrades))
+    let attempt = Attempt.attemptOf(request)
+    if (attempt === undefined) {
+      attempt = new ForeignAttempt(upgrade)
+      const { proxy } = new UpgradableRequest(request, upgrader, attempt)
+      fiber.setContext(Context.add(fiber.context, HttpServerRequest.HttpServerRequest, proxy))
+    }
+    Attempt.begin(fiber, attempt, handshakeTimeout)
+    return handled
   })
+}
+
+const requestOf = (fiber: Fiber.Fiber<unknown, unknown>): HttpServerRequest.HttpServerRequest =>
+  Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+
+/** The attempt that a fiber's request is. */
+const attemptOf = (fiber: Fiber.Fiber<unknown, unknown>): Attempt.Attempt => Attempt.attemptOf(requestOf(fiber))!
+
+const ended = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> => {
+  Attempt.end(fiber, requestOf(fiber))
+  return Effect.void
+}
+
+const succeeded = (
+  { isAccepted, refused }: Attempt.Attempt,
+  response: HttpServerResponse.HttpServerResponse
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  // Programs that take the end of a socket as it comes would call a refusal a success.
+  const isHidden = refused !== undefined && response.status < 300
+  return Effect.succeed(isAccepted ? accepted : isHidden ? WebSocketServer.toResponse(refused) : response)
+}
+
+const failed = <E>(
+  { isAccepted, refused }: Attempt.Attempt,
+  cause: Cause.Cause<E>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => {
+  if (isAccepted || refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+  return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
 }
 
 // Never sent: the connection has left HTTP. Middleware sees it.
 const accepted = HttpServerResponse.empty({ status: 101 })
 
+/** The attempt of a request whose server knows of none. */
+class ForeignAttempt extends Attempt.Attempt {
+  private readonly upgrade: WebSocketServer.Upgrade
+
+  constructor(upgrade: WebSocketServer.Upgrade) {
+    super()
+    this.upgrade = upgrade
+  }
+
+  override expire(): void {
+    this.upgrade.expire?.()
+  }
+}
+
 type UpgradeOptions = Parameters<HttpServerRequest.HttpServerRequest["upgradeWith"]>[0]
 type Changes = Parameters<HttpServerRequest.HttpServerRequest["modify"]>[0]
+
+/**
+ * Upgrades the requests of one HTTP server: what their `upgradeWith` is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Upgrader {
+  readonly upgradeWith: (
+    request: HttpServerRequest.HttpServerRequest,
+    attempt: Attempt.Attempt,
+    options: UpgradeOptions
+  ) => ReturnType<HttpServerRequest.HttpServerRequest["upgradeWith"]>
+}
+
+/**
+ * Makes the `upgradeWith` of an HTTP server whose requests upgrade by themselves.
+ *
+ * **When to use**
+ *
+ * With {@link attempt}, where a server makes its requests itself; {@link serve} wraps those
+ * that others make. To be given what `serve` is given.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], options: Options = {}): Upgrader => {
+  const accept = (
+    request: HttpServerRequest.HttpServerRequest,
+    attempt: Attempt.Attempt,
+    acceptOptions: WebSocketServer.AcceptOptions
+  ): Effect.Effect<Socket.Socket> => {
+    const { authorize } = options
+    const accept = WebSocketServer.accept(acceptOptions)
+    return (authorize === undefined ? accept : Effect.andThen(authorize(request), accept)).pipe(
+      Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+      Effect.provideService(WebSocketServer.Upgrades, upgrades),
+      Effect.tap(() => {
+        attempt.isAccepted = true
+        return Effect.void
+      }),
+      Effect.tapError((error) => {
+        if (error._tag === "HandshakeError") attempt.refused ??= error
+        return Effect.void
+      }),
+      EffectSocket.toSocket
+    )
+  }
+  return {
+    upgradeWith: (request, attempt, { headers }) =>
+      Effect.suspend(() => {
+        const { "sec-websocket-protocol": protocol, ...own } = Headers.fromInput(headers)
+        const list: Handshake.HeaderList = Object.entries(own)
+        const fault = invalidCallerHeader(list, "response")
+        if (fault !== undefined) {
+          return Effect.fail(
+            new HttpServerError.HttpServerError({
+              reason: new HttpServerError.InternalError({ request, description: fault.detail })
+            })
+          )
+        }
+        return accept(request, attempt, {
+          ...options,
+          headers: [...headerList(options.headers), ...list],
+          protocol: protocol === undefined ? options.protocol ?? firstOffered : () => protocol
+        })
+      })
+  }
+}
 
 /**
  * The same request, whose upgrades are ours. A proxy, since it must be all that the
@@ -126,24 +253,18 @@ type Changes = Parameters<HttpServerRequest.HttpServerRequest["modify"]>[0]
 class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequest> {
   readonly proxy: HttpServerRequest.HttpServerRequest
   private readonly request: HttpServerRequest.HttpServerRequest
-  private readonly upgrades: WebSocketServer.Upgrades["Service"]
-  private readonly options: Options
-  private readonly state: State
+  private readonly upgrader: Upgrader
+  private readonly attempt: Attempt.Attempt
 
-  constructor(
-    request: HttpServerRequest.HttpServerRequest,
-    upgrades: WebSocketServer.Upgrades["Service"],
-    options: Options,
-    state: State
-  ) {
+  constructor(request: HttpServerRequest.HttpServerRequest, upgrader: Upgrader, attempt: Attempt.Attempt) {
     this.request = request
-    this.upgrades = upgrades
-    this.options = options
-    this.state = state
+    this.upgrader = upgrader
+    this.attempt = attempt
     this.proxy = new Proxy(request, this)
   }
 
   get(target: HttpServerRequest.HttpServerRequest, key: string | symbol): unknown {
+    if (key === Attempt.attempt) return this.attempt
     if (key === "upgrade") return this.upgradeWith({})
     if (key === "upgradeWith") return (options: UpgradeOptions) => this.upgradeWith(options)
     if (key === "modify") return (changes: Changes) => this.modify(changes)
@@ -152,48 +273,11 @@ class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequ
   }
 
   private modify(changes: Changes): HttpServerRequest.HttpServerRequest {
-    return new UpgradableRequest(this.request.modify(changes), this.upgrades, this.options, this.state).proxy
+    return new UpgradableRequest(this.request.modify(changes), this.upgrader, this.attempt).proxy
   }
 
-  private upgradeWith(
-    { headers }: UpgradeOptions
-  ): ReturnType<HttpServerRequest.HttpServerRequest["upgradeWith"]> {
-    return Effect.suspend(() => {
-      const { options, proxy } = this
-      const { "sec-websocket-protocol": protocol, ...own } = Headers.fromInput(headers)
-      const list: Handshake.HeaderList = Object.entries(own)
-      const fault = invalidCallerHeader(list, "response")
-      if (fault !== undefined) {
-        return Effect.fail(
-          new HttpServerError.HttpServerError({
-            reason: new HttpServerError.InternalError({ request: proxy, description: fault.detail })
-          })
-        )
-      }
-      return this.accept({
-        ...options,
-        headers: [...headerList(options.headers), ...list],
-        protocol: protocol === undefined ? options.protocol ?? firstOffered : () => protocol
-      })
-    })
-  }
-
-  private accept(options: WebSocketServer.AcceptOptions): Effect.Effect<Socket.Socket> {
-    const { options: { authorize }, state } = this
-    const accept = WebSocketServer.accept(options)
-    return (authorize === undefined ? accept : Effect.andThen(authorize(this.proxy), accept)).pipe(
-      Effect.provideService(HttpServerRequest.HttpServerRequest, this.proxy),
-      Effect.provideService(WebSocketServer.Upgrades, this.upgrades),
-      Effect.tap(() => {
-        state.isAccepted = true
-        return Effect.void
-      }),
-      Effect.tapError((error) => {
-        if (error._tag === "HandshakeError") state.refused ??= error
-        return Effect.void
-      }),
-      EffectSocket.toSocket
-    )
+  private upgradeWith(options: UpgradeOptions) {
+    return this.upgrader.upgradeWith(this.proxy, this.attempt, options)
   }
 }
 

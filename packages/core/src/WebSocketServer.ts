@@ -14,19 +14,20 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as Attempt from "./connection/Attempt.ts"
 import type { Connection } from "./connection/Connection.ts"
 import { Connections } from "./connection/Connections.ts"
 import * as Deadlines from "./connection/Deadlines.ts"
 import * as HeldScope from "./connection/HeldScope.ts"
 import * as Opening from "./connection/Opening.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
-import { type ExtensionHeader, format } from "./Extension.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
 import type * as Observability from "./Observability.ts"
 import type * as Origin from "./Origin.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
+import { acceptHead } from "./rules/AcceptHead.ts"
 import { addressKey, AddressLimits } from "./rules/AddressLimits.ts"
 import { type HandshakeRule, refusal } from "./rules/HandshakeRule.ts"
 import * as Negotiation from "./rules/Negotiation.ts"
@@ -300,7 +301,7 @@ const accepting = (
 
     const open = (extensions: ReadonlyArray<MessageExtension>) => {
       const negotiated = Negotiation.answer(extensions, checked.success.extensions)
-      const head = responseHead(checked.success, { protocol, headers: sent, sha1: upgrade.sha1 }, negotiated?.header)
+      const head = acceptHead(checked.success, { protocol, headers: sent, sha1: upgrade.sha1 }, negotiated?.header)
       if (Result.isFailure(head)) return refuse(head.failure)
       limits ??= Limits.make(options)
       const leave = connections.admit(address)
@@ -318,7 +319,8 @@ const accepting = (
           observability: options.observability,
           attributes: wanted && (() => wanted)
         }, hold)
-        return Effect.map(opening, (connection) => {
+        Attempt.end(fiber, request)
+        return Effect.mapEager(opening, (connection) => {
           connections.add(connection, leave)
           return connection
         })
@@ -350,19 +352,6 @@ const attributesOf = (
 })
 
 type AcceptError = HandshakeError | UpgradeUnavailable
-
-const responseHead = (
-  request: Handshake.ClientRequest,
-  options: Handshake.AcceptOptions,
-  extension: ExtensionHeader | undefined
-): Result.Result<string, HandshakeError> => {
-  const extensions = extension === undefined ? undefined : format([extension])
-  if (extensions !== undefined && Result.isFailure(extensions)) return Result.fail(extensions.failure)
-  const answer = Handshake.acceptResponse(request, { ...options, extensions: extensions?.success })
-  return Result.isFailure(answer)
-    ? Result.fail(answer.failure)
-    : Handshake.encodeResponseHead(101, Handshake.statusText(101), answer.success.headers)
-}
 
 /** A request that is no upgrade: what its headers lack decides how it is refused. */
 const plainRequest = (request: HttpServerRequest.HttpServerRequest): Handshake.UpgradeRequest => ({

@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { type Handshake, HttpUpgrade, Limits, PerMessageDeflate, WebSocketServer } from "@effect-ws/core"
+import { HttpUpgrade, Limits, PerMessageDeflate, WebSocketServer } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Config from "effect/Config"
@@ -23,16 +23,11 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import type { Buffer } from "node:buffer"
 import * as Http from "node:http"
 import type * as Http2 from "node:http2"
-import type { Duplex } from "node:stream"
-import * as HandleTransport from "./HandleTransport.ts"
-import { endSoon, isAwaited, LateResponse } from "./LateResponse.ts"
-import { leaveSocket } from "./LeftSocket.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
-import { primitives } from "./NodePrimitives.ts"
-import * as NodeTransport from "./NodeTransport.ts"
+import { endSoon, find, isAwaited } from "./PendingUpgrade.ts"
+import * as UpgradeHandler from "./UpgradeHandler.ts"
 import * as WsOptions from "./WsOptions.ts"
 
 export {
@@ -110,8 +105,7 @@ export interface Options extends Omit<StockHttpServer.Options, "websocket">, Upg
  */
 export type NodeServer = Http.Server | Http2.Http2Server | Http2.Http2SecureServer
 
-type Handler = (request: Http.IncomingMessage, response: Http.ServerResponse) => void
-type UpgradeListener = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => void
+type UpgradeListener = UpgradeHandler.UpgradeListener
 
 /**
  * Makes an `HttpServer` on a Node server, with TLS or without.
@@ -133,7 +127,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
   return HttpServer.make({
     address: stock.address,
     serve: Effect.fnUntraced(function*(httpEffect, middleware) {
-      const { connections, forRequests, served, upgrades } = upgradable(httpEffect, options)
+      const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options)
       const serveScope = yield* Effect.scope
       const ours: Array<UpgradeListener> = []
       // Listens longer than the stock server waits: what comes late is refused, and holds nothing up.
@@ -151,8 +145,8 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       // What the server was made with, its loggers among it, holds at its end too.
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
-      const handler: Handler = yield* forRequests(StockHttpServer.makeHandler(served, { scope, middleware }))
-      const listener = unlessClosing(connections, onUpgrade(handler, upgrades, added))
+      const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served, { scope, middleware, upgrader }))
+      const listener = unlessClosing(connections, onUpgrade(handler, added))
       ours.push(listener)
       server.on("upgrade", listener)
       // The last finalizer of the scope runs first: before ordinary requests are awaited.
@@ -175,17 +169,17 @@ const upgradable = <E, R>(
     readonly handshakeTimeout?: Duration.Input | undefined
   }
 ) => {
-  const upgrades = new WeakMap<object, WebSocketServer.Upgrade>()
   const connections = WebSocketServer.makeConnections(options)
-  const find = (source: object) => upgrades.get(source)
   const offered = { find, connections }
-  const served = HttpUpgrade.serve(httpEffect, offered, {
+  const upgradeOptions: HttpUpgrade.Options = {
     handshakeTimeout: options.handshakeTimeout,
     ...WsOptions.toUpgradeOptions(options.websocket ?? {}),
     ...options.upgrade
-  })
+  }
+  const served = HttpUpgrade.serve(httpEffect, offered, upgradeOptions)
+  const upgrader = HttpUpgrade.makeUpgrader(offered, upgradeOptions)
   const forRequests = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.updateContext(self, contextOf<R>(offered))
-  return { connections, forRequests, served, upgrades }
+  return { connections, forRequests, served, upgrader }
 }
 
 type Connections = WebSocketServer.Upgrades["Service"]["connections"]
@@ -244,7 +238,7 @@ export const makeUpgradeHandler = <
   }
 ): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> =>
   Effect.gen(function*() {
-    const { connections, forRequests, served, upgrades } = upgradable(httpEffect, options)
+    const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options)
     const scope = yield* Scope.fork(options.scope, "parallel")
     const parts = { scope, middleware: options.middleware as HttpMiddleware.HttpMiddleware.Applied<App, E, R> }
     // WebSockets never get there, so it has no server of `ws` either.
@@ -253,12 +247,12 @@ export const makeUpgradeHandler = <
       served as typeof httpEffect,
       parts
     ))
-    const handler: Handler = yield* forRequests(StockHttpServer.makeHandler(served as typeof httpEffect, parts))
+    const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served as typeof httpEffect, { ...parts, upgrader }))
     const context = yield* Effect.context<never>()
     // The last finalizer of the scope runs first: before its fibers are interrupted.
     const told = Effect.provideContext(shutdown(connections, options.closeGracePeriod), context)
     yield* Scope.addFinalizer(options.scope, told)
-    return unlessClosing(connections, onUpgrade(handler, upgrades, stock))
+    return unlessClosing(connections, onUpgrade(handler, stock))
   })
 
 /**
@@ -299,12 +293,7 @@ const unlessClosing = (connections: Connections, listener: UpgradeListener): Upg
   endSoon(socket)
 }
 
-const onUpgrade = (
-  handler: Handler,
-  upgrades: WeakMap<object, WebSocketServer.Upgrade>,
-  stock: UpgradeListener | undefined
-): UpgradeListener =>
-(request, socket, head) => {
+const onUpgrade = (ours: UpgradeListener, stock: UpgradeListener | undefined): UpgradeListener => (request, socket, head) => {
   // Before anything else: without a listener a reset would crash the process.
   socket.on("error", ignore)
   if (!isWebSocket(request) && stock !== undefined) {
@@ -317,53 +306,10 @@ const onUpgrade = (
     socket.destroy()
     return
   }
-  // What is made from here on may live as long as the connection, so it finds the socket by
-  // the response, which lets it go.
-  const response = new LateResponse(request, socket, head)
-  upgrades.set(request, {
-    request: {
-      method: request.method ?? "",
-      httpVersion: request.httpVersion,
-      target: request.url,
-      headers: pairs(request.rawHeaders),
-      secure: "encrypted" in socket && socket.encrypted === true
-    },
-    sha1: primitives.sha1,
-    open: (text) => {
-      const { early, socket } = response
-      if (socket === undefined) throw new Error("This request has been upgraded already")
-      // A second `accept` finds nothing.
-      upgrades.delete(request)
-      response.leave()
-      const transport = HandleTransport.take(socket, early, text)
-      if (transport !== undefined) {
-        leaveSocket(request, transport)
-        return transport
-      }
-      socket.write(text, "latin1")
-      return NodeTransport.fromDuplex(socket, early)
-    },
-    expire: () => {
-      const { headersSent, socket } = response
-      if (headersSent || socket === undefined || !upgrades.delete(request)) return
-      // Past the response, which its handler still has in hand.
-      socket.write(tooLate, "latin1")
-      endSoon(socket)
-    }
-  })
-  handler(request, response.proxy)
+  ours(request, socket, head)
 }
 
 const ignore = () => {}
-
-const tooLate = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-
-/** Node's flat list of names and values as pairs, duplicates kept. */
-const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
-  const list: Array<readonly [string, string]> = []
-  for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i], raw[i + 1]])
-  return list
-}
 
 /**
  * Provides an `HttpServer` on a Node server, without the services of the platform.

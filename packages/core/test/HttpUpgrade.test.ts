@@ -1,0 +1,132 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { TestClock } from "effect/testing"
+import * as Deadlines from "../src/connection/Deadlines.ts"
+import * as HttpUpgrade from "../src/HttpUpgrade.ts"
+import * as WebSocketServer from "../src/WebSocketServer.ts"
+import { FakeTransport } from "./support/FakeTransport.ts"
+
+const alarms = Effect.map(Deadlines.current, (deadlines) => deadlines["heap"].length)
+
+const headers = [
+  ["Host", "a"],
+  ["Upgrade", "websocket"],
+  ["Connection", "Upgrade"],
+  ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+  ["Sec-WebSocket-Version", "13"]
+] as const
+
+/** One request for an upgrade, and a server that knows of it. */
+const one = (handshakeTimeout: number, request = HttpServerRequest.fromWeb(new Request("http://a/"))) => {
+  const state = { expired: 0, transport: new FakeTransport() }
+  const upgrade: WebSocketServer.Upgrade = {
+    request: { method: "GET", httpVersion: "1.1", headers },
+    open: () => state.transport,
+    expire: () => state.expired++
+  }
+  const upgrades = { find: () => upgrade, connections: WebSocketServer.makeConnections() }
+  const serve = <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+    HttpUpgrade.serve(handler, upgrades, { handshakeTimeout }).pipe(
+      Effect.provideService(HttpServerRequest.HttpServerRequest, request)
+    )
+  return { serve, state, upgrades }
+}
+
+describe("HttpUpgrade: the deadline of the handshake", () => {
+  it.effect("a handler that does not answer in time expires", () =>
+    Effect.gen(function*() {
+      const { serve, state } = one(10_000)
+      const fiber = yield* Effect.forkChild(serve(Effect.never))
+      yield* TestClock.adjust(9_999)
+      assert.strictEqual(state.expired, 0)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(state.expired, 1)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(state.expired, 1, "once")
+      yield* Fiber.interrupt(fiber)
+    }))
+
+  for (const how of ["succeeds", "fails", "is interrupted"] as const) {
+    it.effect(`one that ${how} leaves no alarm behind`, () =>
+      Effect.gen(function*() {
+        const { serve, state } = one(10_000)
+        const done = yield* Deferred.make<HttpServerResponse.HttpServerResponse, string>()
+        const fiber = yield* Effect.forkChild(serve(Deferred.await(done)))
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(yield* alarms, 1)
+        if (how === "succeeds") yield* Deferred.succeed(done, HttpServerResponse.empty({ status: 418 }))
+        else if (how === "fails") yield* Deferred.fail(done, "b")
+        else yield* Fiber.interrupt(fiber)
+        const exit = yield* Fiber.await(fiber)
+        if (Exit.isSuccess(exit)) assert.strictEqual(exit.value.status, 418)
+        assert.strictEqual(Exit.isSuccess(exit), how === "succeeds")
+        assert.strictEqual(yield* alarms, 0)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(state.expired, 0)
+      }))
+  }
+
+  it.effect("a connection has no deadline of the handshake any more, and holds no alarm for it", () =>
+    Effect.gen(function*() {
+      const { serve, state } = one(10_000)
+      yield* Effect.forkChild(serve(WebSocketServer.handle(() => Effect.never, { keepAlive: false })))
+      yield* Effect.yieldNow
+      assert.strictEqual(yield* alarms, 0)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(state.expired, 0)
+      assert.isFalse(state.transport.isDestroyed)
+      state.transport.handlers!.onClosed(undefined)
+    }))
+
+  it.effect("Infinity turns it off", () =>
+    Effect.gen(function*() {
+      const { serve, state } = one(Infinity)
+      yield* Effect.forkChild(serve(Effect.never))
+      yield* TestClock.adjust("10 days")
+      assert.strictEqual(yield* alarms, 0)
+      assert.strictEqual(state.expired, 0)
+    }))
+})
+
+describe("HttpUpgrade: a request that upgrades by itself", () => {
+  class Own extends HttpUpgrade.Attempt {
+    expired = 0
+
+    override expire(): void {
+      this.expired++
+    }
+  }
+
+  it.effect("is handed on as it is, and expires by itself", () =>
+    Effect.gen(function*() {
+      const own = new Own()
+      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.attempt]: own })
+      const { serve, state } = one(10_000, request)
+      let seen: unknown
+      const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        seen = request
+        return Effect.never
+      })
+      yield* Effect.forkChild(serve(handler))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(seen, request)
+      assert.deepStrictEqual([own.expired, state.expired], [1, 0])
+    }))
+
+  it.effect("what its upgrader refused answers with the status that fits", () =>
+    Effect.gen(function*() {
+      const own = new Own()
+      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.attempt]: own })
+      const { serve, upgrades } = one(10_000, request)
+      const { upgradeWith } = HttpUpgrade.makeUpgrader({ ...upgrades, find: () => undefined })
+      const handler = Effect.scoped(Effect.flatMap(upgradeWith(request, own, {}), (socket) => socket.reader))
+      const response = yield* serve(Effect.as(Effect.ignore(handler), HttpServerResponse.empty()))
+      assert.strictEqual(response.status, 400)
+      assert.strictEqual(own.refused?.reason, "HostInvalid")
+    }))
+})

@@ -1,0 +1,175 @@
+/**
+ * A request for a WebSocket, as a handler sees it and as it is answered where it does not
+ * become one: held against the stock server, whose requests are made by itself.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as Headers from "effect/http/Headers"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import { createServer } from "node:http"
+import { connectRaw, until, upgradeRequest } from "./support/RawPeer.ts"
+import { listen, portOf, sets } from "./support/Stock.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Handler = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest.HttpServerRequest>
+
+const answers = Effect.fn(function*(handler: Handler, request: string, layer: Layer.Layer<never> = Layer.empty) {
+  const results = []
+  for (const { NodeHttpServer } of [sets.ours, sets.stock]) {
+    const served = HttpServer.serve(handler).pipe(
+      Layer.provideMerge(NodeHttpServer.layer(createServer, listen)),
+      Layer.provideMerge(layer)
+    )
+    const port = portOf(Context.get(yield* Layer.build(served), HttpServer.HttpServer))
+    const peer = yield* connectRaw(port)
+    peer.write(request)
+    const { headers: { date: _, ...headers }, status } = yield* peer.head
+    yield* until("the end", () => peer.ended || peer.closed)
+    results.push({ status, headers, body: peer.text })
+  }
+  const [ours, stock] = results
+  return { ours: ours!, stock: stock! }
+})
+
+const describeRequest = Effect.fnUntraced(function*(request: Request) {
+  const message = NodeHttpServerRequest.toIncomingMessage(request)
+  return {
+    url: request.url,
+    originalUrl: request.originalUrl,
+    method: request.method,
+    headers: request.headers,
+    cookies: request.cookies,
+    protocol: request.protocol ?? null,
+    remoteAddress: Option.getOrNull(request.remoteAddress),
+    peerAddress: Option.getOrNull(request.peerAddress),
+    inspected: request.toJSON(),
+    text: String(request),
+    rawUrl: message.url,
+    body: yield* request.text,
+    json: yield* request.json,
+    form: yield* request.urlParamsBody,
+    bytes: (yield* request.arrayBuffer).byteLength,
+    chunks: yield* Stream.runCount(request.stream)
+  }
+})
+
+const asJson = (value: unknown) => HttpServerResponse.text(JSON.stringify(value, null, 1))
+
+const targets = ["/", "/a/b?x=1&y=%20", "/a?token=secret", "http://other.example:81/p?q=1", "*", "//double/slash"]
+
+describe("the request of an upgrade is what the stock server's is", () => {
+  for (const target of targets) {
+    it.live(target, () =>
+      Effect.gen(function*() {
+        const request = upgradeRequest(target, { Cookie: "a=1; b=2", "X-Twice": "1" })
+        const { ours, stock } = yield* answers(
+          Effect.map(Effect.flatMap(HttpServerRequest.HttpServerRequest, describeRequest), asJson),
+          request
+        )
+        const portless = (text: string) => text.replaceAll(/127\.0\.0\.1:\d+/g, "host")
+        assert.strictEqual(stock.status, 200)
+        assert.strictEqual(portless(ours.body), portless(stock.body))
+      }))
+  }
+
+  it.live("also when it is modified, and modified again", () =>
+    Effect.gen(function*() {
+      const changes: ReadonlyArray<Parameters<Request["modify"]>[0]> = [
+        { url: "/changed" },
+        { headers: Headers.fromInput({ host: "h", cookie: "c=3" }) },
+        { remoteAddress: Option.some("1.2.3.4"), protocol: "https" },
+        { peerAddress: Option.some("5.6.7.8") },
+        {}
+      ]
+      const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        let changed = request
+        const all: Array<Request> = []
+        for (const change of changes) {
+          changed = changed.modify(change)
+          all.push(changed)
+        }
+        return Effect.map(Effect.forEach(all, describeRequest), asJson)
+      })
+      const { ours, stock } = yield* answers(handler, upgradeRequest("/before"))
+      assert.include(ours.body, "5.6.7.8")
+      assert.strictEqual(ours.body, stock.body)
+    }))
+})
+
+describe("an answer that is no upgrade is written as the stock server writes it", () => {
+  const chunk = new TextEncoder().encode("chunk")
+  const responses: Readonly<Record<string, () => HttpServerResponse.HttpServerResponse>> = {
+    "no content": () => HttpServerResponse.empty(),
+    "a status of its own": () => HttpServerResponse.empty({ status: 418, headers: { "x-a": "b" } }),
+    text: () => HttpServerResponse.text("no", { status: 403 }),
+    cookies: () => HttpServerResponse.setCookieUnsafe(HttpServerResponse.text("a", { status: 401 }), "a", "1"),
+    bytes: () => HttpServerResponse.uint8Array(new Uint8Array([65, 66])),
+    "a stream": () => HttpServerResponse.stream(Stream.make(chunk, chunk), { status: 400 }),
+    "a form": () => {
+      const form = new FormData()
+      form.append("a", "b")
+      return HttpServerResponse.setBody(HttpServerResponse.empty({ status: 400 }), HttpBody.formData(form))
+    },
+    "a header that cannot be sent": () => HttpServerResponse.text("a", { headers: { "x-a": "b\r\nc: d" } })
+  }
+  for (const [name, response] of Object.entries(responses)) {
+    it.live(name, () =>
+      Effect.gen(function*() {
+        const { ours, stock } = yield* answers(Effect.sync(response), upgradeRequest("/"))
+        const plain = (text: string) => text.replaceAll(/-{2,}[\w-]+/g, "boundary")
+        assert.strictEqual(ours.status, stock.status)
+        assert.strictEqual(plain(ours.body), plain(stock.body))
+        const { connection: _, ...headers } = ours.headers
+        const { connection: __, ...expected } = stock.headers
+        assert.strictEqual(plain(JSON.stringify(headers)), plain(JSON.stringify(expected)))
+      }))
+  }
+
+  for (const [what, handler] of [["fails", Effect.fail("a")], ["dies", Effect.die("b")]] as const) {
+    it.live(`a handler that ${what}`, () =>
+      Effect.gen(function*() {
+        const { ours, stock } = yield* answers(handler, upgradeRequest("/"))
+        assert.strictEqual(ours.status, 500)
+        assert.deepStrictEqual([ours.status, ours.body], [stock.status, stock.body])
+      }))
+  }
+
+  it.live("a handler that writes to Node's own response", () =>
+    Effect.gen(function*() {
+      const handler = Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
+        const response = NodeHttpServerRequest.toServerResponse(request)
+        response.statusCode = 299
+        response.end("by hand")
+        return HttpServerResponse.text("not this")
+      })
+      const { ours, stock } = yield* answers(handler, upgradeRequest("/"))
+      assert.strictEqual(ours.status, 299)
+      assert.deepStrictEqual([ours.status, ours.body], [stock.status, stock.body])
+    }))
+
+  it.live("is traced once", () =>
+    Effect.gen(function*() {
+      const spans: Array<string> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          spans.push(options.name)
+          return new Tracer.NativeSpan(options)
+        }
+      })
+      yield* answers(
+        Effect.succeed(HttpServerResponse.text("a")),
+        upgradeRequest("/"),
+        Layer.succeed(Tracer.Tracer, tracer)
+      )
+      assert.deepStrictEqual(spans, ["GET", "GET"], "one by each server")
+    }))
+})
