@@ -20,7 +20,7 @@ import type { IOError, ProtocolError } from "../WebSocketError.ts"
 import { Account } from "./Account.ts"
 import * as Breaks from "./Breaks.ts"
 import type { Deadlines } from "./Deadlines.ts"
-import { type LinkHooks, type LinkObserver, noHooks } from "./LinkHooks.ts"
+import { type LinkHooks, type LinkObserver, type LinkOwner, noHooks } from "./LinkHooks.ts"
 import { Once } from "./Once.ts"
 import { Pings } from "./Pings.ts"
 import { flushSoon, type Unflushed } from "./Unflushed.ts"
@@ -31,15 +31,15 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   readonly limits: Limits
   readonly deadlines: Deadlines
   readonly pings: Pings
-  private readonly watches = new Watches(this)
+  private watches: Watches | undefined
   hooks: LinkHooks = noHooks
   /** Who keeps account of this connection, if anyone does. */
   observer: LinkObserver | undefined
+  /** Who holds this connection, if anyone does. */
+  owner: LinkOwner | undefined
 
   /** What broke the connection. */
   broken: IOError | undefined
-  /** The transport is closed. */
-  gone = false
   /** A reader is present: it has begun to read and not said that it is done. */
   reading = false
   /** The reader waits for input. */
@@ -49,7 +49,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
 
   /** When it opened, in the milliseconds of `Deadlines.now`. */
   openedAt = 0
-  /** When its transport closed. */
+  /** When its transport closed, if it is. */
   goneAt: number | undefined
   /** All bytes that ever arrived. */
   receivedBytes = 0
@@ -74,7 +74,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   private reached = false
   private halfClosed = false
   private endSent = false
-  private closeDue = Infinity
+  private closeDue: number | undefined
   private info: CloseInfo | undefined
   private whenClosed: Once | undefined
   private whenGone: Once | undefined
@@ -98,7 +98,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
 
   start(): void {
     this.openedAt = this.deadlines.now()
-    this.watches.start(this.openedAt)
+    this.pings.start(this.openedAt)
+    this.watches = Watches.start(this, this.openedAt)
     this.updateAlarm()
     this.transport.start(this)
   }
@@ -110,6 +111,11 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   /** Bytes that were accepted and that the transport has not taken. */
   get bufferedBytes(): number {
     return this.protocol.outputBytes + this.inFlight
+  }
+
+  /** The transport is closed. */
+  get gone(): boolean {
+    return this.goneAt !== undefined
   }
 
   /** Whether data can still be sent. */
@@ -141,7 +147,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     this.inFlight = bytes
     protocol.outputBlocked = true
     this.account()
-    this.watches.writeBlocked(this.pendingBytes)
+    ;(this.watches ??= new Watches(this)).writeBlocked(this.pendingBytes)
     this.updateAlarm()
   }
 
@@ -162,7 +168,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   onTaken(): void {
     if (this.gone) return
     this.inFlight = 0
-    this.watches.writeTaken()
+    this.watches?.writeTaken()
     this.protocol.outputTaken()
     this.protocol.outputBlocked = false
     this.hooks.onWriteTaken()
@@ -256,7 +262,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     this.checkEnding()
     this.flush()
     this.regulate()
-    if (this.protocol.isInsideMessage) this.watches.insideMessage()
+    if (this.protocol.isInsideMessage) (this.watches ??= new Watches(this)).insideMessage()
   }
 
   /** The peer broke a rule about time. */
@@ -285,7 +291,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     if (full === this.isPaused) return
     this.isPaused = full
     // While this side does not read, no Pong can be seen.
-    this.watches.standStill(full, this.deadlines.now())
+    this.pings.standStill(full, this.deadlines.now())
+    this.watches?.standStill()
     this.updateAlarm()
     // Last, because a transport may hand over at once what it kept.
     if (full) this.transport.pause()
@@ -372,7 +379,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     }
     if (this.protocol.sentClose === undefined) {
       if (!forced && (this.streaming || this.hooks.hasWaitingSenders())) {
-        if (this.closeDue === Infinity) {
+        if (this.closeDue === undefined) {
           this.closeDue = this.deadlines.now() + this.limits.closeTimeout
           this.updateAlarm()
         }
@@ -441,7 +448,6 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
 
   onClosed(error: IOError | undefined): void {
     if (this.gone) return
-    this.gone = true
     this.goneAt = this.deadlines.now()
     if (this.broken === undefined && this.protocol.ending === undefined && this.protocol.sentClose === undefined) {
       this.broken = error ?? Breaks.gone()
@@ -453,8 +459,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
 
   private finish(): void {
     this.ended = true
-    this.closeDue = Infinity
-    this.watches.stop()
+    this.closeDue = this.watches = undefined
+    this.pings.stop()
     this.inFlight = 0
     this.protocol.clearOutput()
     if (this.gone) this.protocol.outputTaken()
@@ -464,6 +470,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     this.leaveBudget()
     if (this.gone) {
       this.deadlines.set(this, Infinity)
+      this.owner?.onGone(this)
       this.whenGone?.happen()
       // What has arrived is still decoded.
       if (this.rest === undefined) this.dispose()
@@ -515,8 +522,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   // ---------------------------------------------------------------------------
 
   override onAlarm(now: number): void {
-    if (this.closeDue <= now) {
-      this.closeDue = Infinity
+    if (this.closeDue !== undefined && this.closeDue <= now) {
+      this.closeDue = undefined
       if (this.protocol.sentClose === undefined) {
         this.reached = true
         this.settle(true)
@@ -527,12 +534,14 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
         this.break(Breaks.closeTimedOut(this.limits.closeTimeout))
       }
     }
-    this.watches.onAlarm(now)
+    this.watches = this.watches?.onAlarm(now)
+    if (this.broken === undefined && !this.gone) this.pings.onAlarm(now)
     this.updateAlarm()
   }
 
   updateAlarm(): void {
     if (this.gone) return
-    this.deadlines.set(this, Math.min(this.closeDue, this.watches.due))
+    const { closeDue, pings, watches } = this
+    this.deadlines.set(this, Math.min(closeDue ?? Infinity, pings.due ?? Infinity, watches?.due ?? Infinity))
   }
 }

@@ -10,6 +10,15 @@ export interface LinkObserver {
   readonly onDisposed: (link: Link) => void
 }
 
+/**
+ * Who holds a connection until it is gone: one at most, told without a closure, since each
+ * of many idle connections would keep it.
+ */
+export interface LinkOwner {
+  /** The transport is closed. */
+  onGone(link: Link): void
+}
+
 /** What the effects of a connection are told. */
 export interface LinkHooks {
   /** Something arrived for the reader, or its end was reached. */

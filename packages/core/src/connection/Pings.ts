@@ -40,28 +40,55 @@ const settleable = (pings: ReadonlyArray<Pending>): Array<Pending> | undefined =
 
 const random = new Uint32Array(1)
 
-export class Pings {
-  /** When the keepalive has something to do. */
-  due = Infinity
-  /** The milliseconds of the last round trip that was measured. */
-  lastRoundTrip: number | undefined
+/** The keepalive's Ping, until its Pong comes: most of the time a connection has none. */
+class Probe {
+  /** Its token, for as long as its round trip can be measured. */
+  token: Uint8Array | undefined
+  readonly sentAt: number
+  /** No Pong came yet. */
+  awaited = true
+  /** How long it may still take, while the clock stands still. */
+  remaining: number | undefined
+  // What the peer had sent at the last look, and whether that stopped inside a frame.
+  private seen: number
+  private sawFrame: boolean
 
+  constructor(token: Uint8Array, link: Link) {
+    this.token = token
+    this.sentAt = link.deadlines.preciseNow()
+    this.seen = link.receivedBytes
+    this.sawFrame = link.protocol.isInsideFrame
+  }
+
+  /** Whether a frame went on. Behind one that has ended since the last look, the Pong may be on its way. */
+  progressed(link: Link): boolean {
+    const seen = link.receivedBytes
+    const inside = link.protocol.isInsideFrame
+    const progressed = seen > this.seen && (inside || this.sawFrame)
+    this.seen = seen
+    this.sawFrame = inside
+    return progressed
+  }
+}
+
+export class Pings {
+  /** When the keepalive has something to do, if it has. */
+  due: number | undefined
   private readonly link: Link
   private pending: Array<Pending> | undefined
   private observers: Set<(frame: ControlFrame) => void> | undefined
-  // A Pong is awaited since the keepalive's own Ping, and how long it may still take
-  // while the clock stands still.
-  private awaiting = false
-  private remaining = Infinity
-  // The keepalive's last Ping, for as long as its round trip can be measured.
-  private keepAliveToken: Uint8Array | undefined
-  private keepAliveSentAt = 0
-  private lastSeen = 0
-  private sawFrame = false
+  private probe: Probe | undefined
   private counter = 0
+  // Whole, since a fraction would take up 16 bytes of each connection.
+  private lastMicros = -1
 
   constructor(link: Link) {
     this.link = link
+  }
+
+  /** The milliseconds of the last round trip that was measured. */
+  get lastRoundTrip(): number | undefined {
+    return this.lastMicros < 0 ? undefined : this.lastMicros / 1000
   }
 
   start(now: number): void {
@@ -70,10 +97,7 @@ export class Pings {
   }
 
   stop(): void {
-    this.due = Infinity
-    this.awaiting = false
-    this.pending = undefined
-    this.keepAliveToken = undefined
+    this.due = this.pending = this.probe = undefined
   }
 
   /** Four bytes that no earlier Ping of this connection carried, and four random ones. */
@@ -93,7 +117,7 @@ export class Pings {
   send(token: Uint8Array, onPong?: ((roundTrip: number) => void) | undefined): () => void {
     this.link.protocol.ping(token)
     if (onPong === undefined && this.pending === undefined) return () => {}
-    const ping: Pending = { token: Uint8Array.from(token), sentAt: this.link.deadlines.now(), onPong }
+    const ping: Pending = { token: Uint8Array.from(token), sentAt: this.link.deadlines.preciseNow(), onPong }
     this.pending = settleable([...this.pending ?? [], ping])
     return () => {
       this.pending = settleable((this.pending ?? []).filter((other) => other !== ping))
@@ -111,19 +135,8 @@ export class Pings {
   }
 
   onPong(payload: Uint8Array): void {
-    // Any Pong shows that the peer is there. It may be that of a later Ping, since the
-    // peer need answer the latest only.
-    if (this.awaiting) {
-      this.awaiting = false
-      this.remaining = Infinity
-      const now = this.link.deadlines.now()
-      this.due = now + this.link.limits.keepAlive!.interval
-      this.link.updateAlarm()
-    }
-    if (this.keepAliveToken !== undefined && equal(this.keepAliveToken, payload)) {
-      this.keepAliveToken = undefined
-      this.measured(this.link.deadlines.now() - this.keepAliveSentAt)
-    }
+    const { probe } = this
+    if (probe !== undefined) this.probed(probe, payload)
     const pending = this.pending
     if (pending !== undefined) {
       // The latest that matches, since a token may be used twice.
@@ -131,7 +144,7 @@ export class Pings {
       while (at >= 0 && !equal(pending[at].token, payload)) at--
       // A peer need answer the latest Ping only, so its Pong settles the earlier ones.
       if (at >= 0) {
-        const now = this.link.deadlines.now()
+        const now = this.link.deadlines.preciseNow()
         this.pending = settleable(pending.slice(at + 1))
         if (pending[at].onPong !== undefined) this.measured(now - pending[at].sentAt)
         for (const ping of pending.slice(0, at + 1)) ping.onPong?.(now - ping.sentAt)
@@ -140,42 +153,59 @@ export class Pings {
     this.notify("pong", payload)
   }
 
+  private probed(probe: Probe, payload: Uint8Array): void {
+    const { link } = this
+    const { token } = probe
+    // Any Pong shows that the peer is there. It may be that of a later Ping, since the
+    // peer need answer the latest only.
+    if (probe.awaited) {
+      probe.awaited = false
+      this.due = link.deadlines.now() + link.limits.keepAlive!.interval
+      link.updateAlarm()
+    }
+    if (token === undefined) {
+      this.probe = undefined
+    } else if (equal(token, payload)) {
+      this.probe = undefined
+      this.measured(link.deadlines.preciseNow() - probe.sentAt)
+    }
+  }
+
   /** Time stands still for the awaited Pong while this side does not read. */
   standStill(paused: boolean, now: number): void {
-    if (!this.awaiting) return
+    const { probe } = this
+    if (probe === undefined || !probe.awaited) return
     if (paused) {
       // What this side's own pause adds is no round trip.
-      this.keepAliveToken = undefined
-      this.remaining = this.due - now
-      this.due = Infinity
-    } else if (this.remaining !== Infinity) {
-      this.due = now + this.remaining
-      this.remaining = Infinity
+      probe.token = undefined
+      probe.remaining = this.due === undefined ? undefined : this.due - now
+      this.due = undefined
+    } else if (probe.remaining !== undefined) {
+      this.due = now + probe.remaining
+      probe.remaining = undefined
     }
   }
 
   onAlarm(now: number): void {
     const { link } = this
     const keepAlive = link.limits.keepAlive
-    if (keepAlive === undefined || now < this.due) return
+    if (keepAlive === undefined || this.due === undefined || now < this.due) return
+    const probe = this.probe
     if (!link.isOpen) {
-      this.due = Infinity
-    } else if (!this.awaiting) {
-      this.awaiting = true
-      this.keepAliveToken = this.freshToken()
-      this.keepAliveSentAt = now
-      this.send(this.keepAliveToken)
+      this.due = undefined
+    } else if (probe === undefined || !probe.awaited) {
+      const token = this.freshToken()
+      this.probe = new Probe(token, link)
+      this.send(token)
       link.flush()
-      this.lastSeen = link.receivedBytes
-      this.sawFrame = link.protocol.isInsideFrame
       this.due = now + keepAlive.timeout
       if (link.isPaused) this.standStill(true, now)
-    } else if (link.isBlocked || this.progressed()) {
+    } else if (link.isBlocked || probe.progressed(link)) {
       // Our Ping has not left, or a frame of the peer's is on its way that no Pong can
       // interrupt. The former is the stalled-write deadline's business.
       this.due = now + keepAlive.timeout
     } else {
-      this.due = Infinity
+      this.due = undefined
       link.break(
         new IOError({
           phase: "keepalive",
@@ -186,18 +216,8 @@ export class Pings {
     }
   }
 
-  /** Whether a frame went on. Behind one that has ended since the last look, the Pong may be on its way. */
-  private progressed(): boolean {
-    const seen = this.link.receivedBytes
-    const inside = this.link.protocol.isInsideFrame
-    const progressed = seen > this.lastSeen && (inside || this.sawFrame)
-    this.lastSeen = seen
-    this.sawFrame = inside
-    return progressed
-  }
-
   private measured(roundTrip: number): void {
-    this.lastRoundTrip = roundTrip
+    this.lastMicros = Math.round(roundTrip * 1000)
     this.link.observer?.onRoundTrip(roundTrip)
   }
 

@@ -1,7 +1,8 @@
 /**
- * The deadlines of a connection that its traffic keeps away: the keepalive's, that of a
- * write that stalls, of a message that does not come along, of a connection on which
- * nothing is said. Those that few need exist from when they are needed only.
+ * The deadlines of a connection that its traffic keeps away, but for the keepalive's: that
+ * of a write that stalls, of a message that does not come along, of a connection on which
+ * nothing is said. Few connections need any of them, and most of the time none: so they
+ * exist from when they are needed until there is nothing to watch.
  */
 import type { Link } from "./Link.ts"
 import { IdleWatch } from "./IdleWatch.ts"
@@ -14,24 +15,23 @@ export class Watches {
   private message: MessageWatch | undefined
   private stall: StallWatch | undefined
 
+  /** Those that a connection has from its beginning. */
+  static start(link: Link, now: number): Watches | undefined {
+    const idle = IdleWatch.start(link, now)
+    if (idle === undefined) return undefined
+    const watches = new Watches(link)
+    watches.idle = idle
+    return watches
+  }
+
   constructor(link: Link) {
     this.link = link
   }
 
   /** When to look next. */
   get due(): number {
-    const { idle, link, message, stall } = this
-    return Math.min(link.pings.due, idle?.due ?? Infinity, message?.due ?? Infinity, stall?.due ?? Infinity)
-  }
-
-  start(now: number): void {
-    this.link.pings.start(now)
-    this.idle = IdleWatch.start(this.link, now)
-  }
-
-  stop(): void {
-    this.link.pings.stop()
-    this.idle = this.message = this.stall = undefined
+    const { idle, message, stall } = this
+    return Math.min(idle?.due ?? Infinity, message?.due ?? Infinity, stall?.due ?? Infinity)
   }
 
   /** The input so far stops inside a message. */
@@ -41,8 +41,7 @@ export class Watches {
   }
 
   /** Reading is paused, or resumed: what does not come meanwhile is not the peer's fault. */
-  standStill(paused: boolean, now: number): void {
-    this.link.pings.standStill(paused, now)
+  standStill(): void {
     this.message?.standStill()
   }
 
@@ -57,11 +56,16 @@ export class Watches {
     this.stall?.end()
   }
 
-  onAlarm(now: number): void {
+  /** Looks at each that is due, and returns itself if there is anything to watch on. */
+  onAlarm(now: number): Watches | undefined {
     // Each may end the connection, and with it all that watch it.
     this.stall?.onAlarm(now)
-    this.idle?.onAlarm(now)
-    this.message?.onAlarm(now)
-    if (this.link.broken === undefined && !this.link.gone) this.link.pings.onAlarm(now)
+    if (!this.isOver) this.idle?.onAlarm(now)
+    if (!this.isOver) this.message?.onAlarm(now)
+    return this.isOver || this.due === Infinity ? undefined : this
+  }
+
+  private get isOver(): boolean {
+    return this.link.broken !== undefined || this.link.gone
   }
 }

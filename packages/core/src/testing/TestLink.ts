@@ -226,7 +226,7 @@ class Link extends Deadlines.Alarm implements TestLink {
     this.deadlines.nextTurn(this.turn)
     // A clock that is set forward does not wait for a turn, but for what it wakes: so all that is possible now happens
     // before the next deadline, and nobody takes a link for dead that had no turn.
-    this.deadlines.set(this, Math.min(this.due, this.now() + 1))
+    this.deadlines.set(this, Math.min(this.isSet ? this.due : Infinity, this.now() + 1))
   }
 
   override onAlarm(): void {
