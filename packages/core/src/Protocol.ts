@@ -34,10 +34,11 @@ import { bytesOf } from "./codec/Bytes.ts"
 import { MaskKeys } from "./codec/Mask.ts"
 import * as Limits from "./Limits.ts"
 import { byteLength, type Message, Prepared, type Sendable } from "./Message.ts"
-import type { Encoder, Transform } from "./MessageExtension.ts"
+import type { Transform } from "./MessageExtension.ts"
 import * as Opcode from "./Opcode.ts"
 import { portable, type Primitives } from "./Primitives.ts"
 import { ControlBudget } from "./protocol/ControlBudget.ts"
+import { Encoding } from "./protocol/Encoding.ts"
 import type { Fragments } from "./protocol/Fragments.ts"
 import type { Ending } from "./protocol/Ending.ts"
 import { Inbound, type InboundHooks, type Stop } from "./protocol/Inbound.ts"
@@ -114,23 +115,16 @@ export class Protocol implements InboundHooks {
   outputBlocked = false
   /** Messages that were appended whole. */
   sentMessages = 0
-  /** Bytes that were given to an extension's encoder, and that came out of it. */
-  encoderInput = 0
-  encoderOutput = 0
 
   /** The control frames of this connection, counted. */
   readonly controls: ControlBudget
   private readonly inbound: Inbound
   private readonly outbox: Outbox
-  private readonly primitives: Primitives
-  private readonly encoder: Encoder | undefined
+  private readonly encoding: Encoding | undefined
   private readonly observer: ControlObserver | undefined
   private receivedFirst = false
   // The message that is being sent in fragments: what its next frame begins with.
   private nextFragment: number | undefined
-  private encoding = false
-  // What was given to the extension since `tookTurn`.
-  private encodedBytes = 0
 
   /**
    * For the driver's use; see {@link make}.
@@ -138,8 +132,7 @@ export class Protocol implements InboundHooks {
   constructor(options: Options, limits: Limits.Limits, observer: ControlObserver | undefined) {
     const primitives = options.primitives ?? portable
     this.role = options.role
-    this.primitives = primitives
-    this.encoder = options.transform?.encoder
+    this.encoding = options.transform === undefined ? undefined : new Encoding(options.transform.encoder)
     this.observer = observer
     this.outbox = new Outbox(
       primitives,
@@ -244,7 +237,7 @@ export class Protocol implements InboundHooks {
 
   /** How many messages were received to their end. */
   get messagesEnded(): number {
-    return this.inbound.ended
+    return this.inbound.receivedMessages
   }
 
   /** The peer broke a rule that only the driver can judge: one about time. */
@@ -299,6 +292,15 @@ export class Protocol implements InboundHooks {
   // out
   // ---------------------------------------------------------------------------
 
+  /** Bytes that were given to an extension's encoder, and that came out of it. */
+  get encoderInput(): number {
+    return this.encoding?.inputBytes ?? 0
+  }
+
+  get encoderOutput(): number {
+    return this.encoding?.outputBytes ?? 0
+  }
+
   /** Whether data can be sent: no Close frame was sent. */
   get isOpen(): boolean {
     return this.sentClose === undefined
@@ -322,12 +324,12 @@ export class Protocol implements InboundHooks {
    * {@link sliceSize}, as fragments, with a turn of the event loop in between.
    */
   isSliced(message: Message): boolean {
-    return this.encoder !== undefined && exceeds(message, this.encoder.sliceSize)
+    return this.encoding !== undefined && exceeds(message, this.encoding.sliceSize)
   }
 
   /** The most bytes to send at once; see {@link isSliced}. */
   get sliceSize(): number {
-    return this.encoder === undefined ? Infinity : this.encoder.sliceSize
+    return this.encoding === undefined ? Infinity : this.encoding.sliceSize
   }
 
   /**
@@ -335,12 +337,12 @@ export class Protocol implements InboundHooks {
    * {@link tookTurn}, so that it is time for a turn of the event loop.
    */
   get isTurnOver(): boolean {
-    return this.encoder !== undefined && this.encodedBytes >= this.encoder.sliceSize
+    return this.encoding !== undefined && this.encoding.isTurnOver
   }
 
   /** A turn of the event loop is taken. */
   tookTurn(): void {
-    this.encodedBytes = 0
+    this.encoding?.beginTurn()
   }
 
   /**
@@ -352,7 +354,7 @@ export class Protocol implements InboundHooks {
     if (message instanceof Prepared) return this.sendPrepared(message)
     if (typeof message !== "string") bytesOf(message)
     this.sentMessages++
-    const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
+    const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
     const text = typeof message === "string"
     const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
     if (rsv !== 0) this.outbox.frame(firstByte, this.encode(message, true))
@@ -366,15 +368,15 @@ export class Protocol implements InboundHooks {
    */
   shares(prepared: Prepared): boolean {
     if (this.role === "client") return false
-    return this.encoder === undefined ||
-      (this.encoder.shareKey !== undefined && !this.isSliced(prepared.message))
+    return this.encoding === undefined ||
+      (this.encoding.shareKey !== undefined && !this.isSliced(prepared.message))
   }
 
   private sendPrepared(prepared: Prepared): void {
     if (!this.shares(prepared)) return this.send(prepared.message)
     this.sentMessages++
-    this.outbox.encoded(prepared.encoding(this.encoder === undefined ? "plain" : `by ${this.encoder.shareKey}`, (message) => {
-      const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
+    this.outbox.encoded(prepared.encoding(this.encoding === undefined ? "plain" : `by ${this.encoding.shareKey}`, (message) => {
+      const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
       const bytes = rsv !== 0
         ? this.encode(message, true)
         : typeof message === "string"
@@ -389,10 +391,10 @@ export class Protocol implements InboundHooks {
    * it is known. Returns whether an extension transforms it.
    */
   beginFragments(type: "text" | "binary", message?: Message): boolean {
-    const rsv = this.encoder === undefined ? 0 : this.encoder.begin(message)
-    this.encoding = rsv !== 0
+    const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
+    if (this.encoding !== undefined) this.encoding.isFragmented = rsv !== 0
     this.nextFragment = (rsv << 4) | (type === "text" ? Opcode.Text : Opcode.Binary)
-    return this.encoding
+    return rsv !== 0
   }
 
   /**
@@ -405,7 +407,7 @@ export class Protocol implements InboundHooks {
     if (typeof payload !== "string") bytesOf(payload)
     if (this.nextFragment === undefined) this.beginFragments(type)
     const firstByte = last ? fin | this.nextFragment! : this.nextFragment!
-    if (this.encoding) {
+    if (this.encoding?.isFragmented === true) {
       const encoded = this.encode(payload, last)
       // An extension may keep back what it was given until there is more.
       if (encoded.length === 0 && !last) return
@@ -420,20 +422,15 @@ export class Protocol implements InboundHooks {
   }
 
   private encode(payload: Message, last: boolean): Uint8Array {
-    const bytes = typeof payload === "string" ? this.utf8(payload) : payload
-    this.encodedBytes += bytes.length
-    const encoded = this.encoder!.push(bytes, last)
-    this.encoderInput += bytes.length
-    this.encoderOutput += encoded.length
-    return encoded
+    return this.encoding!.push(typeof payload === "string" ? this.utf8(payload) : payload, last)
   }
 
   private utf8(text: string): Uint8Array {
     if (text.length * 3 <= scratch.length) {
-      return scratch.subarray(0, this.primitives.encodeUtf8Into(text, scratch, 0))
+      return scratch.subarray(0, this.outbox.primitives.encodeUtf8Into(text, scratch, 0))
     }
-    const bytes = this.primitives.allocate(this.primitives.utf8Length(text))
-    this.primitives.encodeUtf8Into(text, bytes, 0)
+    const bytes = this.outbox.primitives.allocate(this.outbox.primitives.utf8Length(text))
+    this.outbox.primitives.encodeUtf8Into(text, bytes, 0)
     return bytes
   }
 

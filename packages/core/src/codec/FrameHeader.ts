@@ -94,6 +94,11 @@ export class FrameHeader {
     this.low = 0
   }
 
+  /** Whether no byte of a header was consumed. */
+  isBlank(): boolean {
+    return this.seen === 0
+  }
+
   /** Whether some, but not all, bytes of a header were consumed. */
   isPartial(): boolean {
     return this.seen > 0 && !this.complete

@@ -126,7 +126,8 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
   }
 
   get sink(): Sink.Sink<void, Sendable, never, SendError> {
-    return Sink.fromTransform((upstream) => this.writer.drain(upstream))
+    // Bound, as in `Reader`.
+    return Sink.fromTransform(this.writer.drain.bind(this.writer))
   }
 
   get flush() {

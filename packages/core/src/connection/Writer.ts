@@ -270,13 +270,19 @@ export class Writer {
     return this.sendFrom(messages, 0)
   }
 
-  /** Sends all that a stream brings: one effect, which each batch goes through. */
+  /**
+   * Sends all that a stream brings: one effect, which each batch goes through, and one frame
+   * on the stack of the fiber that waits.
+   */
   drain(upstream: Pull.Pull<NonEmptyReadonlyArray<Sendable>>): Effect.Effect<Sink.End<void>, SendError> {
-    const next: Pull.Pull<never, SendError> = Effect.flatMap(upstream, (messages) => {
-      const sent = this.sendAllNow(messages)
-      return sent === Effect.void ? next : Effect.flatMap(sent, () => next)
+    const next: Effect.Effect<Sink.End<void>, SendError> = Effect.matchCauseEffect(upstream, {
+      onSuccess: (messages) => {
+        const sent = this.sendAllNow(messages)
+        return sent === Effect.void ? next : Effect.flatMap(sent, () => next)
+      },
+      onFailure: atEnd
     })
-    return Effect.catchCause(next, atEnd)
+    return next
   }
 
   private sendFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {

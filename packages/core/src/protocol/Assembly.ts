@@ -1,7 +1,7 @@
 /**
  * The payload of a message that did not arrive in one piece, in one buffer: an
  * unfragmented message gets exactly its declared size, a fragmented one grows by
- * doubling, so the work stays linear however small the fragments are.
+ * doubling, so the work stays linear however small the fragments are. It is of one message.
  */
 import type { Primitives } from "../Primitives.ts"
 
@@ -37,19 +37,13 @@ export class Assembly {
     this.length += bytes.length
   }
 
-  /** The bytes, given away. */
-  take(): Uint8Array {
+  /** The bytes, given away with the assembly. */
+  get bytes(): Uint8Array {
     const { buffer, length } = this
-    this.clear()
     if (length === buffer.length) return buffer
     // A view would keep up to twice the memory alive for as long as the message is.
     const exact = this.primitives.allocate(length)
     exact.set(buffer.subarray(0, length))
     return exact
-  }
-
-  clear(): void {
-    this.buffer = empty
-    this.length = 0
   }
 }

@@ -3,7 +3,7 @@
  * loop and by what the reader takes, so that a little on the wire cannot become much in
  * memory, nor hold everybody else up.
  */
-import type { DecodeFailure, Decoder } from "../MessageExtension.ts"
+import type { DecodeFailure, Decoder, Transform } from "../MessageExtension.ts"
 
 /** Why work stops before it is done; see `Inbound.stopped`. */
 export type Pause = "undecided" | "full" | "turn"
@@ -34,6 +34,11 @@ const maxInput = 16 * 1024
 const nothing = new Uint8Array(0)
 
 export class Decoding {
+  /** The reserved bits that the extension claimed. */
+  readonly rsv: number
+  /** The message that is being received is being decoded; so much of it came out. */
+  inMessage = false
+  produced = 0
   /** The decoder has not worked off what it was given. */
   isBusy = false
   /** All bytes that the decoder was ever given, and that it put out. */
@@ -53,8 +58,9 @@ export class Decoding {
   // The decoder has what was before `at`, and has not said that it is done.
   private given = false
 
-  constructor(decoder: Decoder, sink: DecodedSink) {
-    this.decoder = decoder
+  constructor(transform: Pick<Transform, "decoder" | "rsv">, sink: DecodedSink) {
+    this.rsv = transform.rsv
+    this.decoder = transform.decoder
     this.sink = sink
   }
 
@@ -65,8 +71,15 @@ export class Decoding {
 
   /** A message begins whose first frame has these of the claimed bits. */
   begin(rsv: number): void {
+    this.inMessage = true
     const failure = guarded(() => this.decoder.begin(rsv))
     if (failure !== undefined) this.sink.onFailure(failure.detail)
+  }
+
+  /** The message has ended. */
+  end(): void {
+    this.inMessage = false
+    this.produced = 0
   }
 
   /** Decodes payload, which stays as it is for as long as the decoder is busy. */

@@ -15,8 +15,9 @@ export const violation = (rule: Rule, detail?: string): Ending => ({
   error: ProtocolError.of(rule, detail)
 })
 
-/** Judges the body of a Close frame, the first `length` bytes of `body` (RFC 6455 §5.5.1). */
-export const readClose = (body: Uint8Array, length: number, primitives: Primitives): Ending => {
+/** Judges the body of a Close frame (RFC 6455 §5.5.1). */
+export const readClose = (body: Uint8Array, primitives: Primitives): Ending => {
+  const { length } = body
   // The body is empty, or begins with a code of two bytes.
   if (length === 0) return { _tag: "Close", code: 1005, reason: "" }
   if (length === 1) return violation("CloseTooShort")

@@ -6,7 +6,6 @@
  * by piece. What ends the connection for the reader (`ending`) always stands behind
  * all messages, because nothing after a Close frame or a broken rule is read.
  */
-import { FrameHeader } from "../codec/FrameHeader.ts"
 import { Utf8Validator } from "../codec/Utf8.ts"
 import type { Limits } from "../Limits.ts"
 import type { Message } from "../Message.ts"
@@ -15,12 +14,12 @@ import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import type { Rule } from "../rules/Violation.ts"
 import { Assembly } from "./Assembly.ts"
-import { ControlPayload } from "./ControlPayload.ts"
 import { Decoding, type Pause } from "./Decoding.ts"
 import { type Ending, readClose, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
-import { type Chunks, Payloads } from "./Payloads.ts"
-import { largeMessage } from "./Slab.ts"
+import { IncomingFrame } from "./IncomingFrame.ts"
+import { type Chunks, type Payloads, payloadsOf } from "./Payloads.ts"
+import { largeMessage, Slab } from "./Slab.ts"
 
 /**
  * Why `receive` stopped before the end of its chunk: the reader must decide what to do
@@ -43,6 +42,9 @@ const messageCharge = 64
 /** How much of the inbound mark a waiting message takes up. */
 const weigh = (message: Message): number => message.length + messageCharge
 
+// No message waits: one array for all connections, never written to.
+const none: Array<Message> = []
+
 export interface InboundHooks {
   onPing(payload: Uint8Array): void
   onPong(payload: Uint8Array): void
@@ -50,7 +52,7 @@ export interface InboundHooks {
 
 export class Inbound {
   /** Whole messages that wait for the reader. */
-  messages: Array<Message> = []
+  messages = none
   /** The streamed message that is being received, until its reader has reached its end. */
   fragments: Fragments | undefined
   /** The peer's Close, or the rule it broke; nothing is read after it. */
@@ -62,36 +64,27 @@ export class Inbound {
   demand: "none" | "message" | "fragments" = "none"
   /** Why the last `receive` stopped early. */
   stopped: Stop | undefined
-  /** Messages whose end was received, so that one is told from the next. */
-  ended = 0
-  /** Messages that were received to their end. */
+  /** Messages that were received to their end; so one is told from the next. */
   receivedMessages = 0
   readonly decoding: Decoding | undefined
-  private readonly header: FrameHeader
   // The second byte's mask bit as the peer must send it (§5.1).
   private readonly maskBit: number
   private readonly limits: Limits
-  private readonly primitives: Primitives
   private readonly hooks: InboundHooks
-  private readonly assembly: Assembly
-  private pieceValidator: Utf8Validator | undefined
   private readonly payloads: Payloads
-  // The message that is being received is being decoded; so much came out.
-  private transformed = false
-  private produced = 0
-
   // Our Close was sent.
   private dropping = false
   private queuedMessageBytes = 0
-  // The frame that is being received: begun means that its header was judged.
-  private begun = false
-  private remaining = 0
-  private received = 0
+  // Whatever is undefined here an idle connection has no need of; what a message or a frame
+  // brought into being goes with it.
+  private frame: IncomingFrame | undefined
+  private assembly: Assembly | undefined
+  private slab: Slab | undefined
+  private pieceValidator: Utf8Validator | undefined
   /** The message that is being received: 0, or the opcode that began it. */
   opcode = 0
   private frames = 0
   private charged = 0
-  private controlPayload: ControlPayload | undefined
 
   constructor(
     role: "client" | "server",
@@ -101,15 +94,11 @@ export class Inbound {
     hooks: InboundHooks,
     transform: Transform | undefined
   ) {
-    this.header = new FrameHeader(role === "server" ? "required" : "forbidden")
     this.maskBit = role === "server" ? 0x80 : 0
-    this.header.allowedRsv = transform === undefined ? 0 : transform.rsv
     this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
-    this.primitives = primitives
     this.hooks = hooks
-    this.assembly = new Assembly(primitives)
-    this.payloads = new Payloads(chunks, primitives)
-    this.decoding = transform === undefined ? undefined : new Decoding(transform.decoder, {
+    this.payloads = payloadsOf(chunks, primitives)
+    this.decoding = transform === undefined ? undefined : new Decoding(transform, {
       // A reader of whole messages waits for this one, however large it becomes.
       isFull: () => this.isFull && (this.demand !== "message" || this.isStreaming),
       put: (bytes) => this.put(bytes),
@@ -118,34 +107,29 @@ export class Inbound {
     })
   }
 
-  // Made where they are first needed: most connections never see a text in pieces, nor a
-  // control frame while they are idle.
   private get validator(): Utf8Validator {
     return this.pieceValidator ??= new Utf8Validator()
   }
 
-  private get control(): ControlPayload {
-    return this.controlPayload ??= new ControlPayload()
-  }
-
   /** Bytes that were received and not pulled, those of an incomplete message included. */
   get queuedBytes(): number {
-    return this.queuedMessageBytes + this.assembly.length + (this.fragments?.queuedBytes ?? 0)
+    return this.queuedMessageBytes + (this.assembly?.length ?? 0) + (this.fragments?.queuedBytes ?? 0)
   }
 
   /** The same in memory: an incomplete message takes up what it declared. */
   get heldBytes(): number {
-    return this.queuedMessageBytes + this.assembly.buffer.length + (this.fragments?.queuedBytes ?? 0)
+    return this.queuedMessageBytes + (this.assembly?.buffer.length ?? 0) + (this.fragments?.queuedBytes ?? 0)
   }
 
   /** Whether the peer is in the middle of a frame or a message. */
   get isPartial(): boolean {
-    return this.header.isPartial() || this.begun || this.opcode !== 0
+    return this.isInsideFrame || this.opcode !== 0
   }
 
   /** Whether the peer is in the middle of a frame, so that it cannot send a Pong now. */
   get isInsideFrame(): boolean {
-    return this.header.isPartial() || this.begun
+    const { frame } = this
+    return frame !== undefined && (frame.isPartial() || frame.begun)
   }
 
   /**
@@ -154,42 +138,52 @@ export class Inbound {
    */
   receive(bytes: Uint8Array, offset: number): number {
     const next = this.read(bytes, offset)
-    this.payloads.leave()
+    // What the next chunk has no use of.
+    this.slab = undefined
+    if (this.frame !== undefined && this.frame.isBlank()) this.frame = undefined
     return next
   }
 
   private read(bytes: Uint8Array, offset: number): number {
     const end = bytes.length
-    const header = this.header
     const stopped = this.stopped
     this.stopped = undefined
     if (this.decoding !== undefined && stopped !== undefined && !this.goOn(this.decoding, stopped)) return offset
     for (;;) {
       if (this.ending !== undefined) return end
-      if (!this.begun) {
-        if (!header.complete) {
-          if (!header.isPartial()) {
+      let frame = this.frame
+      if (frame === undefined || !frame.begun) {
+        if (frame === undefined || !frame.complete) {
+          if (frame === undefined || frame.isBlank()) {
             offset = this.whole(bytes, offset, end)
             if (this.ending !== undefined) return end
           }
           if (offset === end) return end
-          offset = header.parse(bytes, offset, end)
-          if (header.violation !== undefined) {
-            this.fail(header.violation)
+          frame ??= this.expectFrame()
+          offset = frame.parse(bytes, offset, end)
+          if (frame.violation !== undefined) {
+            this.fail(frame.violation)
             return end
           }
-          if (!header.complete) return end
+          if (!frame.complete) return end
         }
-        if (!this.begin()) return this.ending === undefined ? offset : end
+        if (!this.begin(frame)) return this.ending === undefined ? offset : end
       }
-      const size = Math.min(this.remaining, end - offset)
-      if (size > 0 || this.remaining === 0) {
-        this.payload(bytes, offset, offset + size)
+      const size = Math.min(frame.remaining, end - offset)
+      if (size > 0 || frame.remaining === 0) {
+        this.payload(frame, bytes, offset, offset + size)
         offset += size
         if (this.stopped !== undefined) return offset
       }
-      if (this.begun) return end
+      if (frame.begun) return end
     }
+  }
+
+  private expectFrame(): IncomingFrame {
+    const frame = new IncomingFrame(this.maskBit === 0 ? "forbidden" : "required")
+    if (this.decoding !== undefined) frame.allowedRsv = this.decoding.rsv
+    this.frame = frame
+    return frame
   }
 
   /**
@@ -226,24 +220,24 @@ export class Inbound {
       }
       if (size > end - at || size > limit) return offset
       offset = at + size
-      this.ended++
       if (first === finalText) {
         if (!this.text(bytes, at, offset, key)) return end
       } else {
-        this.deliver(this.payloads.binary(bytes, at, offset, end, key))
+        this.binary(bytes, at, offset, end, key)
       }
     }
   }
 
   takeMessages(): Array<Message> {
     const messages = this.messages
-    this.messages = []
+    this.messages = none
     this.queuedMessageBytes = 0
-    return messages
+    return messages === none ? [] : messages
   }
 
   takeMessage(): Message {
     const message = this.messages.shift()!
+    if (this.messages.length === 0) this.messages = none
     this.queuedMessageBytes -= weigh(message)
     return message
   }
@@ -254,23 +248,27 @@ export class Inbound {
    */
   stream(): void {
     if (this.opcode === 0 || this.fragments !== undefined || this.dropping) return
-    this.beginFragments()
-    if (this.assembly.length > 0) this.fragments!.push(this.assembly.take())
-    this.assembly.clear()
+    const fragments = new Fragments(this.opcode === Opcode.Text ? "text" : "binary", this.payloads.primitives)
+    if (this.assembly !== undefined) fragments.push(this.assembly.bytes)
+    this.assembly = undefined
+    this.fragments = fragments
   }
 
   /** Our Close was sent: from here on what arrives is read and dropped (RFC 6455 §5.5.1). */
   drop(): void {
     this.dropping = true
-    this.assembly.clear()
+    this.assembly = undefined
   }
 
   /** Judges the frame whose header is whole. `false`: it broke a rule, or must wait. */
-  private begin(): boolean {
-    const { fin, length, opcode, rsv } = this.header
+  private begin(frame: IncomingFrame): boolean {
+    const { fin, length, opcode, rsv } = frame
     // RFC 7692 §6: an extension's bit stands on the first frame of a data message only.
     if (rsv !== 0 && (opcode >= Opcode.Close || opcode === Opcode.Continuation)) return this.fail("ReservedBit")
-    if (opcode >= Opcode.Close) return this.beginFrame()
+    if (opcode >= Opcode.Close) {
+      frame.begin()
+      return true
+    }
     if (opcode === Opcode.Continuation) {
       // §5.4: a continuation frame stands inside a fragmented message only,
       if (this.opcode === 0) return this.fail("ContinuationUnexpected")
@@ -281,7 +279,8 @@ export class Inbound {
     const first = this.opcode === 0
     if (this.dropping) {
       if (first) this.opcode = opcode
-      return this.beginFrame()
+      frame.begin()
+      return true
     }
     // A flood of small fragments is charged; those that carry a large message, as browsers
     // send it, cost their payload only.
@@ -303,7 +302,6 @@ export class Inbound {
     }
     if (first) {
       this.opcode = opcode
-      this.transformed = transformed
       if (transformed) {
         this.decoding!.begin(rsv)
         if (this.ending !== undefined) return false
@@ -313,12 +311,13 @@ export class Inbound {
     if (starts) this.stream()
     this.charged += cost
     this.frames++
-    return this.beginFrame()
+    frame.begin()
+    return true
   }
 
-  /** That of the current frame, 0 where it is not masked. */
-  private get maskKey(): number {
-    return this.header.masked ? this.header.maskKey : 0
+  /** Whether the message that is being received is being decoded. */
+  private get transformed(): boolean {
+    return this.decoding !== undefined && this.decoding.inMessage
   }
 
   /** Whether the message that is being received is handed on in pieces. */
@@ -336,37 +335,37 @@ export class Inbound {
     return false
   }
 
-  private beginFrame(): boolean {
-    this.begun = true
-    this.remaining = this.header.length
-    this.received = 0
-    return true
-  }
-
-  private beginFragments(): void {
-    this.fragments = new Fragments(this.opcode === Opcode.Text ? "text" : "binary", this.primitives)
-  }
-
-  private payload(bytes: Uint8Array, start: number, end: number): void {
-    this.remaining -= end - start
-    const whole = this.received === 0 && this.remaining === 0
-    const { fin, opcode } = this.header
+  private payload(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
+    frame.remaining -= end - start
+    const { fin, opcode, received, remaining } = frame
+    const whole = received === 0 && remaining === 0
     if (opcode >= Opcode.Close) {
-      this.control.add(bytes, start, end, this.received, this.header)
+      frame.addControl(bytes, start, end)
     } else if (this.dropping) {
       // Read for its Close only.
     } else if (this.transformed) {
-      this.decode(bytes, start, end, fin && this.remaining === 0)
+      this.decode(frame, bytes, start, end, fin && remaining === 0)
     } else if (this.fragments !== undefined && !this.fragments.done) {
-      this.piece(bytes, start, end)
+      this.piece(frame, bytes, start, end)
     } else if (whole && fin && opcode !== Opcode.Continuation) {
-      if (opcode === Opcode.Text) this.text(bytes, start, end, this.maskKey)
-      else this.deliver(this.payloads.binary(bytes, start, end, bytes.length, this.maskKey))
+      if (opcode === Opcode.Text) this.text(bytes, start, end, frame.key)
+      else this.binary(bytes, start, end, bytes.length, frame.key)
     } else {
-      this.assemble(bytes, start, end)
+      this.assemble(frame, bytes, start, end)
     }
-    this.received += end - start
-    if (this.remaining === 0 && this.ending === undefined && this.stopped === undefined) this.endFrame()
+    frame.received = received + end - start
+    if (remaining === 0 && this.ending === undefined && this.stopped === undefined) this.endFrame(frame)
+  }
+
+  /** A binary message that lies in a chunk that goes on until `chunkEnd`: no buffer in between. */
+  private binary(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): void {
+    const size = end - start
+    if (!Slab.suits(size, chunkEnd - start) || (this.slab !== undefined && !this.slab.suits(size))) {
+      this.deliver(this.payloads.part(bytes, start, end, maskKey, 0, largeMessage))
+      return
+    }
+    this.slab ??= new Slab(this.payloads.primitives)
+    this.deliver(this.slab.cut(bytes, start, end, chunkEnd, maskKey))
   }
 
   /** A text that lies in one chunk; `false`: it is not UTF-8. */
@@ -378,10 +377,10 @@ export class Inbound {
   }
 
   /** Gives payload to the decoder; what it puts out is bounded by the turn and the reader. */
-  private decode(bytes: Uint8Array, start: number, end: number, last: boolean): void {
+  private decode(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number, last: boolean): void {
     if (end === start && !last) return
     // The decoder may need it longer than the chunk lives.
-    const source = this.payloads.part(bytes, start, end, this.maskKey, this.received & 3, 0)
+    const source = this.payloads.part(bytes, start, end, frame.key, frame.received & 3, 0)
     this.stopped = this.decoding!.push(source, last)
   }
 
@@ -392,7 +391,8 @@ export class Inbound {
     if (this.dropping) decoding.drop()
     else this.stopped = decoding.goOn()
     if (this.stopped !== undefined) return false
-    if (this.remaining === 0 && this.ending === undefined) this.endFrame()
+    const { frame } = this
+    if (frame !== undefined && frame.remaining === 0 && this.ending === undefined) this.endFrame(frame)
     return true
   }
 
@@ -404,23 +404,24 @@ export class Inbound {
       streamed = true
     }
     const limit = streamed ? this.limits.maxStreamedMessageSize : this.limits.maxMessageSize
-    if (piece.length > limit - this.produced) {
+    const decoding = this.decoding!
+    if (piece.length > limit - decoding.produced) {
       if (!streamed && (this.demand !== "message" || this.messages.length > 0)) return false
       this.fail("MessageTooBig")
       return true
     }
-    this.produced += piece.length
+    decoding.produced += piece.length
     if (this.opcode === Opcode.Text && !this.validator.push(piece, 0, piece.length)) this.fail("InvalidUtf8")
     else if (streamed) this.fragments!.push(piece)
-    else this.assembly.append(piece)
+    else (this.assembly ??= new Assembly(this.payloads.primitives)).append(piece)
     return true
   }
 
-  private assemble(bytes: Uint8Array, start: number, end: number): void {
-    const assembly = this.assembly
-    if (this.received === 0) assembly.reserve(this.header.length, this.header.fin)
+  private assemble(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
+    const assembly = this.assembly ??= new Assembly(this.payloads.primitives)
+    if (frame.received === 0) assembly.reserve(frame.length, frame.fin)
     const at = assembly.length
-    this.payloads.into(bytes, start, end, assembly.buffer, at, this.maskKey, this.received & 3)
+    this.payloads.into(bytes, start, end, assembly.buffer, at, frame.key, frame.received & 3)
     assembly.length = at + end - start
     // §8.1: text fails at the first byte that proves it invalid, not at its end.
     if (this.opcode === Opcode.Text && !this.validator.push(assembly.buffer, at, assembly.length)) {
@@ -428,35 +429,31 @@ export class Inbound {
     }
   }
 
-  private piece(bytes: Uint8Array, start: number, end: number): void {
+  private piece(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
     const fragments = this.fragments!
     if (fragments.discarded && fragments.type === "binary") return
-    const piece = this.payloads.part(bytes, start, end, this.maskKey, this.received & 3, largeMessage)
+    const piece = this.payloads.part(bytes, start, end, frame.key, frame.received & 3, largeMessage)
     if (fragments.type === "text" && !this.validator.push(piece, 0, piece.length)) this.fail("InvalidUtf8")
     else fragments.push(piece)
   }
 
-  private endFrame(): void {
-    const { fin, length, opcode } = this.header
-    this.begun = false
-    this.header.reset()
-    if (opcode >= Opcode.Close) {
-      this.endControl(opcode, length)
-    } else if (fin) {
-      this.endMessage()
-    }
+  private endFrame(frame: IncomingFrame): void {
+    const { control, fin, opcode } = frame
+    frame.reset()
+    if (opcode >= Opcode.Close) this.endControl(opcode, control)
+    else if (fin) this.endMessage()
   }
 
-  private endControl(opcode: number, length: number): void {
-    if (opcode === Opcode.Close) {
-      this.ending = readClose(this.control.bytes, length, this.primitives)
+  private endControl(opcode: number, payload: Uint8Array): void {
+    if (opcode === Opcode.Ping) {
+      this.hooks.onPing(payload)
+    } else if (opcode === Opcode.Pong) {
+      this.hooks.onPong(payload)
+    } else {
+      this.ending = readClose(payload, this.payloads.primitives)
       // What is not whole never will be.
-      if (this.ending._tag === "Violation") this.assembly.clear()
-      return
+      if (this.ending._tag === "Violation") this.assembly = undefined
     }
-    const payload = this.control.bytes.slice(0, length)
-    if (opcode === Opcode.Ping) this.hooks.onPing(payload)
-    else this.hooks.onPong(payload)
   }
 
   private endMessage(): void {
@@ -470,47 +467,44 @@ export class Inbound {
       else this.fail("InvalidUtf8")
       if (fragments.discarded) this.fragments = undefined
       this.resetMessage()
-    } else if (this.frames === 1 && this.assembly.buffer.length === 0 && !this.transformed) {
+    } else if (this.frames === 1 && this.assembly === undefined && !this.transformed) {
       // Delivered by `text` or `binary`.
       this.resetMessage()
     } else if (!text) {
-      const message = this.assembly.take()
+      const message = this.assembly?.bytes ?? new Uint8Array(0)
       this.resetMessage()
       this.deliver(message)
     } else if (!this.validator.isComplete()) {
       // §8.1: the text ends inside a code point.
       this.fail("InvalidUtf8")
     } else {
-      const { buffer, length } = this.assembly
-      const message = this.primitives.decodeUtf8(buffer, 0, length)
+      const { assembly, payloads } = this
+      const message = assembly === undefined ? "" : payloads.primitives.decodeUtf8(assembly.buffer, 0, assembly.length)
       this.resetMessage()
       this.deliver(message)
     }
   }
 
   private resetMessage(): void {
-    if (this.frames !== 1 || this.assembly.length > 0 || this.fragments !== undefined || this.transformed) {
-      this.assembly.clear()
-      this.pieceValidator?.reset()
-    }
+    this.assembly = this.pieceValidator = undefined
     this.opcode = 0
-    this.ended++
     this.frames = 0
     this.charged = 0
-    this.transformed = false
-    this.produced = 0
+    if (this.decoding !== undefined) this.decoding.end()
   }
 
   private deliver(message: Message): void {
     this.receivedMessages++
-    this.messages.push(message)
     this.queuedMessageBytes += weigh(message)
+    // Most batches are of one: an array that begins empty gets room for 17 by its first `push`.
+    if (this.messages === none) this.messages = [message]
+    else this.messages.push(message)
   }
 
   /** The peer broke a rule: behind what was received until now, nothing more is read. */
   fail(rule: Rule, detail?: string): false {
     this.ending = violation(rule, detail)
-    this.assembly.clear()
+    this.assembly = undefined
     return false
   }
 }

@@ -8,7 +8,7 @@
 import { maskInPlace, maskInto } from "../codec/Mask.ts"
 import { isUtf8 } from "../codec/Utf8.ts"
 import type { Primitives } from "../Primitives.ts"
-import { copyOf, largeMessage, Slab } from "./Slab.ts"
+import { copyOf } from "./Slab.ts"
 
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
 export type Chunks = "borrowed" | "scratch" | "owned"
@@ -17,30 +17,17 @@ export type Chunks = "borrowed" | "scratch" | "owned"
 // used within one call only.
 let scratch = new Uint8Array(0)
 
+/** It has no state, so that one serves all connections that get such chunks; see {@link payloadsOf}. */
 export class Payloads {
+  readonly primitives: Primitives
   private readonly chunks: Chunks
-  private readonly primitives: Primitives
-  private readonly slab: Slab
 
   constructor(chunks: Chunks, primitives: Primitives) {
     this.chunks = chunks
     this.primitives = primitives
-    this.slab = new Slab(primitives)
   }
 
-  /** The chunk is read. */
-  leave(): void {
-    this.slab.leave()
-  }
-
-  /** A binary message that lies in a chunk that goes on until `chunkEnd`: no buffer in between. */
-  binary(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): Uint8Array {
-    return this.slab.suits(end - start, chunkEnd - start)
-      ? this.slab.cut(bytes, start, end, chunkEnd, maskKey)
-      : this.part(bytes, start, end, maskKey, 0, largeMessage)
-  }
-
-  /** The same for a text; `undefined`: it is not UTF-8. */
+  /** A text that lies in one chunk; `undefined`: it is not UTF-8. */
   text(bytes: Uint8Array, start: number, end: number, maskKey: number): string | undefined {
     if (maskKey !== 0) {
       if (this.chunks === "borrowed") {
@@ -90,4 +77,19 @@ export class Payloads {
     if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, phase)
     target.set(bytes.subarray(start, end), at)
   }
+}
+
+const shared = new WeakMap<Primitives, { readonly [C in Chunks]: Payloads }>()
+
+export const payloadsOf = (chunks: Chunks, primitives: Primitives): Payloads => {
+  let all = shared.get(primitives)
+  if (all === undefined) {
+    all = {
+      borrowed: new Payloads("borrowed", primitives),
+      scratch: new Payloads("scratch", primitives),
+      owned: new Payloads("owned", primitives)
+    }
+    shared.set(primitives, all)
+  }
+  return all[chunks]
 }

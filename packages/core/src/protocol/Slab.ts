@@ -1,7 +1,8 @@
 /**
  * Memory for the small messages of one chunk: the chunk is copied once, and each message
  * is a view of the copy, unmasked there. An ArrayBuffer for each would cost several times
- * the copy. A slab belongs to one connection, so that a message never shows another's bytes.
+ * the copy. A slab belongs to one chunk of one connection, so that a message never shows
+ * another's bytes, and an idle connection has none.
  */
 import { maskInPlace } from "../codec/Mask.ts"
 import type { Primitives } from "../Primitives.ts"
@@ -29,10 +30,13 @@ export class Slab {
   }
 
   /** Whether a message is to lie in a slab; `rest` is what the chunk still holds, itself included. */
-  suits(size: number, rest: number): boolean {
-    const most = slabShare * size
-    return size < largeMessage && most >= leastSlab && rest >= leastSlab && rest > 2 * size &&
-      (this.slab === undefined || this.slab.length <= most)
+  static suits(size: number, rest: number): boolean {
+    return size < largeMessage && slabShare * size >= leastSlab && rest >= leastSlab && rest > 2 * size
+  }
+
+  /** Whether it may lie in this one. */
+  suits(size: number): boolean {
+    return this.slab === undefined || this.slab.length <= slabShare * size
   }
 
   /** A message of `bytes[start, end)`, which stays as it is. */
@@ -46,11 +50,6 @@ export class Slab {
     const at = start - this.base
     if (maskKey !== 0) maskInPlace(slab, at, end - this.base, maskKey, 0)
     return new Uint8Array(slab.buffer, slab.byteOffset + at, end - start)
-  }
-
-  /** The next chunk's messages get a slab of their own, and an idle connection has none. */
-  leave(): void {
-    this.slab = undefined
   }
 }
 

@@ -1,0 +1,50 @@
+/** An extension's encoder at work on what is sent: counted, and bounded by the turn of the event loop. */
+import type { Message } from "../Message.ts"
+import type { Encoder } from "../MessageExtension.ts"
+
+export class Encoding {
+  /** All bytes that the encoder was ever given, and that it put out. */
+  inputBytes = 0
+  outputBytes = 0
+  /** The message that is being sent in fragments is encoded. */
+  isFragmented = false
+
+  private readonly encoder: Encoder
+  // What the encoder was given since the turn began.
+  private turnBytes = 0
+
+  constructor(encoder: Encoder) {
+    this.encoder = encoder
+  }
+
+  get sliceSize(): number {
+    return this.encoder.sliceSize
+  }
+
+  get shareKey(): string | undefined {
+    return this.encoder.shareKey
+  }
+
+  /** Whether a slice was encoded since {@link beginTurn}. */
+  get isTurnOver(): boolean {
+    return this.turnBytes >= this.encoder.sliceSize
+  }
+
+  /** Another turn of the event loop has begun. */
+  beginTurn(): void {
+    this.turnBytes = 0
+  }
+
+  /** A message begins; returns the reserved bits of its first frame, 0 where it stays as it is. */
+  begin(message: Message | undefined): number {
+    return this.encoder.begin(message)
+  }
+
+  push(bytes: Uint8Array, last: boolean): Uint8Array {
+    this.turnBytes += bytes.length
+    const encoded = this.encoder.push(bytes, last)
+    this.inputBytes += bytes.length
+    this.outputBytes += encoded.length
+    return encoded
+  }
+}
