@@ -29,6 +29,16 @@ export const makeWriter = (link: Link): Writer => {
 }
 
 abstract class ImpatientWriter extends Writer {
+  private count = 0
+
+  override get dropped(): number {
+    return this.count
+  }
+
+  protected drop(): void {
+    this.count++
+  }
+
   override sendNow(message: Sendable): Effect.Effect<void, SendError> {
     return this.offer(this.plain(message))
   }
@@ -103,7 +113,7 @@ abstract class ImpatientWriter extends Writer {
 
 class DropNewest extends ImpatientWriter {
   protected onFull(): Effect.Effect<void, SendError> {
-    this.dropped++
+    this.drop()
     return Effect.void
   }
 }
@@ -145,9 +155,8 @@ class DropOldest extends ImpatientWriter {
   }
 
   protected onFull(message: Sendable): Effect.Effect<void, SendError> {
-    const { queue } = this
-    let backlog = queue[queue.length - 1]
-    if (!(backlog instanceof Backlog)) queue.push(backlog = new Backlog(this, this.link))
+    let backlog = this.queue[this.queue.length - 1]
+    if (!(backlog instanceof Backlog)) this.enqueue(backlog = new Backlog(this, this.link))
     const newest = kept(message)
     ;(backlog as Backlog).messages.push(newest)
     const { link } = this
@@ -163,7 +172,7 @@ class DropOldest extends ImpatientWriter {
       if (!(waiter instanceof Backlog) || waiter.messages.length === 0) continue
       if (waiter.messages.length === 1 && waiter.messages[0] === newest) return false
       this.taken(waiter.messages.shift()!)
-      this.dropped++
+      this.drop()
       return true
     }
     return false

@@ -45,17 +45,23 @@ const ended: Effect.Effect<Sink.End<void>> = Effect.succeed([undefined])
 const atEnd = (cause: Cause.Cause<SendError | Cause.Done>): Effect.Effect<Sink.End<void>, SendError> =>
   Pull.isDoneCause(cause) ? ended : Effect.failCause(cause as Cause.Cause<SendError>)
 
+// Nobody waits: one array for all connections, never written to.
+const nobody: Array<Waiter> = []
+
 export class Writer {
-  /** Messages that were not sent, since the peer takes too little. */
-  dropped = 0
   protected readonly link: Link
-  protected readonly queue: Array<Waiter> = []
+  protected queue = nobody
   // The sender of a streamed message goes before all others.
   private holder: Waiter | undefined
   private inFlight: Array<(effect: Effect.Effect<void, SendError>) => void> | undefined
 
   constructor(link: Link) {
     this.link = link
+  }
+
+  /** Messages that were not sent, since the peer takes too little. */
+  get dropped(): number {
+    return 0
   }
 
   get hasWaiting(): boolean {
@@ -78,7 +84,7 @@ export class Writer {
     if (this.link.broken !== undefined || this.link.gone) {
       if (this.inFlight !== undefined) this.resumeAll(this.lost())
     }
-    const { holder, queue } = this
+    const { holder } = this
     if (holder !== undefined) {
       const attempt = holder.attempt()
       if (attempt !== "wait") {
@@ -87,17 +93,28 @@ export class Writer {
       }
     }
     let moved = false
-    while (queue.length > 0) {
-      const waiter = queue[0]
+    while (this.queue.length > 0) {
+      const waiter = this.queue[0]
       const attempt = waiter.attempt()
       if (attempt === "wait") break
       // An attempt that writes may find the transport closed, which ends all who wait.
-      if (queue[0] !== waiter) continue
-      queue.shift()
+      if (this.queue[0] !== waiter) continue
+      this.dequeue(0)
       moved = true
       waiter.resume(this.settle(attempt))
     }
-    if (moved && queue.length === 0) this.link.sendersMoved()
+    if (moved && this.queue.length === 0) this.link.sendersMoved()
+  }
+
+  protected enqueue(waiter: Waiter): void {
+    if (this.queue === nobody) this.queue = [waiter]
+    else this.queue.push(waiter)
+  }
+
+  private dequeue(at: number): void {
+    if (this.queue.length === 1) this.queue = nobody
+    else if (at === 0) this.queue.shift()
+    else this.queue.splice(at, 1)
   }
 
   /** Why nothing can be sent any more. */
@@ -136,13 +153,13 @@ export class Writer {
   private turn(attempt: () => Attempt): Effect.Effect<void, SendError> {
     return Effect.callback((resume) => {
       const waiter: Waiter = { attempt, resume }
-      this.queue.push(waiter)
+      this.enqueue(waiter)
       // The fiber may have yielded since its first attempt and missed the moment.
       if (this.queue.length === 1) this.onWritable()
       return Effect.sync(() => {
         const at = this.queue.indexOf(waiter)
         if (at === -1) return
-        this.queue.splice(at, 1)
+        this.dequeue(at)
         // Those behind it may be able to go on.
         this.onWritable()
         this.link.sendersMoved()
