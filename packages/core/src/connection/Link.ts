@@ -12,13 +12,14 @@
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
-import { type ControlObserver, Protocol } from "../Protocol.ts"
+import { Protocol } from "../Protocol.ts"
 import type { Rule } from "../rules/Violation.ts"
 import { joined } from "../protocol/Slab.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { IOError, ProtocolError } from "../WebSocketError.ts"
 import { Account } from "./Account.ts"
 import * as Breaks from "./Breaks.ts"
+import { Closing, notClosing } from "./Closing.ts"
 import type { Deadlines } from "./Deadlines.ts"
 import { type LinkHooks, type LinkObserver, type LinkOwner, noHooks } from "./LinkHooks.ts"
 import { Once } from "./Once.ts"
@@ -26,7 +27,7 @@ import { Pings } from "./Pings.ts"
 import { flushSoon, type Unflushed } from "./Unflushed.ts"
 import { Watches } from "./Watches.ts"
 
-export class Link extends Account implements TransportHandlers, ControlObserver, Unflushed {
+export class Link extends Account implements TransportHandlers, Unflushed {
   readonly protocol: Protocol
   readonly limits: Limits
   readonly deadlines: Deadlines
@@ -69,13 +70,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   // What the protocol has not read: it waits for the reader, or for its next turn.
   private rest: Uint8Array | undefined
   private turnScheduled = false
-  private disposed = false
-  private ended = false
-  private reached = false
-  private halfClosed = false
-  private endSent = false
-  private closeDue: number | undefined
-  private info: CloseInfo | undefined
+  private closing: Readonly<Closing> = notClosing
   private whenClosed: Once | undefined
   private whenGone: Once | undefined
 
@@ -93,7 +88,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     this.deadlines = deadlines
     this.pings = new Pings(this)
     const { chunks, primitives } = transport
-    this.protocol = new Protocol({ role, primitives, chunks, transform, clock: deadlines }, limits, this)
+    this.protocol = new Protocol({ role, primitives, chunks, transform, clock: deadlines }, limits, this.pings)
   }
 
   start(): void {
@@ -221,14 +216,6 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     this.afterInput()
   }
 
-  onPing(payload: Uint8Array): void {
-    this.pings.onPing(payload)
-  }
-
-  onPong(payload: Uint8Array): void {
-    this.pings.onPong(payload)
-  }
-
   private feed(chunk: Uint8Array, mayKeep: boolean): void {
     let next: number
     this.feeding = true
@@ -285,7 +272,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     // before the rest of this one. Whoever feeds regulates afterwards.
     if (this.gone || this.feeding) return
     this.account()
-    const dropping = !this.protocol.isOpen || this.ended
+    const dropping = !this.protocol.isOpen || this.closing.ended
     const full = !dropping && (this.heldBack() || this.rest !== undefined ||
       (!this.waiting && this.protocol.queuedBytes >= this.limits.inboundHighWaterMark))
     if (full === this.isPaused) return
@@ -316,11 +303,11 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   /** The reader took something, or waits now. */
   afterRead(): void {
     if (this.accounted > 0) this.account()
-    if (this.isPaused || this.ended) this.regulate()
+    if (this.isPaused || this.closing.ended) this.regulate()
   }
 
   onEnd(): void {
-    this.halfClosed = true
+    this.end.halfClosed = true
     if (this.protocol.sentClose !== undefined) {
       // Nothing more can come. What still waits (our answer) goes out first.
       this.advanceClosing()
@@ -333,18 +320,28 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   // the end
   // ---------------------------------------------------------------------------
 
+  private get end(): Closing {
+    if (this.closing === notClosing) this.closing = new Closing()
+    return this.closing
+  }
+
+  /** From here on the end takes so long at most. */
+  private limitClosing(): void {
+    this.end.due = this.deadlines.now() + this.limits.closeTimeout
+  }
+
   /** Whether an end stands behind the messages that wait. */
   get hasEnding(): boolean {
     if (this.protocol.ending !== undefined) return true
-    return this.rest === undefined && (this.halfClosed || this.gone || this.broken !== undefined)
+    return this.rest === undefined && (this.closing.halfClosed || this.gone || this.broken !== undefined)
   }
 
   private checkEnding(): void {
-    if (!this.hasEnding || this.ended) return
-    this.ended = true
+    if (!this.hasEnding || this.closing.ended) return
+    this.end.ended = true
     // Our Close was sent, or nobody reads: there is nothing that it could overtake.
     if (this.protocol.sentClose !== undefined || (!this.reading && !this.hasUnread)) this.reach()
-    else if (!this.reached) this.closeDue = this.deadlines.now() + this.limits.closeTimeout
+    else if (!this.closing.reached) this.limitClosing()
     this.updateAlarm()
   }
 
@@ -355,12 +352,12 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   /** The reader went away; what it left behind is the next one's. */
   doneReading(): void {
     this.reading = false
-    if (this.ended && !this.reached && !this.hasUnread) this.reach()
+    if (this.closing.ended && !this.closing.reached && !this.hasUnread) this.reach()
   }
 
   /** The reader has reached the end, or nobody reads: it takes effect. */
   reach(): void {
-    this.reached = true
+    this.end.reached = true
     this.settle()
   }
 
@@ -369,24 +366,24 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
    * close deadline forces it.
    */
   private settle(forced = false): void {
-    if (!this.reached || this.gone || this.broken !== undefined) return
+    if (!this.closing.reached || this.gone || this.broken !== undefined) return
     const ending = this.protocol.ending
     if (ending === undefined) {
-      if (this.halfClosed && this.protocol.isOpen) {
+      if (this.closing.halfClosed && this.protocol.isOpen) {
         this.break(Breaks.noClose())
       }
       return
     }
     if (this.protocol.sentClose === undefined) {
       if (!forced && (this.streaming || this.hooks.hasWaitingSenders())) {
-        if (this.closeDue === undefined) {
-          this.closeDue = this.deadlines.now() + this.limits.closeTimeout
+        if (this.closing.due === undefined) {
+          this.limitClosing()
           this.updateAlarm()
         }
         return
       }
       this.protocol.settle()
-      this.closeDue = this.deadlines.now() + this.limits.closeTimeout
+      this.limitClosing()
       this.hooks.onWritable()
     }
     this.flush()
@@ -400,7 +397,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     if (!this.isOpen) return
     if (this.protocol.ending !== undefined) {
       // The peer was first: it gets its answer.
-      this.reached = true
+      this.end.reached = true
       this.settle(true)
       return
     }
@@ -412,7 +409,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
       this.feed(rest, true)
       this.checkEnding()
     }
-    this.closeDue = this.deadlines.now() + this.limits.closeTimeout
+    this.limitClosing()
     this.flush()
     if (this.waiting) this.hooks.onReadable()
     this.hooks.onWritable()
@@ -426,12 +423,12 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
     const { protocol } = this
     if (this.gone || protocol.sentClose === undefined || protocol.outputBytes > 0 || this.inFlight > 0) return
     const ending = protocol.ending
-    if (this.halfClosed) {
+    if (this.closing.halfClosed) {
       this.transport.destroy()
     } else if (ending !== undefined) {
       // The server closes TCP first; a client does so only where the peer broke a rule.
-      if (!this.endSent && (protocol.role === "server" || ending._tag === "Violation")) {
-        this.endSent = true
+      if (!this.closing.endSent && (protocol.role === "server" || ending._tag === "Violation")) {
+        this.end.endSent = true
         this.transport.end()
       }
       this.settleClosed()
@@ -458,8 +455,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   }
 
   private finish(): void {
-    this.ended = true
-    this.closeDue = this.watches = undefined
+    this.end.ended = true
+    this.end.due = this.watches = undefined
     this.pings.stop()
     this.inFlight = 0
     this.protocol.clearOutput()
@@ -478,14 +475,14 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   }
 
   private settleClosed(): void {
-    if (this.info !== undefined) return
-    this.info = this.protocol.closeInfo
+    if (this.isClosed) return
+    this.end.info = this.protocol.closeInfo
     this.whenClosed?.happen()
   }
 
   /** How the connection closed or, before that, would have closed by now. */
   get closeInfo(): CloseInfo {
-    return this.info ?? this.protocol.closeInfo
+    return this.closing.info ?? this.protocol.closeInfo
   }
 
   /** What the reader fails with at its end; nothing after an orderly one. */
@@ -497,7 +494,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
 
   /** Whether the closing handshake is over, one way or the other. */
   get isClosed(): boolean {
-    return this.info !== undefined
+    return this.closing.info !== undefined
   }
 
   onceClosed(listener: () => void): () => void {
@@ -507,8 +504,8 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   /** Gives back what the connection held: it is gone, and what had arrived is decoded or unwanted. */
   dispose(): void {
     this.rest = undefined
-    if (this.disposed) return
-    this.disposed = true
+    if (this.closing.disposed) return
+    this.end.disposed = true
     this.transform?.close()
     this.observer?.onDisposed(this)
   }
@@ -522,12 +519,12 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
   // ---------------------------------------------------------------------------
 
   override onAlarm(now: number): void {
-    if (this.closeDue !== undefined && this.closeDue <= now) {
-      this.closeDue = undefined
+    if (this.closing.due !== undefined && this.closing.due <= now) {
+      this.end.due = undefined
       if (this.protocol.sentClose === undefined) {
-        this.reached = true
+        this.end.reached = true
         this.settle(true)
-      } else if (this.info !== undefined) {
+      } else if (this.isClosed) {
         // The handshake is done, and only the peer's end of stream is missing.
         this.transport.destroy()
       } else {
@@ -541,7 +538,7 @@ export class Link extends Account implements TransportHandlers, ControlObserver,
 
   updateAlarm(): void {
     if (this.gone) return
-    const { closeDue, pings, watches } = this
-    this.deadlines.set(this, Math.min(closeDue ?? Infinity, pings.due ?? Infinity, watches?.due ?? Infinity))
+    const { closing, pings, watches } = this
+    this.deadlines.set(this, Math.min(closing.due ?? Infinity, pings.due ?? Infinity, watches?.due ?? Infinity))
   }
 }

@@ -2,6 +2,7 @@
  * Pings and their Pongs: round trips for whoever asks, and the keepalive that finds
  * out whether the peer is still there (RFC 6455 §5.5.2-§5.5.3).
  */
+import type { ControlObserver } from "../Protocol.ts"
 import { IOError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
 
@@ -71,7 +72,7 @@ class Probe {
   }
 }
 
-export class Pings {
+export class Pings implements ControlObserver {
   /** When the keepalive has something to do, if it has. */
   due: number | undefined
   private readonly link: Link
