@@ -97,6 +97,17 @@ describe("Deadlines", () => {
       assert.isTrue(bells.every((bell) => bell.rings.length === 0 && bell.position === -1))
     }))
 
+  it.effect("tells whole milliseconds from a small origin, and their fractions to those who measure", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2030, 1))
+      const deadlines = yield* DeadlinesModule.current
+      const start = deadlines.now()
+      assert.isBelow(start, 1000)
+      yield* TestClock.adjust("1500 micros")
+      assert.strictEqual(deadlines.now(), start + 1)
+      assert.strictEqual(deadlines.preciseNow(), start + 1.5)
+    }))
+
   it.effect("each clock has its own", () =>
     Effect.gen(function*() {
       const one = yield* DeadlinesModule.current

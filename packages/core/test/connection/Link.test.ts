@@ -510,6 +510,22 @@ describe("Link", () => {
       }))
   })
 
+  it.effect("tells its owner once, when the transport is closed and not before", () =>
+    Effect.gen(function*() {
+      const { close, transport, ws } = yield* make()
+      const { link } = ws as Connection
+      const told: Array<unknown> = []
+      link.owner = { onGone: (gone) => told.push(gone) }
+      link.onceGone(() => told.push("listener"))
+      transport.push(close(1000))
+      yield* turn
+      assert.deepInclude(yield* ws.closed, { code: 1000 })
+      assert.deepStrictEqual(told, [])
+      transport.closes()
+      link.onClosed(undefined)
+      assert.deepStrictEqual(told, [link, "listener"])
+    }))
+
   it.effect("a transport that closes while it is written to", () =>
     Effect.gen(function*() {
       for (const taken of [true, false]) {
