@@ -320,6 +320,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   // the end
   // ---------------------------------------------------------------------------
 
+  /** `closing`, to write to: the end begins, or goes on. */
   private get end(): Closing {
     if (this.closing === notClosing) this.closing = new Closing()
     return this.closing

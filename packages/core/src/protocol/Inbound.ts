@@ -42,8 +42,8 @@ const messageCharge = 64
 /** How much of the inbound mark a waiting message takes up. */
 const weigh = (message: Message): number => message.length + messageCharge
 
-// No message waits: one array for all connections, never written to.
-const none: Array<Message> = []
+// No message waits: one array for all connections. Frozen, since users see it.
+const none = Object.freeze([]) as unknown as Array<Message>
 
 export interface InboundHooks {
   onPing(payload: Uint8Array): void
@@ -75,8 +75,8 @@ export class Inbound {
   // Our Close was sent.
   private dropping = false
   private queuedMessageBytes = 0
-  // Whatever is undefined here an idle connection has no need of; what a message or a frame
-  // brought into being goes with it.
+  // What a frame, a message or a chunk needs comes and goes with it, so that an idle
+  // connection holds none of it, whatever it has received: about 700 bytes of 3,900.
   private frame: IncomingFrame | undefined
   private assembly: Assembly | undefined
   private slab: Slab | undefined
