@@ -8,6 +8,7 @@
 import { Primitives } from "@effect-ws/core"
 import { Buffer } from "node:buffer"
 import { hash, randomFillSync } from "node:crypto"
+import { onAllocated } from "./YoungCollections.ts"
 
 /** `utf8Slice` and `utf8Write` are Buffer's methods; they work on any `Uint8Array`. */
 interface Utf8Methods {
@@ -36,6 +37,7 @@ export const primitives: Primitives.Primitives = {
   // A plain Uint8Array with memory of its own: payloads are handed to users, and a
   // Buffer would slice differently, its pool be shared.
   allocate: (size) => {
+    onAllocated(size)
     const buffer = Buffer.allocUnsafeSlow(size)
     return new Uint8Array(buffer.buffer, buffer.byteOffset, size)
   },
