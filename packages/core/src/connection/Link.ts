@@ -13,6 +13,7 @@ import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
+import * as DecodedTexts from "../protocol/DecodedTexts.ts"
 import type { Rule } from "../rules/Violation.ts"
 import { joined } from "../protocol/Slab.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
@@ -212,12 +213,15 @@ export class Link extends Account implements TransportHandlers, Unflushed {
       if (this.waiting) this.hooks.onReadable()
     } finally {
       this.taking = false
+      DecodedTexts.forget()
     }
     this.afterInput()
   }
 
   private feed(chunk: Uint8Array, mayKeep: boolean): void {
     let next: number
+    // What is kept may be a message's, whose owner may write to it.
+    if (!mayKeep) DecodedTexts.begin(chunk)
     this.feeding = true
     try {
       next = this.protocol.receive(chunk)
@@ -227,15 +231,10 @@ export class Link extends Account implements TransportHandlers, Unflushed {
     if (this.protocol.stopped === undefined) return
     const rest = chunk.subarray(next)
     this.rest = mayKeep ? rest : new Uint8Array(rest)
-    if (this.protocol.stopped === "turn") this.deadlines.nextTurn(() => this.goOn())
+    if (this.protocol.stopped === "turn") this.deadlines.nextTurn(() => (this.feedRest(), this.afterInput()))
   }
 
-  /** Reads what was left over, in a turn of the event loop of its own. */
-  private goOn(): void {
-    this.feedRest()
-    this.afterInput()
-  }
-
+  /** Reads what was left over. */
   private feedRest(): void {
     const rest = this.rest
     if (rest === undefined) return
@@ -403,11 +402,9 @@ export class Link extends Account implements TransportHandlers, Unflushed {
       return
     }
     this.protocol.close(code, reason)
-    const rest = this.rest
-    if (rest !== undefined) {
+    if (this.rest !== undefined) {
       // Dropped, but read: the peer's next frame begins behind it.
-      this.rest = undefined
-      this.feed(rest, true)
+      this.feedRest()
       this.checkEnding()
     }
     this.limitClosing()

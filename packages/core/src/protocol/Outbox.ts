@@ -12,6 +12,7 @@ import { headerLength, writeHeader } from "../codec/FrameWriter.ts"
 import { maskInPlace, maskInto, type MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
+import * as DecodedTexts from "./DecodedTexts.ts"
 
 // Larger buffers save little (a chunk more in the same write) and cost memory for
 // every slow peer, whose last write keeps its buffer.
@@ -108,6 +109,8 @@ export class Outbox {
 
   /** Appends a frame whose payload is `text` as UTF-8; lone surrogates become U+FFFD. */
   text(firstByte: number, text: string): void {
+    const known = DecodedTexts.find(text)
+    if (known !== undefined) return this.copied(firstByte, known)
     const masked = this.maskKeys !== undefined
     const key = masked ? this.maskKeys.next() : 0
     if (text.length > textCopyLimit) {
@@ -131,6 +134,15 @@ export class Outbox {
     if (masked) maskInPlace(staging, body, body + size, key, 0)
     this.end = body + size
     this.queuedBytes += this.end - at
+  }
+
+  /** Appends a frame whose payload will change once this returns. */
+  private copied(firstByte: number, payload: Uint8Array): void {
+    const size = payload.length
+    if (!this.isUncopied(size)) return this.frame(firstByte, payload)
+    const chunk = this.primitives.allocate(headerLength(size, false) + size)
+    chunk.set(payload, writeHeader(chunk, 0, firstByte, size, false, 0))
+    this.append(chunk)
   }
 
   /**

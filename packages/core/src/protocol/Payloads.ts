@@ -8,6 +8,7 @@
 import { maskInPlace, maskInto } from "../codec/Mask.ts"
 import { isUtf8 } from "../codec/Utf8.ts"
 import type { Primitives } from "../Primitives.ts"
+import * as DecodedTexts from "./DecodedTexts.ts"
 import { copyOf } from "./Slab.ts"
 
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
@@ -44,7 +45,9 @@ export class Payloads {
   private decoded(bytes: Uint8Array, start: number, end: number): string | undefined {
     const text = this.primitives.decodeUtf8(bytes, start, end)
     // RFC 6455 §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
-    return text.includes("\uFFFD") && !isUtf8(bytes, start, end) ? undefined : text
+    if (text.includes("\uFFFD") && !isUtf8(bytes, start, end)) return undefined
+    DecodedTexts.remember(text, bytes, start, end)
+    return text
   }
 
   /** Bytes that may be kept: from `least` on a view of the chunk, where that was given away. */

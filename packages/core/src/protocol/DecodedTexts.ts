@@ -1,0 +1,66 @@
+/**
+ * The bytes of the texts that were decoded last, for as long as their chunk is read: what is
+ * sent on meanwhile as it came (an echo, a relay, a room's message to each of its members) is
+ * copied, not encoded again. Found by content, so it is the same to have been found or not.
+ * Measured with 1 KiB of characters of 1 to 4 bytes: to encode it takes 1.3 to 2.5 µs, to
+ * find and copy it 0.1; with 16 KiB 20 and 0.5.
+ *
+ * One for all connections, since one chunk is read at a time. The driver says which chunk, and
+ * when it may change; no other bytes are ever remembered.
+ */
+
+// Where encoding costs less than a copy and the account of it: characters above ASCII cost
+// ten times as much as others.
+const leastBytes = 128
+const leastAscii = 4096
+
+// More texts of one chunk than this are encoded again.
+const capacity = 256
+
+// Texts are sent in the order in which they came. Each that was not sent takes one of these,
+// and what is sent besides must not be compared with all.
+const probes = 4
+
+let chunk: Uint8Array | undefined
+const texts: Array<string> = []
+const starts = new Int32Array(capacity)
+const ends = new Int32Array(capacity)
+let count = 0
+// The text that was found last, or the first: a text may be sent many times.
+let at = 0
+
+/** Texts are decoded from `bytes` now, which stay as they are until {@link forget}, but for what is unmasked. */
+export const begin = (bytes: Uint8Array): void => {
+  forget()
+  chunk = bytes
+}
+
+/** The bytes may change. */
+export const forget = (): void => {
+  chunk = undefined
+  for (let i = 0; i < count; i++) texts[i] = ""
+  count = at = 0
+}
+
+/** `text` is what `bytes[start, end)` holds, which is valid UTF-8. */
+export const remember = (text: string, bytes: Uint8Array, start: number, end: number): void => {
+  const size = end - start
+  if (size < leastBytes || bytes !== chunk || count === capacity) return
+  if (size === text.length && size < leastAscii) return
+  texts[count] = text
+  starts[count] = start
+  ends[count] = end
+  count++
+}
+
+/** The bytes of a text, if they are remembered; to be copied before {@link forget}. */
+export const find = (text: string): Uint8Array | undefined => {
+  const last = Math.min(at + probes, count)
+  for (let i = at; i < last; i++) {
+    if (texts[i] === text) {
+      at = i
+      return chunk!.subarray(starts[i], ends[i])
+    }
+  }
+  return undefined
+}
