@@ -8,6 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -304,30 +305,35 @@ const accepting = (
       const head = acceptHead(checked.success, { protocol, headers: sent, sha1: upgrade.sha1 }, negotiated?.header)
       if (Result.isFailure(head)) return refuse(head.failure)
       limits ??= Limits.make(options)
-      const leave = connections.admit(address)
-      if (typeof leave === "string") {
-        return refuse(unavailable(leave, 0, connections.isClosing ? shuttingDown : undefined))
+      const place = connections.admit(address)
+      if (typeof place === "string") {
+        return refuse(unavailable(place, 0, connections.isClosing ? shuttingDown : undefined))
       }
       // Asked before the connection leaves HTTP: behind it a request has no address.
       const wanted = Telemetry.isWanted(fiber, options.observability) ? attributesOf(request, upgrade) : undefined
-      try {
-        const opening = Opening.open(fiber, upgrade.open(head.success), limits, {
-          role: "server",
-          protocol,
-          extension: negotiated?.open,
-          closeCodeFor: options.closeCodeFor,
-          observability: options.observability,
-          attributes: wanted && (() => wanted)
-        }, hold)
-        Attempt.end(fiber, request)
-        return Effect.mapEager(opening, (connection) => {
-          connections.add(connection, leave)
-          return connection
-        })
-      } catch (defect) {
-        leave()
-        throw defect
+      const begin = (): Effect.Effect<Connection> => {
+        try {
+          return Opening.open(fiber, upgrade.open(head.success), limits!, {
+            role: "server",
+            protocol,
+            extension: negotiated?.open,
+            closeCodeFor: options.closeCodeFor,
+            observability: options.observability,
+            attributes: wanted && (() => wanted)
+          }, hold)
+        } catch (defect) {
+          place.leave()
+          throw defect
+        }
       }
+      const opening = begin()
+      Attempt.end(fiber, request)
+      // Where a span is made for it, that can fail.
+      const opened = Exit.isExit(opening) ? opening : Effect.onError(opening, () => Effect.sync(() => place.leave()))
+      return Effect.mapEager(opened, (connection) => {
+        connections.add(connection, place)
+        return connection
+      })
     }
 
     const own = options.extensions ?? []

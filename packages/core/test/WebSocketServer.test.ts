@@ -139,7 +139,7 @@ describe("WebSocketServer", () => {
     it.effect("by default ten thousand from one address at once are let in", () =>
       Effect.gen(function*() {
         const connections = WebSocketServer.makeConnections()
-        for (let i = 0; i < 10_000; i++) assert.isFunction(connections.admit("127.0.0.1"))
+        for (let i = 0; i < 10_000; i++) assert.isNotString(connections.admit("127.0.0.1"))
         assert.strictEqual(connections.size, 10_000)
       }))
 

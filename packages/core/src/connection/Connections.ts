@@ -5,8 +5,15 @@
 import * as Effect from "effect/Effect"
 import { addressKey, type AddressLimits } from "../rules/AddressLimits.ts"
 import type { Connection } from "./Connection.ts"
+import type { Link } from "./Link.ts"
+import type { LinkOwner } from "./LinkHooks.ts"
 
-export class Connections {
+/** A place among the connections of a server, until it is left once. */
+export interface Place extends LinkOwner {
+  leave(): void
+}
+
+export class Connections implements Place {
   private readonly open = new Set<Connection>()
   private admitted = 0
   private closing = false
@@ -29,33 +36,36 @@ export class Connections {
     return this.closing
   }
 
-  /**
-   * Takes a place, one of the address's too; a string says why there is none. Give it back
-   * by calling the result.
-   */
-  admit(address?: string): (() => void) | "TooManyConnections" | "TooManyFromAddress" {
+  /** Takes a place, one of the address's too; a string says why there is none. */
+  admit(address?: string): Place | "TooManyConnections" | "TooManyFromAddress" {
     if (this.closing || this.admitted >= this.limit) return "TooManyConnections"
-    const leave = this.addresses?.enter(addressKey(address ?? ""))
-    if (leave === undefined && this.addresses !== undefined) return "TooManyFromAddress"
-    this.admitted++
-    let given = false
-    return () => {
-      if (given) return
-      given = true
-      this.admitted--
-      leave?.()
+    if (this.addresses === undefined) {
+      // One for all: an idle connection holds no place of its own.
+      this.admitted++
+      return this
     }
+    const leave = this.addresses.enter(addressKey(address ?? ""))
+    if (leave === undefined) return "TooManyFromAddress"
+    this.admitted++
+    return new AddressPlace(this, leave)
   }
 
-  /** Takes a connection in, which calls `leave` once it is gone. */
-  add(connection: Connection, leave: () => void): void {
-    if (connection.link.gone) return leave()
+  leave(): void {
+    this.admitted--
+  }
+
+  /** Takes a connection in, which leaves its place once it is gone. */
+  add(connection: Connection, place: Place): void {
+    const { link } = connection
+    if (link.gone) return place.leave()
     this.open.add(connection)
-    connection.link.onceGone(() => {
-      this.open.delete(connection)
-      leave()
-    })
+    link.owner = place
     if (this.closing) connection.goAway(1001)
+  }
+
+  onGone(link: Link): void {
+    this.open.delete(link.hooks as Connection)
+    this.leave()
   }
 
   /**
@@ -75,5 +85,25 @@ export class Connections {
         return Effect.as(allGone, left.length)
       })
     })
+  }
+}
+
+class AddressPlace implements Place {
+  private readonly connections: Connections
+  private readonly leaveAddress: () => void
+
+  constructor(connections: Connections, leaveAddress: () => void) {
+    this.connections = connections
+    this.leaveAddress = leaveAddress
+  }
+
+  leave(): void {
+    this.connections.leave()
+    this.leaveAddress()
+  }
+
+  onGone(link: Link): void {
+    this.connections.onGone(link)
+    this.leaveAddress()
   }
 }

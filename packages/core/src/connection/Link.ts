@@ -465,7 +465,10 @@ export class Link extends Account implements TransportHandlers, Unflushed {
     this.leaveBudget()
     if (this.gone) {
       this.deadlines.set(this, Infinity)
-      this.owner?.onGone(this)
+      // A transport that is closed while it is destroyed comes here twice.
+      const { owner } = this
+      this.owner = undefined
+      owner?.onGone(this)
       this.whenGone?.happen()
       // What has arrived is still decoded.
       if (this.rest === undefined) this.dispose()
