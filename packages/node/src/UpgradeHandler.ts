@@ -19,6 +19,7 @@ import type * as Http from "node:http"
 import type { Duplex } from "node:stream"
 import { type PendingServer, PendingUpgrade } from "./PendingUpgrade.ts"
 import { UpgradeRequest } from "./UpgradeRequest.ts"
+import { Growth } from "./YoungCollections.ts"
 
 export interface Options<App extends Effect.Effect<HttpServerResponse, unknown, unknown>, E, R> {
   readonly scope: Scope.Scope
@@ -39,6 +40,7 @@ export const makeUpgradeHandler = <
   { middleware, scope, upgrader }: Options<App, E, R>
 ): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> => {
   const running = new Set<Fiber.Fiber<void>>()
+  const growth = new Growth()
   const toldOf = HttpEffect.toHandled(httpEffect, answer(scope), middleware as HttpMiddleware.HttpMiddleware | undefined)
   const handled = Effect.onExit(toldOf as Effect.Effect<void>, () =>
     Effect.sync(() => {
@@ -55,6 +57,7 @@ export const makeUpgradeHandler = <
       if (scope.state._tag === "Closed") return fiber.interruptUnsafe(parent.id)
       pending.fiber = fiber
       running.add(fiber)
+      growth.reached(running.size)
     })
   })
   return Effect.andThen(Scope.addFinalizer(scope, Effect.suspend(() => Fiber.interruptAll(running))), listener)

@@ -1,6 +1,6 @@
 /**
  * Collections of V8's young generation, asked for when messages have taken up so much memory
- * that V8 would soon walk through its whole heap.
+ * that V8 would soon walk through its whole heap, and when connections have become more.
  *
  * The memory of a message lies outside of V8's heap. V8 counts it, and above 64 MiB marks all
  * that the program has loaded; how much of its own heap is young decides alone when it looks at
@@ -62,4 +62,28 @@ const collectNow = (): void => {
 export const onAllocated = (bytes: number): void => {
   allocated += bytes
   if (allocated >= collectEvery) collectNow()
+}
+
+// What so many connections and their handshakes take of the young generation, 700 KB, is
+// collected in half a millisecond.
+const growth = 32
+
+/**
+ * Sees a server grow. What a connection holds is made among what its handshake took and left,
+ * three times as much; V8 lets the young generation grow to tens of MiB meanwhile, copies all
+ * in one pause and keeps the memory. So it is collected whenever there are more connections than
+ * ever, by {@link growth}; where they come and go it is not. Measured with 5000 idle
+ * connections: 7.0 instead of 9.6 KiB each, and pauses of 1 instead of 50 ms.
+ *
+ * @internal
+ */
+export class Growth {
+  private most = 0
+
+  /** There are `count` connections now. */
+  reached(count: number): void {
+    if (count < this.most + growth) return
+    this.most = count
+    collectNow()
+  }
 }

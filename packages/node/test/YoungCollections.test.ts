@@ -38,4 +38,10 @@ describe("YoungCollections", { timeout: 120_000 }, () => {
     assert.strictEqual(size, 16 * 1024)
     assert.strictEqual(exposed, "undefined")
   })
+
+  it("collects whenever there are more connections than ever, and not where they come and go", () => {
+    const script = `${import.meta.dirname}/support/growing.ts`
+    const seen = JSON.parse(execFileSync(process.execPath, [script], { encoding: "utf8" })) as ReadonlyArray<number>
+    assert.deepStrictEqual(seen, [0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3])
+  })
 })
