@@ -10,7 +10,7 @@ import * as Http from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as HandleTransport from "./HandleTransport.ts"
-import { leaveSocket } from "./LeftSocket.ts"
+import { type Head, LeftMessage } from "./LeftMessage.ts"
 import { primitives } from "./NodePrimitives.ts"
 import * as NodeTransport from "./NodeTransport.ts"
 
@@ -47,7 +47,7 @@ export interface PendingServer {
 }
 
 export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServer.Upgrade {
-  readonly message: Http.IncomingMessage
+  private source: Http.IncomingMessage | LeftMessage
   private readonly server: PendingServer
   /** Runs the handler; its end is awaited where it does not end at once. */
   fiber: Fiber.Fiber<void> | undefined = undefined
@@ -59,7 +59,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
 
   constructor(message: Http.IncomingMessage, socket: Duplex, early: Uint8Array, server: PendingServer) {
     super()
-    this.message = message
+    this.source = message
     this.socket = socket
     this.early = early
     this.server = server
@@ -67,6 +67,16 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     Reflect.set(socket, pendingKey, this)
     socket.on("end", onEnd)
     socket.on("close", onClose)
+  }
+
+  get head(): Head {
+    return this.source
+  }
+
+  /** What Node made of the request. */
+  get message(): Http.IncomingMessage {
+    const { source } = this
+    return source instanceof LeftMessage ? this.source = source.message() : source
   }
 
   onEnd(): void {
@@ -119,7 +129,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     this.socket = this.early = undefined
     const transport = HandleTransport.take(socket, early, head)
     if (transport !== undefined) {
-      leaveSocket(message, transport)
+      this.source = LeftMessage.leave(message, transport)
       return transport
     }
     socket.write(head, "latin1")

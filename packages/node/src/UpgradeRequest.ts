@@ -24,7 +24,8 @@ type Changes = Parameters<Request["modify"]>[0]
 export class UpgradeRequest extends Inspectable.Class implements Request {
   readonly pending: PendingUpgrade
   private readonly changes: Changes | undefined
-  private seldom: Seldom | undefined = undefined
+  private knownHeaders: Headers.Headers | undefined = undefined
+  private knownBody: Body | undefined = undefined
 
   constructor(pending: PendingUpgrade, changes?: Changes) {
     super()
@@ -53,16 +54,16 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
     return this.pending.response
   }
 
-  private get rest(): Seldom {
-    return this.seldom ??= new Seldom(this)
+  private get body(): Body {
+    return this.knownBody ??= new Body(this)
   }
 
   get method(): string {
-    return (this.source.method ?? "").toUpperCase()
+    return (this.pending.head.method ?? "").toUpperCase()
   }
 
   get url(): string {
-    const { changes, source: { url = "" } } = this
+    const { changes, pending: { head: { url = "" } } } = this
     return changes?.url ?? (url.startsWith("/") ? url : pathOf(url))
   }
 
@@ -78,15 +79,15 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
   }
 
   get headers(): Headers.Headers {
-    return this.changes?.headers ?? this.rest.headers
+    return this.changes?.headers ?? (this.knownHeaders ??= headersOf(this.source))
   }
 
   get cookies() {
-    return this.rest.cookies
+    return Cookies.parseHeader(this.headers["cookie"] ?? "")
   }
 
   get remoteAddress(): Option.Option<string> {
-    return this.changes?.remoteAddress ?? Option.fromNullishOr(this.source.socket.remoteAddress)
+    return this.changes?.remoteAddress ?? Option.fromNullishOr(this.pending.head.socket.remoteAddress)
   }
 
   get peerAddress(): Option.Option<string> {
@@ -94,23 +95,23 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
   }
 
   get json() {
-    return this.rest.json
+    return this.body.json
   }
 
   get text() {
-    return this.rest.text
+    return this.body.text
   }
 
   get urlParamsBody() {
-    return this.rest.urlParamsBody
+    return this.body.urlParamsBody
   }
 
   get arrayBuffer() {
-    return this.rest.arrayBuffer
+    return this.body.arrayBuffer
   }
 
   get stream() {
-    return this.rest.stream
+    return this.body.stream
   }
 
   get multipart() {
@@ -156,32 +157,21 @@ const pathOf = (target: string): string => {
 const absolute = (target: string): URL | undefined =>
   /^https?:\/\//i.test(target) && URL.canParse(target) ? new URL(target) : undefined
 
-/** What few handlers ask of such a request, its body among it. */
-class Seldom extends NodeHttpIncomingMessage<HttpServerError> {
+const headersOf = ({ headers, url = "" }: Http.IncomingMessage): Headers.Headers => {
+  const target = absolute(url)
+  // RFC 9112 §3.2.2: the authority of the target takes precedence over Host.
+  return Headers.fromInput(target === undefined ? headers : { ...headers, host: target.host })
+}
+
+/** The body that such a request does not have, or is refused for. */
+class Body extends NodeHttpIncomingMessage<HttpServerError> {
   protected override readonly destroyOnOverflow = false
   protected override readonly closeOnDone = false
   private readonly request: UpgradeRequest
-  private knownHeaders: Headers.Headers | undefined
-  private knownCookies: Request["cookies"] | undefined
 
   constructor(request: UpgradeRequest) {
     super(request.source, (cause) => new HttpServerError({ reason: new RequestParseError({ request, cause }) }))
     this.request = request
-  }
-
-  override get headers(): Headers.Headers {
-    return this.knownHeaders ??= this.readHeaders()
-  }
-
-  private readHeaders(): Headers.Headers {
-    const { headers, url = "" } = this.source
-    const target = absolute(url)
-    // RFC 9112 §3.2.2: the authority of the target takes precedence over Host.
-    return Headers.fromInput(target === undefined ? headers : { ...headers, host: target.host })
-  }
-
-  get cookies(): Request["cookies"] {
-    return this.knownCookies ??= Cookies.parseHeader(this.request.headers["cookie"] ?? "")
   }
 
   toJSON(): unknown {

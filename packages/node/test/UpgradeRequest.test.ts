@@ -3,11 +3,13 @@
  * become one: held against the stock server, whose requests are made by itself.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { WebSocketServer } from "@effect-ws/core"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as Headers from "effect/http/Headers"
+import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -16,7 +18,9 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { createServer } from "node:http"
-import { connectRaw, until, upgradeRequest } from "./support/RawPeer.ts"
+import type { Readable } from "node:stream"
+import { connectRaw, connectUpgraded, until, upgradeRequest } from "./support/RawPeer.ts"
+import { serve } from "./support/Serve.ts"
 import { listen, portOf, sets } from "./support/Stock.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -102,6 +106,82 @@ describe("the request of an upgrade is what the stock server's is", () => {
       const { ours, stock } = yield* answers(handler, upgradeRequest("/before"))
       assert.include(ours.body, "5.6.7.8")
       assert.strictEqual(ours.body, stock.body)
+    }))
+})
+
+describe("once it is a connection", () => {
+  /** Looks at its request before it is a connection and afterwards. */
+  const looking = (before: (request: Request) => void, after: (request: Request) => Effect.Effect<unknown, unknown>) =>
+    Effect.gen(function*() {
+      let seen: unknown
+      const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        before(request)
+        return WebSocketServer.handle(() =>
+          Effect.orDie(Effect.map(after(request), (found) => {
+            seen = found
+          }))
+        )
+      })
+      const { port } = yield* serve(HttpRouter.add("GET", "/a", handler))
+      const peer = yield* connectUpgraded(port, "/a?b=c", { Cookie: "a=1", "X-Twice": "1" })
+      yield* until("what it saw", () => seen !== undefined)
+      peer.reset()
+      return seen
+    })
+
+  it.live("the request says what it said before", () =>
+    Effect.gen(function*() {
+      let said = ""
+      const saying = ({ cookies, headers, method, originalUrl, remoteAddress, url }: Request) =>
+        JSON.stringify({ cookies, headers, method, originalUrl, remoteAddress, url })
+      const seen = yield* looking((request) => said = saying(request), (request) => Effect.succeed(saying(request)))
+      assert.strictEqual(seen, said)
+      assert.include(said, "127.0.0.1")
+      assert.include(said, "x-twice")
+    }))
+
+  it.live("also where nobody looked at it before", () =>
+    Effect.gen(function*() {
+      const seen = yield* looking(() => {}, (request) => {
+        const message = NodeHttpServerRequest.toIncomingMessage(request)
+        assert.strictEqual(NodeHttpServerRequest.toIncomingMessage(request), message, "made once")
+        return Effect.succeed([
+          message.url,
+          message.method,
+          message.httpVersion,
+          message.headers["x-twice"],
+          message.socket.remoteAddress,
+          request.cookies["a"],
+          request.method,
+          request.url,
+          Option.isSome(request.remoteAddress)
+        ])
+      })
+      assert.deepStrictEqual(seen, ["/a?b=c", "GET", "1.1", "1", "127.0.0.1", "1", "GET", "/a?b=c", true])
+    }))
+
+  const key = Symbol("of someone's own")
+  const marks: Readonly<Record<string, (message: object) => void>> = {
+    "a property": (message) => Reflect.set(message, "user", "u"),
+    "a symbol": (message) => Reflect.set(message, key, "u"),
+    "a listener": (message) => (message as Readable).on("close", () => {})
+  }
+  for (const [what, mark] of Object.entries(marks)) {
+    it.live(`Node's own message is kept where someone has left ${what} with it`, () =>
+      Effect.gen(function*() {
+        let marked: unknown
+        const seen = yield* looking((request) => {
+          marked = request.source
+          mark(request.source)
+        }, (request) => Effect.succeed(request.source))
+        assert.strictEqual(seen, marked)
+      }))
+  }
+
+  it.live("its body is empty and ends", () =>
+    Effect.gen(function*() {
+      const seen = yield* looking(() => {}, (request) => Effect.map(request.text, (text) => `<${text}>`))
+      assert.strictEqual(seen, "<>")
     }))
 })
 

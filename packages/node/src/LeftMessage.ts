@@ -1,0 +1,130 @@
+/**
+ * What a request keeps of Node's message once the connection has left HTTP: its headers as
+ * they were sent, its target and the peer's address, for as long as the request lives, and
+ * the way to cut the connection. Measured: the socket would cost each connection 1 KiB, the
+ * message half of one; it is made again if it is asked for.
+ */
+import type { Transport } from "@effect-ws/core"
+import { EventEmitter } from "node:events"
+import * as Http from "node:http"
+import type * as Net from "node:net"
+
+class LeftSocket {
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+  readonly remoteFamily: string | undefined
+  private readonly transport: Transport.Transport
+
+  constructor({ remoteAddress, remoteFamily, remotePort }: Net.Socket, transport: Transport.Transport) {
+    this.transport = transport
+    this.remoteAddress = remoteAddress
+    this.remotePort = remotePort
+    this.remoteFamily = remoteFamily
+  }
+
+  /** Still ends the connection. */
+  destroy(): this {
+    this.transport.destroy()
+    return this
+  }
+
+  // What is set of a socket means nothing any more, and is no mistake either.
+  setTimeout(): this {
+    return this
+  }
+
+  setNoDelay(): this {
+    return this
+  }
+
+  setKeepAlive(): this {
+    return this
+  }
+}
+
+// Whoever listens hears nothing, as of any socket that is gone. Not by `extends`: an emitter
+// has fields that nobody here needs.
+Object.setPrototypeOf(LeftSocket.prototype, EventEmitter.prototype)
+
+// What nearly every handshake says: one string for all connections, not one for each.
+const common = new Map(
+  [
+    "Host",
+    "User-Agent",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Cache-Control",
+    "Pragma",
+    "no-cache",
+    "Origin",
+    "Connection",
+    "Upgrade",
+    "websocket",
+    "Sec-WebSocket-Version",
+    "13",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Extensions",
+    "permessage-deflate; client_max_window_bits",
+    "Sec-WebSocket-Protocol"
+  ].map((text) => [text, text])
+)
+
+// What Node makes a message of, and its parser and `PendingUpgrade` add.
+const ordinary = Reflect.ownKeys(new Http.IncomingMessage(null as unknown as Net.Socket)).length + 2
+
+// How a message is given its headers, of which it makes all else when it is asked.
+const addHeaderLines: unknown = Reflect.get(Http.IncomingMessage.prototype, "_addHeaderLines")
+
+/** Nobody has added anything to it, or waits for anything of it. */
+const isOrdinary = (message: Http.IncomingMessage): boolean =>
+  typeof addHeaderLines === "function" && Reflect.ownKeys(message).length <= ordinary &&
+  message.eventNames().length === 0
+
+/** What handlers look at of a message. */
+export type Head = Pick<Http.IncomingMessage, "method" | "url" | "rawHeaders" | "socket">
+
+/** A message that can be made again. */
+export class LeftMessage implements Head {
+  readonly url: string
+  readonly rawHeaders: Array<string>
+  readonly socket: Net.Socket
+
+  private constructor(url: string, rawHeaders: Array<string>, socket: Net.Socket) {
+    this.url = url
+    this.rawHeaders = rawHeaders
+    this.socket = socket
+  }
+
+  /** Lets a message go on without the socket that it came on, and without what all handshakes say. */
+  static leave(message: Http.IncomingMessage, transport: Transport.Transport): LeftMessage | Http.IncomingMessage {
+    const { rawHeaders, url } = message
+    for (let i = 0; i < rawHeaders.length; i++) rawHeaders[i] = common.get(rawHeaders[i]!) ?? rawHeaders[i]!
+    const left = new LeftSocket(message.socket, transport) as unknown as Net.Socket
+    // Older names of the same.
+    Object.assign(message, "client" in message ? { socket: left, client: left } : { socket: left })
+    return url !== undefined && isOrdinary(message) ? new LeftMessage(url, rawHeaders, left) : message
+  }
+
+  get method(): string {
+    return "GET"
+  }
+
+  /** The message once more: a GET of HTTP/1.1 without a body, or it would be no WebSocket's. */
+  message(): Http.IncomingMessage {
+    const { rawHeaders, socket, url } = this
+    const message = new Http.IncomingMessage(socket)
+    Object.assign(message, {
+      method: this.method,
+      httpVersion: "1.1",
+      httpVersionMajor: 1,
+      httpVersionMinor: 1,
+      url,
+      upgrade: true
+    })
+    Reflect.apply(addHeaderLines as (lines: Array<string>, count: number) => void, message, [rawHeaders, rawHeaders.length])
+    message.complete = true
+    // Nothing is read of it.
+    message.push(null)
+    return message
+  }
+}
