@@ -131,8 +131,9 @@ export const serve = <E, R>(
 const requestOf = (fiber: Fiber.Fiber<unknown, unknown>): HttpServerRequest.HttpServerRequest =>
   Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
 
-/** The attempt that a fiber's request is. */
-const attemptOf = (fiber: Fiber.Fiber<unknown, unknown>): Attempt.Attempt => Attempt.attemptOf(requestOf(fiber))!
+/** The attempt that a fiber's request is; none where someone has put another request in its place. */
+const attemptOf = (fiber: Fiber.Fiber<unknown, unknown>): Attempt.Attempt | undefined =>
+  Attempt.attemptOf(requestOf(fiber))
 
 const ended = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> => {
   Attempt.end(fiber, requestOf(fiber))
@@ -140,19 +141,22 @@ const ended = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> => {
 }
 
 const succeeded = (
-  { isAccepted, refused }: Attempt.Attempt,
+  attempt: Attempt.Attempt | undefined,
   response: HttpServerResponse.HttpServerResponse
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (attempt === undefined) return Effect.succeed(response)
+  const { isAccepted, refused } = attempt
   // Programs that take the end of a socket as it comes would call a refusal a success.
   const isHidden = refused !== undefined && response.status < 300
   return Effect.succeed(isAccepted ? accepted : isHidden ? WebSocketServer.toResponse(refused) : response)
 }
 
 const failed = <E>(
-  { isAccepted, refused }: Attempt.Attempt,
+  attempt: Attempt.Attempt | undefined,
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => {
-  if (isAccepted || refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+  const refused = attempt?.isAccepted === true ? undefined : attempt?.refused
+  if (refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
   return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
 }
 

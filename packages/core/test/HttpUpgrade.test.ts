@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -116,6 +117,17 @@ describe("HttpUpgrade: a request that upgrades by itself", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(seen, request)
       assert.deepStrictEqual([own.expired, state.expired], [1, 0])
+    }))
+
+  it.effect("a handler that puts another request in its place answers as it does", () =>
+    Effect.gen(function*() {
+      const { serve } = one(10_000)
+      const response = yield* serve(Effect.withFiber((fiber) => {
+        const other = HttpServerRequest.fromWeb(new Request("http://b/"))
+        fiber.setContext(Context.add(fiber.context, HttpServerRequest.HttpServerRequest, other))
+        return Effect.succeed(HttpServerResponse.empty({ status: 418 }))
+      }))
+      assert.strictEqual(response.status, 418)
     }))
 
   it.effect("what its upgrader refused answers with the status that fits", () =>

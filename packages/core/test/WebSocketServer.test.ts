@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
+import * as Tracer from "effect/Tracer"
 import type { Connections } from "../src/connection/Connections.ts"
 import type { HandshakeError } from "../src/WebSocketError.ts"
 import * as WebSocketServer from "../src/WebSocketServer.ts"
@@ -148,6 +149,20 @@ describe("WebSocketServer", () => {
       who: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 })),
       which: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))
     })
+
+    it.effect("a connection whose span cannot be made gives its place back, and is cut", () =>
+      Effect.gen(function*() {
+        const connections = WebSocketServer.makeConnections({ maxConnections: 1 })
+        const dying = Tracer.make({
+          span: () => {
+            throw new Error("no span")
+          }
+        })
+        const exit = yield* Effect.exit(Effect.provideService(ask(connections), Tracer.Tracer, dying))
+        assert.isTrue(Exit.isFailure(exit))
+        assert.strictEqual(connections.size, 0)
+        yield* ask(connections)
+      }))
 
     it.effect.prop("counters never leak, whatever happens in whatever order", {
       steps: Arbitrary.array(Arbitrary.schema(step), { maxLength: 50 })
