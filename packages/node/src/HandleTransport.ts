@@ -300,10 +300,13 @@ class HandleTransport implements Transport.Transport {
    * is gone is told of by reading.
    */
   writeHead(text: string): void {
-    const request = new binding!.WriteWrap()
-    request.oncomplete = ignore
+    const { kLastWriteWasAsync, streamBaseState, WriteWrap } = binding!
+    const request = spare ?? new WriteWrap()
+    spare = undefined
     const code = this.handle.writeLatin1String(request, text)
     if (code !== 0) this.fail("write", code)
+    else if (streamBaseState[kLastWriteWasAsync] === 1) request.oncomplete = ignore
+    else spare = request
   }
 
   pendingBytes(): number {

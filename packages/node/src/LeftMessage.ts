@@ -70,15 +70,17 @@ const common = new Map(
 )
 
 // What Node makes a message of, and its parser and `PendingUpgrade` add.
-const ordinary = Reflect.ownKeys(new Http.IncomingMessage(null as unknown as Net.Socket)).length + 2
+const plain = new Http.IncomingMessage(null as unknown as Net.Socket)
+const ordinaryNames = Object.keys(plain).length + 1
+const ordinarySymbols = Object.getOwnPropertySymbols(plain).length + 1
 
 // How a message is given its headers, of which it makes all else when it is asked.
 const addHeaderLines: unknown = Reflect.get(Http.IncomingMessage.prototype, "_addHeaderLines")
 
-/** Nobody has added anything to it, or waits for anything of it. */
+/** Nobody has added anything to it, or waits for anything of it. (`Reflect.ownKeys` takes four times as long.) */
 const isOrdinary = (message: Http.IncomingMessage): boolean =>
-  typeof addHeaderLines === "function" && Reflect.ownKeys(message).length <= ordinary &&
-  message.eventNames().length === 0
+  typeof addHeaderLines === "function" && Object.keys(message).length <= ordinaryNames &&
+  Object.getOwnPropertySymbols(message).length <= ordinarySymbols && message.eventNames().length === 0
 
 /** What handlers look at of a message. */
 export type Head = Pick<Http.IncomingMessage, "method" | "url" | "rawHeaders" | "socket">
@@ -100,9 +102,10 @@ export class LeftMessage implements Head {
     const { rawHeaders, url } = message
     for (let i = 0; i < rawHeaders.length; i++) rawHeaders[i] = common.get(rawHeaders[i]!) ?? rawHeaders[i]!
     const left = new LeftSocket(message.socket, transport) as unknown as Net.Socket
+    if (url !== undefined && isOrdinary(message)) return new LeftMessage(url, rawHeaders, left)
     // Older names of the same.
     Object.assign(message, "client" in message ? { socket: left, client: left } : { socket: left })
-    return url !== undefined && isOrdinary(message) ? new LeftMessage(url, rawHeaders, left) : message
+    return message
   }
 
   get method(): string {

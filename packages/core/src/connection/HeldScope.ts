@@ -14,7 +14,7 @@ import type { Connection } from "./Connection.ts"
 type CloseCodeFor = ((error: unknown) => number) | undefined
 
 interface HeldScope extends Scope.Closeable {
-  readonly before: Context.Context<never>
+  before: Context.Context<never>
   connection: Connection | undefined
 }
 
@@ -32,7 +32,9 @@ export const holding = <A, E, R>(
   const held = Effect.onExit(self, (exit) => Effect.withFiber((fiber) => letGo(fiber, exit, closeCodeFor)))
   return Effect.withFiber((fiber) => {
     const before = fiber.context
-    const scope: HeldScope = Object.assign(Scope.makeUnsafe(), { before, connection: undefined })
+    const scope = Scope.makeUnsafe() as HeldScope
+    scope.before = before
+    scope.connection = undefined
     fiber.setContext(Context.add(before, Scope.Scope, scope))
     return held
   }) as Effect.Effect<A, E, Exclude<R, Scope.Scope>>
