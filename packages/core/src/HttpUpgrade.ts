@@ -123,7 +123,7 @@ export const serve = <E, R>(
       const { proxy } = new UpgradableRequest(request, upgrader, attempt)
       fiber.setContext(Context.add(fiber.context, HttpServerRequest.HttpServerRequest, proxy))
     }
-    Attempt.begin(fiber, attempt, handshakeTimeout)
+    attempt.begin(fiber, handshakeTimeout)
     return handled
   })
 }
@@ -136,7 +136,7 @@ const attemptOf = (fiber: Fiber.Fiber<unknown, unknown>): Attempt.Attempt | unde
   Attempt.attemptOf(requestOf(fiber))
 
 const ended = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> => {
-  Attempt.end(fiber, requestOf(fiber))
+  attemptOf(fiber)?.end()
   return Effect.void
 }
 

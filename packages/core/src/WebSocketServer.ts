@@ -327,7 +327,7 @@ const accepting = (
         }
       }
       const opening = begin()
-      Attempt.end(fiber, request)
+      Attempt.attemptOf(request)?.end()
       // Where a span is made for it, that can fail.
       const opened = Exit.isExit(opening) ? opening : Effect.onError(opening, () => Effect.sync(() => place.leave()))
       return Effect.mapEager(opened, (connection) => {

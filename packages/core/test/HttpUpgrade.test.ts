@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -81,6 +82,23 @@ describe("HttpUpgrade: the deadline of the handshake", () => {
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(state.expired, 0)
       assert.isFalse(state.transport.isDestroyed)
+      state.transport.handlers!.onClosed(undefined)
+    }))
+
+  it.effect("a route under another Clock than its server's takes nobody's deadline away", () =>
+    Effect.gen(function*() {
+      const { serve, state } = one(10_000)
+      const others = one(10_000)
+      const clock = yield* Clock.Clock
+      const another: Clock.Clock = Object.create(clock)
+      yield* Effect.forkChild(others.serve(Effect.never))
+      const route = WebSocketServer.handle(() => Effect.never, { keepAlive: false })
+      const fiber = yield* Effect.forkChild(serve(Effect.provideService(route, Clock.Clock, another)))
+      yield* Effect.yieldNow
+      assert.strictEqual(yield* alarms, 1)
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([others.state.expired, state.expired], [1, 0])
       state.transport.handlers!.onClosed(undefined)
     }))
 

@@ -79,7 +79,8 @@ const addHeaderLines: unknown = Reflect.get(Http.IncomingMessage.prototype, "_ad
 
 /** Nobody has added anything to it, or waits for anything of it. (`Reflect.ownKeys` takes four times as long.) */
 const isOrdinary = (message: Http.IncomingMessage): boolean =>
-  typeof addHeaderLines === "function" && Object.keys(message).length <= ordinaryNames &&
+  typeof addHeaderLines === "function" && Object.getPrototypeOf(message) === Http.IncomingMessage.prototype &&
+  !("joinDuplicateHeaders" in message && message.joinDuplicateHeaders === true) && Object.keys(message).length <= ordinaryNames &&
   Object.getOwnPropertySymbols(message).length <= ordinarySymbols && message.eventNames().length === 0
 
 /** What handlers look at of a message. */

@@ -108,7 +108,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
 
   /** Whether it can still become a connection. */
   get canOpen(): boolean {
-    return this.socket !== undefined && !this.isExpired
+    return this.socket !== undefined && !this.isExpired && this.made?.headersSent !== true
   }
 
   /** Whether it has become one. */
@@ -123,7 +123,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     socket.off("close", onClose)
     // Whoever holds a response writes nothing.
     if (made !== undefined) {
-      made.detachSocket(socket as Net.Socket)
+      if (made.socket !== null) made.detachSocket(socket as Net.Socket)
       endUnwritten(made)
     }
     this.socket = this.early = undefined

@@ -25,6 +25,21 @@ export class Attempt extends Deadlines.Alarm {
   isAccepted = false
   /** Why `request.upgrade` has not. */
   refused: HandshakeError | undefined = undefined
+  /** Where its alarm is set: a route may run under another Clock than its server. */
+  private deadlines: Deadlines.Deadlines | undefined = undefined
+
+  /** Gives the handler `timeout` milliseconds from now on. */
+  begin(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
+    if (timeout === Infinity) return
+    this.deadlines = Deadlines.of(fiber)
+    this.deadlines.set(this, this.deadlines.now() + timeout)
+  }
+
+  /** The request is answered, or a connection. */
+  end(): void {
+    this.deadlines?.set(this, Infinity)
+    this.deadlines = undefined
+  }
 
   /**
    * Its time is over, whatever has been answered; see `WebSocketServer.Upgrade`. Does
@@ -53,16 +68,3 @@ export const attempt: unique symbol = Symbol.for("@effect-ws/core/HttpUpgrade/at
 /** The attempt that a request is. */
 export const attemptOf = (request: object): Attempt | undefined =>
   (request as { readonly [attempt]?: Attempt })[attempt]
-
-/** Gives the handler `timeout` milliseconds from now on. */
-export const begin = (fiber: Fiber.Fiber<unknown, unknown>, one: Attempt, timeout: number): void => {
-  if (timeout === Infinity) return
-  const deadlines = Deadlines.of(fiber)
-  deadlines.set(one, deadlines.now() + timeout)
-}
-
-/** The request is answered, or a connection: no deadline is left of the attempt that it is. */
-export const end = (fiber: Fiber.Fiber<unknown, unknown>, request: object): void => {
-  const one = attemptOf(request)
-  if (one !== undefined) Deadlines.of(fiber).set(one, Infinity)
-}
