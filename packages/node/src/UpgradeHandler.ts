@@ -8,6 +8,7 @@ import type { HttpUpgrade } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
@@ -63,25 +64,24 @@ export const makeUpgradeHandler = <
   return Effect.andThen(Scope.addFinalizer(scope, Effect.suspend(() => Fiber.interruptAll(running))), listener)
 }
 
-/** Writes a response to a request that is not upgraded. */
+/**
+ * Writes a response to a request that is not upgraded, and ends as the writing does: so what
+ * is around the handler is told, and what the body is made of is released behind it.
+ */
 const answer = (scope: Scope.Scope) => (request: HttpServerRequest, response: HttpServerResponse) =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
     const { pending } = request as UpgradeRequest
     if (pending.isOpen) return Effect.void
-    return Effect.flatMap(writer(response, scope), (write) =>
-      Effect.callback<void>((resume) => {
-        const { message, response } = pending
-        if (response.writableEnded) return resume(Effect.void)
-        response.once("close", () => resume(Effect.void))
-        response.once("finish", () => resume(Effect.void))
-        write(message, response)
-        // To a client that is gone nothing is written; what was to be is let go of.
-        if (response.destroyed) resume(Effect.void)
-      }))
+    return Effect.callback<void>((resume) => {
+      const { message, response: target } = pending
+      if (target.writableEnded) return resume(Effect.void)
+      const written = Effect.as(
+        Effect.addFinalizer((exit) => Effect.sync(() => resume(Effect.asVoid(exit as Exit.Exit<unknown>)))),
+        response
+      )
+      // The request has its span already.
+      const context = Context.add(fiber.context, HttpMiddleware.TracerDisabledWhen, () => true)
+      const write = Effect.runSyncWith(context)(StockHttpServer.makeHandler(written, { scope }))
+      write(message, target)
+    })
   })
-
-const writer = (response: HttpServerResponse, scope: Scope.Scope) =>
-  StockHttpServer.makeHandler(Effect.succeed(response), { scope }).pipe(
-    // The request has its span already.
-    Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true)
-  )

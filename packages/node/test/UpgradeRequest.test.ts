@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { createServer } from "node:http"
+import { createServer, IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
 import { connectRaw, connectUpgraded, until, upgradeRequest } from "./support/RawPeer.ts"
 import { serve } from "./support/Serve.ts"
@@ -178,6 +178,22 @@ describe("once it is a connection", () => {
       }))
   }
 
+  it.live("Node's own message is kept where it is of a class of someone's own, or joins its headers", () =>
+    Effect.gen(function*() {
+      class Own extends IncomingMessage {}
+      for (const options of [{ IncomingMessage: Own }, { joinDuplicateHeaders: true }]) {
+        const seen: Array<object> = []
+        const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+          seen.push(request.source)
+          return WebSocketServer.handle(() => Effect.sync(() => seen.push(request.source)))
+        })
+        const { port } = yield* serve(HttpRouter.add("GET", "/", handler), { evaluate: () => createServer(options) })
+        yield* connectUpgraded(port)
+        yield* until("both", () => seen.length === 2)
+        assert.strictEqual(seen[0], seen[1])
+      }
+    }))
+
   it.live("its body is empty and ends", () =>
     Effect.gen(function*() {
       const seen = yield* looking(() => {}, (request) => Effect.map(request.text, (text) => `<${text}>`))
@@ -234,6 +250,29 @@ describe("an answer that is no upgrade is written as the stock server writes it"
       const { ours, stock } = yield* answers(handler, upgradeRequest("/"))
       assert.strictEqual(ours.status, 299)
       assert.deepStrictEqual([ours.status, ours.body], [stock.status, stock.body])
+    }))
+
+  it.live("what is around the handler is told of a body that dies, and released behind it", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const handler = Effect.gen(function*() {
+        yield* Effect.addFinalizer(() => Effect.sync(() => told.push("scope")))
+        const dying = Stream.concat(Stream.make(chunk), Stream.die("bad"))
+        return HttpServerResponse.stream(Stream.ensuring(dying, Effect.sync(() => told.push("stream"))))
+      })
+      for (const { NodeHttpServer } of [sets.ours, sets.stock]) {
+        const served = HttpServer.serve(handler, (app) =>
+          Effect.onExit(app, (exit) => Effect.sync(() => told.push(exit._tag)))).pipe(
+            Layer.provideMerge(NodeHttpServer.layer(createServer, listen))
+          )
+        const port = portOf(Context.get(yield* Layer.build(served), HttpServer.HttpServer))
+        const peer = yield* connectRaw(port)
+        peer.write(upgradeRequest("/"))
+        yield* peer.untilClosed
+        yield* until("the end of all", () => told.length % 3 === 0 && told.length > 0)
+      }
+      assert.deepStrictEqual(told.slice(0, 3), told.slice(3))
+      assert.deepStrictEqual(told.slice(0, 3), ["stream", "Failure", "scope"])
     }))
 
   it.live("is traced once", () =>

@@ -22,6 +22,7 @@ import type { ControlFrame } from "./Pings.ts"
 import { Reader } from "./Reader.ts"
 import { makeWriter } from "./SlowConsumer.ts"
 import { type Stats, statsOf } from "./Stats.ts"
+import { uncaught } from "./Uncaught.ts"
 import type { SendError, Writer } from "./Writer.ts"
 
 const invalidToken = (token: Uint8Array) =>
@@ -284,6 +285,12 @@ const closeCode = (
   if (Cause.hasInterruptsOnly(exit.cause)) return 1001
   const error = Cause.findErrorOption(exit.cause)
   if (closeCodeFor === undefined || error._tag === "None") return 1011
-  const code = closeCodeFor(error.value)
-  return Result.isSuccess(checkClose(role, code, "")) ? code : 1011
+  try {
+    const code = closeCodeFor(error.value)
+    return Result.isSuccess(checkClose(role, code, "")) ? code : 1011
+  } catch (defect) {
+    // The connection is closed all the same.
+    uncaught(defect)
+    return 1011
+  }
 }
