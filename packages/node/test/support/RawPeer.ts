@@ -224,7 +224,8 @@ const keyOf = (request: string): string => {
 
 /** A server that answers every request with what the test says; `answer` is given the request's head and its Accept. */
 export const answering = (
-  answer: (request: string, accept: string, peer: RawPeer) => ReadonlyArray<Uint8Array | string>
+  answer: (request: string, accept: string, peer: RawPeer) => ReadonlyArray<Uint8Array | string>,
+  server?: Net.Server
 ) =>
   listenRaw((peer) => {
     let done = false
@@ -235,7 +236,7 @@ export const answering = (
       peer.bytes = peer.bytes.subarray(request.length + 4)
       peer.write(...answer(request, acceptOf(keyOf(request)), peer))
     })
-  })
+  }, server)
 
 /** The head of a 101. */
 export const switching = (accept: string, extra = ""): string =>
