@@ -137,11 +137,15 @@ export class Inbound {
    * whole length, unless it `stopped`. The rest is to be given again.
    */
   receive(bytes: Uint8Array, offset: number): number {
-    const next = this.read(bytes, offset)
-    // What the next chunk has no use of.
-    this.slab = undefined
-    if (this.frame !== undefined && this.frame.isBlank()) this.frame = undefined
-    return next
+    try {
+      return this.read(bytes, offset)
+    } finally {
+      // What the next chunk has no use of. In any case, since a hook may throw: no message is
+      // to show what its memory held before.
+      if (this.slab !== undefined) this.slab.fill(bytes)
+      this.slab = undefined
+      if (this.frame !== undefined && this.frame.isBlank()) this.frame = undefined
+    }
   }
 
   private read(bytes: Uint8Array, offset: number): number {
@@ -364,7 +368,7 @@ export class Inbound {
       this.deliver(this.payloads.part(bytes, start, end, maskKey, 0, largeMessage))
       return
     }
-    this.slab ??= new Slab(this.payloads.primitives)
+    this.slab ??= new Slab(this.payloads.primitives, this.payloads.chunks !== "borrowed")
     this.deliver(this.slab.cut(bytes, start, end, chunkEnd, maskKey))
   }
 

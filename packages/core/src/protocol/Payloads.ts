@@ -21,7 +21,7 @@ let scratch = new Uint8Array(0)
 /** It has no state, so that one serves all connections that get such chunks; see {@link payloadsOf}. */
 export class Payloads {
   readonly primitives: Primitives
-  private readonly chunks: Chunks
+  readonly chunks: Chunks
 
   constructor(chunks: Chunks, primitives: Primitives) {
     this.chunks = chunks

@@ -1,8 +1,8 @@
 /**
  * Memory for the small messages of one chunk: the chunk is copied once, and each message
- * is a view of the copy, unmasked there. An ArrayBuffer for each would cost several times
- * the copy. A slab belongs to one chunk of one connection, so that a message never shows
- * another's bytes, and an idle connection has none.
+ * is a view of the copy. An ArrayBuffer for each would cost several times the copy. A slab
+ * belongs to one chunk of one connection, so that a message never shows another's bytes,
+ * and an idle connection has none.
  */
 import { maskInPlace } from "../codec/Mask.ts"
 import type { Primitives } from "../Primitives.ts"
@@ -20,13 +20,18 @@ const leastSlab = 256
 export const largeMessage = 2048
 
 export class Slab {
-  // A copy of the chunk from `base` on.
+  // What becomes a copy of the chunk from `base` on.
   private slab: Uint8Array<ArrayBuffer> | undefined
   private base = 0
+  // Where the last message ends; 0 once what was cut is filled.
+  private end = 0
   private readonly primitives: Primitives
+  private readonly inPlace: boolean
 
-  constructor(primitives: Primitives) {
+  /** `inPlace`: a chunk may be written to, so that it is unmasked where that is fastest and copied afterwards. */
+  constructor(primitives: Primitives, inPlace: boolean) {
     this.primitives = primitives
+    this.inPlace = inPlace
   }
 
   /** Whether a message is to lie in a slab; `rest` is what the chunk still holds, itself included. */
@@ -39,17 +44,30 @@ export class Slab {
     return this.slab === undefined || this.slab.length <= slabShare * size
   }
 
-  /** A message of `bytes[start, end)`, which stays as it is. */
+  /** A message of `bytes[start, end)`; what is in it is not to be looked at before {@link fill}. */
   cut(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): Uint8Array {
     let slab = this.slab
     if (slab === undefined || end - this.base > slab.length) {
+      this.fill(bytes)
       slab = this.slab = this.primitives.allocate(Math.min(chunkEnd - start, slabSize, slabShare * (end - start)))
-      slab.set(bytes.subarray(start, start + slab.length))
       this.base = start
+      if (!this.inPlace) slab.set(bytes.subarray(start, start + slab.length))
     }
     const at = start - this.base
-    if (maskKey !== 0) maskInPlace(slab, at, end - this.base, maskKey, 0)
+    if (this.inPlace) {
+      if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, 0)
+      this.end = end
+    } else if (maskKey !== 0) {
+      maskInPlace(slab, at, end - this.base, maskKey, 0)
+    }
     return new Uint8Array(slab.buffer, slab.byteOffset + at, end - start)
+  }
+
+  /** The messages that were cut from `bytes` get what is in them. */
+  fill(bytes: Uint8Array): void {
+    if (this.end === 0) return
+    this.slab!.set(bytes.subarray(this.base, this.end))
+    this.end = 0
   }
 }
 

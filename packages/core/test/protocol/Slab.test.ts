@@ -1,5 +1,6 @@
 /** Small binary messages of one chunk share memory: their own bytes, and a bounded share. */
 import { assert, describe, it } from "@effect/vitest"
+import { portable } from "../../src/Primitives.ts"
 import * as Protocol from "../../src/Protocol.ts"
 import { concat } from "../support/FakeTransport.ts"
 
@@ -52,5 +53,24 @@ describe("Slab", () => {
     assert.isBelow(new Set(many.map((message) => message.buffer)).size, 8)
     const [alone] = received(pair("scratch"), [new Uint8Array(500)])
     assert.strictEqual(alone!.buffer.byteLength, 500)
+  })
+
+  it("shows nothing of what the memory held before, even where a hook throws", () => {
+    for (const chunks of ["borrowed", "scratch"] as const) {
+      const client = Protocol.make({ role: "client" })
+      const server = Protocol.make({
+        role: "server",
+        chunks,
+        primitives: { ...portable, allocate: (size) => new Uint8Array(size).fill(0xaa) },
+        onPing: () => {
+          throw new Error("of the program")
+        }
+      })
+      const messages = Array.from({ length: 30 }, (_, i) => new Uint8Array(50).fill(i))
+      for (const message of messages) client.send(message)
+      client.ping(new Uint8Array(1))
+      assert.throws(() => server.receive(concat(client.takeOutput())), "of the program")
+      assert.deepStrictEqual(server.takeMessages(), messages)
+    }
   })
 })
