@@ -363,6 +363,25 @@ export class Protocol implements InboundHooks {
   }
 
   /**
+   * The common case, many at a time: appends messages from the index `from` on while fewer
+   * than `mark` bytes wait. Returns the index of the first that was not appended, since
+   * there is no more room or it takes more than a copy: {@link send} is for that.
+   */
+  sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
+    if (this.encoding !== undefined || this.sentClose !== undefined) return from
+    const { outbox } = this
+    let at = from
+    for (; at < messages.length && outbox.queuedBytes < mark; at++) {
+      const message = messages[at]!
+      if (typeof message === "string") outbox.text(fin | Opcode.Text, message)
+      else if (message instanceof Uint8Array && !outbox.isUncopied(message.length)) outbox.frame(fin | Opcode.Binary, message)
+      else break
+    }
+    this.sentMessages += at - from
+    return at
+  }
+
+  /**
    * Whether a prepared message is encoded here as it is for others; otherwise send its
    * `message`, as {@link send} does.
    */

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Message from "../src/Message.ts"
 import * as Opcode from "../src/Opcode.ts"
 import { portable } from "../src/Primitives.ts"
 import * as Protocol from "../src/Protocol.ts"
@@ -356,6 +357,37 @@ describe("Protocol", () => {
         const frames = output(machine)
         assert.deepStrictEqual(frames.map((frame) => frame.opcode), [Opcode.Pong, Opcode.Close])
         assert.deepStrictEqual(frames[1].data, closeBody(1000, "bye"))
+      })
+
+      it("appends a run of messages up to a mark, and leaves those that take more than a copy", () => {
+        const machine = Protocol.make({ role })
+        const run = ["a", bytes(1, 2), "", new Uint8Array(0), "é"]
+        assert.strictEqual(machine.sendRun(run, 0, Infinity), 5)
+        assert.strictEqual(machine.sentMessages, 5)
+        assert.deepStrictEqual(output(machine).map(({ data, opcode }) => [opcode, ...data]), [
+          [Opcode.Text, 97],
+          [Opcode.Binary, 1, 2],
+          [Opcode.Text],
+          [Opcode.Binary],
+          [Opcode.Text, 0xc3, 0xa9]
+        ])
+        // From where it is told, and while less than the mark waits.
+        const header = role === "client" ? 6 : 2
+        assert.strictEqual(machine.sendRun(["a", "bc", "d", "e"], 1, 2 * header + 3), 3)
+        assert.deepStrictEqual(output(machine).map(({ data }) => data.length), [2, 1])
+        assert.strictEqual(machine.sendRun(["a"], 0, 0), 0)
+        assert.strictEqual(machine.sendRun([], 0, Infinity), 0)
+        const large = new Uint8Array(100_000)
+        assert.strictEqual(machine.sendRun(["a", large, "b"], 0, Infinity), role === "client" ? 3 : 1)
+        assert.strictEqual(machine.sendRun([Message.prepare("a")], 0, Infinity), 0)
+        // No bytes, whatever its type says: `send` tells what is wrong with it.
+        for (const wrong of [5, { length: 3 }, new Uint16Array(2), undefined]) {
+          assert.strictEqual(machine.sendRun([wrong as unknown as string], 0, Infinity), 0)
+        }
+        output(machine)
+        machine.close(1000)
+        assert.strictEqual(machine.sendRun(["a"], 0, Infinity), 0)
+        assert.strictEqual(output(machine).length, 1)
       })
 
       it("reads and drops behind its own Close, up to the peer's", () => {

@@ -62,8 +62,8 @@ export class Link extends Account implements TransportHandlers, Unflushed {
 
   readonly transform: Transform | undefined
   private readonly transport: Transport
-  // Bytes handed to the transport that it has not taken.
-  private inFlight = 0
+  /** Bytes of the last write that the transport has not taken. */
+  inFlight = 0
   private flushScheduled = false
   // Input is being read, at the end of which all is flushed.
   private taking = false

@@ -25,7 +25,8 @@ export type IncomingMessage =
   | { readonly _tag: "Text"; readonly fragments: Stream.Stream<string, ReceiveError> }
   | { readonly _tag: "Binary"; readonly fragments: Stream.Stream<Uint8Array, ReceiveError> }
 
-type Batch = NonEmptyReadonlyArray<Message>
+/** Messages that came together. */
+export type Batch = NonEmptyReadonlyArray<Message>
 type Piece = string | Uint8Array
 
 // What a reader waits for. Functions for all of them: each connection's own would be held by each that is idle.
@@ -72,7 +73,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   }
 
   /** Suspends until `isReady`, then goes on with `next`; nothing is made anew for each wait. */
-  private wait<A, E>(isReady: (reader: Reader) => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
+  wait<A, E>(isReady: (reader: Reader) => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
     this.isReady = isReady
     this.next = next
     return this.suspended
@@ -94,13 +95,28 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return this.stopped
   }
 
+  /** Goes on waiting with what may have come meanwhile, or had to wait for what was taken. */
+  waitOn(): void {
+    this.link.demand("message")
+  }
+
+  /** What the fiber that waits is to do next. */
+  get waitsWith(): Effect.Effect<unknown, unknown> | undefined {
+    return this.wake === undefined ? undefined : this.next
+  }
+
   /** A message waits, or none will come. */
   get hasMessageOrEnd(): boolean {
-    return this.link.protocol.messages.length > 0 || this.atEnd
+    return this.hasWaiting || this.atEnd
+  }
+
+  /** A message waits. */
+  get hasWaiting(): boolean {
+    return this.link.protocol.messages.length > 0
   }
 
   /** No message can follow those that wait. */
-  private get atEnd(): boolean {
+  get atEnd(): boolean {
     return this.link.hasEnding || !this.link.protocol.isOpen
   }
 
@@ -108,7 +124,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return new ConnectionClosed({ info: this.link.closeInfo })
   }
 
-  private busy(): Effect.Effect<never> | undefined {
+  busy(): Effect.Effect<never> | undefined {
     return this.wake === undefined ? undefined : Effect.die(
       new Error("Another fiber is already reading from this WebSocket; one connection has one reader at a time")
     )
@@ -128,7 +144,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   }
 
   /** Whether a whole message waits; asks for one if not. */
-  private hasMessage(): boolean {
+  hasMessage(): boolean {
     const { link } = this
     link.reading = true
     // What was sent while the last batch was worked on goes out in one write.
@@ -149,17 +165,20 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   override asEffect(): Pull.Pull<Batch, ProtocolError | IOError> {
     const busy = this.busy()
     if (busy !== undefined) return busy
-    if (this.hasMessage()) {
-      const batch = this.link.protocol.takeMessages() as unknown as Batch
-      this.link.afterRead()
-      return Effect.succeed(batch)
-    }
+    if (this.hasMessage()) return Effect.succeed(this.takeBatch())
     if (this.atEnd) {
       this.link.reach()
       const failure = this.link.readFailure
       return failure === undefined ? Cause.done() : Effect.fail(failure)
     }
     return this.wait(messageReady, this.batch)
+  }
+
+  /** The messages that wait; there is one. */
+  takeBatch(): Batch {
+    const batch = this.link.protocol.takeMessages() as unknown as Batch
+    this.link.afterRead()
+    return batch
   }
 
   private endOfReading(): Effect.Effect<never, ReceiveError> {

@@ -17,6 +17,7 @@ import { bytesOf } from "../codec/Bytes.ts"
 import { byteLength, type Message, Prepared, type Sendable } from "../Message.ts"
 import { ConnectionClosed, type IOError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
+import { Pump, readerUnder } from "./Pump.ts"
 
 /** What can keep a message from being sent. */
 export type SendError = ConnectionClosed | IOError
@@ -287,11 +288,21 @@ export class Writer {
     return this.sendFrom(messages, 0)
   }
 
-  /**
-   * Sends all that a stream brings: one effect, which each batch goes through, and one frame
-   * on the stack of the fiber that waits.
-   */
+  /** Sends all that a stream brings. */
   drain(upstream: Pull.Pull<NonEmptyReadonlyArray<Sendable>>): Effect.Effect<Sink.End<void>, SendError> {
+    const reader = readerUnder(upstream)
+    if (reader === undefined) return this.drainBatches(upstream)
+    const pumped: Effect.Effect<Sink.End<void>, SendError> = Effect.flatMap(
+      new Pump(reader, (messages) => this.sendAllNow(messages)),
+      (sent) => sent === undefined ? this.drainBatches(upstream) : Effect.flatMap(sent, () => pumped)
+    )
+    return pumped
+  }
+
+  /** One effect, which each batch goes through, and one frame on the stack of the fiber that waits. */
+  private drainBatches(
+    upstream: Pull.Pull<NonEmptyReadonlyArray<Sendable>>
+  ): Effect.Effect<Sink.End<void>, SendError> {
     const next: Effect.Effect<Sink.End<void>, SendError> = Effect.matchCauseEffect(upstream, {
       onSuccess: (messages) => {
         const sent = this.sendAllNow(messages)
@@ -303,19 +314,21 @@ export class Writer {
   }
 
   private sendFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
-    for (let at = from; at < messages.length; at++) {
-      const message = messages[at]
-      let sent: Effect.Effect<void, SendError>
-      if (message instanceof Prepared || this.isUncopied(message) || this.link.protocol.isSliced(message)) {
-        sent = this.sendNow(message)
-      } else {
-        const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
-        if (attempt === "accepted") continue
-        sent = attempt === "wait" ? this.turn(() => this.attempt(message)) : this.settle(attempt)
-      }
+    for (let at = this.sendRun(messages, from); at < messages.length; at = this.sendRun(messages, at + 1)) {
+      const sent = this.sendNow(messages[at])
+      if (sent === Effect.void) continue
       return at + 1 === messages.length ? sent : Effect.flatMap(sent, () => this.sendFrom(messages, at + 1))
     }
     return Effect.void
+  }
+
+  /** Appends what needs neither to wait nor any care; returns the index of the first message that does. */
+  private sendRun(messages: ReadonlyArray<Sendable>, from: number): number {
+    const { link } = this
+    if (this.queue.length > 0 || link.streaming || !link.isOpen) return from
+    const next = link.protocol.sendRun(messages, from, link.limits.outboundHighWaterMark - link.inFlight)
+    if (next > from) link.scheduleFlush()
+    return next
   }
 
   /** Sends one message from a stream of its fragments. */

@@ -1,0 +1,296 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import { readerUnder } from "../../src/connection/Pump.ts"
+import { Reader } from "../../src/connection/Reader.ts"
+import type { Message } from "../../src/Message.ts"
+import type { WebSocket } from "../../src/WebSocket.ts"
+import { concat } from "../support/FakeTransport.ts"
+import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
+import { bytesOf, chop, chunking, plan } from "../support/Sequences.ts"
+
+const KiB = 1024
+
+/** What a sink is given to pull from when it runs such a stream. */
+const upstreamOf = <E>(stream: Stream.Stream<Message, E>) =>
+  Stream.run(stream, Sink.fromTransform((upstream) => Effect.succeed([upstream] as const)))
+
+const echo = (from: WebSocket, to = from) => Stream.run(from.messages, to.sink)
+
+/** The same by its fiber: something is in between. */
+const slowEcho = (from: WebSocket, to = from) => Stream.run(Stream.map(from.messages, (message) => message), to.sink)
+
+describe("readerUnder", () => {
+  it.effect("finds the connection whose messages a sink is given as they come", () =>
+    Effect.gen(function*() {
+      const { ws } = yield* make()
+      assert.instanceOf(readerUnder(yield* upstreamOf(ws.messages)), Reader)
+      const caught = Stream.catchCause(ws.messages, () => Stream.empty)
+      for (
+        const other of [
+          Stream.map(ws.messages, (message) => message),
+          Stream.tap(ws.messages, () => Effect.void),
+          Stream.take(ws.messages, 3),
+          Stream.concat(ws.messages, Stream.make("last")),
+          caught,
+          Stream.empty,
+          Stream.make("a")
+        ]
+      ) assert.isUndefined(readerUnder(yield* upstreamOf(other)))
+      assert.isUndefined(readerUnder(Effect.succeed(1)))
+      assert.isUndefined(readerUnder(Effect.catchCause(Effect.succeed(1), Effect.failCause)))
+    }))
+})
+
+describe("Pump", () => {
+  it.effect("sends what comes without its fiber", () =>
+    Effect.gen(function*() {
+      const { said, text, transport, ws } = yield* make()
+      let evaluated = 0
+      const counting: Tracer.Tracer = {
+        ...Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }),
+        context: (primitive, fiber) => {
+          evaluated++
+          return primitive["~effect/Effect/evaluate"](fiber)
+        }
+      }
+      const echoing = yield* start(Effect.withTracer(echo(ws), counting))
+      const before = evaluated
+      assert.isAbove(before, 0, "is not counted")
+      for (let i = 0; i < 10; i++) transport.push(concat([text(`a${i}`), text(`b${i}`)]))
+      assert.strictEqual(evaluated, before)
+      assert.deepStrictEqual(said(), Array.from({ length: 10 }, (_, i) => [`text a${i}`, `text b${i}`]).flat())
+      // One write for all that came together.
+      assert.strictEqual(transport.writes.length, 10)
+      assert.isTrue(isPending(echoing))
+      yield* Fiber.interrupt(echoing)
+      assert.isAbove(evaluated, before)
+    }))
+
+  it.effect("sends what waited before, and ends as the messages do", () =>
+    Effect.gen(function*() {
+      const { close, said, text, transport, ws } = yield* make()
+      transport.push(concat([text("a"), text("b")]))
+      const echoing = yield* start(echo(ws))
+      assert.deepStrictEqual(said(), ["text a", "text b"])
+      transport.push(concat([text("c"), close(1000, "bye")]))
+      yield* turn
+      yield* done(echoing)
+      assert.deepStrictEqual(said(), ["text c", "close 1000"])
+    }))
+
+  it.effect("fails as the messages do, behind those that came before", () =>
+    Effect.gen(function*() {
+      const broken = yield* make()
+      const first = yield* start(Effect.flip(echo(broken.ws)))
+      broken.transport.push(concat([broken.text("a"), Uint8Array.of(0x83, 0x80, 0, 0, 0, 0)]))
+      yield* turn
+      assert.strictEqual((yield* done(first))._tag, "ProtocolError")
+      assert.deepStrictEqual(broken.said().slice(0, 1), ["text a"])
+
+      const reset = yield* make()
+      const second = yield* start(Effect.flip(echo(reset.ws)))
+      reset.transport.resets()
+      yield* turn
+      assert.strictEqual((yield* done(second))._tag, "IOError")
+    }))
+
+  it.effect("keeps failures of the reading end apart from those of the sink", () =>
+    Effect.gen(function*() {
+      const { text, transport, ws } = yield* make()
+      const other = yield* make()
+      const relaying = yield* start(Effect.flip(echo(ws, other.ws)))
+      other.transport.push(other.close(1001))
+      transport.push(text("nobody hears"))
+      yield* turn
+      assert.strictEqual((yield* done(relaying))._tag, "ConnectionClosed")
+      // The first connection is as it was.
+      transport.push(text("next"))
+      assert.strictEqual(yield* ws.receive, "next")
+    }))
+
+  it.effect("waits where the peer takes nothing, reads no more, and goes on", () =>
+    Effect.gen(function*() {
+      const { binary, sent, transport, ws } = yield* make({ inboundHighWaterMark: KiB, outboundHighWaterMark: 4 * KiB })
+      const echoing = yield* start(echo(ws))
+      transport.holding = true
+      for (let i = 0; i < 20; i++) transport.push(binary(KiB))
+      yield* turn
+      assert.isTrue(transport.isPaused)
+      assert.isAbove(transport.waiting, 5)
+      transport.release()
+      yield* turn
+      assert.isFalse(transport.isPaused)
+      assert.strictEqual(sent().length, 20)
+      // And without its fiber again.
+      transport.push(binary(1))
+      assert.strictEqual(sent().length, 1)
+      assert.isTrue(isPending(echoing))
+    }))
+
+  it.effect("sends large messages uncopied, by its fiber, in their place", () =>
+    Effect.gen(function*() {
+      const { binary, said, text, transport, ws } = yield* make()
+      yield* start(echo(ws))
+      transport.push(concat([text("a"), binary(20 * KiB), text("b"), binary(30 * KiB)]), text("c"))
+      yield* turn
+      assert.deepStrictEqual(said(), ["text a", `binary ${20 * KiB}`, "text b", `binary ${30 * KiB}`, "text c"])
+    }))
+
+  it.effect("refuses a message above the limit behind others of its chunk", () =>
+    Effect.gen(function*() {
+      const { binary, said, text, transport, ws } = yield* make({ maxMessageSize: 100 })
+      const echoing = yield* start(Effect.flip(echo(ws)))
+      transport.push(concat([text("a"), binary(101)]))
+      yield* turn
+      assert.strictEqual((yield* done(echoing))._tag, "ProtocolError")
+      assert.deepStrictEqual(said(), ["text a", "close 1009 MessageTooBig"])
+    }))
+
+  it.effect("is interrupted like any reader, and loses nothing that it did not take", () =>
+    Effect.gen(function*() {
+      const { said, text, transport, ws } = yield* make()
+      const echoing = yield* start(echo(ws))
+      transport.push(text("a"))
+      yield* Fiber.interrupt(echoing)
+      transport.push(text("b"))
+      assert.deepStrictEqual(said(), ["text a"])
+      assert.strictEqual(yield* ws.receive, "b")
+      // A pump after a pump.
+      const again = yield* start(echo(ws))
+      transport.push(text("c"))
+      assert.deepStrictEqual(said(), ["text c"])
+      yield* Fiber.interrupt(again)
+    }))
+
+  it.effect("is one reader: another dies while it waits, and it while another reads", () =>
+    Effect.gen(function*() {
+      const { text, transport, ws } = yield* make()
+      const echoing = yield* start(echo(ws))
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(ws.receive)))
+      yield* Fiber.interrupt(echoing)
+      const reading = yield* start(ws.receive)
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(echo(ws))))
+      transport.push(text("a"))
+      assert.strictEqual(yield* done(reading), "a")
+    }))
+
+  it.effect("ends once where the transport closes under its write", () =>
+    Effect.gen(function*() {
+      for (const end of ["resets", "closes"] as const) {
+        for (const program of [echo, slowEcho]) {
+          const { text, transport, ws } = yield* make()
+          const echoing = yield* start(Effect.flip(program(ws)))
+          const write = transport.write.bind(transport)
+          transport.write = (chunks) => {
+            const taken = write(chunks)
+            transport[end]()
+            return taken
+          }
+          transport.push(concat([text("a"), text("b")]))
+          yield* turn
+          assert.deepInclude(yield* done(echoing), { _tag: "IOError", phase: "read", reason: end === "resets" ? "Reset" : "EndOfStream" })
+        }
+      }
+    }))
+
+  it.effect("leaves a connection alone whose fiber is interrupted by what a message led to", () =>
+    Effect.gen(function*() {
+      const { said, text, transport, ws } = yield* make()
+      const other = yield* make()
+      const relaying = yield* start(echo(ws, other.ws))
+      // The other's end, noticed while it is written to, interrupts the relay.
+      yield* start(Effect.andThen(other.ws.closed, Fiber.interrupt(relaying)))
+      const write = other.transport.write.bind(other.transport)
+      other.transport.write = (chunks) => {
+        const taken = write(chunks)
+        other.transport.closes()
+        return taken
+      }
+      transport.push(text("a".repeat(100)))
+      yield* turn
+      assert.isFalse(isPending(relaying))
+      transport.push(text("b"))
+      assert.strictEqual(yield* ws.receive, "b")
+      assert.deepStrictEqual(said(), [])
+    }))
+
+  it.effect("drops what a slow peer does not take, where it is told to", () =>
+    Effect.gen(function*() {
+      const { binary, sent, transport, ws } = yield* make({ slowConsumer: "dropNewest", outboundHighWaterMark: KiB })
+      const echoing = yield* start(echo(ws))
+      transport.holding = true
+      for (let i = 0; i < 20; i++) transport.push(binary(500))
+      assert.isFalse(transport.isPaused)
+      assert.isAbove(yield* ws.dropped, 10)
+      transport.release()
+      assert.strictEqual(sent().length, 20 - (yield* ws.dropped))
+      assert.isTrue(isPending(echoing))
+    }))
+
+  it.effect.prop("does what a fiber does", {
+    plan,
+    chunking,
+    chunks: Schema.Literals(["borrowed", "scratch", "owned"]),
+    inbound: Schema.Literals([1, 1000, 65536]),
+    outbound: Schema.Literals([1, 1000, 65536]),
+    holds: Arbitrary.array(Arbitrary.schema(Schema.Literals(["hold", "take", "release", "go on"])), { minLength: 1 }),
+    end: Schema.Literals(["none", "reset", "close", "interrupt"])
+  }, (given) =>
+    Effect.gen(function*() {
+      const run = Effect.fnUntraced(function*(program: (ws: WebSocket) => Effect.Effect<void, unknown>) {
+        const { said, transport, ws } = yield* make({
+          chunks: given.chunks,
+          inboundHighWaterMark: given.inbound,
+          outboundHighWaterMark: given.outbound
+        })
+        const { bytes: all } = bytesOf(given.plan, true)
+        const fiber = yield* start(Effect.exit(program(ws)))
+        let i = 0
+        for (const chunk of chop(all, all.length > 2000 ? [700] : given.chunking)) {
+          const hold = given.holds[i++ % given.holds.length]
+          if (hold === "hold") transport.holding = true
+          else if (hold === "take" && transport.isHeld) transport.take()
+          else if (hold === "release") transport.release()
+          transport.push(chunk)
+          yield* turn
+        }
+        transport.release()
+        yield* turn
+        if (given.end === "reset") transport.resets()
+        else if (given.end === "close") transport.closes()
+        else if (given.end === "interrupt") yield* Fiber.interrupt(fiber)
+        yield* turn
+        const exit = fiber.pollUnsafe()
+        return {
+          // Which Pongs overtake which messages depends on what goes out in one write.
+          said: said().filter((frame) => !frame.startsWith("pong")),
+          waiting: transport.waiting,
+          exit: exit === undefined
+            ? "pending"
+            : Exit.isSuccess(exit) && Exit.isExit(exit.value) && Exit.isFailure(exit.value)
+            ? Cause.pretty(exit.value.cause).split("\n")[0]
+            : exit._tag
+        }
+      })
+      assert.deepStrictEqual(yield* run(echo), yield* run(slowEcho))
+    }))
+
+  it.effect("copies what it sends from memory that is used again", () =>
+    Effect.gen(function*() {
+      const { binary, sent, transport, ws } = yield* make()
+      yield* start(echo(ws))
+      transport.holding = true
+      transport.push(concat([binary(bytes(1, 2, 3)), binary(bytes(4, 5))]))
+      transport.push(binary(bytes(6)))
+      transport.release()
+      assert.deepStrictEqual(sent().map(({ data }) => [...data]), [[1, 2, 3], [4, 5], [6]])
+    }))
+})
