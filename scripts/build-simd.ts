@@ -7,7 +7,7 @@ import { root } from "./lib/commands.ts"
 const folder = join(root, "packages/core/src/codec")
 
 const { parseWat } = await wabt()
-const { buffer } = parseWat("Simd.wat", readFileSync(join(folder, "Simd.wat"), "utf8"), { simd: true }).toBinary({})
+const { buffer } = parseWat("Simd.wat", readFileSync(join(folder, "Simd.wat"), "utf8"), { simd: true, bulk_memory: true }).toBinary({})
 
 const lines = Buffer.from(buffer).toString("base64").match(/.{1,110}/g) ?? []
 writeFileSync(

@@ -10,15 +10,16 @@ import { Buffer } from "node:buffer"
 import { hash, randomFillSync } from "node:crypto"
 import { onAllocated } from "./YoungCollections.ts"
 
-/** `utf8Slice` and `utf8Write` are Buffer's methods; they work on any `Uint8Array`. */
+/** `utf8Slice`, `latin1Slice` and `utf8Write` are Buffer's methods; they work on any `Uint8Array`. */
 interface Utf8Methods {
   readonly utf8Slice: (this: Uint8Array, start: number, end: number) => string
+  readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string
   readonly utf8Write: (this: Uint8Array, text: string, offset: number, length: number) => number
 }
 
 // Not in Node's documentation, so looked for, with what is there as the fallback.
 const methods = Buffer.prototype as Partial<Utf8Methods>
-const { utf8Slice, utf8Write } = methods
+const { latin1Slice, utf8Slice, utf8Write } = methods
 
 /**
  * The primitives of connections on Node.
@@ -30,6 +31,8 @@ export const primitives: Primitives.Primitives = {
   decodeUtf8: utf8Slice === undefined
     ? Primitives.portable.decodeUtf8
     : (bytes, start, end) => utf8Slice.call(bytes, start, end),
+  // Of ASCII the same: a quarter faster at 1 KiB.
+  decodeAscii: latin1Slice === undefined ? undefined : (bytes, start, end) => latin1Slice.call(bytes, start, end),
   encodeUtf8Into: utf8Write === undefined
     ? Primitives.portable.encodeUtf8Into
     : (text, target, offset) => utf8Write.call(target, text, offset, target.length - offset),

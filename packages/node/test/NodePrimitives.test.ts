@@ -54,6 +54,13 @@ describe("NodePrimitives", () => {
     })
   }
 
+  it("decodes ASCII, every byte of it", () => {
+    const ascii = Uint8Array.from({ length: 300 }, (_, i) => i & 0x7f)
+    for (const [start, end] of [[0, 300], [3, 131], [7, 7], [299, 300]] as const) {
+      assert.strictEqual(node.decodeAscii!(ascii, start, end), portable.decodeUtf8(ascii, start, end))
+    }
+  })
+
   it.prop("encodes every string alike", [Arbitrary.schema(units)], ([units]) => {
     const text = String.fromCharCode(...units)
     assert.deepStrictEqual(encode(node, text, 1), encode(portable, text, 1))

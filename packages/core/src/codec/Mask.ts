@@ -5,7 +5,7 @@
  *
  * @internal
  */
-import { maskShared } from "./Simd.ts"
+import { maskShared, maskTextShared } from "./Simd.ts"
 import { int32Under, littleEndian, uint64Under } from "./Words.ts"
 
 // Below, aligning and fetching a view costs more than the words save.
@@ -83,6 +83,19 @@ export const maskInPlace = (bytes: Uint8Array, start: number, end: number, key: 
   }
   // Whole words were masked since the head, so the key is back at its first byte.
   byBytes(bytes, i, end, k)
+}
+
+/**
+ * The same for a whole text; whether it is known to be ASCII afterwards. A key of 0 is not
+ * for nothing: the text is looked at.
+ *
+ * @internal
+ */
+export const maskTextInPlace = (bytes: Uint8Array, start: number, end: number, key: number): boolean => {
+  const isAscii = maskTextShared(bytes, start, end, key)
+  if (isAscii !== undefined) return isAscii
+  if (key !== 0) maskInPlace(bytes, start, end, key, 0)
+  return false
 }
 
 /**

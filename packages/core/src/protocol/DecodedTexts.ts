@@ -8,11 +8,12 @@
  * One for all connections, since one chunk is read at a time. The driver says which chunk, and
  * when it may change; no other bytes are ever remembered.
  */
+import { copyInto } from "../codec/Simd.ts"
 
 // Where encoding costs less than a copy and the account of it: characters above ASCII cost
 // ten times as much as others.
 const leastBytes = 128
-const leastAscii = 4096
+const leastAscii = 512
 
 // More texts of one chunk than this are encoded again.
 const capacity = 256
@@ -53,14 +54,19 @@ export const remember = (text: string, bytes: Uint8Array, start: number, end: nu
   count++
 }
 
-/** The bytes of a text, if they are remembered; to be copied before {@link forget}. */
-export const find = (text: string): Uint8Array | undefined => {
+/** How many bytes a text is, if they are remembered; -1 if not. */
+export const find = (text: string): number => {
   const last = Math.min(at + probes, count)
   for (let i = at; i < last; i++) {
     if (texts[i] === text) {
       at = i
-      return chunk!.subarray(starts[i], ends[i])
+      return ends[i]! - starts[i]!
     }
   }
-  return undefined
+  return -1
+}
+
+/** Copies the bytes of the text that was found last to `target`. */
+export const copyFound = (target: Uint8Array, offset: number): void => {
+  copyInto(chunk!, starts[at]!, ends[at]!, target, offset)
 }

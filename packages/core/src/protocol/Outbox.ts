@@ -110,7 +110,7 @@ export class Outbox {
   /** Appends a frame whose payload is `text` as UTF-8; lone surrogates become U+FFFD. */
   text(firstByte: number, text: string): void {
     const known = DecodedTexts.find(text)
-    if (known !== undefined) return this.copied(firstByte, known)
+    if (known >= 0) return this.found(firstByte, known)
     const masked = this.maskKeys !== undefined
     const key = masked ? this.maskKeys.next() : 0
     if (text.length > textCopyLimit) {
@@ -136,13 +136,19 @@ export class Outbox {
     this.queuedBytes += this.end - at
   }
 
-  /** Appends a frame whose payload will change once this returns. */
-  private copied(firstByte: number, payload: Uint8Array): void {
-    const size = payload.length
-    if (!this.isUncopied(size)) return this.frame(firstByte, payload)
-    const chunk = this.primitives.allocate(headerLength(size, false) + size)
-    chunk.set(payload, writeHeader(chunk, 0, firstByte, size, false, 0))
-    this.append(chunk)
+  /** Appends a frame whose payload of `size` bytes is that of the text that was found last. */
+  private found(firstByte: number, size: number): void {
+    const masked = this.maskKeys !== undefined
+    const key = masked ? this.maskKeys.next() : 0
+    const isLarge = size > copyLimit
+    const at = isLarge ? 0 : this.reserve(size + 14)
+    const target = isLarge ? this.primitives.allocate(headerLength(size, masked) + size) : this.staging!
+    const body = writeHeader(target, at, firstByte, size, masked, key)
+    DecodedTexts.copyFound(target, body)
+    if (masked) maskInPlace(target, body, body + size, key, 0)
+    if (isLarge) return this.append(target)
+    this.end = body + size
+    this.queuedBytes += this.end - at
   }
 
   /**

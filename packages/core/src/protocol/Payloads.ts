@@ -5,7 +5,7 @@
  * A mask key of 0 changes nothing, masked or not; `phase` is how many bytes of the frame's
  * payload came before, modulo 4.
  */
-import { maskInPlace, maskInto } from "../codec/Mask.ts"
+import { maskInPlace, maskInto, maskTextInPlace } from "../codec/Mask.ts"
 import { isUtf8 } from "../codec/Utf8.ts"
 import type { Primitives } from "../Primitives.ts"
 import * as DecodedTexts from "./DecodedTexts.ts"
@@ -30,22 +30,26 @@ export class Payloads {
 
   /** A text that lies in one chunk; `undefined`: it is not UTF-8. */
   text(bytes: Uint8Array, start: number, end: number, maskKey: number): string | undefined {
-    if (maskKey !== 0) {
-      if (this.chunks === "borrowed") {
-        const size = end - start
-        if (scratch.length < size) scratch = new Uint8Array(Math.max(size, 64 * 1024))
-        maskInto(bytes, start, end, scratch, 0, maskKey, 0)
-        return this.decoded(scratch, 0, size)
-      }
-      maskInPlace(bytes, start, end, maskKey, 0)
+    if (this.chunks !== "borrowed") {
+      return this.decoded(bytes, start, end, maskTextInPlace(bytes, start, end, maskKey))
     }
-    return this.decoded(bytes, start, end)
+    if (maskKey === 0) return this.decoded(bytes, start, end, false)
+    const size = end - start
+    if (scratch.length < size) scratch = new Uint8Array(Math.max(size, 64 * 1024))
+    maskInto(bytes, start, end, scratch, 0, maskKey, 0)
+    return this.decoded(scratch, 0, size, false)
   }
 
-  private decoded(bytes: Uint8Array, start: number, end: number): string | undefined {
-    const text = this.primitives.decodeUtf8(bytes, start, end)
-    // RFC 6455 §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
-    if (text.includes("\uFFFD") && !isUtf8(bytes, start, end)) return undefined
+  private decoded(bytes: Uint8Array, start: number, end: number, isAscii: boolean): string | undefined {
+    const { decodeAscii, decodeUtf8 } = this.primitives
+    let text: string
+    if (isAscii && decodeAscii !== undefined) {
+      text = decodeAscii(bytes, start, end)
+    } else {
+      text = decodeUtf8(bytes, start, end)
+      // RFC 6455 §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
+      if (text.includes("\uFFFD") && !isUtf8(bytes, start, end)) return undefined
+    }
     DecodedTexts.remember(text, bytes, start, end)
     return text
   }
