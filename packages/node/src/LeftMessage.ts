@@ -84,7 +84,7 @@ const isOrdinary = (message: Http.IncomingMessage): boolean =>
   Object.getOwnPropertySymbols(message).length <= ordinarySymbols && message.eventNames().length === 0
 
 /** What handlers look at of a message. */
-export type Head = Pick<Http.IncomingMessage, "method" | "url" | "rawHeaders" | "socket">
+export type Head = Pick<Http.IncomingMessage, "method" | "url" | "headers" | "rawHeaders" | "socket">
 
 /** A message that can be made again. */
 export class LeftMessage implements Head {
@@ -111,6 +111,11 @@ export class LeftMessage implements Head {
 
   get method(): string {
     return "GET"
+  }
+
+  /** By Node's rules. The request keeps what it makes of them, so the message goes again. */
+  get headers(): Http.IncomingHttpHeaders {
+    return this.message().headers
   }
 
   /** The message once more: a GET of HTTP/1.1 without a body, or it would be no WebSocket's. */

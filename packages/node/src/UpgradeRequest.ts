@@ -16,6 +16,7 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Http from "node:http"
+import type { Head } from "./LeftMessage.ts"
 import type { PendingUpgrade } from "./PendingUpgrade.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -68,8 +69,8 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
   }
 
   get originalUrl(): string {
-    const { socket, url = "" } = this.source
-    const { host } = this.source.headers
+    const { rawHeaders, socket, url = "" } = this.pending.head
+    const host = hostOf(rawHeaders)
     if (!url.startsWith("/") || host === undefined) return url
     return `${"encrypted" in socket && socket.encrypted === true ? "https" : "http"}://${host}${url}`
   }
@@ -79,7 +80,7 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
   }
 
   get headers(): Headers.Headers {
-    return this.changes?.headers ?? (this.knownHeaders ??= headersOf(this.source))
+    return this.changes?.headers ?? (this.knownHeaders ??= headersOf(this.pending.head))
   }
 
   get cookies() {
@@ -157,7 +158,16 @@ const pathOf = (target: string): string => {
 const absolute = (target: string): URL | undefined =>
   /^https?:\/\//i.test(target) && URL.canParse(target) ? new URL(target) : undefined
 
-const headersOf = ({ headers, url = "" }: Http.IncomingMessage): Headers.Headers => {
+/** As it was sent: log lines and spans ask for it, and Node's `headers` would be made for them. */
+const hostOf = (raw: ReadonlyArray<string>): string | undefined => {
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!
+    if (name.length === 4 && name.toLowerCase() === "host") return raw[i + 1]
+  }
+  return undefined
+}
+
+const headersOf = ({ headers, url = "" }: Head): Headers.Headers => {
   const target = absolute(url)
   // RFC 9112 §3.2.2: the authority of the target takes precedence over Host.
   return Headers.fromInput(target === undefined ? headers : { ...headers, host: target.host })

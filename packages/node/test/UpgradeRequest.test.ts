@@ -3,12 +3,13 @@
  * become one: held against the stock server, whose requests are made by itself.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { WebSocketServer } from "@effect-ws/core"
+import { Opcode, WebSocketServer } from "@effect-ws/core"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as Headers from "effect/http/Headers"
+import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -19,8 +20,10 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { createServer, IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
-import { connectRaw, connectUpgraded, until, upgradeRequest } from "./support/RawPeer.ts"
-import { serve } from "./support/Serve.ts"
+import { LeftMessage } from "../src/LeftMessage.ts"
+import type { UpgradeRequest } from "../src/UpgradeRequest.ts"
+import { clientFrame, closeBody, connectRaw, connectUpgraded, until, upgradeRequest } from "./support/RawPeer.ts"
+import { keepLogs, type Logged, serve } from "./support/Serve.ts"
 import { listen, portOf, sets } from "./support/Stock.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -192,6 +195,40 @@ describe("once it is a connection", () => {
         yield* until("both", () => seen.length === 2)
         assert.strictEqual(seen[0], seen[1])
       }
+    }))
+
+  it.live("nothing of what is told about it makes Node's message again", () =>
+    Effect.gen(function*() {
+      const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+      const logs: Array<Logged> = []
+      let seen: Request | undefined
+      const options = { observability: { handlerLogs: true } }
+      const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        seen = request
+        const serving = Effect.andThen(Effect.log("serving", request.headers["x-twice"], request.cookies), Effect.never)
+        return WebSocketServer.handle((ws) => Effect.raceFirst(serving, ws.closed), options)
+      })
+      const served = HttpServer.serve(handler, HttpMiddleware.logger).pipe(
+        Layer.provideMerge(sets.ours.NodeHttpServer.layer(createServer, listen)),
+        Layer.provideMerge(Layer.merge(keepLogs(logs), Layer.succeed(Tracer.Tracer, tracer)))
+      )
+      const peer = yield* connectUpgraded(portOf(Context.get(yield* Layer.build(served), HttpServer.HttpServer)), "/a?b=c")
+      yield* until("the handler's own line", () => logs.some(({ text }) => text.includes("serving")))
+      const { pending } = seen as UpgradeRequest
+      assert.isTrue(pending.head instanceof LeftMessage)
+      peer.write(clientFrame(Opcode.Close, closeBody(1000)))
+      yield* until("the last line", () => logs.some(({ text }) => text.includes("Sent HTTP response")))
+      assert.isTrue(pending.head instanceof LeftMessage)
+    }))
+
+  it.live("its headers and address are known again without keeping Node's message", () =>
+    Effect.gen(function*() {
+      const seen = yield* looking(() => {}, (request) => {
+        const { headers, originalUrl } = request.modify({ url: "/changed" })
+        const isLeft = (request as UpgradeRequest).pending.head instanceof LeftMessage
+        return Effect.succeed([headers["x-twice"], new URL(originalUrl).pathname, isLeft])
+      })
+      assert.deepStrictEqual(seen, ["1", "/a", true])
     }))
 
   it.live("its body is empty and ends", () =>
