@@ -7,6 +7,7 @@
 import { HttpUpgrade } from "@effect-ws/core"
 import { NodeHttpIncomingMessage } from "@effect/platform-node/NodeHttpIncomingMessage"
 import * as NodeMultipart from "@effect/platform-node/NodeMultipart"
+import { MaxBytesError } from "@effect/platform-node/NodeStream"
 import * as Cookies from "effect/http/Cookies"
 import * as Headers from "effect/http/Headers"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
@@ -180,7 +181,10 @@ class Body extends NodeHttpIncomingMessage<HttpServerError> {
   private readonly request: UpgradeRequest
 
   constructor(request: UpgradeRequest) {
-    super(request.source, (cause) => new HttpServerError({ reason: new RequestParseError({ request, cause }) }))
+    super(request.source, (cause) => {
+      const reason = cause instanceof MaxBytesError ? "BodyTooLarge" : "Parse"
+      return new HttpServerError({ reason: new RequestParseError({ request, reason, cause }) })
+    })
     this.request = request
   }
 

@@ -5,10 +5,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Opcode, WebSocketServer } from "@effect-ws/core"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as ByteSize from "effect/ByteSize"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as Headers from "effect/http/Headers"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
@@ -110,6 +112,21 @@ describe("the request of an upgrade is what the stock server's is", () => {
       assert.include(ours.body, "5.6.7.8")
       assert.strictEqual(ours.body, stock.body)
     }))
+
+  // Node reads no body of such a request, so only what someone puts there by hand is one.
+  for (const [what, status] of [["too large", 413], ["no JSON", 400]] as const) {
+    it.live(`also where its body is ${what}`, () =>
+      Effect.gen(function*() {
+        const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+          NodeHttpServerRequest.toIncomingMessage(request).unshift("{ no JSON")
+          return Effect.map(request.json, asJson)
+        })
+        const limit = Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(status === 413 ? 4 : 100))
+        const { ours, stock } = yield* answers(handler, upgradeRequest("/"), limit)
+        assert.strictEqual(stock.status, status)
+        assert.strictEqual(ours.status, status)
+      }))
+  }
 })
 
 describe("once it is a connection", () => {
