@@ -1,10 +1,13 @@
 /** What is thrown where nobody can catch it: it is told, and keeps no other connection from its turn. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { Alarm } from "../../src/connection/Deadlines.ts"
 import * as Deadlines from "../../src/connection/Deadlines.ts"
 import { flushSoon } from "../../src/connection/Unflushed.ts"
+import { done, make, start } from "../support/Harness.ts"
 
 /** The rejections that nobody handles, in place of the listeners of whoever runs the test. */
 const unhandled = Effect.acquireRelease(
@@ -77,6 +80,24 @@ describe("what is thrown", () => {
       yield* TestClock.adjust("1 second")
       yield* turn
       assert.deepStrictEqual(rung, ["the same time", "later", "anew"])
+      assert.deepStrictEqual(seen, [defect])
+    }))
+
+  it.effect("by `closeCodeFor` closes the connection with 1011", () =>
+    Effect.gen(function*() {
+      const { seen } = yield* unhandled
+      const defect = new Error("no code for this")
+      const { said, scope, transport } = yield* make({
+        closeCodeFor: () => {
+          throw defect
+        }
+      })
+      const closing = yield* start(Scope.close(scope, Exit.fail("x")))
+      assert.deepStrictEqual(said(), ["close 1011"])
+      transport.peerEnds()
+      yield* turn
+      yield* done(closing)
+      assert.isTrue(transport.isClosed)
       assert.deepStrictEqual(seen, [defect])
     }))
 })
