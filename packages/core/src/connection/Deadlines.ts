@@ -70,14 +70,17 @@ export class Deadlines {
 
   /** Sets when the alarm goes off; `Infinity` removes it. */
   set(alarm: Alarm, due: number): void {
-    if (due === Infinity) {
-      if (!alarm.isSet) return
-      this.remove(alarm)
-    } else if (!alarm.isSet) {
+    if (!alarm.isSet) {
+      if (due === Infinity) return
       alarm.due = due
       alarm.position = this.heap.length
       this.heap.push(alarm)
       this.up(alarm)
+    } else if (this.heap[alarm.position] !== alarm) {
+      // That of another Clock: moving it here would drop an alarm of this one unseen.
+      throw new Error("This alarm is set in another heap of deadlines")
+    } else if (due === Infinity) {
+      this.remove(alarm)
     } else {
       if (alarm.due === due) return
       const earlier = due < alarm.due
@@ -132,7 +135,6 @@ export class Deadlines {
 
   private remove(alarm: Alarm): void {
     const at = alarm.position
-    if (at === -1) return
     alarm.position = -1
     const last = this.heap.pop()!
     if (last === alarm) return

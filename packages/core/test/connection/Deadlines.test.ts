@@ -116,6 +116,24 @@ describe("Deadlines", () => {
       assert.notStrictEqual(other, one)
     }))
 
+  it.effect("refuse what is set in another's heap, and lose nobody's place by it", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      const others = yield* DeadlinesModule.current.pipe(Effect.provide(TestClock.layer()))
+      const [own, stranger] = [new Bell(0), new Bell(1)]
+      const start = deadlines.now()
+      deadlines.set(own, start + 1000)
+      others.set(stranger, others.now() + 1000)
+      for (const due of [Infinity, start + 1, start + 2000]) {
+        assert.throws(() => deadlines.set(stranger, due), "set in another heap")
+      }
+      yield* TestClock.adjust(1000)
+      assert.deepStrictEqual([own.rings, stranger.rings], [[start + 1000], []])
+      assert.isTrue(stranger.isSet)
+      others.set(stranger, Infinity)
+      assert.isTrue(isIdle(others) && isIdle(deadlines))
+    }))
+
   it.effect("keeps its heap in order, whatever is set and taken away", () =>
     Effect.gen(function*() {
       const deadlines = yield* DeadlinesModule.current
