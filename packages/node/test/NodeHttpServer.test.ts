@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { createServer, type IncomingMessage } from "node:http"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { Socket } from "node:net"
 import {
   clientFrame,
@@ -193,6 +193,104 @@ describe("what a request keeps of HTTP", () => {
         assert.deepStrictEqual(seen, [true, true, false])
       }
     }))
+})
+
+describe("an answer that is begun by hand", () => {
+  /** A route that writes an answer and accepts all the same; what the accept came to. */
+  const writing = Effect.fnUntraced(function*(write: (response: ServerResponse) => void) {
+    const seen: Array<string> = []
+    const { node, port } = yield* serve(HttpRouter.add("GET", "/", Effect.gen(function*() {
+      // A server without HTTP/2.
+      write(NodeHttpServerRequest.toServerResponse(yield* HttpServerRequest.HttpServerRequest) as ServerResponse)
+      seen.push(
+        yield* WebSocketServer.accept().pipe(
+          Effect.as("accepted"),
+          Effect.catchTag("HandshakeError", ({ reason }) => Effect.succeed(reason))
+        )
+      )
+      return HttpServerResponse.empty({ status: 418 })
+    }).pipe(Effect.scoped)))
+    return { node, port, seen }
+  })
+  const parts: Readonly<Record<string, (response: ServerResponse) => void>> = {
+    "writeHead and end": (response) => response.writeHead(299).end("by hand"),
+    "write and end": (response) => {
+      response.statusCode = 299
+      response.write("by ")
+      response.end("hand")
+    },
+    end: (response) => {
+      response.statusCode = 299
+      response.end("by hand")
+    }
+  }
+  for (const [what, write] of Object.entries(parts)) {
+    it.live(`by ${what} stands, and no connection is accepted behind it`, () =>
+      Effect.gen(function*() {
+        const { node, port, seen } = yield* writing(write)
+        const { peer, status } = yield* answerTo(port, upgradeRequest("/"))
+        assert.strictEqual(status, 299)
+        yield* peer.untilClosed
+        assert.include(peer.text.replaceAll(/\r\n(\w\r\n)?/g, ""), "by hand")
+        assert.notInclude(peer.text, "HTTP/1.1")
+        assert.deepStrictEqual(seen, ["NotAnUpgrade"])
+        yield* settles("no open socket", openSockets(node), (count) => count === 0)
+      }))
+  }
+
+  for (
+    const [what, write] of [
+      ["writeHead", (response: ServerResponse) => void response.writeHead(299)],
+      ["write", (response: ServerResponse) => void response.write("half")]
+    ] as const
+  ) {
+    it.live(`by ${what} and not ended is not upgraded either, and the connection ends`, () =>
+      Effect.gen(function*() {
+        const { node, port, seen } = yield* writing(write)
+        const peer = yield* connectRaw(port)
+        peer.write(upgradeRequest("/"))
+        yield* until("the accept", () => seen.length === 1)
+        yield* until("the end", () => peer.ended || peer.closed)
+        assert.notInclude(peer.text, "101")
+        assert.deepStrictEqual(seen, ["NotAnUpgrade"])
+        yield* settles("no open socket", openSockets(node), (count) => count === 0)
+      }))
+  }
+
+  for (const looks of ["before the client goes", "behind it"] as const) {
+    for (const then of ["accepts", "answers"] as const) {
+      it.live(`is dropped with a client that is gone: looked at ${looks}, by a route that ${then} all the same`, () =>
+        Effect.gen(function*() {
+          const seen: Array<unknown> = []
+          let connections: { readonly size: number } | undefined
+          const { node, port } = yield* serve(HttpRouter.add("GET", "/", Effect.gen(function*() {
+            yield* Effect.addFinalizer(() => Effect.sync(() => seen.push("released")))
+            const request = yield* HttpServerRequest.HttpServerRequest
+            connections = (yield* Effect.serviceOption(WebSocketServer.Upgrades)).pipe(Option.getOrThrow).connections
+            const { socket } = request.source as IncomingMessage
+            if (looks === "before the client goes") NodeHttpServerRequest.toServerResponse(request)
+            seen.push("began")
+            yield* until("the client's end", () => socket.destroyed)
+            const response = NodeHttpServerRequest.toServerResponse(request)
+            if (looks === "behind it") assert.isTrue(response.destroyed)
+            if (then === "accepts") {
+              const ws = yield* WebSocketServer.accept({ closeTimeout: 100 })
+              seen.push(yield* Effect.map(Effect.flip(ws.receive), ({ _tag }) => _tag))
+            }
+            seen.push(response.headersSent)
+            return HttpServerResponse.text("nobody reads this")
+          }).pipe(Effect.uninterruptible)))
+          const peer = yield* connectRaw(port)
+          peer.write(upgradeRequest("/"))
+          yield* until("the route", () => seen.length === 1)
+          peer.reset()
+          yield* until("its end", () => seen.includes("released"))
+          assert.deepStrictEqual(seen, ["began", ...(then === "accepts" ? ["IOError"] : []), false, "released"])
+          yield* settles("no place taken", Effect.sync(() => connections?.size), (size) => size === 0)
+          yield* settles("no open socket", openSockets(node), (count) => count === 0)
+        }))
+    }
+  }
 })
 
 describe("accept", () => {
