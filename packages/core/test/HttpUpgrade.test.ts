@@ -102,6 +102,25 @@ describe("HttpUpgrade: the deadline of the handshake", () => {
       state.transport.handlers!.onClosed(undefined)
     }))
 
+  it.effect("what is served within another, under another Clock, has one deadline: the last", () =>
+    Effect.gen(function*() {
+      const own = new HttpUpgrade.Attempt()
+      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.attempt]: own })
+      const { serve } = one(10_000, request)
+      const another: Clock.Clock = Object.create(yield* Clock.Clock)
+      const others = one(10_000)
+      yield* Effect.forkChild(others.serve(Effect.never))
+      const fiber = yield* Effect.forkChild(serve(Effect.provideService(serve(Effect.never), Clock.Clock, another)))
+      yield* Effect.yieldNow
+      assert.isUndefined(fiber.pollUnsafe())
+      assert.strictEqual(yield* alarms, 1)
+      const inner = yield* Effect.provideService(alarms, Clock.Clock, another)
+      assert.strictEqual(inner, 1)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(others.state.expired, 1)
+      yield* Fiber.interrupt(fiber)
+    }))
+
   it.effect("Infinity turns it off", () =>
     Effect.gen(function*() {
       const { serve, state } = one(Infinity)

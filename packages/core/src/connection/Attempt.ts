@@ -31,6 +31,8 @@ export class Attempt extends Deadlines.Alarm {
   /** Gives the handler `timeout` milliseconds from now on. */
   begin(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
     if (timeout === Infinity) return
+    // An effect that is served within another, under another Clock, begins anew.
+    this.end()
     this.deadlines = Deadlines.of(fiber)
     this.deadlines.set(this, this.deadlines.now() + timeout)
   }
