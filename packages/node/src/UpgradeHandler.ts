@@ -72,6 +72,8 @@ const answer = (scope: Scope.Scope) => (request: HttpServerRequest, response: Ht
   Effect.withFiber((fiber) => {
     const { pending } = request as UpgradeRequest
     if (pending.isOpen) return Effect.void
+    // Where the handler has put another request in its place, nobody else finds its deadline.
+    pending.end()
     return Effect.callback<void>((resume) => {
       const { message, response: target } = pending
       if (target.writableEnded) return resume(Effect.void)

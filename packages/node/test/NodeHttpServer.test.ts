@@ -19,6 +19,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { Socket } from "node:net"
+import * as Deadlines from "../../core/src/connection/Deadlines.ts"
 import {
   clientFrame,
   closeBody,
@@ -291,6 +292,25 @@ describe("an answer that is begun by hand", () => {
         }))
     }
   }
+})
+
+describe("a handler that puts another request in the place of its own", () => {
+  it.live("leaves no deadline of the handshake behind its answer", () =>
+    Effect.gen(function*() {
+      const heap: ReadonlyArray<unknown> = (yield* Deadlines.current)["heap"]
+      const before = heap.length
+      let during = 0
+      const { port } = yield* serve(HttpRouter.add("GET", "/", Effect.andThen(Effect.sleep(1), Effect.withFiber((fiber) => {
+        during = heap.length
+        const other = HttpServerRequest.fromWeb(new Request("http://b/"))
+        fiber.setContext(Context.add(fiber.context, HttpServerRequest.HttpServerRequest, other))
+        return Effect.succeed(HttpServerResponse.empty({ status: 418 }))
+      }))))
+      const { peer, status } = yield* answerTo(port, upgradeRequest("/"))
+      assert.strictEqual(status, 418)
+      yield* peer.untilClosed
+      assert.deepStrictEqual([during, heap.length], [before + 1, before])
+    }))
 })
 
 describe("accept", () => {
