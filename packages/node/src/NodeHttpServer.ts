@@ -206,6 +206,12 @@ const shutdown = (
  * `request.upgrade`; upgrades to other protocols than `websocket` are handled as there.
  * When the scope ends, connections are told 1001 and then have `closeGracePeriod`.
  *
+ * **Gotchas**
+ *
+ * Node calls every `upgrade` listener for every request, and this one answers each of them.
+ * So it is the only one of its server: where several effects share one, a listener of your
+ * own calls theirs, one for each request.
+ *
  * **Example** (WebSockets on a server that another framework made)
  *
  * ```ts
