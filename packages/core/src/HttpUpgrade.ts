@@ -212,8 +212,8 @@ export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], opti
     acceptOptions: WebSocketServer.AcceptOptions
   ): Effect.Effect<Socket.Socket> => {
     const { authorize } = options
-    const accept = WebSocketServer.accept(acceptOptions)
-    return (authorize === undefined ? accept : Effect.andThen(authorize(request), accept)).pipe(
+    const accepting = WebSocketServer.accept(acceptOptions)
+    return (authorize === undefined ? accepting : Effect.andThen(authorize(request), accepting)).pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, request),
       Effect.provideService(WebSocketServer.Upgrades, upgrades),
       Effect.tap(() => {

@@ -54,6 +54,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
   // The connection, and what the client sent early, until it has left HTTP.
   private socket: Duplex | undefined
   private early: Uint8Array | undefined
+  // The response, once someone has looked at it.
   private made: Http.ServerResponse | undefined = undefined
   private isExpired = false
 
@@ -182,7 +183,8 @@ const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
 
 /** Ends a response that has left its socket, so that whoever holds it writes nothing. */
 const endUnwritten = (response: Http.ServerResponse): void => {
-  // What `end` sets; it would also make a head, and events, for nobody.
+  // What `end` sets, and all that is wanted of it: it would also make a head, and events, for
+  // nobody. It is called where this did not do.
   Object.assign(response, { finished: true })
   if (!response.writableEnded) response.end()
 }

@@ -42,8 +42,8 @@ export const makeUpgradeHandler = <
 ): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> => {
   const running = new Set<Fiber.Fiber<void>>()
   const growth = new Growth()
-  const toldOf = HttpEffect.toHandled(httpEffect, answer(scope), middleware as HttpMiddleware.HttpMiddleware | undefined)
-  const handled = Effect.onExit(toldOf as Effect.Effect<void>, () =>
+  const answered = HttpEffect.toHandled(httpEffect, answer(scope), middleware as HttpMiddleware.HttpMiddleware | undefined)
+  const handled = Effect.onExit(answered as Effect.Effect<void>, () =>
     Effect.sync(() => {
       running.delete(Fiber.getCurrent() as Fiber.Fiber<void>)
     }))

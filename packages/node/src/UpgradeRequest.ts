@@ -1,8 +1,9 @@
 /**
  * A request for a WebSocket as handlers see it. Most of them look at its path and headers,
- * and then it lives as long as the connection: so it is little more than Node's own message,
- * and what is seldom asked for is made when it is. Measured beside the request of
- * `@effect/platform-node` with our upgrades around it: 300 bytes for each connection.
+ * and then it lives as long as the connection: so it is little more than what Node made of
+ * it, or what is left of that, and what is seldom asked for is made when it is. Measured
+ * beside the request of `@effect/platform-node` with our upgrades around it: 300 bytes for
+ * each connection.
  */
 import { HttpUpgrade } from "@effect-ws/core"
 import { NodeHttpIncomingMessage } from "@effect/platform-node/NodeHttpIncomingMessage"
@@ -47,6 +48,7 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
     return this.pending
   }
 
+  /** Behind the accept it is made again, and held: what can be answered from `pending.head` is. */
   get source(): Http.IncomingMessage {
     return this.pending.message
   }
