@@ -19,6 +19,7 @@ import type { WebSocket } from "../WebSocket.ts"
 import type { Link } from "./Link.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
 import type { ControlFrame } from "./Pings.ts"
+import { drain } from "./Pump.ts"
 import { Reader } from "./Reader.ts"
 import { makeWriter } from "./SlowConsumer.ts"
 import { type Stats, statsOf } from "./Stats.ts"
@@ -128,7 +129,7 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
 
   get sink(): Sink.Sink<void, Sendable, never, SendError> {
     // Bound, as in `Reader`.
-    return Sink.fromTransform(this.writer.drain.bind(this.writer))
+    return Sink.fromTransform(drain.bind(undefined, this.writer))
   }
 
   get flush() {

@@ -1,37 +1,43 @@
 /**
- * From a connection straight into a sink: while all that comes can be sent at once, it is,
- * on the stack of what brought it, and the fiber that runs the stream is not woken. To wake
- * a fiber costs a microsecond, as much as all the rest that an echo of one small message
- * costs here (measured: 600 instead of 1,600 ns; 170 instead of 280 for each of 32).
+ * From a stream into a connection. What comes from the messages of one straight into another
+ * is sent on the stack of what brought it, as long as there is room, and the fiber that runs
+ * the stream is not woken: that costs a microsecond, more than all the rest of an echo of one
+ * small message, the system's part aside (measured: 0.6 instead of 1.6 µs).
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
-import { type Batch, Reader } from "./Reader.ts"
-
-type Send<E> = (batch: Batch) => Effect.Effect<void, E>
+import * as Pull from "effect/Pull"
+import type * as Sink from "effect/Sink"
+import type { Sendable } from "../Message.ts"
+import { Reader } from "./Reader.ts"
+import type { SendError, Writer } from "./Writer.ts"
 
 /** Whether what came is to be waited for by the fiber, or is the end. */
-const isDue = (reader: Reader): boolean => (reader.waitsWith as Pump<unknown>).move()
+const isDue = (reader: Reader): boolean => (reader.waitsWith as Pump).move()
+
+type Sent = Effect.Effect<void, SendError>
 
 /**
- * Sends what the reader gets until `send` has to be waited for, and succeeds with what it
- * returned; with `undefined` where nothing comes any more, an error included. Both are the
+ * Sends what the reader gets until that has to be waited for, and succeeds with the effect
+ * of waiting; with `undefined` where nothing comes any more, an error included. Both are the
  * fiber's own business.
  */
-export class Pump<E> extends Effectable.Class<Effect.Effect<void, E> | undefined> {
+class Pump extends Effectable.Class<Sent | undefined> {
   private readonly reader: Reader
-  private readonly send: Send<E>
+  private readonly writer: Writer
   // What the fiber is woken for.
-  private sent: Effect.Effect<void, E> | undefined
+  private sent: Sent | undefined
   private isMoving = false
 
-  constructor(reader: Reader, send: Send<E>) {
+  constructor(reader: Reader, writer: Writer) {
     super()
     this.reader = reader
-    this.send = send
+    this.writer = writer
   }
 
-  override asEffect(): Effect.Effect<Effect.Effect<void, E> | undefined> {
+  override asEffect(): Effect.Effect<Sent | undefined> {
     const { reader, sent } = this
     if (sent !== undefined) {
       this.sent = undefined
@@ -40,7 +46,7 @@ export class Pump<E> extends Effectable.Class<Effect.Effect<void, E> | undefined
     const busy = reader.busy()
     if (busy !== undefined) return busy
     while (reader.hasMessage()) {
-      const sent = this.send(reader.takeBatch())
+      const sent = this.writer.sendAllNow(reader.takeBatch())
       if (sent !== Effect.void) return Effect.succeed(sent)
     }
     return reader.atEnd ? Effect.undefined : reader.wait(isDue, this)
@@ -54,7 +60,7 @@ export class Pump<E> extends Effectable.Class<Effect.Effect<void, E> | undefined
     this.isMoving = true
     try {
       while (reader.hasWaiting) {
-        const sent = this.send(reader.takeBatch())
+        const sent = this.writer.sendAllNow(reader.takeBatch())
         // What that led to may have interrupted the fiber.
         if (reader.waitsWith !== this) return false
         if (sent !== Effect.void) {
@@ -83,10 +89,41 @@ const caughtPrototype = Object.getPrototypeOf(caught)
  * `undefined` if there is anything else in between.
  */
 export const readerUnder = (upstream: object): Reader | undefined => {
+  if (inside === undefined) return undefined
   let under: unknown = upstream
-  while (
-    inside !== undefined && typeof under === "object" && under !== null &&
-    Object.getPrototypeOf(under) === caughtPrototype
-  ) under = under[inside as never]
+  while (typeof under === "object" && under !== null && Object.getPrototypeOf(under) === caughtPrototype) {
+    under = under[inside as never]
+  }
   return under instanceof Reader ? under : undefined
 }
+
+type Upstream = Pull.Pull<NonEmptyReadonlyArray<Sendable>>
+type Drained = Effect.Effect<Sink.End<void>, SendError>
+
+/** Sends all that a stream brings. */
+export const drain = (writer: Writer, upstream: Upstream): Drained => {
+  const reader = readerUnder(upstream)
+  if (reader === undefined) return drainBatches(writer, upstream)
+  const pumped: Drained = Effect.flatMap(
+    new Pump(reader, writer),
+    (sent) => sent === undefined ? drainBatches(writer, upstream) : Effect.flatMap(sent, () => pumped)
+  )
+  return pumped
+}
+
+/** The same by the fiber: one effect, which each batch goes through, and one frame on its stack while it waits. */
+const drainBatches = (writer: Writer, upstream: Upstream): Drained => {
+  const next: Drained = Effect.matchCauseEffect(upstream, {
+    onSuccess: (messages) => {
+      const sent = writer.sendAllNow(messages)
+      return sent === Effect.void ? next : Effect.flatMap(sent, () => next)
+    },
+    onFailure: atEnd
+  })
+  return next
+}
+
+const ended: Effect.Effect<Sink.End<void>> = Effect.succeed([undefined])
+
+const atEnd = (cause: Cause.Cause<SendError | Cause.Done>): Drained =>
+  Pull.isDoneCause(cause) ? ended : Effect.failCause(cause as Cause.Cause<SendError>)

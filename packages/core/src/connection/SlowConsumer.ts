@@ -43,7 +43,7 @@ abstract class ImpatientWriter extends Writer {
     return this.offer(this.plain(message))
   }
 
-  protected override sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
+  override sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
     return this.offerFrom(messages, 0)
   }
 

@@ -5,19 +5,15 @@
  * leaves half a frame behind.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
-import * as Pull from "effect/Pull"
-import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { bytesOf } from "../codec/Bytes.ts"
 import { byteLength, type Message, Prepared, type Sendable } from "../Message.ts"
 import { ConnectionClosed, type IOError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
-import { Pump, readerUnder } from "./Pump.ts"
 
 /** What can keep a message from being sent. */
 export type SendError = ConnectionClosed | IOError
@@ -40,11 +36,6 @@ export interface Waiter {
 }
 
 const noBytes = new Uint8Array(0)
-
-const ended: Effect.Effect<Sink.End<void>> = Effect.succeed([undefined])
-
-const atEnd = (cause: Cause.Cause<SendError | Cause.Done>): Effect.Effect<Sink.End<void>, SendError> =>
-  Pull.isDoneCause(cause) ? ended : Effect.failCause(cause as Cause.Cause<SendError>)
 
 // Nobody waits: one array for all connections, never written to.
 const nobody: Array<Waiter> = []
@@ -284,33 +275,9 @@ export class Writer {
     return Effect.suspend(() => this.sendAllNow(messages))
   }
 
-  protected sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
+  /** What {@link sendAll} does when it runs. */
+  sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
     return this.sendFrom(messages, 0)
-  }
-
-  /** Sends all that a stream brings. */
-  drain(upstream: Pull.Pull<NonEmptyReadonlyArray<Sendable>>): Effect.Effect<Sink.End<void>, SendError> {
-    const reader = readerUnder(upstream)
-    if (reader === undefined) return this.drainBatches(upstream)
-    const pumped: Effect.Effect<Sink.End<void>, SendError> = Effect.flatMap(
-      new Pump(reader, (messages) => this.sendAllNow(messages)),
-      (sent) => sent === undefined ? this.drainBatches(upstream) : Effect.flatMap(sent, () => pumped)
-    )
-    return pumped
-  }
-
-  /** One effect, which each batch goes through, and one frame on the stack of the fiber that waits. */
-  private drainBatches(
-    upstream: Pull.Pull<NonEmptyReadonlyArray<Sendable>>
-  ): Effect.Effect<Sink.End<void>, SendError> {
-    const next: Effect.Effect<Sink.End<void>, SendError> = Effect.matchCauseEffect(upstream, {
-      onSuccess: (messages) => {
-        const sent = this.sendAllNow(messages)
-        return sent === Effect.void ? next : Effect.flatMap(sent, () => next)
-      },
-      onFailure: atEnd
-    })
-    return next
   }
 
   private sendFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
