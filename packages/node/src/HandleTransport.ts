@@ -10,6 +10,7 @@
  * TLS, the stream's own road serves: `NodeTransport`.
  */
 import { Primitives, type Transport, type WebSocketError } from "@effect-ws/core"
+import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import { getSystemErrorMap, getSystemErrorName } from "node:util"
 import * as NodePrimitives from "./NodePrimitives.ts"
@@ -135,8 +136,10 @@ export const take = (
   ) return undefined
   const owner = ownerKey(handle)
   if (owner === undefined) return undefined
-  handle.readStop()
-  handle.reading = false
+  // One that reads goes on: most transports are started at once, and to take a handle out of the
+  // system's poll and put it back costs a call of its own.
+  const reading = handle.reading === true
+  if (!reading) handle.readStop()
   socket.setTimeout(0)
   // Asked once, the socket remembers it: requests tell it for as long as they live.
   void socket.remoteAddress
@@ -144,7 +147,7 @@ export const take = (
   internals._handle = null
   // Most sockets nobody waits for, so they need not be kept.
   const watched = socket.listenerCount("close") > 0 ? socket : undefined
-  const transport = new HandleTransport(handle, server, watched, early)
+  const transport = new HandleTransport(handle, reading, server, watched, early)
   Reflect.set(handle, owner, transport)
   socket.on("close", () => transport.destroy())
   if (head !== undefined) transport.writeHead(head)
@@ -158,6 +161,8 @@ const systemError = (code: number, syscall: string): Error & { readonly code: st
 
 // libuv's end of stream.
 const endOfFile = -4095
+
+const noBytes = new Uint8Array(0)
 
 const ignore = () => {}
 
@@ -186,7 +191,7 @@ class HandleTransport implements Transport.Transport {
   private error: WebSocketError.IOError | undefined
   private paused = false
   // To start reading twice is an error of the system's, and behind the end it would be told again.
-  private reading = false
+  private reading: boolean
   private peerEnded = false
   private ended = false
   private shutdown = false
@@ -195,11 +200,13 @@ class HandleTransport implements Transport.Transport {
 
   constructor(
     handle: Handle,
+    reading: boolean,
     server: ServerInternals | undefined,
     watched: Net.Socket | undefined,
     early: Uint8Array | undefined
   ) {
     this.handle = handle
+    this.reading = reading
     this.server = server
     this.watched = watched
     this.early = early !== undefined && early.length > 0 ? early : undefined
@@ -242,16 +249,27 @@ class HandleTransport implements Transport.Transport {
   /** The size of what was read into the shared buffer, or a negative `errno`. */
   onRead(size: number): void {
     if (this.closing) return
-    if (size > 0) {
-      this.handlers!.onData(size === buffer.length ? buffer : buffer.subarray(0, size))
+    const { handlers } = this
+    if (handlers === undefined && (size > 0 || size === endOfFile)) {
+      this.readTooSoon(size)
+    } else if (size > 0) {
+      handlers!.onData(size === buffer.length ? buffer : buffer.subarray(0, size))
     } else if (size === endOfFile) {
       this.reading = false
       this.peerEnded = true
-      this.handlers!.onEnd()
+      handlers!.onEnd()
       if (this.shutdown) this.destroy()
     } else {
       this.fail("read", size)
     }
+  }
+
+  /** Nobody listens yet, so what was read is early, and no more is read. The end is told again. */
+  private readTooSoon(size: number): void {
+    this.reading = false
+    if (size === endOfFile) return
+    this.handle.readStop()
+    this.early = Buffer.concat([this.early ?? noBytes, buffer.subarray(0, size)])
   }
 
   pause(): void {

@@ -48,8 +48,17 @@ const run = (file: string, ...options: ReadonlyArray<string>) =>
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
+// As one that HTTP has read a request from.
+const takeReading = (socket: Net.Socket, early?: Uint8Array): Transport.Transport => {
+  socket.read(0)
+  assert.isTrue(Reflect.get(Reflect.get(socket, "_handle") as object, "reading"))
+  return take(socket, early)
+}
+
 describe("HandleTransport", () => {
   promises(take)
+
+  describe("of a socket that reads", () => promises(takeReading))
 
   it.live("two connections share the read buffer and do not mix", () =>
     Effect.gen(function*() {
