@@ -31,7 +31,7 @@ interface Handle {
   readonly writeLatin1String: (request: Request, text: string) => number
   readonly writev: (request: Request, chunks: ReadonlyArray<Uint8Array>, allBuffers: true) => number
   readonly shutdown: (request: Request) => number
-  readonly close: (callback: () => void) => void
+  readonly close: () => void
 }
 
 /** A write or shutdown that the system has not finished. */
@@ -194,8 +194,6 @@ class HandleTransport implements Transport.Transport {
   private reading: boolean
   private peerEnded = false
   private ended = false
-  private shutdown = false
-  private closing = false
   private closed = false
 
   constructor(
@@ -233,14 +231,14 @@ class HandleTransport implements Transport.Transport {
 
   private readEarly(): void {
     const { early, handlers } = this
-    if (early === undefined || handlers === undefined || this.paused || this.closing) return
+    if (early === undefined || handlers === undefined || this.paused || this.closed) return
     this.early = undefined
     handlers.onData(early)
     this.read()
   }
 
   private read(): void {
-    if (this.reading || this.paused || this.peerEnded || this.closing || this.handlers === undefined) return
+    if (this.reading || this.paused || this.peerEnded || this.closed || this.handlers === undefined) return
     this.reading = true
     const code = this.handle.readStart()
     if (code !== 0) this.fail("read", code)
@@ -248,7 +246,7 @@ class HandleTransport implements Transport.Transport {
 
   /** The size of what was read into the shared buffer, or a negative `errno`. */
   onRead(size: number): void {
-    if (this.closing) return
+    if (this.closed) return
     const { handlers } = this
     if (handlers === undefined && (size > 0 || size === endOfFile)) {
       this.readTooSoon(size)
@@ -258,7 +256,7 @@ class HandleTransport implements Transport.Transport {
       this.reading = false
       this.peerEnded = true
       handlers!.onEnd()
-      if (this.shutdown) this.destroy()
+      if (!this.closed && this.isOver) this.destroy()
     } else {
       this.fail("read", size)
     }
@@ -274,7 +272,7 @@ class HandleTransport implements Transport.Transport {
 
   pause(): void {
     this.paused = true
-    if (!this.reading || this.closing) return
+    if (!this.reading || this.closed) return
     this.reading = false
     this.handle.readStop()
   }
@@ -286,7 +284,7 @@ class HandleTransport implements Transport.Transport {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
-    if (this.closing || this.ended) return true
+    if (this.closed || this.ended) return true
     const { handle } = this
     const { kLastWriteWasAsync, streamBaseState, WriteWrap } = binding!
     const request = spare ?? new WriteWrap()
@@ -308,7 +306,7 @@ class HandleTransport implements Transport.Transport {
   }
 
   onWritten(status: number): void {
-    if (this.closing) return
+    if (this.closed) return
     if (status === 0) this.handlers?.onTaken()
     else this.fail("write", status)
   }
@@ -328,22 +326,30 @@ class HandleTransport implements Transport.Transport {
   }
 
   pendingBytes(): number {
-    return this.closing ? 0 : this.handle.writeQueueSize
+    return this.closed ? 0 : this.handle.writeQueueSize
   }
 
   end(): void {
-    if (this.closing || this.ended) return
+    if (this.closed || this.ended) return
     this.ended = true
+    // To close sends the end as well.
+    if (this.isOver) return this.destroy()
     const request = new binding!.ShutdownWrap()
-    request.transport = this
-    request.oncomplete = onShutdown
+    if (this.handle.writeQueueSize > 0) {
+      request.transport = this
+      request.oncomplete = onShutdown
+    }
     // A peer that is gone is told of by reading, so no error counts here.
-    if (this.handle.shutdown(request) !== 0) this.onShutdown()
+    this.handle.shutdown(request)
+  }
+
+  /** Both ends are told, and nothing is left to be written. */
+  private get isOver(): boolean {
+    return this.ended && this.peerEnded && this.handle.writeQueueSize === 0
   }
 
   onShutdown(): void {
-    this.shutdown = true
-    if (this.peerEnded) this.destroy()
+    if (this.isOver) this.destroy()
   }
 
   private fail(phase: "read" | "write", code: number): void {
@@ -352,20 +358,18 @@ class HandleTransport implements Transport.Transport {
   }
 
   destroy(): void {
-    if (this.closing) return
-    this.closing = true
-    this.handle.close(() => {
-      this.closed = true
-      const { server } = this
-      if (server !== undefined) {
-        this.server = undefined
-        server._connections--
-        server._emitCloseIfDrained()
-      }
-      this.watched?.destroy()
-      this.watched = undefined
-      this.handlers?.onClosed(this.error)
-    })
+    if (this.closed) return
+    this.closed = true
+    // The system closes it at once; to be called back later would cost a call from Node.
+    this.handle.close()
+    const { server, watched } = this
+    this.server = this.watched = undefined
+    if (server !== undefined) {
+      server._connections--
+      server._emitCloseIfDrained()
+    }
+    watched?.destroy()
+    this.handlers?.onClosed(this.error)
   }
 }
 

@@ -228,7 +228,11 @@ export class Link extends Account implements TransportHandlers, Unflushed {
     } finally {
       this.feeding = false
     }
-    if (this.protocol.stopped === undefined) return
+    if (this.protocol.stopped === undefined) {
+      // It may have closed meanwhile, by what a fiber did that a Pong woke.
+      if (this.gone) this.dispose()
+      return
+    }
     const rest = chunk.subarray(next)
     this.rest = mayKeep ? rest : new Uint8Array(rest)
     if (this.protocol.stopped === "turn") this.deadlines.nextTurn(() => (this.feedRest(), this.afterInput()))
@@ -240,7 +244,6 @@ export class Link extends Account implements TransportHandlers, Unflushed {
     if (rest === undefined) return
     this.rest = undefined
     this.feed(rest, true)
-    if (this.gone && this.rest === undefined) this.dispose()
   }
 
   private afterInput(): void {
@@ -471,7 +474,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
       owner?.onGone(this)
       this.whenGone?.happen()
       // What has arrived is still decoded.
-      if (this.rest === undefined) this.dispose()
+      if (this.rest === undefined && !this.feeding) this.dispose()
     }
   }
 

@@ -5,10 +5,11 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import type { Connection } from "../../src/connection/Connection.ts"
 import type { Message } from "../../src/Message.ts"
 import * as Opcode from "../../src/Opcode.ts"
 import type { IncomingMessage } from "../../src/WebSocket.ts"
-import { closeBody } from "../support/FakeTransport.ts"
+import { closeBody, concat } from "../support/FakeTransport.ts"
 import { done, isPending, make as makeConnection, type Options, start, turn } from "../support/Harness.ts"
 import * as RunLength from "../support/RunLength.ts"
 
@@ -46,6 +47,18 @@ const eventually = (what: string, holds: () => boolean): Effect.Effect<void> =>
 const modes = ["owned", "scratch", "borrowed"] as const
 
 describe("Receiving through an extension", () => {
+  it.effect("what came behind a Pong is decoded, although its fiber drops the connection", () =>
+    Effect.gen(function*() {
+      const { transform, transport, ws } = yield* make()
+      const token = new Uint8Array([1, 2, 3])
+      const reading = yield* start(Effect.exit(Stream.runCollect(ws.messages)))
+      yield* start(Effect.andThen(ws.ping(token), Effect.sync(() => (ws as Connection).cut("enough"))))
+      transport.push(concat([frame(Opcode.Pong, token), zeros(1000), text("behind")]))
+      assert.strictEqual(transform.closed, 1)
+      assert.strictEqual(transform.decoded, 1000)
+      assert.isTrue(Exit.isFailure(yield* done(reading)))
+    }))
+
   for (const chunks of modes) {
     it.effect(`large and small messages in order (${chunks})`, () =>
       Effect.gen(function*() {
