@@ -490,7 +490,7 @@ export class Protocol implements InboundHooks {
       this.outbox.frame(fin | Opcode.Close, noBytes)
       return
     }
-    const text = encoder.encode(reason)
+    const text = reason === "" ? noBytes : encoder.encode(reason)
     const body = new Uint8Array(2 + text.length)
     body[0] = code >>> 8
     body[1] = code
