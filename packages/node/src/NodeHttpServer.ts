@@ -300,9 +300,9 @@ const unlessClosing = (connections: Connections, listener: UpgradeListener): Upg
 }
 
 const onUpgrade = (ours: UpgradeListener, stock: UpgradeListener | undefined): UpgradeListener => (request, socket, head) => {
-  // Before anything else: without a listener a reset would crash the process.
-  socket.on("error", ignore)
   if (!isWebSocket(request) && stock !== undefined) {
+    // Without a listener a reset would crash the process.
+    socket.on("error", ignore)
     stock(request, socket, head)
     return
   }

@@ -25,20 +25,27 @@ const pendingKey = Symbol("pending")
 export const isAwaited = (socket: Duplex): boolean =>
   "_httpMessage" in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
 
+interface Keyed {
+  [pendingKey]?: PendingUpgrade
+}
+
 /** The upgrade that a request of Node's asks for, while it can be had. */
 export const find = (source: object): WebSocketServer.Upgrade | undefined => {
-  const pending = (source as { readonly [pendingKey]?: PendingUpgrade })[pendingKey]
+  const pending = (source as Keyed)[pendingKey]
   return pending?.canOpen === true ? pending : undefined
 }
 
 // Nobody reads yet, so only this tells that the client went away.
-function onEnd(this: { readonly [pendingKey]?: PendingUpgrade }): void {
+function onEnd(this: Keyed): void {
   this[pendingKey]?.onEnd()
 }
 
-function onClose(this: { readonly [pendingKey]?: PendingUpgrade }): void {
+function onClose(this: Keyed): void {
   this[pendingKey]?.onClose()
 }
+
+// Without a listener a reset would crash the process.
+const ignore = () => {}
 
 /** What the upgrades of one server share: how they are made, and who interrupts their handlers. */
 export interface PendingServer {
@@ -49,8 +56,8 @@ export interface PendingServer {
 export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServer.Upgrade {
   private source: Http.IncomingMessage | LeftMessage
   private readonly server: PendingServer
-  /** Runs the handler; its end is awaited where it does not end at once. */
-  fiber: Fiber.Fiber<void> | undefined = undefined
+  // Runs the handler, which did not answer at once.
+  private fiber: Fiber.Fiber<void> | undefined = undefined
   // The connection, and what the client sent early, until it has left HTTP.
   private socket: Duplex | undefined
   private early: Uint8Array | undefined
@@ -64,10 +71,27 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     this.socket = socket
     this.early = early
     this.server = server
-    Reflect.set(message, pendingKey, this)
-    Reflect.set(socket, pendingKey, this)
+    ;(message as Keyed)[pendingKey] = this
+  }
+
+  override begin(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
+    this.allow(fiber, timeout)
+    if (this.fiber !== undefined) this.watch()
+  }
+
+  /**
+   * The handler's first run is over: from now on its client can go away, and its time can
+   * run out. Most have accepted by then, and nothing was put up for them to be taken away.
+   */
+  wait(fiber: Fiber.Fiber<void>): void {
+    const { socket } = this
+    this.fiber = fiber
+    if (socket === undefined) return
+    ;(socket as Keyed)[pendingKey] = this
+    socket.on("error", ignore)
     socket.on("end", onEnd)
     socket.on("close", onClose)
+    this.watch()
   }
 
   get head(): Head {
@@ -120,8 +144,10 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
   open(head: string): Transport.Transport {
     const { early, made, message, socket } = this
     if (socket === undefined) throw new Error("This request has been upgraded already")
-    socket.off("end", onEnd)
-    socket.off("close", onClose)
+    if (this.fiber !== undefined) {
+      socket.off("end", onEnd)
+      socket.off("close", onClose)
+    }
     // Whoever holds a response writes nothing.
     if (made !== undefined) {
       if (made.socket !== null) made.detachSocket(socket as Net.Socket)

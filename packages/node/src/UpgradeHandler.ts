@@ -54,9 +54,9 @@ export const makeUpgradeHandler = <
       const pending = new PendingUpgrade(request, socket, head, server)
       const context = Context.add(services, HttpServerRequest, new UpgradeRequest(pending))
       const fiber = Effect.runForkWith(context)(handled)
+      pending.wait(fiber)
       if (fiber.pollUnsafe() !== undefined) return
       if (scope.state._tag === "Closed") return fiber.interruptUnsafe(parent.id)
-      pending.fiber = fiber
       running.add(fiber)
       growth.reached(running.size)
     })

@@ -1,15 +1,19 @@
 /** Hostile peers against the budgets and deadlines of a server, on real sockets. */
 import { assert, describe, it } from "@effect/vitest"
 import { MemoryBudget, Opcode, type WebSocket, WebSocketClient, WebSocketServer } from "@effect-ws/core"
-import { NodeWebSocketClient } from "@effect-ws/node"
+import { NodeHttpServer, NodeWebSocketClient } from "@effect-ws/node"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
 import * as IpNetwork from "effect/net/IpNetwork"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
+import { createServer } from "node:http"
 import { clientFrame, connectRaw, connectUpgraded, type RawPeer, settles, until, upgradeRequest } from "./support/RawPeer.ts"
-import { openSockets, serve, type ServeOptions } from "./support/Serve.ts"
+import { openSockets, portOf, serve, type ServeOptions } from "./support/Serve.ts"
 
 const echo = (ws: WebSocket.WebSocket) => Stream.run(ws.messages, ws.sink)
 
@@ -71,6 +75,20 @@ describe("the handshake", () => {
       // The client stays: it is cut nevertheless.
       yield* settles("no open socket", openSockets(node), (count) => count === 0)
       yield* until("the interruption", () => interrupted === 1)
+    }))
+
+  it.live("its time begins with the handler's own run, also behind a middleware that takes a while", () =>
+    Effect.gen(function*() {
+      const routes = HttpRouter.add("GET", "/", Effect.never)
+      const served = HttpRouter.serve(routes, {
+        disableListenLog: true,
+        disableLogger: true,
+        middleware: (app) => Effect.andThen(Effect.sleep(20), app)
+      })
+      const server = NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1", handshakeTimeout: 100 })
+      const context = yield* Layer.build(Layer.provideMerge(served, server))
+      const { status } = yield* statusOf(portOf(Context.get(context, HttpServer.HttpServer)))
+      assert.strictEqual(status, 503)
     }))
 
   it.live("one that has accepted is left alone", () =>

@@ -30,11 +30,21 @@ export class Attempt extends Deadlines.Alarm {
 
   /** Gives the handler `timeout` milliseconds from now on. */
   begin(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
+    this.allow(fiber, timeout)
+    this.watch()
+  }
+
+  /** Gives it that time from {@link watch} on, for a server that knows when it is worth watching. */
+  protected allow(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
     if (timeout === Infinity) return
     // An effect that is served within another, under another Clock, begins anew.
     this.end()
     this.deadlines = Deadlines.of(fiber)
-    this.deadlines.set(this, this.deadlines.now() + timeout)
+    this.due = timeout
+  }
+
+  protected watch(): void {
+    this.deadlines?.set(this, this.deadlines.now() + this.due)
   }
 
   /** The request is answered, or a connection. */
