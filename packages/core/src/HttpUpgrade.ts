@@ -113,7 +113,7 @@ export const serve = <E, R>(
     const request = requestOf(fiber)
     const isProvided = Context.getOrUndefined(fiber.context, WebSocketServer.Upgrades) === upgrades
     // A server that provides them once for all requests has served what it needs.
-    const upgrade = upgrades.find(request.source)
+    const upgrade = Attempt.findOf(upgrades.find, request)
     if (upgrade === undefined) return isProvided ? httpEffect as typeof served : served
     // For the rest of the request, as a router does it: the enclosing server restores it.
     if (!isProvided) fiber.setContext(Context.add(fiber.context, WebSocketServer.Upgrades, upgrades))

@@ -103,7 +103,7 @@ export interface Upgrade {
 
 /**
  * What an HTTP server offers to {@link accept}: its upgrades, found by the `source` of
- * their request, and its open connections.
+ * their request (or by the `key` of its `HttpUpgrade.Attempt`), and its open connections.
  *
  * **When to use**
  *
@@ -289,7 +289,7 @@ const accepting = (
     if (upgrades._tag === "None") return Effect.fail(new UpgradeUnavailable())
     const { connections, find } = upgrades.value
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-    const upgrade = find(request.source)
+    const upgrade = Attempt.findOf(find, request)
     const address = connections.addresses === undefined ? undefined : Option.getOrUndefined(request.remoteAddress)
     if (connections.addresses !== undefined && upgrade !== undefined) {
       const wait = connections.addresses.attempt(addressKey(address ?? ""), Deadlines.of(fiber).now())

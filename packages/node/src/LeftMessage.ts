@@ -69,19 +69,29 @@ const common = new Map(
   ].map((text) => [text, text])
 )
 
-// What Node makes a message of, and its parser and `PendingUpgrade` add.
-const plain = new Http.IncomingMessage(null as unknown as Net.Socket)
-const ordinaryNames = Object.keys(plain).length + 1
-const ordinarySymbols = Object.getOwnPropertySymbols(plain).length + 1
+// What Node makes a message of, and its parser adds.
+const ordinaryNames = Object.keys(new Http.IncomingMessage(null as unknown as Net.Socket)).length + 1
 
 // How a message is given its headers, of which it makes all else when it is asked.
 const addHeaderLines: unknown = Reflect.get(Http.IncomingMessage.prototype, "_addHeaderLines")
 
-/** Nobody has added anything to it, or waits for anything of it. (`Reflect.ownKeys` takes four times as long.) */
-const isOrdinary = (message: Http.IncomingMessage): boolean =>
-  typeof addHeaderLines === "function" && Object.getPrototypeOf(message) === Http.IncomingMessage.prototype &&
-  !("joinDuplicateHeaders" in message && message.joinDuplicateHeaders === true) && Object.keys(message).length <= ordinaryNames &&
-  Object.getOwnPropertySymbols(message).length <= ordinarySymbols && message.eventNames().length === 0
+/** What is assumed of a message and its socket. */
+interface Internals {
+  readonly joinDuplicateHeaders?: boolean
+  readonly _eventsCount?: number
+  readonly socket: { readonly server?: EventEmitter | undefined }
+}
+
+/**
+ * Nobody has added anything to it, or waits for anything of it: nobody else was told of it, as
+ * far as one sees. (To ask it for its symbols takes longer than all that is done with it.)
+ */
+const isOrdinary = (message: Http.IncomingMessage): boolean => {
+  const { _eventsCount, joinDuplicateHeaders, socket: { server } } = message as Internals
+  return typeof addHeaderLines === "function" && Object.getPrototypeOf(message) === Http.IncomingMessage.prototype &&
+    joinDuplicateHeaders !== true && _eventsCount === 0 && server?.listenerCount("upgrade") === 1 &&
+    Object.keys(message).length <= ordinaryNames
+}
 
 /** What handlers look at of a message. */
 export type Head = Pick<Http.IncomingMessage, "method" | "url" | "headers" | "rawHeaders" | "socket">
@@ -98,12 +108,20 @@ export class LeftMessage implements Head {
     this.socket = socket
   }
 
-  /** Lets a message go on without the socket that it came on, and without what all handshakes say. */
-  static leave(message: Http.IncomingMessage, transport: Transport.Transport): LeftMessage | Http.IncomingMessage {
+  /**
+   * Lets a message go on without the socket that it came on, and without what all handshakes
+   * say. One that handlers were shown stays the same.
+   */
+  static leave(
+    message: Http.IncomingMessage,
+    transport: Transport.Transport,
+    isShown: boolean
+  ): LeftMessage | Http.IncomingMessage {
     const { rawHeaders, url } = message
     for (let i = 0; i < rawHeaders.length; i++) rawHeaders[i] = common.get(rawHeaders[i]!) ?? rawHeaders[i]!
+    const isOurs = url !== undefined && !isShown && isOrdinary(message)
     const left = new LeftSocket(message.socket, transport) as unknown as Net.Socket
-    if (url !== undefined && isOrdinary(message)) return new LeftMessage(url, rawHeaders, left)
+    if (isOurs) return new LeftMessage(url, rawHeaders, left)
     // Older names of the same.
     Object.assign(message, "client" in message ? { socket: left, client: left } : { socket: left })
     return message

@@ -64,6 +64,8 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
   // The response, once someone has looked at it.
   private made: Http.ServerResponse | undefined = undefined
   private isExpired = false
+  // Someone was given Node's message, and may have left something with it.
+  private isShown = false
 
   constructor(message: Http.IncomingMessage, socket: Duplex, early: Uint8Array, server: PendingServer) {
     super()
@@ -72,6 +74,14 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     this.early = early
     this.server = server
     ;(message as Keyed)[pendingKey] = this
+  }
+
+  get [pendingKey](): this {
+    return this
+  }
+
+  override get key(): this {
+    return this
   }
 
   override begin(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
@@ -102,6 +112,12 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
   get message(): Http.IncomingMessage {
     const { source } = this
     return source instanceof LeftMessage ? this.source = source.message() : source
+  }
+
+  /** The same, for others: from then on it stays what it is. */
+  show(): Http.IncomingMessage {
+    this.isShown = true
+    return this.message
   }
 
   onEnd(): void {
@@ -156,7 +172,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     this.socket = this.early = undefined
     const transport = HandleTransport.take(socket, early, head)
     if (transport !== undefined) {
-      this.source = LeftMessage.leave(message, transport)
+      this.source = LeftMessage.leave(message, transport, this.isShown || made !== undefined)
       return transport
     }
     socket.write(head, "latin1")

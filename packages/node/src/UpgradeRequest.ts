@@ -50,7 +50,7 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
 
   /** Behind the accept it is made again, and held: what can be answered from `pending.head` is. */
   get source(): Http.IncomingMessage {
-    return this.pending.message
+    return this.pending.show()
   }
 
   /** Where an answer is written; `NodeHttpServerRequest.toServerResponse` looks for it. */

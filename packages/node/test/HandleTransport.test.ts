@@ -58,7 +58,9 @@ const takeReading = (socket: Net.Socket, early?: Uint8Array): Transport.Transpor
 describe("HandleTransport", () => {
   promises(take)
 
-  describe("of a socket that reads", () => promises(takeReading))
+  describe("of a socket that reads", () => {
+    promises(takeReading)
+  })
 
   it.live("two connections share the read buffer and do not mix", () =>
     Effect.gen(function*() {

@@ -187,7 +187,23 @@ describe("once it is a connection", () => {
     "a listener": (message) => (message as Readable).on("close", () => {})
   }
   for (const [what, mark] of Object.entries(marks)) {
-    it.live(`Node's own message is kept where someone has left ${what} with it`, () =>
+    it.live(`Node's own message is kept where someone else who heard of it has left ${what} with it`, () =>
+      Effect.gen(function*() {
+        const { promise, resolve } = Promise.withResolvers<object>()
+        let marked: object | undefined
+        const handler = WebSocketServer.handle(() =>
+          Effect.map(HttpServerRequest.HttpServerRequest, (request) => resolve(request.source)))
+        const evaluate = () =>
+          createServer().on("upgrade", (message) => {
+            marked = message
+            mark(message)
+          })
+        const { port } = yield* serve(HttpRouter.add("GET", "/", handler), { evaluate })
+        yield* connectUpgraded(port)
+        assert.strictEqual(yield* Effect.promise(() => promise), marked)
+      }))
+
+    it.live(`Node's own message is kept where a handler has left ${what} with it`, () =>
       Effect.gen(function*() {
         let marked: unknown
         const seen = yield* looking((request) => {
@@ -197,6 +213,15 @@ describe("once it is a connection", () => {
         assert.strictEqual(seen, marked)
       }))
   }
+
+  it.live("Node's own message is kept where its response was asked for", () =>
+    Effect.gen(function*() {
+      let message: unknown
+      const seen = yield* looking((request) => {
+        message = NodeHttpServerRequest.toServerResponse(request).req
+      }, (request) => Effect.succeed(request.source))
+      assert.strictEqual(seen, message)
+    }))
 
   it.live("Node's own message is kept where it is of a class of someone's own, or joins its headers", () =>
     Effect.gen(function*() {

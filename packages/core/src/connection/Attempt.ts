@@ -54,6 +54,14 @@ export class Attempt extends Deadlines.Alarm {
   }
 
   /**
+   * By what its server finds the upgrade, where that is not the request's `source`: to
+   * ask for that would show it.
+   */
+  get key(): object | undefined {
+    return undefined
+  }
+
+  /**
    * Its time is over, whatever has been answered; see `WebSocketServer.Upgrade`. Does
    * nothing of itself.
    */
@@ -76,6 +84,12 @@ export class Attempt extends Deadlines.Alarm {
  * @since 0.1.0
  */
 export const attempt: unique symbol = Symbol.for("@effect-ws/core/HttpUpgrade/attempt")
+
+/** The upgrade of a request, as an HTTP server finds it. */
+export const findOf = <A>(find: (source: object) => A | undefined, request: { readonly source: object }): A | undefined => {
+  const key = attemptOf(request)?.key
+  return (key === undefined ? undefined : find(key)) ?? find(request.source)
+}
 
 /** The attempt that a request is. */
 export const attemptOf = (request: object): Attempt | undefined =>

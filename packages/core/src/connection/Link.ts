@@ -228,11 +228,8 @@ export class Link extends Account implements TransportHandlers, Unflushed {
     } finally {
       this.feeding = false
     }
-    if (this.protocol.stopped === undefined) {
-      // It may have closed meanwhile, by what a fiber did that a Pong woke.
-      if (this.gone) this.dispose()
-      return
-    }
+    // It may have closed meanwhile, by what a fiber did that a Pong woke.
+    if (this.protocol.stopped === undefined) return this.gone ? this.dispose() : undefined
     const rest = chunk.subarray(next)
     this.rest = mayKeep ? rest : new Uint8Array(rest)
     if (this.protocol.stopped === "turn") this.deadlines.nextTurn(() => (this.feedRest(), this.afterInput()))
