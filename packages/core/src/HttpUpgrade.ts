@@ -7,7 +7,7 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -108,7 +108,7 @@ export const serve = <E, R>(
   const handled = Effect.matchCauseEffect(httpEffect as typeof served, {
     onSuccess: (response) => Effect.withFiber((fiber) => succeeded(attemptOf(fiber), response)),
     onFailure: (cause) => Effect.withFiber((fiber) => failed(attemptOf(fiber), cause))
-  }).pipe(Effect.onExit(() => Effect.withFiber(ended)))
+  }).pipe((answered) => Effect.onExitPrimitive(answered, ended))
   return Effect.withFiber((fiber) => {
     const request = requestOf(fiber)
     const isProvided = Context.getOrUndefined(fiber.context, WebSocketServer.Upgrades) === upgrades
@@ -135,9 +135,8 @@ const requestOf = (fiber: Fiber.Fiber<unknown, unknown>): HttpServerRequest.Http
 const attemptOf = (fiber: Fiber.Fiber<unknown, unknown>): Attempt.Attempt | undefined =>
   Attempt.attemptOf(requestOf(fiber))
 
-const ended = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> => {
-  attemptOf(fiber)?.end()
-  return Effect.void
+const ended = (): undefined => {
+  attemptOf(Fiber.getCurrent()!)?.end()
 }
 
 const succeeded = (

@@ -43,10 +43,10 @@ export const makeUpgradeHandler = <
   const running = new Set<Fiber.Fiber<void>>()
   const growth = new Growth()
   const answered = HttpEffect.toHandled(httpEffect, answer(scope), middleware as HttpMiddleware.HttpMiddleware | undefined)
-  const handled = Effect.onExit(answered as Effect.Effect<void>, () =>
-    Effect.sync(() => {
-      running.delete(Fiber.getCurrent() as Fiber.Fiber<void>)
-    }))
+  const handled = Effect.onExitPrimitive(answered as Effect.Effect<void>, () => {
+    running.delete(Fiber.getCurrent() as Fiber.Fiber<void>)
+    return undefined
+  })
   const listener = Effect.withFiber<UpgradeListener>((parent) => {
     const services = parent.context
     const server: PendingServer = { upgrader, fiberId: parent.id }

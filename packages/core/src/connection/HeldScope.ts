@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
 
@@ -29,7 +29,7 @@ export const holding = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   closeCodeFor: CloseCodeFor
 ): Effect.Effect<A, E, Exclude<R, Scope.Scope>> => {
-  const held = Effect.onExit(self, (exit) => Effect.withFiber((fiber) => letGo(fiber, exit, closeCodeFor)))
+  const held = Effect.onExitPrimitive(self, (exit) => letGo(Fiber.getCurrent()!, exit, closeCodeFor))
   return Effect.withFiber((fiber) => {
     const before = fiber.context
     const scope = Scope.makeUnsafe() as HeldScope
@@ -50,10 +50,10 @@ const letGo = (
   fiber: Fiber.Fiber<unknown, unknown>,
   exit: Exit.Exit<unknown, unknown>,
   closeCodeFor: CloseCodeFor
-): Effect.Effect<void> => {
+): Effect.Effect<void> | undefined => {
   const scope = current(fiber)
   fiber.setContext(scope.before)
-  const released = scope.connection?.release(exit, closeCodeFor) ?? Effect.void
+  const released = scope.connection?.release(exit, closeCodeFor)
   const closed = Scope.closeUnsafe(scope, exit)
-  return closed === undefined ? released : Effect.ensuring(closed, released)
+  return closed === undefined || released === undefined ? closed ?? released : Effect.ensuring(closed, released)
 }
