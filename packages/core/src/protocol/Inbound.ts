@@ -140,10 +140,9 @@ export class Inbound {
     try {
       return this.read(bytes, offset)
     } finally {
-      // What the next chunk has no use of. In any case, since a hook may throw: no message is
-      // to show what its memory held before.
-      if (this.slab !== undefined) this.slab.fill(bytes)
-      this.slab = undefined
+      // What the next chunk has no use of. In any case, since an extension may throw: no message
+      // is to show what its memory held before.
+      this.leaveSlab(bytes)
       if (this.frame !== undefined && this.frame.isBlank()) this.frame = undefined
     }
   }
@@ -181,6 +180,13 @@ export class Inbound {
       }
       if (frame.begun) return end
     }
+  }
+
+  /** The messages that were cut from `bytes` get what is in them; later ones, memory of their own. */
+  private leaveSlab(bytes: Uint8Array): void {
+    if (this.slab === undefined) return
+    this.slab.fill(bytes)
+    this.slab = undefined
   }
 
   private expectFrame(): IncomingFrame {
@@ -345,6 +351,8 @@ export class Inbound {
     const whole = received === 0 && remaining === 0
     if (opcode >= Opcode.Close) {
       frame.addControl(bytes, start, end)
+      // Whoever is told of it, or whom it wakes, may take the messages before it.
+      this.leaveSlab(bytes)
     } else if (this.dropping) {
       // Read for its Close only.
     } else if (this.transformed) {

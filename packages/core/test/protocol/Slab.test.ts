@@ -73,4 +73,34 @@ describe("Slab", () => {
       assert.deepStrictEqual(server.takeMessages(), messages)
     }
   })
+
+  it("shows messages whole to a hook of what came behind them, and leaves alone what was taken there", () => {
+    for (const chunks of ["borrowed", "scratch", "owned"] as const) {
+      const client = Protocol.make({ role: "client" })
+      const taken: Array<Array<number>> = []
+      let kept: Uint8Array | undefined
+      const look = () => {
+        const [first] = server.takeMessages() as Array<Uint8Array>
+        taken.push([...first!])
+        // Its owner may write to it.
+        kept = first!.fill(0xff)
+      }
+      const server = Protocol.make({
+        role: "server",
+        chunks,
+        primitives: { ...portable, allocate: (size) => new Uint8Array(size).fill(0xaa) },
+        onPing: look,
+        onPong: look
+      })
+      const message = (value: number) => new Uint8Array(50).fill(value)
+      for (const control of ["ping", "pong"] as const) {
+        client.send(message(1))
+        client[control](new Uint8Array(0))
+        for (let i = 2; i < 10; i++) client.send(message(i))
+      }
+      server.receive(concat([...client.takeOutput()]))
+      assert.deepStrictEqual(taken, [[...message(1)], [...message(2)]], chunks)
+      assert.deepStrictEqual(kept, message(0xff), chunks)
+    }
+  })
 })
