@@ -11,7 +11,7 @@ import * as Effectable from "effect/Effectable"
 import * as Pull from "effect/Pull"
 import type * as Sink from "effect/Sink"
 import type { Sendable } from "../Message.ts"
-import { Reader } from "./Reader.ts"
+import { type Batch, Reader } from "./Reader.ts"
 import type { SendError, Writer } from "./Writer.ts"
 
 /** Whether what came is to be waited for by the fiber, or is the end. */
@@ -52,6 +52,15 @@ class Pump extends Effectable.Class<Sent | undefined> {
     return reader.atEnd ? Effect.undefined : reader.wait(isDue, this)
   }
 
+  /** What a transport or its primitives throw is the fiber's, not of who brought the messages. */
+  private send(batch: Batch): Sent {
+    try {
+      return this.writer.sendAllNow(batch)
+    } catch (defect) {
+      return Effect.die(defect)
+    }
+  }
+
   /** Sends what came while the fiber waits; whether that is to go on. */
   move(): boolean {
     // A transport may bring something, or end, while it is written to.
@@ -60,7 +69,7 @@ class Pump extends Effectable.Class<Sent | undefined> {
     this.isMoving = true
     try {
       while (reader.hasWaiting) {
-        const sent = this.writer.sendAllNow(reader.takeBatch())
+        const sent = this.send(reader.takeBatch())
         // What that led to may have interrupted the fiber.
         if (reader.waitsWith !== this) return false
         if (sent !== Effect.void) {

@@ -201,6 +201,24 @@ describe("Pump", () => {
       }
     }))
 
+  it.effect("dies of what the transport that it writes to throws, and the other connection goes on", () =>
+    Effect.gen(function*() {
+      for (const program of [echo, slowEcho]) {
+        const { text, transport, ws } = yield* make()
+        const other = yield* make({ outboundHighWaterMark: 10 })
+        const relaying = yield* start(Effect.exit(program(ws, other.ws)))
+        other.transport.write = () => {
+          throw new Error("of the transport")
+        }
+        transport.push(concat([text("a"), text("b".repeat(20)), text("c")]))
+        yield* turn
+        assert.isTrue(Exit.hasDies(yield* done(relaying)))
+        transport.push(text("d"))
+        assert.strictEqual(yield* ws.receive, "d")
+        other.transport.write = () => true
+      }
+    }))
+
   it.effect("leaves a connection alone whose fiber is interrupted by what a message led to", () =>
     Effect.gen(function*() {
       const { said, text, transport, ws } = yield* make()
