@@ -77,6 +77,8 @@ class Pump extends Effectable.Class<Sent | undefined> {
           return true
         }
         reader.waitOn()
+        // So may a Pong that was left to be read.
+        if (reader.waitsWith !== this) return false
       }
       return reader.atEnd
     } finally {

@@ -14,6 +14,7 @@ import type { Message } from "../../src/Message.ts"
 import type { WebSocket } from "../../src/WebSocket.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
+import * as RunLength from "../support/RunLength.ts"
 import { bytesOf, chop, chunking, plan } from "../support/Sequences.ts"
 
 const KiB = 1024
@@ -239,6 +240,28 @@ describe("Pump", () => {
       assert.strictEqual(yield* ws.receive, "b")
       assert.deepStrictEqual(said(), [])
     }))
+
+  for (const behind of ["a message", "the end"] as const) {
+    it.effect(`takes no more once its fiber was interrupted by what it had read on, with ${behind} behind it`, () =>
+      Effect.gen(function*() {
+        // Behind an extension's message the next one is read once that is taken.
+        const extension = () => RunLength.open()
+        const { close, pong, text, transport, ws } = yield* make({ inboundHighWaterMark: 1, extension })
+        const other = yield* make()
+        const token = bytes(1, 2, 3)
+        const relaying = yield* start(Effect.exit(echo(ws, other.ws)))
+        yield* start(Effect.andThen(ws.ping(token), Fiber.interrupt(relaying)))
+        const rest = behind === "a message" ? [text("b"), pong(token)] : [text("b", false), pong(token), close(1000)]
+        transport.push(concat([text("a"), ...rest]))
+        yield* turn
+        assert.isFalse(isPending(relaying))
+        assert.deepStrictEqual(other.said(), ["text a"])
+        const next = yield* start(Effect.exit(ws.receive))
+        const received = yield* done(next)
+        if (behind === "a message") assert.deepStrictEqual(received, Exit.succeed("b"))
+        else assert.isTrue(Exit.isFailure(received))
+      }))
+  }
 
   it.effect("drops what a slow peer does not take, where it is told to", () =>
     Effect.gen(function*() {
