@@ -69,8 +69,10 @@ const common = new Map(
   ].map((text) => [text, text])
 )
 
-// What Node makes a message of, and its parser adds.
-const ordinaryNames = Object.keys(new Http.IncomingMessage(null as unknown as Net.Socket)).length + 1
+// What Node makes a message of, and its parser and `PendingUpgrade` add.
+const plain = new Http.IncomingMessage(null as unknown as Net.Socket)
+const ordinaryNames = Object.keys(plain).length + 1
+const ordinarySymbols = Object.getOwnPropertySymbols(plain).length + 1
 
 // How a message is given its headers, of which it makes all else when it is asked.
 const addHeaderLines: unknown = Reflect.get(Http.IncomingMessage.prototype, "_addHeaderLines")
@@ -84,13 +86,15 @@ interface Internals {
 
 /**
  * Nobody has added anything to it, or waits for anything of it: nobody else was told of it, as
- * far as one sees. (To ask it for its symbols takes longer than all that is done with it.)
+ * far as one sees. (To ask it for its symbols takes longer than all that is done with it, so that
+ * is done only where a listener of someone's own may have called ours.)
  */
-const isOrdinary = (message: Http.IncomingMessage): boolean => {
+const isOrdinary = (message: Http.IncomingMessage, isFirst: boolean): boolean => {
   const { _eventsCount, joinDuplicateHeaders, socket: { server } } = message as Internals
   return typeof addHeaderLines === "function" && Object.getPrototypeOf(message) === Http.IncomingMessage.prototype &&
     joinDuplicateHeaders !== true && _eventsCount === 0 && server?.listenerCount("upgrade") === 1 &&
-    Object.keys(message).length <= ordinaryNames
+    Object.keys(message).length <= ordinaryNames &&
+    (isFirst || Object.getOwnPropertySymbols(message).length <= ordinarySymbols)
 }
 
 /** What handlers look at of a message. */
@@ -110,16 +114,17 @@ export class LeftMessage implements Head {
 
   /**
    * Lets a message go on without the socket that it came on, and without what all handshakes
-   * say. One that handlers were shown stays the same.
+   * say. One that handlers were shown stays the same. `isFirst`: it came from Node, by nobody else.
    */
   static leave(
     message: Http.IncomingMessage,
     transport: Transport.Transport,
-    isShown: boolean
+    isShown: boolean,
+    isFirst: boolean
   ): LeftMessage | Http.IncomingMessage {
     const { rawHeaders, url } = message
     for (let i = 0; i < rawHeaders.length; i++) rawHeaders[i] = common.get(rawHeaders[i]!) ?? rawHeaders[i]!
-    const isOurs = url !== undefined && !isShown && isOrdinary(message)
+    const isOurs = url !== undefined && !isShown && isOrdinary(message, isFirst)
     const left = new LeftSocket(message.socket, transport) as unknown as Net.Socket
     if (isOurs) return new LeftMessage(url, rawHeaders, left)
     // Older names of the same.

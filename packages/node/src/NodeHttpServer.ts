@@ -145,7 +145,8 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       // What the server was made with, its loggers among it, holds at its end too.
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
-      const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served, { scope, middleware, upgrader }))
+      const parts = { scope, middleware, upgrader, isFirst: true }
+      const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served, parts))
       const listener = unlessClosing(connections, onUpgrade(handler, added))
       ours.push(listener)
       server.on("upgrade", listener)
@@ -253,7 +254,8 @@ export const makeUpgradeHandler = <
       served as typeof httpEffect,
       parts
     ))
-    const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served as typeof httpEffect, { ...parts, upgrader }))
+    const ours = { ...parts, upgrader, isFirst: false }
+    const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served as typeof httpEffect, ours))
     const context = yield* Effect.context<never>()
     // The last finalizer of the scope runs first: before its fibers are interrupted.
     const told = Effect.provideContext(shutdown(connections, options.closeGracePeriod), context)

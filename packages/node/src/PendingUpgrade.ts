@@ -47,10 +47,14 @@ function onClose(this: Keyed): void {
 // Without a listener a reset would crash the process.
 const ignore = () => {}
 
-/** What the upgrades of one server share: how they are made, and who interrupts their handlers. */
+/**
+ * What the upgrades of one server share: how they are made, who interrupts their handlers, and
+ * whether Node calls the listener itself.
+ */
 export interface PendingServer {
   readonly upgrader: HttpUpgrade.Upgrader
   readonly fiberId: number
+  readonly isFirst: boolean
 }
 
 export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServer.Upgrade {
@@ -172,7 +176,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     this.socket = this.early = undefined
     const transport = HandleTransport.take(socket, early, head)
     if (transport !== undefined) {
-      this.source = LeftMessage.leave(message, transport, this.isShown || made !== undefined)
+      this.source = LeftMessage.leave(message, transport, this.isShown || made !== undefined, this.server.isFirst)
       return transport
     }
     socket.write(head, "latin1")

@@ -21,6 +21,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { createServer, IncomingMessage } from "node:http"
+import type { AddressInfo } from "node:net"
 import type { Readable } from "node:stream"
 import { LeftMessage } from "../src/LeftMessage.ts"
 import type { UpgradeRequest } from "../src/UpgradeRequest.ts"
@@ -200,6 +201,26 @@ describe("once it is a connection", () => {
           })
         const { port } = yield* serve(HttpRouter.add("GET", "/", handler), { evaluate })
         yield* connectUpgraded(port)
+        assert.strictEqual(yield* Effect.promise(() => promise), marked)
+      }))
+
+    it.live(`Node's own message is kept where a listener that calls ours has left ${what} with it`, () =>
+      Effect.gen(function*() {
+        const { promise, resolve } = Promise.withResolvers<object>()
+        let marked: object | undefined
+        const handler = WebSocketServer.handle(() =>
+          Effect.map(HttpServerRequest.HttpServerRequest, (request) => resolve(request.source)))
+        const listener = yield* sets.ours.NodeHttpServer.makeUpgradeHandler(handler, { scope: yield* Effect.scope })
+        const server = createServer().on("upgrade", (message, socket, head) => {
+          marked = message
+          mark(message)
+          listener(message, socket, head)
+        })
+        yield* Effect.acquireRelease(
+          Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+          () => Effect.sync(() => server.close())
+        )
+        yield* connectUpgraded((server.address() as AddressInfo).port)
         assert.strictEqual(yield* Effect.promise(() => promise), marked)
       }))
 
