@@ -333,7 +333,8 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   /** Whether an end stands behind the messages that wait. */
   get hasEnding(): boolean {
     if (this.protocol.ending !== undefined) return true
-    return this.rest === undefined && (this.closing.halfClosed || this.gone || this.broken !== undefined)
+    // What a Pong wakes may find that the transport is closed, before the rest of the chunk is read.
+    return !this.feeding && this.rest === undefined && (this.closing.halfClosed || this.gone || this.broken !== undefined)
   }
 
   private checkEnding(): void {

@@ -590,6 +590,24 @@ describe("Link", () => {
       assert.deepStrictEqual(seen, Array.from({ length: 50 }, (_, i) => `${i}`))
     }))
 
+  it.effect("who is woken by a Pong and finds the transport closed does not hide the rest of this chunk", () =>
+    Effect.gen(function*() {
+      const { pong, text, transport, ws } = yield* make()
+      const token = bytes(1)
+      const seen: Array<Message> = []
+      const read = Stream.runForEach(ws.messages, (message) => Effect.sync(() => seen.push(message)))
+      const reading = yield* start(Effect.flip(read))
+      yield* start(Effect.andThen(ws.ping(token), ws.send(new Uint8Array(20 * KiB))))
+      transport.write = () => {
+        transport.resets()
+        return true
+      }
+      transport.push(concat([text("a"), pong(token), text("b"), text("c")]))
+      yield* turn
+      assert.strictEqual((yield* done(reading))._tag, "IOError")
+      assert.deepStrictEqual(seen, ["a", "b", "c"])
+    }))
+
   it.effect("who is woken by a Pong and closes does not bring the next chunk before the rest of this one", () =>
     Effect.gen(function*() {
       const { close, pong, text, transport, ws } = yield* make({ maxMessageSize: 1000 })
