@@ -238,17 +238,18 @@ export class Writer {
     if (message instanceof Prepared) {
       // Its frame is nobody's to change, so there is nothing to guard.
       if (!this.link.protocol.shares(message)) return this.sendNow(message.message)
-    } else if (this.link.transform !== undefined || this.isUncopied(message)) {
-      return this.sendWith(message)
+    } else if (this.link.protocol.isSliced(message)) {
+      return this.sendSliced(message)
+    } else if (this.isUncopied(message)) {
+      return this.sendUncopied(message)
     }
     const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
     if (attempt === "accepted") return Effect.void
     return attempt === "wait" ? this.turn(() => this.attempt(message)) : this.settle(attempt)
   }
 
-  /** The same for what an extension may slice, or what goes out uncopied. */
-  private sendWith(message: Message): Effect.Effect<void, SendError> {
-    if (this.link.protocol.isSliced(message)) return this.sendSliced(message)
+  /** The same for what goes out uncopied. */
+  private sendUncopied(message: Uint8Array): Effect.Effect<void, SendError> {
     return this.guard(message, (restore) => {
       const attempt = this.queue.length === 0 ? this.attempt(message) : "wait"
       return attempt === "wait" ? restore(this.turn(() => this.attempt(message))) : this.settle(attempt)

@@ -51,29 +51,32 @@ describe("readerUnder", () => {
 })
 
 describe("Pump", () => {
-  it.effect("sends what comes without its fiber", () =>
-    Effect.gen(function*() {
-      const { said, text, transport, ws } = yield* make()
-      let evaluated = 0
-      const counting: Tracer.Tracer = {
-        ...Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }),
-        context: (primitive, fiber) => {
-          evaluated++
-          return primitive["~effect/Effect/evaluate"](fiber)
+  const extension = () => RunLength.open({ compress: () => false })
+  for (const [how, options] of [["", {}], [", with an extension too", { extension }]] as const) {
+    it.effect(`sends what comes without its fiber${how}`, () =>
+      Effect.gen(function*() {
+        const { said, text, transport, ws } = yield* make(options)
+        let evaluated = 0
+        const counting: Tracer.Tracer = {
+          ...Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }),
+          context: (primitive, fiber) => {
+            evaluated++
+            return primitive["~effect/Effect/evaluate"](fiber)
+          }
         }
-      }
-      const echoing = yield* start(Effect.withTracer(echo(ws), counting))
-      const before = evaluated
-      assert.isAbove(before, 0, "is not counted")
-      for (let i = 0; i < 10; i++) transport.push(concat([text(`a${i}`), text(`b${i}`)]))
-      assert.strictEqual(evaluated, before)
-      assert.deepStrictEqual(said(), Array.from({ length: 10 }, (_, i) => [`text a${i}`, `text b${i}`]).flat())
-      // One write for all that came together.
-      assert.strictEqual(transport.writes.length, 10)
-      assert.isTrue(isPending(echoing))
-      yield* Fiber.interrupt(echoing)
-      assert.isAbove(evaluated, before)
-    }))
+        const echoing = yield* start(Effect.withTracer(echo(ws), counting))
+        const before = evaluated
+        assert.isAbove(before, 0, "is not counted")
+        for (let i = 0; i < 10; i++) transport.push(concat([text(`a${i}`), text(`b${i}`)]))
+        assert.strictEqual(evaluated, before)
+        assert.deepStrictEqual(said(), Array.from({ length: 10 }, (_, i) => [`text a${i}`, `text b${i}`]).flat())
+        // One write for all that came together.
+        assert.strictEqual(transport.writes.length, 10)
+        assert.isTrue(isPending(echoing))
+        yield* Fiber.interrupt(echoing)
+        assert.isAbove(evaluated, before)
+      }))
+  }
 
   it.effect("sends what waited before, and ends as the messages do", () =>
     Effect.gen(function*() {
