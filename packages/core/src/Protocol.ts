@@ -363,9 +363,10 @@ export class Protocol implements InboundHooks {
   }
 
   /**
-   * The common case, many at a time: appends messages from the index `from` on while fewer
-   * than `mark` bytes wait. Returns the index of the first that was not appended, since
-   * there is no more room or it takes more than a copy: {@link send} is for that.
+   * The common case of {@link send}, many at a time: appends messages from the index `from` on
+   * while {@link outputBytes} is below `mark`. Returns the index of the first that was not
+   * appended: there is no more room, or it is prepared, or large enough to go out uncopied.
+   * With an extension, and behind a Close, none is.
    */
   sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
     if (this.encoding !== undefined || this.sentClose !== undefined) return from

@@ -11,7 +11,7 @@ import type { IOError } from "./WebSocketError.ts"
 /**
  * What a transport tells its connection. They are methods, to be called on the object, and
  * none throws. None is called before `write`, `pause` or `end` has returned, except
- * `onClosed`; `resume` and `destroy` may call them at once.
+ * `onClosed`; `start`, `resume` and `destroy` may call them at once.
  *
  * **Details**
  *

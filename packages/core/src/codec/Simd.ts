@@ -94,8 +94,8 @@ export const maskTextShared = (bytes: Uint8Array, start: number, end: number, ke
 }
 
 /**
- * Copies `source[start, end)` to `target` at `at`, for less than a view and `set` where both lie
- * in the memory of {@link sharedBuffer}.
+ * Copies `source[start, end)` to `target` at `at`. Where both lie in the memory of
+ * {@link sharedBuffer}, that costs less than a view and `set`.
  *
  * @internal
  */

@@ -34,7 +34,10 @@ export class Attempt extends Deadlines.Alarm {
     this.watch()
   }
 
-  /** Gives it that time from {@link watch} on, for a server that knows when it is worth watching. */
+  /**
+   * Gives it that time from {@link watch} on, for a server that knows when it is worth
+   * watching. Until then `due` holds how long that is.
+   */
   protected allow(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
     if (timeout === Infinity) return
     // An effect that is served within another, under another Clock, begins anew.

@@ -140,8 +140,8 @@ export class Inbound {
     try {
       return this.read(bytes, offset)
     } finally {
-      // What the next chunk has no use of. In any case, since an extension may throw: no message
-      // is to show what its memory held before.
+      // What the next chunk has no use of. In any case, since a hook may throw: no message is to
+      // show what its memory held before.
       this.leaveSlab(bytes)
       if (this.frame !== undefined && this.frame.isBlank()) this.frame = undefined
     }
@@ -376,7 +376,8 @@ export class Inbound {
       this.deliver(this.payloads.part(bytes, start, end, maskKey, 0, largeMessage))
       return
     }
-    this.slab ??= new Slab(this.payloads.primitives, this.payloads.chunks !== "borrowed")
+    // An extension runs code of others while a chunk is read: they are to see no message unfilled.
+    this.slab ??= new Slab(this.payloads.primitives, this.payloads.chunks !== "borrowed" && this.decoding === undefined)
     this.deliver(this.slab.cut(bytes, start, end, chunkEnd, maskKey))
   }
 

@@ -1,8 +1,9 @@
 /** Small binary messages of one chunk share memory: their own bytes, and a bounded share. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Opcode from "../../src/Opcode.ts"
 import { portable } from "../../src/Primitives.ts"
 import * as Protocol from "../../src/Protocol.ts"
-import { concat } from "../support/FakeTransport.ts"
+import { concat, frame } from "../support/FakeTransport.ts"
 
 const pair = (chunks: "borrowed" | "scratch" | "owned") => ({
   client: Protocol.make({ role: "client" }),
@@ -101,6 +102,33 @@ describe("Slab", () => {
       server.receive(concat([...client.takeOutput()]))
       assert.deepStrictEqual(taken, [[...message(1)], [...message(2)]], chunks)
       assert.deepStrictEqual(kept, message(0xff), chunks)
+    }
+  })
+
+  it("shows messages whole to an extension that is given what came behind them", () => {
+    for (const chunks of ["borrowed", "scratch", "owned"] as const) {
+      const client = Protocol.make({ role: "client" })
+      const messages = Array.from({ length: 30 }, (_, i) => new Uint8Array(50).fill(i))
+      const seen: Array<unknown> = []
+      // As they are now.
+      const look = () => seen.push(...server.takeMessages().map((message) => (message as Uint8Array).slice()))
+      const server = Protocol.make({
+        role: "server",
+        chunks,
+        primitives: { ...portable, allocate: (size) => new Uint8Array(size).fill(0xaa) },
+        transform: {
+          name: "looks",
+          rsv: 2,
+          encoder: { sliceSize: 1024, begin: () => 0, push: (bytes) => bytes },
+          decoder: { begin: look, push: look, next: () => undefined },
+          close: () => {}
+        }
+      })
+      for (const message of messages) client.send(message)
+      const transformed = frame(Opcode.Binary, new Uint8Array(3), { masked: true })
+      transformed[0]! |= 0x20
+      server.receive(concat([...client.takeOutput(), transformed]))
+      assert.deepStrictEqual(seen, messages)
     }
   })
 })
