@@ -64,29 +64,6 @@ export const onAllocated = (bytes: number): void => {
   if (allocated >= collectEvery) collectNow()
 }
 
-// V8 makes its young generation small again when it collects and little was allocated for a
-// while before. But where little is allocated it does not collect, and so tens of MiB that
-// nothing is in stay for as long as a server is quiet. Measured with Node 24: after the second
-// of these it is 1 MiB instead of 32, and the system has the rest 8 seconds later; with Node 20
-// after the fifth, at once. Each takes half a millisecond, the one that gives back 6 to 9.
-const lookEvery = 1000
-const lookTimes = 6
-
-let looksLeft = 0
-let nextLook: NodeJS.Timeout | undefined
-
-const look = (): void => {
-  collectNow()
-  if (--looksLeft > 0) nextLook!.refresh()
-  else nextLook = undefined
-}
-
-const shrinkWhenQuiet = (): void => {
-  looksLeft = lookTimes
-  // It keeps no process alive.
-  nextLook ??= setTimeout(look, lookEvery).unref()
-}
-
 // What so many connections and their handshakes take of the young generation, 700 KB, is
 // collected in half a millisecond.
 const growth = 32
@@ -103,9 +80,8 @@ const growth = 32
 export class Growth {
   private most = 0
 
-  /** There is one more connection: `count` now. */
+  /** There are `count` connections now. */
   reached(count: number): void {
-    shrinkWhenQuiet()
     if (count < this.most + growth) return
     this.most = count
     collectNow()

@@ -44,16 +44,4 @@ describe("YoungCollections", { timeout: 120_000 }, () => {
     const seen = JSON.parse(execFileSync(process.execPath, [script], { encoding: "utf8" })) as ReadonlyArray<number>
     assert.deepStrictEqual(seen, [0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3])
   })
-
-  it("makes the young generation small again once a server that grew is quiet", () => {
-    const script = `${import.meta.dirname}/support/quiet.ts`
-    const quiet = (...args: ReadonlyArray<string>) =>
-      JSON.parse(execFileSync(process.execPath, [script, ...args], { encoding: "utf8" })) as [before: number, after: number]
-    const [before, after] = quiet("grown")
-    assert.isAbove(before, 8)
-    assert.isBelow(after, before / 4)
-    // V8 alone lets it be.
-    const [large, still] = quiet()
-    assert.isAtLeast(still, large / 2)
-  })
 })
