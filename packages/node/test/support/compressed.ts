@@ -14,7 +14,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { portOf } from "./Serve.ts"
 
-const size = 2 ** 28
+const size = 2 ** 27
 const piece = new Uint8Array(256 * 1024).fill(0x5a)
 
 const say = (what: object) => process.stdout.write(`${JSON.stringify(what)}\n`)
