@@ -14,7 +14,8 @@ import type { Connection } from "./Connection.ts"
 type CloseCodeFor = ((error: unknown) => number) | undefined
 
 interface HeldScope extends Scope.Closeable {
-  before: Context.Context<never>
+  // The scope around it, if there is one.
+  outer: Scope.Scope | undefined
   connection: Connection | undefined
 }
 
@@ -31,11 +32,10 @@ export const holding = <A, E, R>(
 ): Effect.Effect<A, E, Exclude<R, Scope.Scope>> => {
   const held = Effect.onExitPrimitive(self, (exit) => letGo(Fiber.getCurrent()!, exit, closeCodeFor))
   return Effect.withFiber((fiber) => {
-    const before = fiber.context
     const scope = Scope.makeUnsafe() as HeldScope
-    scope.before = before
+    scope.outer = Context.getOrUndefined(fiber.context, Scope.Scope)
     scope.connection = undefined
-    fiber.setContext(Context.add(before, Scope.Scope, scope))
+    fiber.setContext(Context.add(fiber.context, Scope.Scope, scope))
     return held
   }) as Effect.Effect<A, E, Exclude<R, Scope.Scope>>
 }
@@ -46,13 +46,17 @@ export const hold = (fiber: Fiber.Fiber<unknown, unknown>, connection: Connectio
   return Effect.succeed(connection)
 }
 
+/** The context of what is around, made again: kept, it would cost each connection 100 bytes. */
+const around = (context: Context.Context<never>, outer: Scope.Scope | undefined): Context.Context<never> =>
+  outer === undefined ? Context.omit(Scope.Scope)(context) : Context.add(context, Scope.Scope, outer)
+
 const letGo = (
   fiber: Fiber.Fiber<unknown, unknown>,
   exit: Exit.Exit<unknown, unknown>,
   closeCodeFor: CloseCodeFor
 ): Effect.Effect<void> | undefined => {
   const scope = current(fiber)
-  fiber.setContext(scope.before)
+  fiber.setContext(around(fiber.context, scope.outer))
   const released = scope.connection?.release(exit, closeCodeFor)
   const closed = Scope.closeUnsafe(scope, exit)
   return closed === undefined || released === undefined ? closed ?? released : Effect.ensuring(closed, released)
