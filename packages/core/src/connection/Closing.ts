@@ -3,6 +3,8 @@
  * open holds none of it: all of them read {@link notClosing}.
  */
 import type { CloseInfo } from "../CloseCode.ts"
+import type { IOError } from "../WebSocketError.ts"
+import type { Once } from "./Once.ts"
 
 export class Closing {
   /** An end stands behind the messages that wait. */
@@ -19,6 +21,13 @@ export class Closing {
   info: CloseInfo | undefined
   /** What the connection held is given back. */
   disposed = false
+  /** What broke the connection. */
+  broken: IOError | undefined
+  /** When its transport closed. */
+  goneAt: number | undefined
+  /** Who waits for the end of the handshake, and of the transport. */
+  whenClosed: Once | undefined
+  whenGone: Once | undefined
 }
 
 export const notClosing: Readonly<Closing> = new Closing()

@@ -40,8 +40,6 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   /** Who holds this connection, if anyone does. */
   owner: LinkOwner | undefined
 
-  /** What broke the connection. */
-  broken: IOError | undefined
   /** A reader is present: it has begun to read and not said that it is done. */
   reading = false
   /** The reader waits for input. */
@@ -51,8 +49,6 @@ export class Link extends Account implements TransportHandlers, Unflushed {
 
   /** When it opened, in the milliseconds of `Deadlines.now`. */
   openedAt = 0
-  /** When its transport closed, if it is. */
-  goneAt: number | undefined
   /** All bytes that ever arrived. */
   receivedBytes = 0
   /** All bytes that the transport was ever given. */
@@ -72,8 +68,6 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   private rest: Uint8Array | undefined
   private turnScheduled = false
   private closing: Readonly<Closing> = notClosing
-  private whenClosed: Once | undefined
-  private whenGone: Once | undefined
 
   constructor(
     role: "client" | "server",
@@ -109,9 +103,19 @@ export class Link extends Account implements TransportHandlers, Unflushed {
     return this.protocol.outputBytes + this.inFlight
   }
 
+  /** What broke the connection. */
+  get broken(): IOError | undefined {
+    return this.closing.broken
+  }
+
   /** The transport is closed. */
   get gone(): boolean {
-    return this.goneAt !== undefined
+    return this.closing.goneAt !== undefined
+  }
+
+  /** When it closed, if it is. */
+  get goneAt(): number | undefined {
+    return this.closing.goneAt
   }
 
   /** Whether data can still be sent. */
@@ -437,16 +441,16 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   /** The connection broke: senders fail now, the reader behind what had arrived. */
   break(error: IOError): void {
     if (this.broken !== undefined || this.gone) return
-    this.broken = error
+    this.end.broken = error
     this.transport.destroy()
     this.finish()
   }
 
   onClosed(error: IOError | undefined): void {
     if (this.gone) return
-    this.goneAt = this.deadlines.now()
+    this.end.goneAt = this.deadlines.now()
     if (this.broken === undefined && this.protocol.ending === undefined && this.protocol.sentClose === undefined) {
-      this.broken = error ?? Breaks.gone()
+      this.end.broken = error ?? Breaks.gone()
     }
     // Before anyone is told who might look at the account.
     this.observer?.onGone(this)
@@ -470,7 +474,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
       const { owner } = this
       this.owner = undefined
       owner?.onGone(this)
-      this.whenGone?.happen()
+      this.closing.whenGone?.happen()
       // What has arrived is still decoded.
       if (this.rest === undefined && !this.feeding) this.dispose()
     }
@@ -479,7 +483,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   private settleClosed(): void {
     if (this.isClosed) return
     this.end.info = this.protocol.closeInfo
-    this.whenClosed?.happen()
+    this.closing.whenClosed?.happen()
   }
 
   /** How the connection closed or, before that, would have closed by now. */
@@ -500,7 +504,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   }
 
   onceClosed(listener: () => void): () => void {
-    return (this.whenClosed ??= new Once()).add(listener)
+    return (this.end.whenClosed ??= new Once()).add(listener)
   }
 
   /** Gives back what the connection held: it is gone, and what had arrived is decoded or unwanted. */
@@ -513,7 +517,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   }
 
   onceGone(listener: () => void): () => void {
-    return (this.whenGone ??= new Once()).add(listener)
+    return (this.end.whenGone ??= new Once()).add(listener)
   }
 
   // ---------------------------------------------------------------------------

@@ -282,14 +282,14 @@ describe("Pings", () => {
     it.effect("leaves nothing behind once its Pong came", () =>
       Effect.gen(function*() {
         const { pong, transport, ws } = yield* make()
-        const link = (ws as unknown as { link: { whenClosed: { size: number } } }).link
+        const link = (ws as unknown as { link: { closing: { whenClosed: { size: number } } } }).link
         for (let i = 0; i < 10; i++) {
           const ping = yield* start(ws.ping(bytes(i)))
           transport.push(pong(bytes(i)))
           yield* turn
           yield* done(ping)
         }
-        assert.strictEqual(link.whenClosed.size, 0)
+        assert.strictEqual(link.closing.whenClosed.size, 0)
       }))
 
     it.effect("refuses a token over 125 bytes, and sends nothing", () =>
