@@ -42,7 +42,7 @@ import { Encoding } from "./protocol/Encoding.ts"
 import type { Fragments } from "./protocol/Fragments.ts"
 import type { Ending } from "./protocol/Ending.ts"
 import { Inbound, type InboundHooks, type Stop } from "./protocol/Inbound.ts"
-import { Outbox } from "./protocol/Outbox.ts"
+import { type Outbox, Outboxes } from "./protocol/Outbox.ts"
 import type { Chunks } from "./protocol/Payloads.ts"
 import type { Rule } from "./rules/Violation.ts"
 import { InvalidArgument } from "./WebSocketError.ts"
@@ -119,7 +119,9 @@ export class Protocol implements InboundHooks {
   /** The control frames of this connection, counted. */
   readonly controls: ControlBudget
   private readonly inbound: Inbound
-  private readonly outbox: Outbox
+  private readonly outboxes: Outboxes
+  // While something waits to be sent, or is being written.
+  private outbox: Outbox | undefined
   private readonly encoding: Encoding | undefined
   private readonly observer: ControlObserver | undefined
   private receivedFirst = false
@@ -134,10 +136,7 @@ export class Protocol implements InboundHooks {
     this.role = options.role
     this.encoding = options.transform === undefined ? undefined : new Encoding(options.transform.encoder)
     this.observer = observer
-    this.outbox = new Outbox(
-      primitives,
-      options.role === "client" ? sharedMaskKeys(primitives) : undefined
-    )
+    this.outboxes = outboxesOf(primitives, options.role)
     this.controls = new ControlBudget(limits, options.role, options.clock)
     this.inbound = new Inbound(options.role, limits, primitives, options.chunks ?? "borrowed", this, options.transform)
   }
@@ -308,7 +307,11 @@ export class Protocol implements InboundHooks {
 
   /** Bytes that wait to be taken out. */
   get outputBytes(): number {
-    return this.outbox.queuedBytes
+    return this.outbox === undefined ? 0 : this.outbox.queuedBytes
+  }
+
+  private get out(): Outbox {
+    return this.outbox ??= this.outboxes.lend()
   }
 
   /**
@@ -316,7 +319,7 @@ export class Protocol implements InboundHooks {
    * changed before the transport has taken it.
    */
   isUncopied(size: number): boolean {
-    return this.outbox.isUncopied(size)
+    return this.outboxes.isUncopied(size)
   }
 
   /**
@@ -357,9 +360,9 @@ export class Protocol implements InboundHooks {
     const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
     const text = typeof message === "string"
     const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
-    if (rsv !== 0) this.outbox.frame(firstByte, this.encode(message, true))
-    else if (text) this.outbox.text(firstByte, message)
-    else this.outbox.frame(firstByte, message)
+    if (rsv !== 0) this.out.frame(firstByte, this.encode(message, true))
+    else if (text) this.out.text(firstByte, message)
+    else this.out.frame(firstByte, message)
   }
 
   /**
@@ -370,12 +373,12 @@ export class Protocol implements InboundHooks {
    */
   sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
     if (this.encoding !== undefined || this.sentClose !== undefined) return from
-    const { outbox } = this
+    const { out: outbox, outboxes } = this
     let at = from
     for (; at < messages.length && outbox.queuedBytes < mark; at++) {
       const message = messages[at]!
       if (typeof message === "string") outbox.text(fin | Opcode.Text, message)
-      else if (message instanceof Uint8Array && !outbox.isUncopied(message.length)) outbox.frame(fin | Opcode.Binary, message)
+      else if (message instanceof Uint8Array && !outboxes.isUncopied(message.length)) outbox.frame(fin | Opcode.Binary, message)
       else break
     }
     this.sentMessages += at - from
@@ -395,7 +398,7 @@ export class Protocol implements InboundHooks {
   private sendPrepared(prepared: Prepared): void {
     if (!this.shares(prepared)) return this.send(prepared.message)
     this.sentMessages++
-    this.outbox.encoded(prepared.encoding(this.encoding === undefined ? "plain" : `by ${this.encoding.shareKey}`, (message) => {
+    this.out.encoded(prepared.encoding(this.encoding === undefined ? "plain" : `by ${this.encoding.shareKey}`, (message) => {
       const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
       const bytes = rsv !== 0
         ? this.encode(message, true)
@@ -431,11 +434,11 @@ export class Protocol implements InboundHooks {
       const encoded = this.encode(payload, last)
       // An extension may keep back what it was given until there is more.
       if (encoded.length === 0 && !last) return
-      this.outbox.frame(firstByte, encoded)
+      this.out.frame(firstByte, encoded)
     } else if (typeof payload === "string") {
-      this.outbox.text(firstByte, payload)
+      this.out.text(firstByte, payload)
     } else {
-      this.outbox.frame(firstByte, payload)
+      this.out.frame(firstByte, payload)
     }
     if (last) this.sentMessages++
     this.nextFragment = last ? undefined : Opcode.Continuation
@@ -447,35 +450,38 @@ export class Protocol implements InboundHooks {
 
   private utf8(text: string): Uint8Array {
     if (text.length * 3 <= scratch.length) {
-      return scratch.subarray(0, this.outbox.primitives.encodeUtf8Into(text, scratch, 0))
+      return scratch.subarray(0, this.outboxes.primitives.encodeUtf8Into(text, scratch, 0))
     }
-    const bytes = this.outbox.primitives.allocate(this.outbox.primitives.utf8Length(text))
-    this.outbox.primitives.encodeUtf8Into(text, bytes, 0)
+    const bytes = this.outboxes.primitives.allocate(this.outboxes.primitives.utf8Length(text))
+    this.outboxes.primitives.encodeUtf8Into(text, bytes, 0)
     return bytes
   }
 
   /** Appends a Ping; its payload is at most 125 bytes (RFC 6455 §5.5.2). */
   ping(payload: Uint8Array): void {
     if (this.sentClose !== undefined) return
-    const before = this.outbox.queuedBytes
-    this.outbox.frame(fin | Opcode.Ping, bytesOf(payload))
-    this.controls.pinged(this.outbox.queuedBytes - before)
+    const { out } = this
+    const before = out.queuedBytes
+    out.frame(fin | Opcode.Ping, bytesOf(payload))
+    this.controls.pinged(out.queuedBytes - before)
   }
 
   /** Appends an unsolicited Pong; its payload is at most 125 bytes (RFC 6455 §5.5.3). */
   pong(payload: Uint8Array): void {
     if (this.sentClose !== undefined) return
-    const before = this.outbox.queuedBytes
-    this.outbox.frame(fin | Opcode.Pong, bytesOf(payload))
-    this.controls.sent += this.outbox.queuedBytes - before
+    const { out } = this
+    const before = out.queuedBytes
+    out.frame(fin | Opcode.Pong, bytesOf(payload))
+    this.controls.sent += out.queuedBytes - before
   }
 
   /** Answers a Ping, in front of the data that waits (RFC 6455 §5.5.3). */
   private answer(payload: Uint8Array): void {
-    const before = this.outbox.queuedBytes
-    this.outbox.urgentFrame(fin | Opcode.Pong, payload, this.outputBlocked)
+    const { out } = this
+    const before = out.queuedBytes
+    out.urgentFrame(fin | Opcode.Pong, payload, this.outputBlocked)
     // It may have taken the place of another.
-    this.controls.sent += this.outbox.queuedBytes - before
+    this.controls.sent += out.queuedBytes - before
   }
 
   /**
@@ -488,7 +494,7 @@ export class Protocol implements InboundHooks {
     this.sentClose = { code, reason }
     if (this.inbound.ending === undefined) this.inbound.drop()
     if (code === 1005) {
-      this.outbox.frame(fin | Opcode.Close, noBytes)
+      this.out.frame(fin | Opcode.Close, noBytes)
       return
     }
     const text = reason === "" ? noBytes : encoder.encode(reason)
@@ -496,7 +502,7 @@ export class Protocol implements InboundHooks {
     body[0] = code >>> 8
     body[1] = code
     body.set(text, 2)
-    this.outbox.frame(fin | Opcode.Close, body)
+    this.out.frame(fin | Opcode.Close, body)
   }
 
   /**
@@ -512,17 +518,22 @@ export class Protocol implements InboundHooks {
 
   /** Everything that waits to be written, in order. It is the writer's until {@link outputTaken}. */
   takeOutput(): Array<Uint8Array> {
-    return this.outbox.take()
+    return this.outbox === undefined ? [] : this.outbox.take()
   }
 
   /** What was taken out has been written: its buffers may be used again. */
   outputTaken(): void {
-    this.outbox.taken()
+    const { outbox } = this
+    if (outbox === undefined) return
+    outbox.taken()
+    if (!outbox.isBlank) return
+    this.outbox = undefined
+    this.outboxes.giveBack(outbox)
   }
 
   /** Forgets what waits to be written: the connection is gone. */
   clearOutput(): void {
-    this.outbox.clear()
+    this.outbox?.clear()
   }
 
   // ---------------------------------------------------------------------------
@@ -610,13 +621,12 @@ const wholeFrame = (firstByte: number, payload: Uint8Array): Uint8Array => {
 const exceeds = (message: Message, size: number): boolean =>
   message.length > size || (typeof message === "string" && message.length * 3 > size && byteLength(message) > size)
 
-// One pool of key bytes serves all connections: 8 KiB each would outweigh an idle one.
-const maskKeyPools = new WeakMap<Primitives, MaskKeys>()
-const sharedMaskKeys = (primitives: Primitives): MaskKeys => {
-  let keys = maskKeyPools.get(primitives)
-  if (keys === undefined) {
-    keys = new MaskKeys(primitives.randomFill)
-    maskKeyPools.set(primitives, keys)
-  }
-  return keys
+// Once for all connections: a pool of 8 KiB of mask keys of its own would outweigh an idle one.
+const outboxes = { client: new WeakMap<Primitives, Outboxes>(), server: new WeakMap<Primitives, Outboxes>() }
+const outboxesOf = (primitives: Primitives, role: "client" | "server"): Outboxes => {
+  const known = outboxes[role].get(primitives)
+  if (known !== undefined) return known
+  const made = new Outboxes(primitives, role === "client" ? new MaskKeys(primitives.randomFill) : undefined)
+  outboxes[role].set(primitives, made)
+  return made
 }

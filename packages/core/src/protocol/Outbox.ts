@@ -30,6 +30,8 @@ const maxUrgent = 128
 
 const pool: Array<Uint8Array<ArrayBuffer>> = []
 const maxPooled = 64
+// As many connections as one broadcast may reach in a turn.
+const maxBlank = 1024
 
 const giveBack = (buffer: Uint8Array<ArrayBuffer>): void => {
   if (pool.length < maxPooled) pool.push(buffer)
@@ -63,13 +65,9 @@ export class Outbox {
     this.maskKeys = maskKeys
   }
 
-  get isEmpty(): boolean {
-    return this.queuedBytes === 0
-  }
-
-  /** Whether a payload of this size would be sent without a copy. */
-  isUncopied(size: number): boolean {
-    return this.maskKeys === undefined && size > copyLimit
+  /** Nothing waits, and the transport has nothing of it. */
+  get isBlank(): boolean {
+    return this.queuedBytes === 0 && this.lent === undefined && this.staging === undefined && this.full === undefined
   }
 
   /** Appends a frame; `firstByte` is FIN, RSV and opcode as they stand on the wire. */
@@ -284,5 +282,36 @@ export class Outbox {
       this.push(this.staging!.subarray(this.start, this.end))
       this.start = this.end
     }
+  }
+}
+
+/**
+ * The outboxes of all connections of one kind. A connection has one from its first byte until
+ * the transport has taken the last: an idle one holds none (measured: 100 bytes).
+ */
+export class Outboxes {
+  readonly primitives: Primitives
+  private readonly maskKeys: MaskKeys | undefined
+  private readonly blank: Array<Outbox> = []
+
+  /** Given `maskKeys`, those of clients. */
+  constructor(primitives: Primitives, maskKeys: MaskKeys | undefined) {
+    this.primitives = primitives
+    this.maskKeys = maskKeys
+  }
+
+  /** Whether a payload of this size is sent without a copy. */
+  isUncopied(size: number): boolean {
+    return this.maskKeys === undefined && size > copyLimit
+  }
+
+  /** A blank one. */
+  lend(): Outbox {
+    return this.blank.pop() ?? new Outbox(this.primitives, this.maskKeys)
+  }
+
+  /** Takes one back, which must be blank. */
+  giveBack(outbox: Outbox): void {
+    if (this.blank.length < maxBlank) this.blank.push(outbox)
   }
 }

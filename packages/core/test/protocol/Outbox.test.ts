@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { MaskKeys } from "../../src/codec/Mask.ts"
 import { portable } from "../../src/Primitives.ts"
-import { copyLimit, Outbox } from "../../src/protocol/Outbox.ts"
+import { copyLimit, Outbox, Outboxes } from "../../src/protocol/Outbox.ts"
 import { concat, frame, framesOf } from "../support/FakeTransport.ts"
 
 const fin = 0x80
@@ -97,12 +97,9 @@ describe("Outbox", () => {
     assert.strictEqual(outbox.take().length, 1)
     outbox.taken()
     const large = filled(copyLimit + 1, 7)
-    assert.isTrue(outbox.isUncopied(large.length))
-    assert.isFalse(outbox.isUncopied(copyLimit))
     outbox.frame(fin | 2, large)
     assert.strictEqual(outbox.take()[1], large)
     const masking = client()
-    assert.isFalse(masking.isUncopied(large.length))
     masking.frame(fin | 2, large)
     assert.notInclude(masking.take(), large)
     assert.deepStrictEqual(large, filled(copyLimit + 1, 7))
@@ -151,7 +148,8 @@ describe("Outbox", () => {
     outbox.frame(fin | 2, filled(100, 2))
     outbox.urgentFrame(fin | 0xa, filled(1, 3), false)
     outbox.clear()
-    assert.isTrue(outbox.isEmpty)
+    assert.strictEqual(outbox.queuedBytes, 0)
+    assert.isFalse(outbox.isBlank)
     assert.deepStrictEqual(outbox.take(), [])
     for (let i = 0; i < 10; i++) {
       const other = server()
@@ -163,5 +161,44 @@ describe("Outbox", () => {
     const other = server()
     other.frame(fin | 2, filled(100, 9))
     assert.strictEqual(other.take()[0]!.buffer, chunk.buffer)
+  })
+})
+
+describe("Outboxes", () => {
+  const keys = new MaskKeys(portable.randomFill)
+
+  it("tell which payloads go out uncopied: a server's large ones", () => {
+    const server = new Outboxes(portable, undefined)
+    assert.isTrue(server.isUncopied(copyLimit + 1))
+    assert.isFalse(server.isUncopied(copyLimit))
+    assert.isFalse(new Outboxes(portable, keys).isUncopied(copyLimit + 1))
+  })
+
+  it("lend those that were given back, as good as new", () => {
+    for (const outboxes of [new Outboxes(portable, undefined), new Outboxes(portable, keys)]) {
+      const first = outboxes.lend()
+      first.frame(fin | 2, filled(100, 1))
+      first.encoded(frame(2, filled(10, 2)))
+      first.urgentFrame(fin | 0xa, filled(1, 3), false)
+      assert.isFalse(first.isBlank)
+      first.take()
+      assert.isFalse(first.isBlank)
+      first.taken()
+      assert.isTrue(first.isBlank)
+      outboxes.giveBack(first)
+      const again = outboxes.lend()
+      assert.strictEqual(again, first)
+      assert.notStrictEqual(outboxes.lend(), first)
+      again.text(fin | 1, "hi")
+      assert.strictEqual(framesOf(concat(again.take()), outboxes.isUncopied(copyLimit + 1) ? "forbidden" : "required").length, 1)
+    }
+  })
+
+  it("keep no more than a burst of connections needs", () => {
+    const outboxes = new Outboxes(portable, undefined)
+    const lent = Array.from({ length: 2000 }, () => outboxes.lend())
+    for (const outbox of lent) outboxes.giveBack(outbox)
+    const again = new Set(Array.from({ length: 2000 }, () => outboxes.lend()))
+    assert.strictEqual(lent.filter((outbox) => again.has(outbox)).length, 1024)
   })
 })
