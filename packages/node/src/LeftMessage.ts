@@ -7,19 +7,22 @@
 import type { Transport } from "@effect-ws/core"
 import { EventEmitter } from "node:events"
 import * as Http from "node:http"
-import type * as Net from "node:net"
+import { isIP, type Socket } from "node:net"
 
 class LeftSocket {
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
-  readonly remoteFamily: string | undefined
   private readonly transport: Transport.Transport
 
-  constructor({ remoteAddress, remoteFamily, remotePort }: Net.Socket, transport: Transport.Transport) {
-    this.transport = transport
+  constructor(remoteAddress: string | undefined, remotePort: number | undefined, transport: Transport.Transport) {
     this.remoteAddress = remoteAddress
     this.remotePort = remotePort
-    this.remoteFamily = remoteFamily
+    this.transport = transport
+  }
+
+  get remoteFamily(): string | undefined {
+    const version = isIP(this.remoteAddress ?? "")
+    return version === 0 ? undefined : `IPv${version}`
   }
 
   /** Still ends the connection. */
@@ -46,7 +49,8 @@ class LeftSocket {
 // has fields that nobody here needs.
 Object.setPrototypeOf(LeftSocket.prototype, EventEmitter.prototype)
 
-// What nearly every handshake says: one string for all connections, not one for each.
+// One string for all connections, not one for each: what nearly every handshake says, and
+// what the one before said, as do those of the same browser, of a page, or behind a proxy.
 const common = new Map(
   [
     "Host",
@@ -69,8 +73,21 @@ const common = new Map(
   ].map((text) => [text, text])
 )
 
+let lastHeaders: ReadonlyArray<string> = []
+let lastAddress: string | undefined
+
+const shared = (text: string, known: string | undefined): string => text === known ? known : common.get(text) ?? text
+
+const shareHeaders = (rawHeaders: Array<string>): void => {
+  for (let i = 0; i < rawHeaders.length; i++) rawHeaders[i] = shared(rawHeaders[i]!, lastHeaders[i])
+  lastHeaders = rawHeaders
+}
+
+const shareAddress = (address: string | undefined): string | undefined =>
+  address === lastAddress ? lastAddress : lastAddress = address
+
 // What Node makes a message of, and its parser and `PendingUpgrade` add.
-const plain = new Http.IncomingMessage(null as unknown as Net.Socket)
+const plain = new Http.IncomingMessage(null as unknown as Socket)
 const ordinaryNames = Object.keys(plain).length + 1
 const ordinarySymbols = Object.getOwnPropertySymbols(plain).length + 1
 
@@ -104,12 +121,22 @@ export type Head = Pick<Http.IncomingMessage, "method" | "url" | "headers" | "ra
 export class LeftMessage implements Head {
   readonly url: string
   readonly rawHeaders: Array<string>
-  readonly socket: Net.Socket
+  private readonly remoteAddress: string | undefined
+  private readonly remotePort: number | undefined
+  private readonly transport: Transport.Transport
 
-  private constructor(url: string, rawHeaders: Array<string>, socket: Net.Socket) {
+  private constructor(
+    url: string,
+    rawHeaders: Array<string>,
+    remoteAddress: string | undefined,
+    remotePort: number | undefined,
+    transport: Transport.Transport
+  ) {
     this.url = url
     this.rawHeaders = rawHeaders
-    this.socket = socket
+    this.remoteAddress = remoteAddress
+    this.remotePort = remotePort
+    this.transport = transport
   }
 
   /**
@@ -122,14 +149,18 @@ export class LeftMessage implements Head {
     isShown: boolean,
     isFirst: boolean
   ): LeftMessage | Http.IncomingMessage {
-    const { rawHeaders, url } = message
-    for (let i = 0; i < rawHeaders.length; i++) rawHeaders[i] = common.get(rawHeaders[i]!) ?? rawHeaders[i]!
+    const { rawHeaders, socket: { remoteAddress, remotePort }, url } = message
+    shareHeaders(rawHeaders)
     const isOurs = url !== undefined && !isShown && isOrdinary(message, isFirst)
-    const left = new LeftSocket(message.socket, transport) as unknown as Net.Socket
-    if (isOurs) return new LeftMessage(url, rawHeaders, left)
+    if (isOurs) return new LeftMessage(url, rawHeaders, shareAddress(remoteAddress), remotePort, transport)
+    const left = new LeftSocket(remoteAddress, remotePort, transport)
     // Older names of the same.
     Object.assign(message, "client" in message ? { socket: left, client: left } : { socket: left })
     return message
+  }
+
+  get socket(): Socket {
+    return new LeftSocket(this.remoteAddress, this.remotePort, this.transport) as object as Socket
   }
 
   get method(): string {
