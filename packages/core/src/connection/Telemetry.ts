@@ -59,8 +59,21 @@ const chosenOf = (current: Observability.Options, own: Observability.Options | u
   }
 }
 
-const isLogged = (fiber: Fiber.Fiber<unknown, unknown>, chosen: Chosen): boolean =>
-  chosen.logs && LogLevel.isGreaterThanOrEqualTo(chosen.logLevel, fiber.getRef(References.MinimumLogLevel))
+// To compare two levels costs as much as all else here, and they are nearly always the same two.
+let lastLevel: LogLevel.LogLevel | undefined
+let lastMinimum: LogLevel.LogLevel | undefined
+let lastIsLogged = false
+
+const isLogged = (fiber: Fiber.Fiber<unknown, unknown>, { logLevel, logs }: Chosen): boolean => {
+  if (!logs) return false
+  const minimum = fiber.getRef(References.MinimumLogLevel)
+  if (logLevel !== lastLevel || minimum !== lastMinimum) {
+    lastIsLogged = LogLevel.isGreaterThanOrEqualTo(logLevel, minimum)
+    lastLevel = logLevel
+    lastMinimum = minimum
+  }
+  return lastIsLogged
+}
 
 /** The span around, if there is one. */
 const spanAround = (fiber: Fiber.Fiber<unknown, unknown>): Tracer.AnySpan | undefined =>
