@@ -9,17 +9,17 @@ import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
-import * as Sink from "effect/Sink"
+import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Sendable } from "../Message.ts"
 import { checkClose } from "../Protocol.ts"
 import { InvalidArgument, IOError } from "../WebSocketError.ts"
 import type { WebSocket } from "../WebSocket.ts"
+import { messagesOf, sinkOf } from "./Ends.ts"
 import type { Link } from "./Link.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
 import type { ControlFrame } from "./Pings.ts"
-import { drain } from "./Pump.ts"
 import { Reader } from "./Reader.ts"
 import { makeWriter } from "./SlowConsumer.ts"
 import { type Stats, statsOf } from "./Stats.ts"
@@ -91,7 +91,7 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
   }
 
   get messages() {
-    return this.reader.messages
+    return messagesOf(this.reader)
   }
 
   get receive() {
@@ -128,8 +128,7 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
   }
 
   get sink(): Sink.Sink<void, Sendable, never, SendError> {
-    // Bound, as in `Reader`.
-    return Sink.fromTransform(drain.bind(undefined, this.writer))
+    return sinkOf(this.writer)
   }
 
   get flush() {

@@ -27,14 +27,25 @@ type Sent = Effect.Effect<void, SendError>
 class Pump extends Effectable.Class<Sent | undefined> {
   private readonly reader: Reader
   private readonly writer: Writer
+  private readonly upstream: Upstream
   // What the fiber is woken for.
   private sent: Sent | undefined
   private isMoving = false
 
-  constructor(reader: Reader, writer: Writer) {
+  constructor(reader: Reader, writer: Writer, upstream: Upstream) {
     super()
     this.reader = reader
     this.writer = writer
+    this.upstream = upstream
+  }
+
+  /** Goes on to the end. Bound, as in `Reader`. */
+  get drained(): Drained {
+    return Effect.flatMap(this, this.next.bind(this))
+  }
+
+  private next(sent: Sent | undefined): Drained {
+    return sent === undefined ? drainBatches(this.writer, this.upstream) : Effect.flatMap(sent, () => this.drained)
   }
 
   override asEffect(): Effect.Effect<Sent | undefined> {
@@ -108,18 +119,13 @@ export const readerUnder = (upstream: object): Reader | undefined => {
   return under instanceof Reader ? under : undefined
 }
 
-type Upstream = Pull.Pull<NonEmptyReadonlyArray<Sendable>>
-type Drained = Effect.Effect<Sink.End<void>, SendError>
+export type Upstream = Pull.Pull<NonEmptyReadonlyArray<Sendable>>
+export type Drained = Effect.Effect<Sink.End<void>, SendError>
 
 /** Sends all that a stream brings. */
 export const drain = (writer: Writer, upstream: Upstream): Drained => {
   const reader = readerUnder(upstream)
-  if (reader === undefined) return drainBatches(writer, upstream)
-  const pumped: Drained = Effect.flatMap(
-    new Pump(reader, writer),
-    (sent) => sent === undefined ? drainBatches(writer, upstream) : Effect.flatMap(sent, () => pumped)
-  )
-  return pumped
+  return reader === undefined ? drainBatches(writer, upstream) : new Pump(reader, writer, upstream).drained
 }
 
 /** The same by the fiber: one effect, which each batch goes through, and one frame on its stack while it waits. */

@@ -6,7 +6,6 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import type * as Pull from "effect/Pull"
@@ -45,11 +44,6 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   private next: Effect.Effect<unknown, unknown> = Effect.void
   // The streamed message that was handed out last.
   private current: Fragments | undefined
-  // There is one reader, so one effect serves all its waits, and one all their ends. Bound
-  // methods, here and below: an idle connection holds 48 bytes each, not a closure's 56 and
-  // 40 of its context.
-  private readonly suspended: Effect.Effect<never> = Effect.callback<never>(this.begin.bind(this))
-  private readonly stopped: Effect.Effect<void> = new Stopped(this)
 
   constructor(link: Link) {
     super()
@@ -72,11 +66,14 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     this.link.demand("none")
   }
 
-  /** Suspends until `isReady`, then goes on with `next`; nothing is made anew for each wait. */
+  /**
+   * Suspends until `isReady`, then goes on with `next`. Bound methods, here and below: an idle
+   * connection holds 48 bytes each, not a closure's 56 and 40 of its context.
+   */
   wait<A, E>(isReady: (reader: Reader) => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
     this.isReady = isReady
     this.next = next
-    return this.suspended
+    return Effect.callback<never>(this.begin.bind(this))
   }
 
   private begin(resume: (next: Effect.Effect<never>) => void): Effect.Effect<void> | undefined {
@@ -92,7 +89,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     link.afterRead()
     // Reading on may have brought something at once.
     this.onReadable()
-    return this.stopped
+    return new Stopped(this)
   }
 
   /** Goes on waiting with what may have come meanwhile, or had to wait for what was taken. */
@@ -282,19 +279,16 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return pull
   }
 
-  /** All messages from now on. Its scope holds the reader. */
-  get messages(): Stream.Stream<Message, ProtocolError | IOError> {
-    return Stream.fromChannel(Channel.fromTransform(this.reading.bind(this)))
-  }
-
-  private reading(_upstream: unknown, scope: Scope.Scope): Reading {
+  /** The beginning of a stream of all messages from now on; its scope holds the reader. */
+  reading(_upstream: unknown, scope: Scope.Scope): Reading {
     return new Reading(this, scope)
   }
 
   /** A stream begins to read. */
   enter(reading: Reading): Effect.Effect<Pull.Pull<Batch, ProtocolError | IOError>> {
     const busy = this.owned()
-    if (busy !== undefined) return busy
+    // To begin never fails: the first pull does.
+    if (busy !== undefined) return Effect.succeed(busy)
     this.owner = reading
     this.link.reading = true
     return Effect.as(Scope.addFinalizerExit(reading.scope, reading.end.bind(reading)), this.batch)
