@@ -73,18 +73,32 @@ const common = new Map(
   ].map((text) => [text, text])
 )
 
-let lastHeaders: ReadonlyArray<string> = []
 let lastAddress: string | undefined
 
-const shared = (text: string, known: string | undefined): string => text === known ? known : common.get(text) ?? text
-
-const shareHeaders = (rawHeaders: Array<string>): void => {
-  for (let i = 0; i < rawHeaders.length; i++) rawHeaders[i] = shared(rawHeaders[i]!, lastHeaders[i])
-  lastHeaders = rawHeaders
-}
-
-const shareAddress = (address: string | undefined): string | undefined =>
+const sharedAddress = (address: string | undefined): string | undefined =>
   address === lastAddress ? lastAddress : lastAddress = address
+
+// Those of the last message that nobody else holds.
+let lastLines: ReadonlyArray<string> = []
+
+/**
+ * Puts strings into `lines` that others have already, and tells where they differ from the
+ * last: at one place at most, as where clients do not send cookies, or at more.
+ */
+const shareLines = (lines: Array<string>): number | "nowhere" | "more" => {
+  let at: number | "nowhere" | "more" = lines.length === lastLines.length ? "nowhere" : "more"
+  for (let i = 0; i < lines.length; i++) {
+    const line = lines[i]!
+    const last = lastLines[i]
+    if (line === last) {
+      lines[i] = last
+    } else {
+      lines[i] = common.get(line) ?? line
+      at = at === "nowhere" ? i : "more"
+    }
+  }
+  return at
+}
 
 // What Node makes a message of, and its parser and `PendingUpgrade` add.
 const plain = new Http.IncomingMessage(null as unknown as Socket)
@@ -120,23 +134,33 @@ export type Head = Pick<Http.IncomingMessage, "method" | "url" | "headers" | "ra
 /** A message that can be made again. */
 export class LeftMessage implements Head {
   readonly url: string
-  readonly rawHeaders: Array<string>
+  private readonly lines: ReadonlyArray<string>
+  // The one line that is its own where the others are shared: its key, most likely.
+  private readonly own: string | undefined
+  private readonly ownAt: number
   private readonly remoteAddress: string | undefined
   private readonly remotePort: number | undefined
   private readonly transport: Transport.Transport
 
   private constructor(
     url: string,
-    rawHeaders: Array<string>,
-    remoteAddress: string | undefined,
-    remotePort: number | undefined,
+    lines: ReadonlyArray<string>,
+    differs: number | "nowhere" | "more",
+    { remoteAddress, remotePort }: Socket,
     transport: Transport.Transport
   ) {
     this.url = url
-    this.rawHeaders = rawHeaders
-    this.remoteAddress = remoteAddress
+    this.ownAt = typeof differs === "number" ? differs : -1
+    this.own = lines[this.ownAt]
+    this.lines = differs === "more" ? lastLines = lines : lastLines
+    this.remoteAddress = sharedAddress(remoteAddress)
     this.remotePort = remotePort
     this.transport = transport
+  }
+
+  get rawHeaders(): Array<string> {
+    const { lines, own, ownAt } = this
+    return own === undefined ? [...lines] : lines.with(ownAt, own)
   }
 
   /**
@@ -149,11 +173,11 @@ export class LeftMessage implements Head {
     isShown: boolean,
     isFirst: boolean
   ): LeftMessage | Http.IncomingMessage {
-    const { rawHeaders, socket: { remoteAddress, remotePort }, url } = message
-    shareHeaders(rawHeaders)
+    const { rawHeaders, socket, url } = message
+    const differs = shareLines(rawHeaders)
     const isOurs = url !== undefined && !isShown && isOrdinary(message, isFirst)
-    if (isOurs) return new LeftMessage(url, rawHeaders, shareAddress(remoteAddress), remotePort, transport)
-    const left = new LeftSocket(remoteAddress, remotePort, transport)
+    if (isOurs) return new LeftMessage(url, rawHeaders, differs, socket, transport)
+    const left = new LeftSocket(socket.remoteAddress, socket.remotePort, transport)
     // Older names of the same.
     Object.assign(message, "client" in message ? { socket: left, client: left } : { socket: left })
     return message
