@@ -60,7 +60,7 @@ export const makeUpgradeHandler = <
       if (fiber.pollUnsafe() !== undefined) return
       if (scope.state._tag === "Closed") return fiber.interruptUnsafe(parent.id)
       running.add(fiber)
-      growth.reached(running.size)
+      growth.reached(running.size, performance.now())
     })
   })
   return Effect.andThen(Scope.addFinalizer(scope, Effect.suspend(() => Fiber.interruptAll(running))), listener)

@@ -22,8 +22,26 @@ await settled()
 minor = 0
 const growth = new Growth()
 const seen: Array<number> = []
-for (const count of [1, 31, 32, 33, 63, 64, 1, 40, 64, 95, 96]) {
-  growth.reached(count)
+const steps: ReadonlyArray<readonly [count: number, at: number]> = [
+  [1, 5000],
+  [31, 5010],
+  [32, 5020],
+  [33, 5030],
+  [63, 5040],
+  [64, 5050],
+  [65, 5060],
+  [1, 5070],
+  [40, 6000],
+  [97, 7000],
+  // Behind a quiet time fewer than ever are a growth as well.
+  [2, 8001],
+  [33, 8010],
+  [34, 8020],
+  [65, 9000],
+  [66, 9010]
+]
+for (const [count, at] of steps) {
+  growth.reached(count, at)
   await settled()
   seen.push(minor)
 }
