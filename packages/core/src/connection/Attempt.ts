@@ -20,13 +20,13 @@ import * as Deadlines from "./Deadlines.ts"
  * @category models
  * @since 0.1.0
  */
-export class Attempt extends Deadlines.Alarm {
+export class Attempt {
   /** `request.upgrade` has made a connection of it. */
   isAccepted = false
   /** Why `request.upgrade` has not. */
   refused: HandshakeError | undefined = undefined
-  /** Where its alarm is set: a route may run under another Clock than its server. */
-  private deadlines: Deadlines.Deadlines | undefined = undefined
+  // Until it is answered: one that is a connection holds no alarm.
+  private expiry: Expiry | undefined = undefined
 
   /** Gives the handler `timeout` milliseconds from now on. */
   begin(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
@@ -36,24 +36,23 @@ export class Attempt extends Deadlines.Alarm {
 
   /**
    * Gives it that time from {@link watch} on, for a server that knows when it is worth
-   * watching. Until then `due` holds how long that is.
+   * watching.
    */
   protected allow(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
     if (timeout === Infinity) return
     // An effect that is served within another, under another Clock, begins anew.
     this.end()
-    this.deadlines = Deadlines.of(fiber)
-    this.due = timeout
+    this.expiry = new Expiry(this, Deadlines.of(fiber), timeout)
   }
 
   protected watch(): void {
-    this.deadlines?.set(this, this.deadlines.now() + this.due)
+    this.expiry?.start()
   }
 
   /** The request is answered, or a connection. */
   end(): void {
-    this.deadlines?.set(this, Infinity)
-    this.deadlines = undefined
+    this.expiry?.stop()
+    this.expiry = undefined
   }
 
   /**
@@ -69,9 +68,31 @@ export class Attempt extends Deadlines.Alarm {
    * nothing of itself.
    */
   expire(): void {}
+}
+
+class Expiry extends Deadlines.Alarm {
+  private readonly attempt: Attempt
+  // Where it is set: a route may run under another Clock than its server.
+  private readonly deadlines: Deadlines.Deadlines
+  private readonly timeout: number
+
+  constructor(attempt: Attempt, deadlines: Deadlines.Deadlines, timeout: number) {
+    super()
+    this.attempt = attempt
+    this.deadlines = deadlines
+    this.timeout = timeout
+  }
+
+  start(): void {
+    this.deadlines.set(this, this.deadlines.now() + this.timeout)
+  }
+
+  stop(): void {
+    this.deadlines.set(this, Infinity)
+  }
 
   onAlarm(): void {
-    this.expire()
+    this.attempt.expire()
   }
 }
 
