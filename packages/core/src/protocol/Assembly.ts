@@ -4,6 +4,7 @@
  * doubling, so the work stays linear however small the fragments are. It is of one message.
  */
 import type { Primitives } from "../Primitives.ts"
+import * as Spare from "./Spare.ts"
 
 const empty = new Uint8Array(0)
 
@@ -12,16 +13,20 @@ export class Assembly {
   length = 0
 
   private readonly primitives: Primitives
+  private readonly isText: boolean
 
-  constructor(primitives: Primitives) {
+  /** The bytes of a text are seen by nobody, so they may be in memory that is used again. */
+  constructor(primitives: Primitives, isText: boolean) {
     this.primitives = primitives
+    this.isText = isText
   }
 
   /** Makes room for `size` more bytes. `last`: nothing follows, so not a byte more. */
   reserve(size: number, last: boolean): void {
     const needed = this.length + size
     if (needed <= this.buffer.length) return
-    const grown = this.primitives.allocate(last ? needed : Math.max(needed, this.buffer.length * 2, 256))
+    const room = last ? needed : Math.max(needed, this.buffer.length * 2, 256)
+    const grown = this.isText ? Spare.take(room, this.primitives) : this.primitives.allocate(room)
     if (this.length > 0) grown.set(this.buffer.subarray(0, this.length))
     this.buffer = grown
   }

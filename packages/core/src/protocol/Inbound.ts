@@ -20,6 +20,7 @@ import { Fragments } from "./Fragments.ts"
 import { IncomingFrame } from "./IncomingFrame.ts"
 import { type Chunks, type Payloads, payloadsOf } from "./Payloads.ts"
 import { largeMessage, Slab } from "./Slab.ts"
+import * as Spare from "./Spare.ts"
 
 /**
  * Why `receive` stopped before the end of its chunk: the reader must decide what to do
@@ -426,12 +427,12 @@ export class Inbound {
     decoding.produced += piece.length
     if (this.opcode === Opcode.Text && !this.validator.push(piece, 0, piece.length)) this.fail("InvalidUtf8")
     else if (streamed) this.fragments!.push(piece)
-    else (this.assembly ??= new Assembly(this.payloads.primitives)).append(piece)
+    else (this.assembly ??= new Assembly(this.payloads.primitives, false)).append(piece)
     return true
   }
 
   private assemble(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
-    const assembly = this.assembly ??= new Assembly(this.payloads.primitives)
+    const assembly = this.assembly ??= new Assembly(this.payloads.primitives, this.opcode === Opcode.Text)
     if (frame.received === 0) assembly.reserve(frame.length, frame.fin)
     const at = assembly.length
     this.payloads.into(bytes, start, end, assembly.buffer, at, frame.key, frame.received & 3)
@@ -493,6 +494,8 @@ export class Inbound {
     } else {
       const { assembly, payloads } = this
       const message = assembly === undefined ? "" : payloads.primitives.decodeUtf8(assembly.buffer, 0, assembly.length)
+      // What came out of a decoder may be a part of what that keeps.
+      if (assembly !== undefined && !this.transformed) Spare.giveBack(assembly.buffer)
       this.resetMessage()
       this.deliver(message)
     }

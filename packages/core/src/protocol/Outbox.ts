@@ -13,6 +13,7 @@ import { maskInPlace, maskInto, type MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
 import * as DecodedTexts from "./DecodedTexts.ts"
+import * as Spare from "./Spare.ts"
 
 // Larger buffers save little (a chunk more in the same write) and cost memory for
 // every slow peer, whose last write keeps its buffer.
@@ -28,13 +29,14 @@ const textCopyLimit = Math.floor((stagingSize - 14) / 3)
 // §5.5.3); this many may wait for the next write of an unblocked one.
 const maxUrgent = 128
 
-const pool: Array<Uint8Array<ArrayBuffer>> = []
+const pool: Array<Uint8Array> = []
 const maxPooled = 64
 // As many connections as one broadcast may reach in a turn.
 const maxBlank = 1024
 
-const giveBack = (buffer: Uint8Array<ArrayBuffer>): void => {
-  if (pool.length < maxPooled) pool.push(buffer)
+const giveBack = (buffer: Uint8Array): void => {
+  if (buffer.length !== stagingSize) Spare.giveBack(buffer)
+  else if (pool.length < maxPooled) pool.push(buffer)
 }
 
 // What an outbox holds that is empty: one for all, never written to.
@@ -47,14 +49,14 @@ export class Outbox {
   private chunks = nothing
   // Small chunks wait that are to be joined.
   private joinable = false
-  private staging: Uint8Array<ArrayBuffer> | undefined
+  private staging: Uint8Array | undefined
   private start = 0
   private end = 0
   // Few connections ever need what may be undefined here.
   private urgent: Array<Uint8Array> | undefined
-  // Staging buffers that are full and not handed over, and those that were.
-  private full: Array<Uint8Array<ArrayBuffer>> | undefined
-  private lent: Array<Uint8Array<ArrayBuffer>> | undefined
+  // Staging buffers that are full and the memory of large frames, not handed over, and what was.
+  private full: Array<Uint8Array> | undefined
+  private lent: Array<Uint8Array> | undefined
 
   readonly primitives: Primitives
   private readonly maskKeys: MaskKeys | undefined
@@ -92,7 +94,7 @@ export class Outbox {
     }
     const key = maskKeys.next()
     if (size > copyLimit) {
-      const chunk = this.primitives.allocate(headerLength(size, true) + size)
+      const chunk = this.large(headerLength(size, true) + size)
       const body = writeHeader(chunk, 0, firstByte, size, true, key)
       maskInto(payload, 0, size, chunk, body, key, 0)
       this.append(chunk)
@@ -113,7 +115,7 @@ export class Outbox {
     const key = masked ? this.maskKeys.next() : 0
     if (text.length > textCopyLimit) {
       const size = this.primitives.utf8Length(text)
-      const chunk = this.primitives.allocate(headerLength(size, masked) + size)
+      const chunk = this.large(headerLength(size, masked) + size)
       const body = writeHeader(chunk, 0, firstByte, size, masked, key)
       this.primitives.encodeUtf8Into(text, chunk, body)
       if (masked) maskInPlace(chunk, body, body + size, key, 0)
@@ -140,7 +142,7 @@ export class Outbox {
     const key = masked ? this.maskKeys.next() : 0
     const isLarge = size > copyLimit
     const at = isLarge ? 0 : this.reserve(size + 14)
-    const target = isLarge ? this.primitives.allocate(headerLength(size, masked) + size) : this.staging!
+    const target = isLarge ? this.large(headerLength(size, masked) + size) : this.staging!
     const body = writeHeader(target, at, firstByte, size, masked, key)
     DecodedTexts.copyFound(target, body)
     if (masked) maskInPlace(target, body, body + size, key, 0)
@@ -231,7 +233,7 @@ export class Outbox {
     this.lent = undefined
   }
 
-  private lend(buffer: Uint8Array<ArrayBuffer>): void {
+  private lend(buffer: Uint8Array): void {
     if (this.lent === undefined) this.lent = [buffer]
     else this.lent.push(buffer)
   }
@@ -249,6 +251,14 @@ export class Outbox {
     this.staging = undefined
     this.start = this.end = 0
     this.queuedBytes = 0
+  }
+
+  /** Memory for a frame that is a chunk by itself. */
+  private large(size: number): Uint8Array {
+    const memory = Spare.take(size, this.primitives)
+    if (this.full === undefined) this.full = [memory]
+    else this.full.push(memory)
+    return memory.length === size ? memory : memory.subarray(0, size)
   }
 
   private append(chunk: Uint8Array): void {
