@@ -18,6 +18,7 @@ import { portableDecodeUtf8, portableEncodeUtf8Into, portableUtf8Length } from "
  *   what is not UTF-8 by U+FFFD (it never throws).
  * - `decodeAscii`, where the platform has one that is faster, decodes `bytes[start, end)`
  *   that are all below 0x80.
+ * - `isUtf8`, where the platform has one, tells whether `bytes[start, end)` is UTF-8 (RFC 3629).
  * - `encodeUtf8Into` writes `text` as UTF-8 at `offset` and returns the number of
  *   bytes written. The caller guarantees room for three bytes per UTF-16 unit. A
  *   lone surrogate becomes U+FFFD.
@@ -33,6 +34,7 @@ import { portableDecodeUtf8, portableEncodeUtf8Into, portableUtf8Length } from "
 export interface Primitives {
   readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string
   readonly decodeAscii?: ((bytes: Uint8Array, start: number, end: number) => string) | undefined
+  readonly isUtf8?: ((bytes: Uint8Array, start: number, end: number) => boolean) | undefined
   readonly encodeUtf8Into: (text: string, target: Uint8Array, offset: number) => number
   readonly utf8Length: (text: string) => number
   readonly allocate: (size: number) => Uint8Array<ArrayBuffer>

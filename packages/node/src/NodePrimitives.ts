@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import { Primitives } from "@effect-ws/core"
-import { Buffer } from "node:buffer"
+import { Buffer, isUtf8 } from "node:buffer"
 import { hash, randomFillSync } from "node:crypto"
 import { onAllocated } from "./YoungCollections.ts"
 
@@ -33,6 +33,7 @@ export const primitives: Primitives.Primitives = {
     : (bytes, start, end) => utf8Slice.call(bytes, start, end),
   // Of ASCII the same: a quarter faster at 1 KiB.
   decodeAscii: latin1Slice === undefined ? undefined : (bytes, start, end) => latin1Slice.call(bytes, start, end),
+  isUtf8: (bytes, start, end) => isUtf8(bytes.subarray(start, end)),
   encodeUtf8Into: utf8Write === undefined
     ? Primitives.portable.encodeUtf8Into
     : (text, target, offset) => utf8Write.call(target, text, offset, target.length - offset),

@@ -30,6 +30,15 @@ const decode = (primitives: Primitives.Primitives, data: Uint8Array): string => 
   return primitives.decodeUtf8(larger.subarray(1), 2, 2 + data.length)
 }
 
+const isUtf8 = (data: Uint8Array): boolean => {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(data)
+    return true
+  } catch {
+    return false
+  }
+}
+
 const samples = [
   "",
   "ascii",
@@ -58,6 +67,14 @@ describe("NodePrimitives", () => {
     const ascii = Uint8Array.from({ length: 300 }, (_, i) => i & 0x7f)
     for (const [start, end] of [[0, 300], [3, 131], [7, 7], [299, 300]] as const) {
       assert.strictEqual(node.decodeAscii!(ascii, start, end), portable.decodeUtf8(ascii, start, end))
+    }
+  })
+
+  it.prop("tells UTF-8 from what is not, within its bounds", [Schema.String, Schema.Uint8Array], ([text, noise]) => {
+    for (const data of [new TextEncoder().encode(text), noise]) {
+      const larger = new Uint8Array(data.length + 6).fill(0xc3)
+      larger.set(data, 3)
+      assert.strictEqual(node.isUtf8!(larger.subarray(1), 2, 2 + data.length), isUtf8(data))
     }
   })
 

@@ -30,17 +30,39 @@ const skipAscii = (bytes: Uint8Array, start: number, end: number): number => {
   return i
 }
 
+/** Whether `bytes[start, end)` is UTF-8, by what a platform has for that. */
+type IsUtf8 = (bytes: Uint8Array, start: number, end: number) => boolean
+
+// Below this a call into the platform costs more than it saves.
+const leastNative = 512
+
+// Where the last character begins if it is not whole, or `end`.
+const endOfWhole = (bytes: Uint8Array, start: number, end: number): number => {
+  for (let i = end - 1; i >= start && i >= end - 3; i--) {
+    const byte = bytes[i]!
+    if (byte < 0x80) return end
+    if (byte >= 0xc0) return i + (byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4) > end ? i : end
+  }
+  return end
+}
+
 /**
  * Validates a text that comes in pieces.
  *
  * @internal
  */
 export class Utf8Validator {
+  private readonly native: IsUtf8 | undefined
   // Continuation bytes still to come, and the bounds of the next one.
   private missing = 0
   private lower = 0x80
   private upper = 0xbf
   private failed = false
+
+  /** Asks `native` about long pieces: where one is not valid, it is looked for here. */
+  constructor(native?: IsUtf8) {
+    this.native = native
+  }
 
   /**
    * Whether the text so far can still become UTF-8. Once `false` it stays `false`
@@ -56,6 +78,11 @@ export class Utf8Validator {
       this.lower = 0x80
       this.upper = 0xbf
       this.missing--
+    }
+    const { native } = this
+    if (native !== undefined && end - i >= leastNative) {
+      const whole = endOfWhole(bytes, i, end)
+      if (native(bytes, i, whole)) i = whole
     }
     i = skipAscii(bytes, i, end)
     let run = 0

@@ -6,9 +6,11 @@
  * find and copy it 0.1; with 16 KiB 20 and 0.5.
  *
  * One for all connections, since one chunk is read at a time. The driver says which chunk, and
- * when it may change; no other bytes are ever remembered.
+ * when it may change; until then a text that came in several is remembered as well, whose
+ * memory is then used again.
  */
 import { copyInto } from "../codec/Simd.ts"
+import * as Spare from "./Spare.ts"
 
 // Where encoding costs less than a copy and the account of it: characters above ASCII cost
 // ten times as much as others.
@@ -22,8 +24,12 @@ const capacity = 256
 // and what is sent besides must not be compared with all.
 const probes = 4
 
+const nothing = new Uint8Array(0)
+
 let chunk: Uint8Array | undefined
 const texts: Array<string> = []
+// The chunk, or memory of the text's own.
+const sources: Array<Uint8Array> = []
 const starts = new Int32Array(capacity)
 const ends = new Int32Array(capacity)
 let count = 0
@@ -38,20 +44,34 @@ export const begin = (bytes: Uint8Array): void => {
 
 /** The bytes may change. */
 export const forget = (): void => {
+  for (let i = 0; i < count; i++) {
+    texts[i] = ""
+    if (sources[i] !== chunk) Spare.giveBack(sources[i]!)
+    sources[i] = nothing
+  }
   chunk = undefined
-  for (let i = 0; i < count; i++) texts[i] = ""
   count = at = 0
 }
 
 /** `text` is what `bytes[start, end)` holds, which is valid UTF-8. */
 export const remember = (text: string, bytes: Uint8Array, start: number, end: number): void => {
+  if (bytes === chunk) add(text, bytes, start, end)
+}
+
+/** `text` was put together in `memory`, of which `size` bytes are valid UTF-8, and which nobody else needs. */
+export const keep = (text: string, memory: Uint8Array, size: number): void => {
+  if (chunk === undefined || !add(text, memory, 0, size)) Spare.giveBack(memory)
+}
+
+const add = (text: string, source: Uint8Array, start: number, end: number): boolean => {
   const size = end - start
-  if (size < leastBytes || bytes !== chunk || count === capacity) return
-  if (size === text.length && size < leastAscii) return
+  if (size < leastBytes || count === capacity || (size === text.length && size < leastAscii)) return false
   texts[count] = text
+  sources[count] = source
   starts[count] = start
   ends[count] = end
   count++
+  return true
 }
 
 /** How many bytes a text is, if they are remembered; -1 if not. */
@@ -68,5 +88,5 @@ export const find = (text: string): number => {
 
 /** Copies the bytes of the text that was found last to `target`. */
 export const copyFound = (target: Uint8Array, offset: number): void => {
-  copyInto(chunk!, starts[at]!, ends[at]!, target, offset)
+  copyInto(sources[at]!, starts[at]!, ends[at]!, target, offset)
 }

@@ -14,13 +14,13 @@ import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import type { Rule } from "../rules/Violation.ts"
 import { Assembly } from "./Assembly.ts"
+import * as DecodedTexts from "./DecodedTexts.ts"
 import { Decoding, type Pause } from "./Decoding.ts"
 import { type Ending, readClose, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
 import { IncomingFrame } from "./IncomingFrame.ts"
 import { type Chunks, type Payloads, payloadsOf } from "./Payloads.ts"
 import { largeMessage, Slab } from "./Slab.ts"
-import * as Spare from "./Spare.ts"
 
 /**
  * Why `receive` stopped before the end of its chunk: the reader must decide what to do
@@ -109,7 +109,7 @@ export class Inbound {
   }
 
   private get validator(): Utf8Validator {
-    return this.pieceValidator ??= new Utf8Validator()
+    return this.pieceValidator ??= new Utf8Validator(this.payloads.primitives.isUtf8)
   }
 
   /** Bytes that were received and not pulled, those of an incomplete message included. */
@@ -495,7 +495,7 @@ export class Inbound {
       const { assembly, payloads } = this
       const message = assembly === undefined ? "" : payloads.primitives.decodeUtf8(assembly.buffer, 0, assembly.length)
       // What came out of a decoder may be a part of what that keeps.
-      if (assembly !== undefined && !this.transformed) Spare.giveBack(assembly.buffer)
+      if (assembly !== undefined && !this.transformed) DecodedTexts.keep(message, assembly.buffer, assembly.length)
       this.resetMessage()
       this.deliver(message)
     }

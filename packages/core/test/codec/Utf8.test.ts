@@ -108,6 +108,25 @@ describe("Utf8", () => {
     }
   })
 
+  it.prop("says the same of each piece where the platform is asked about long ones", {
+    text: Arbitrary.array(Arbitrary.schema(Schema.Literals(["a", "é", "語", "😀", "\u{10ffff}"])), { minLength: 600, maxLength: 1200 }),
+    noise: Arbitrary.array(byte, { maxLength: 2 }),
+    at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2500 })),
+    step: Schema.Int.check(Schema.isBetween({ minimum: 500, maximum: 1500 }))
+  }, ({ at, noise, step, text }) => {
+    const whole = new TextEncoder().encode(text.join(""))
+    const bytes = Uint8Array.of(...whole.subarray(0, at), ...noise, ...whole.subarray(at))
+    let asked = 0
+    const asking = new Utf8Validator((bytes, start, end) => (asked++, decodes(bytes.slice(start, end))))
+    const alone = new Utf8Validator()
+    for (let i = 0; i < bytes.length; i += step) {
+      const end = Math.min(i + step, bytes.length)
+      assert.strictEqual(asking.push(bytes, i, end), alone.push(bytes, i, end))
+      assert.strictEqual(asking.isComplete(), alone.isComplete())
+    }
+    if (noise.length === 0 && step > 520) assert.isAbove(asked, 0)
+  })
+
   it("keeps failing until it is reset", () => {
     const validator = new Utf8Validator()
     assert.isFalse(validator.push(Uint8Array.of(0xff), 0, 1))

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { portable, type Primitives } from "../../src/Primitives.ts"
 import * as DecodedTexts from "../../src/protocol/DecodedTexts.ts"
+import * as Spare from "../../src/protocol/Spare.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { make, start, turn } from "../support/Harness.ts"
 
@@ -91,6 +92,62 @@ describe("DecodedTexts", () => {
     assert.strictEqual(many.filter((text) => find(text) !== undefined).length, 256)
     DecodedTexts.forget()
   })
+
+  it("keeps the memory of a text that came in several chunks until the last of them is read", () => {
+    const a = long("a", 20_000)
+    const memory = encoder.encode(a)
+    const { length } = memory
+    const isSpare = () => {
+      const taken = Spare.take(length, portable)
+      return taken === memory
+    }
+    DecodedTexts.begin(new Uint8Array(10))
+    DecodedTexts.keep(a, memory, length)
+    assert.deepStrictEqual(find(a), memory)
+    assert.isFalse(isSpare())
+    assert.deepStrictEqual(find(a), memory)
+    DecodedTexts.forget()
+    assert.isUndefined(find(a))
+    assert.isTrue(isSpare())
+    // Nobody says when the chunk changes, or there is no more to be remembered.
+    DecodedTexts.keep(a, memory, length)
+    assert.isUndefined(find(a))
+    assert.isTrue(isSpare())
+    remembered(...Array.from({ length: 256 }, (_, i) => long(String(i))))
+    DecodedTexts.keep(a, memory, length)
+    assert.isTrue(isSpare())
+    DecodedTexts.forget()
+  })
+
+  it.effect("large texts of several connections that come in pieces at the same time are sent on as they came", () =>
+    Effect.gen(function*() {
+      const primitives = counting()
+      const peers = yield* Effect.forEach(["server", "client", "server", "client"] as const, (role) => make({ primitives, role }))
+      const texts = peers.map((_, i) => Array.from({ length: 12 }, (_, j) => long(`${i} ${j} `, 9000 + (j % 4) * 500 + i)))
+      for (const [i, { ws }] of peers.entries()) {
+        yield* start(i < 2 ? Stream.run(ws.messages, ws.sink) : Stream.runForEach(ws.messages, ws.send))
+      }
+      const pieces = peers.map(({ text }, i) => {
+        const bytes = concat(texts[i]!.map((one) => text(one)))
+        return Array.from({ length: Math.ceil(bytes.length / 4000) }, (_, j) => bytes.slice(j * 4000, (j + 1) * 4000))
+      })
+      for (let at = 0; at < Math.max(...pieces.map(({ length }) => length)); at++) {
+        // The writes of one are taken later, those of the others at once.
+        peers[0]!.transport.holding = at % 7 < 5
+        if (at % 7 === 5) peers[0]!.transport.release()
+        for (const [i, { transport }] of peers.entries()) {
+          const piece = pieces[i]![at]
+          if (piece === undefined) continue
+          transport.push(piece)
+          piece.fill(0x58)
+        }
+        yield* turn
+      }
+      peers[0]!.transport.release()
+      yield* turn
+      for (const [i, { sent }] of peers.entries()) assert.deepStrictEqual(sent().map(text), texts[i])
+      assert.isBelow(primitives.encoded, 12, "but for those that had to wait")
+    }))
 
   it.effect("what is sent on while it is read is not encoded again, to whomever", () =>
     Effect.gen(function*() {
