@@ -4,6 +4,7 @@ import * as Metric from "effect/Metric"
 import { readdirSync, readFileSync } from "node:fs"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import * as Spare from "../../core/src/protocol/Spare.ts"
 
 export interface Holdings {
   readonly residentBytes: number
@@ -70,8 +71,12 @@ export const waitedMicros = (): number => {
 
 let gc: (() => void) | undefined
 
-/** Drops what nobody needs any more. Finalizers run in turns of the event loop between. */
+/**
+ * Drops what nobody needs any more, and what is kept to be used again but for the least of it.
+ * Finalizers run in turns of the event loop between.
+ */
 export const collect = async (): Promise<void> => {
+  for (let i = 0; i < Spare.maxSpare; i++) Spare.giveBack(new Uint8Array(Spare.least))
   if (gc === undefined) {
     setFlagsFromString("--expose-gc")
     gc = runInNewContext("gc") as () => void

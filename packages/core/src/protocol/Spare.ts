@@ -6,11 +6,12 @@
  */
 import type { Primitives } from "../Primitives.ts"
 
-const least = 8 * 1024
+// The bounds of what is kept.
+export const least = 8 * 1024
 const most = 2 * 1024 * 1024
 
 // One that a text was put together in, and one that it is sent from.
-const maxSpare = 2
+export const maxSpare = 2
 
 const spare: Array<Uint8Array> = []
 
