@@ -1,6 +1,6 @@
 /** The library against every case, in both roles; see docs/conformance.md for the table it writes. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { messagesPerCase } from "./cases/echoes.ts"
+import { isInFull } from "./cases/echoes.ts"
 import { cases, compressionCases, compressionGroups, groups } from "./cases/index.ts"
 import type { Case } from "./cases/model.ts"
 import { isFull, runAll, runClientCase, runServerCase } from "./runner.ts"
@@ -10,7 +10,7 @@ import { render, type Results, writeTable } from "./table.ts"
 const table = new URL("../../../../docs/conformance.md", import.meta.url)
 const runTimeout = 180_000
 // A thousand messages a case take their time.
-const compressionTimeout = runTimeout * Math.max(1, messagesPerCase / 20)
+const compressionTimeout = isInFull ? 50 * runTimeout : runTimeout
 
 interface Play {
   readonly cases: ReadonlyArray<Case>

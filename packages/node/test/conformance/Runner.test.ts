@@ -146,16 +146,16 @@ describe("ws", () => {
   })
 })
 
-describe("a careless subject", () => {
-  const some = light.filter((item) => !item.id.startsWith("6."))
-  const run = async (flaw: Flaw, items: ReadonlyArray<Case> = some) => {
-    const subject = await carelessServer(flaw)
-    const results = await runAll(items, (item) => runServerCase(subject, item, impatient), atOnce)
-    subject.close()
-    return results
-  }
-  const pick = (...wanted: ReadonlyArray<string>) => cases.filter((item) => wanted.includes(item.id))
+const some = light.filter((item) => !item.id.startsWith("6."))
+const run = async (flaw: Flaw, items: ReadonlyArray<Case> = some) => {
+  const subject = await carelessServer(flaw)
+  const results = await runAll(items, (item) => runServerCase(subject, item, impatient), atOnce)
+  subject.close()
+  return results
+}
+const pick = (...wanted: ReadonlyArray<string>) => cases.filter((item) => wanted.includes(item.id))
 
+describe("a careless subject", () => {
   it("passes without a flaw", async () => {
     assert.deepStrictEqual(red(some, await run("none")), [])
   })
@@ -184,6 +184,16 @@ describe("a careless subject", () => {
     assert.deepStrictEqual(red(items, await run("1007 at chunk 1", items)), ids(items))
   })
 
+  it("that is not there fails the opening handshake", async () => {
+    const subject = await carelessServer("none")
+    subject.close()
+    const [item] = pick("1.1.2")
+    assert.include((await runServerCase(subject, item!, impatient)).message, "opening handshake")
+  })
+})
+
+// Most of them wait for a deadline, and are few cases: so they wait together.
+describe("a careless subject in a few cases", { concurrent: true }, () => {
   it.each<[Flaw, ReadonlyArray<string>, ReadonlyArray<string>]>([
     ["masks", ["1.1.2", "2.2"], ["1.1.2", "2.2"]],
     ["reserved bits", ["1.1.2", "2.2"], ["1.1.2", "2.2"]],
@@ -208,13 +218,6 @@ describe("a careless subject", () => {
     }
     assert.strictEqual((await runClientCase(endless, item!, impatient)).closeBehaviour, "FAILED")
     assert.isTrue(isFull(item!, await runClientCase(client, item!, impatient)))
-  })
-
-  it("that is not there fails the opening handshake", async () => {
-    const subject = await carelessServer("none")
-    subject.close()
-    const [item] = pick("1.1.2")
-    assert.include((await runServerCase(subject, item!, impatient)).message, "opening handshake")
   })
 })
 

@@ -36,11 +36,11 @@ const summary = (server: Results, client: Results, groups: ReadonlyArray<Group>)
 /** What the reader must know of groups 12, 13 and D. It says nothing of one run, so every run says the same. */
 const aboutCompression = [
   "Groups 12 and 13 send compressed messages (RFC 7692), each after the last one's echo: the published 1000 a case under",
-  "`npm run conformance`, 20 under `npm test`, of data that is like the published one and made by the suite. Beyond an",
-  "equal echo, OK means here that the subject's answer was one that the offer allows; that RSV1 stood on the first frame",
-  "of a compressed message and nowhere else; that what it compressed was whole, referred to nothing outside the agreed",
-  "window nor, without context takeover, outside the message; and that it did compress messages of 256 octets or more. A",
-  "subject that declines is UNIMPLEMENTED. Group D is not in the original.",
+  "`npm run conformance`, 4 to 20 under `npm test`, of data that is like the published one and made by the suite. Beyond",
+  "an equal echo, OK means here that the subject's answer was one that the offer allows; that RSV1 stood on the first",
+  "frame of a compressed message and nowhere else; that what it compressed was whole, referred to nothing outside the",
+  "agreed window nor, without context takeover, outside the message; and that it did compress messages of 256 octets or",
+  "more. A subject that declines is UNIMPLEMENTED. Group D is not in the original.",
   ""
 ]
 

@@ -52,7 +52,17 @@ const mask = (out: Buffer, offset: number, data: Uint8Array, key: Uint8Array, fr
   for (let i = 0; i < data.length; i++) out[offset + i] = data[i]! ^ key[(from + i) & 3]!
 }
 
-export const freshKey = (): Uint8Array => randomFillSync(new Uint8Array(4))
+const keys = new Uint8Array(16 * 1024)
+let nextKey = keys.length
+
+/** From a supply, since some cases have tens of thousands of frames. */
+export const freshKey = (): Uint8Array => {
+  if (nextKey === keys.length) {
+    randomFillSync(keys)
+    nextKey = 0
+  }
+  return keys.slice(nextKey, nextKey += 4)
+}
 
 /** The frames one behind the other, as they stand on the wire. */
 export const encode = (frames: ReadonlyArray<FrameSpec>, masked: boolean): Buffer => {

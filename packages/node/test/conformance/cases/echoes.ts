@@ -3,8 +3,16 @@ import { Binary, Text } from "../wire.ts"
 import type { Corpus } from "./corpora.ts"
 import { type Case, clean, makeCase, type Negotiation } from "./model.ts"
 
-/** A thousand messages a case as published, or a sample of them: the cases and their table are the same. */
-export const messagesPerCase = process.env["CONFORMANCE"] === "full" ? 1000 : 20
+const KiB = 1024
+
+/** As many messages a case as published, or a sample of them: the cases and their table are the same. */
+export const isInFull = process.env["CONFORMANCE"] === "full"
+
+/**
+ * In a sample 20, or as many as come to 256 KiB, but 4. Beyond the largest window, 32 KiB, a compressor has forgotten all
+ * that came before: so each size whose messages fill it still goes through it several times.
+ */
+const messagesOf = (length: number): number => isInFull ? 1000 : Math.max(4, Math.min(20, Math.floor(256 * KiB / length)))
 
 const sizes: ReadonlyArray<readonly [length: number, fragment: number]> = [
   [16, 0],
@@ -39,7 +47,7 @@ export const echoes = (id: string, what: string, corpus: Corpus, negotiation: Ne
         ...clean([{
           _tag: "Echoes",
           opcode: corpus.binary ? Binary : Text,
-          count: messagesPerCase,
+          count: messagesOf(length),
           fragment,
           message: (index) => corpus.message(index, length)
         }], []),
