@@ -1,9 +1,42 @@
+import { existsSync } from "node:fs"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
+
+/** The slowest first, so that none of them is left to one worker at the end. */
+const slow = [
+  "packages/node/test/interop/Compression.test.ts",
+  "packages/node/test/conformance/Conformance.test.ts",
+  "packages/node/test/interop/Interop.test.ts",
+  "examples/test/chat.test.ts",
+  "examples/test/chat-page.test.ts",
+  "packages/node/test/conformance/Runner.test.ts",
+  "packages/node/test/Compression.test.ts",
+  "packages/node/test/Soak.test.ts",
+  "examples/test/echo-server.test.ts",
+  "examples/test/rpc.test.ts",
+  "packages/node/test/Bench.test.ts",
+  "packages/node/test/Backpressure.test.ts",
+  "packages/node/test/Memory.test.ts"
+].map((file) => `${import.meta.dirname.replaceAll("\\", "/")}/${file}`)
+
+for (const file of slow) if (!existsSync(file)) throw new Error(`vitest.config.ts: there is no ${file}`)
+
+/** What a clone that never ran the tests does not know: vitest starts with what took long before, or is long. */
+class SlowFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = slow.indexOf(moduleId)
+      return at >= 0 ? at : slow.length
+    }
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b))
+  }
+}
 
 // Workspace packages are resolved to their sources, by the `exports` that they have in development.
 export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.test.ts", "examples/test/**/*.test.ts"],
+    sequence: { sequencer: SlowFirst },
     // The summary is what `.ci/run` counts.
     reporters: ["default", "json"],
     outputFile: { json: "build/test-results.json" },
