@@ -18,9 +18,10 @@ import { runInNewContext } from "node:vm"
 
 type Collect = (options: { readonly type: "minor" }) => unknown
 
-// Well under V8's 64 MiB, since others allocate too; and a message that has just died is still
-// in the processor's caches when its memory is used again.
-const collectEvery = 16 * 1024 * 1024
+// Well under V8's 64 MiB, and under what is left of them where V8 has made its heap small in a
+// quiet time: with 16 MiB, 1 MiB each way cost four times as much from then on. A message that
+// has just died is still in the processor's caches when its memory is used again.
+const collectEvery = 4 * 1024 * 1024
 
 const find = (): Collect | undefined => {
   // Another engine's `gc` means something else.
