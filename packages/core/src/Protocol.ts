@@ -360,7 +360,10 @@ export class Protocol implements InboundHooks {
     const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
     const text = typeof message === "string"
     const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
-    if (rsv !== 0) this.out.frame(firstByte, this.encode(message, true))
+    // An extension may close the connection: so it has encoded before an outbox is asked for.
+    const encoded = rsv === 0 ? undefined : this.encode(message, true)
+    if (this.sentClose !== undefined) return
+    if (encoded !== undefined) this.out.frame(firstByte, encoded)
     else if (text) this.out.text(firstByte, message)
     else this.out.frame(firstByte, message)
   }
@@ -372,7 +375,7 @@ export class Protocol implements InboundHooks {
    * With an extension, and behind a Close, none is.
    */
   sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
-    if (this.encoding !== undefined || this.sentClose !== undefined) return from
+    if (this.encoding !== undefined || this.sentClose !== undefined || from === messages.length) return from
     const { out: outbox, outboxes } = this
     let at = from
     for (; at < messages.length && outbox.queuedBytes < mark; at++) {
@@ -398,7 +401,7 @@ export class Protocol implements InboundHooks {
   private sendPrepared(prepared: Prepared): void {
     if (!this.shares(prepared)) return this.send(prepared.message)
     this.sentMessages++
-    this.out.encoded(prepared.encoding(this.encoding === undefined ? "plain" : `by ${this.encoding.shareKey}`, (message) => {
+    const frame = prepared.encoding(this.encoding === undefined ? "plain" : `by ${this.encoding.shareKey}`, (message) => {
       const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
       const bytes = rsv !== 0
         ? this.encode(message, true)
@@ -406,7 +409,8 @@ export class Protocol implements InboundHooks {
         ? this.utf8(message)
         : message
       return wholeFrame(fin | (rsv << 4) | (typeof message === "string" ? Opcode.Text : Opcode.Binary), bytes)
-    }))
+    })
+    this.out.encoded(frame)
   }
 
   /**

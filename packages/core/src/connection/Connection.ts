@@ -91,7 +91,7 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
   }
 
   get messages() {
-    return messagesOf(this.reader)
+    return messagesOf(this.reader, this.id)
   }
 
   get receive() {
@@ -128,7 +128,7 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
   }
 
   get sink(): Sink.Sink<void, Sendable, never, SendError> {
-    return sinkOf(this.writer)
+    return sinkOf(this.writer, this.id)
   }
 
   get flush() {

@@ -18,12 +18,15 @@ import type { SendError, Writer } from "./Writer.ts"
 type Messages = Stream.Stream<Message, ProtocolError | IOError>
 type Outlet = Sink.Sink<void, Sendable, never, SendError>
 
-// Private by name, so that a log line that shows one does not show the connection's inside.
+// Private by name, so that a log line that shows one does not show the connection's inside. By
+// the number of its connection one is told from another's, which `Equal` would call equal.
 class ReaderStream {
   readonly #reader: Reader
+  readonly connection: number
 
-  constructor(reader: Reader) {
+  constructor(reader: Reader, connection: number) {
     this.#reader = reader
+    this.connection = connection
   }
 
   get channel(): Channel.Channel<Batch, ProtocolError | IOError> {
@@ -56,13 +59,16 @@ const fromInfallible = (transform: Transform) => isPlain ? plain(transform) : Ch
 
 class WriterSink {
   readonly #writer: Writer
+  readonly connection: number
 
-  constructor(writer: Writer) {
+  constructor(writer: Writer, connection: number) {
     this.#writer = writer
+    this.connection = connection
   }
 
-  transform(upstream: Upstream): Drained {
-    return drain(this.#writer, upstream)
+  // Bound, since who takes a sink apart calls it alone.
+  get transform(): (upstream: Upstream) => Drained {
+    return drain.bind(undefined, this.#writer)
   }
 }
 
@@ -71,7 +77,9 @@ Object.setPrototypeOf(ReaderStream.prototype, Object.getPrototypeOf(Stream.empty
 Object.setPrototypeOf(WriterSink.prototype, Object.getPrototypeOf(Sink.drain))
 
 /** All messages from now on. The scope of the stream holds the reader. */
-export const messagesOf = (reader: Reader): Messages => new ReaderStream(reader) as Pick<Messages, "channel"> as Messages
+export const messagesOf = (reader: Reader, connection: number): Messages =>
+  new ReaderStream(reader, connection) as Pick<Messages, "channel"> as Messages
 
 /** Sends all that it is given. */
-export const sinkOf = (writer: Writer): Outlet => new WriterSink(writer) as Pick<Outlet, "transform"> as Outlet
+export const sinkOf = (writer: Writer, connection: number): Outlet =>
+  new WriterSink(writer, connection) as Pick<Outlet, "transform"> as Outlet

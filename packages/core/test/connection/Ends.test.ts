@@ -2,8 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HashSet from "effect/HashSet"
 import * as Inspectable from "effect/Inspectable"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
@@ -72,8 +74,10 @@ describe("A connection as a sink", () => {
       yield* Stream.run(Stream.make("a", "b"), sink)
       yield* Stream.run(Stream.make(1, 2), sink.pipe(Sink.mapInput((value: number) => String(value)), Sink.as("done")))
       yield* Stream.make("c").pipe(Stream.rechunk(1), Stream.run(sink))
+      const { transform } = sink
+      yield* Stream.run(Stream.make("d"), Sink.fromTransform(transform))
       yield* turn
-      assert.deepStrictEqual(said(), texts("a", "b", "1", "2", "c"))
+      assert.deepStrictEqual(said(), texts("a", "b", "1", "2", "c", "d"))
     }))
 })
 
@@ -83,9 +87,18 @@ it.effect("Neither shows what waits in the connection to who looks at it", () =>
     transport.push(text("a secret"))
     assert.include(inspect((ws as Connection).link, { depth: 9 }), "secret")
     for (const end of [ws.messages, ws.sink]) {
-      assert.deepStrictEqual(Object.keys(end), [])
+      assert.deepStrictEqual(Object.keys(end), ["connection"])
       for (const shown of [inspect(end, { depth: 9, showHidden: true }), Inspectable.toStringUnknown(end), JSON.stringify(end)]) {
         assert.notInclude(shown, "secret")
       }
+    }
+  }))
+
+it.effect("One connection's are told from another's", () =>
+  Effect.gen(function*() {
+    const [{ ws: a }, { ws: b }] = [yield* make(), yield* make()]
+    for (const end of ["messages", "sink"] as const) {
+      assert.isFalse(Equal.equals(a[end], b[end]))
+      assert.strictEqual(HashSet.size(HashSet.make(...[a[end], b[end]] as Array<unknown>)), 2)
     }
   }))

@@ -2,7 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { MaskKeys } from "../../src/codec/Mask.ts"
+import * as Message from "../../src/Message.ts"
+import type { Transform } from "../../src/MessageExtension.ts"
 import { portable } from "../../src/Primitives.ts"
+import * as Protocol from "../../src/Protocol.ts"
 import { copyLimit, Outbox, Outboxes } from "../../src/protocol/Outbox.ts"
 import { concat, frame, framesOf } from "../support/FakeTransport.ts"
 
@@ -201,4 +204,54 @@ describe("Outboxes", () => {
     const again = new Set(Array.from({ length: 2000 }, () => outboxes.lend()))
     assert.strictEqual(lent.filter((outbox) => again.has(outbox)).length, 1024)
   })
+})
+
+/** Short frames, whatever their reserved bits: the opcode and the text. */
+const short = (bytes: Uint8Array): Array<string> => {
+  const frames: Array<string> = []
+  for (let at = 0; at < bytes.length; at += 2 + bytes[at + 1]!) {
+    const text = new TextDecoder().decode(bytes.subarray(at + 2, at + 2 + bytes[at + 1]!))
+    frames.push(`${bytes[at]! & 0x0f} ${text}`)
+  }
+  return frames
+}
+
+describe("A connection whose extension sends while it encodes", () => {
+  for (const message of ["mine", Message.prepare("mine")]) {
+    it(`never writes to another's outbox: ${typeof message === "string" ? "a message" : "a prepared one"}`, () => {
+      let whileEncoding = () => {}
+      const transform = {
+        name: "x-slow",
+        rsv: 4,
+        encoder: {
+          sliceSize: 1000,
+          shareKey: "x",
+          begin: () => 4,
+          push: (bytes: Uint8Array) => {
+            whileEncoding()
+            return bytes.slice()
+          }
+        },
+        decoder: { begin: () => {}, push: () => {}, next: () => undefined },
+        close: () => {}
+      } as unknown as Transform
+      const [a, b] = [Protocol.make({ role: "server", transform }), Protocol.make({ role: "server" })]
+      const written: Array<Uint8Array> = []
+      const write = () => {
+        written.push(concat(a.takeOutput()))
+        a.outputTaken()
+      }
+      a.send("first")
+      whileEncoding = write
+      a.send(message)
+      b.send("other")
+      write()
+      assert.deepStrictEqual(short(concat(written)), ["1 first", "1 mine"])
+      assert.deepStrictEqual(short(concat(b.takeOutput())), ["1 other"])
+      // One that closes it has the last word.
+      whileEncoding = () => a.close(1000)
+      a.send("late")
+      assert.deepStrictEqual(short(concat(a.takeOutput())).map((frame) => frame[0]), ["8"])
+    })
+  }
 })
