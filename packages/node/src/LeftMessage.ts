@@ -7,7 +7,7 @@
 import type { Transport } from "@effect-ws/core"
 import { EventEmitter } from "node:events"
 import * as Http from "node:http"
-import { isIP, type Socket } from "node:net"
+import type { Socket } from "node:net"
 
 class LeftSocket {
   readonly remoteAddress: string | undefined
@@ -21,8 +21,10 @@ class LeftSocket {
   }
 
   get remoteFamily(): string | undefined {
-    const version = isIP(this.remoteAddress ?? "")
-    return version === 0 ? undefined : `IPv${version}`
+    const { remoteAddress } = this
+    if (remoteAddress === undefined) return undefined
+    // `isIP` does not know every name of an interface that may stand behind a link-local one.
+    return remoteAddress.includes(":") ? "IPv6" : "IPv4"
   }
 
   /** Still ends the connection. */

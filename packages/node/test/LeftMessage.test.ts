@@ -54,7 +54,7 @@ describe("LeftMessage", () => {
     const addresses = [
       { remoteAddress: "127.0.0.1", remotePort: 1, remoteFamily: "IPv4" },
       { remoteAddress: "::1", remotePort: 2, remoteFamily: "IPv6" },
-      { remoteAddress: "fe80::1%eth0", remotePort: 3, remoteFamily: "IPv6" },
+      { remoteAddress: "fe80::1%br_lan", remotePort: 3, remoteFamily: "IPv6" },
       { remoteAddress: "::1", remotePort: 4, remoteFamily: "IPv6" },
       { remoteAddress: undefined, remotePort: undefined, remoteFamily: undefined }
     ]

@@ -1,6 +1,7 @@
 /**
- * How far the end of a connection has come. Apart from the connection, so that one that is
- * open holds none of it: all of them read {@link notClosing}.
+ * How far the end of a connection has come, and who waits for it. Apart from the connection, so
+ * that one that is open, and whose end nobody waits for, holds none of it: all of them read
+ * {@link notClosing}.
  */
 import type { CloseInfo } from "../CloseCode.ts"
 import type { IOError } from "../WebSocketError.ts"
