@@ -53,9 +53,9 @@ const touchesUnstable = [
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,
   `${core}HttpUpgrade.ts`,
-  `${core}connection/EventSocket.ts`,
-  `${core}connection/SocketSession.ts`,
-  `${core}connection/SocketTransport.ts`,
+  `${core}socket/EventSocket.ts`,
+  `${core}socket/SocketSession.ts`,
+  `${core}socket/SocketTransport.ts`,
   // An HTTP server in memory.
   `${core}testing/TestServer.ts`
 ]

@@ -17,6 +17,8 @@ const inputs = [
   "packages/core/package.json",
   "packages/node/package.json",
   "examples/package.json",
+  "benchmark/package.json",
+  "soak/package.json",
   "node_modules/.pnpm/lock.yaml"
 ]
 

@@ -7,8 +7,8 @@
  */
 import * as Result from "effect/Result"
 import type { HandshakeError } from "./WebSocketError.ts"
-import { refusal } from "./rules/HandshakeRule.ts"
-import { isListTooLong, isToken, isTokenCode, maxListEntries, show, skipSpace } from "./rules/HttpTokens.ts"
+import { refusal } from "./http/Refusal.ts"
+import { isListTooLong, isToken, isTokenCode, maxListEntries, show, skipSpace } from "./http/Tokens.ts"
 
 /**
  * One parameter of an extension.

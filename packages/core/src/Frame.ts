@@ -11,11 +11,11 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { FrameHeader, frameOf } from "./codec/FrameHeader.ts"
-import { headerLength, writeHeader } from "./codec/FrameWriter.ts"
+import { headerLength, writeHeader } from "./codec/FrameHeaderWriter.ts"
 import { maskInto, MaskKeys } from "./codec/Mask.ts"
 import { isControl, isOpcode, Opcode } from "./Opcode.ts"
 import { portable } from "./Primitives.ts"
-import type { Rule } from "./rules/Violation.ts"
+import type { Rule } from "./protocol/Violation.ts"
 import { ProtocolError } from "./WebSocketError.ts"
 
 const encoder = new TextEncoder()

@@ -12,7 +12,7 @@ import type * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
-import * as FrameDecoder from "./codec/FrameDecoder.ts"
+import * as FrameDecoder from "./FrameDecoder.ts"
 import type { Frame } from "./Frame.ts"
 import { IOError, type ProtocolError } from "./WebSocketError.ts"
 

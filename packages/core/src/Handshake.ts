@@ -11,18 +11,18 @@ export type {
   HandshakeRequest,
   HandshakeResponse,
   MakeRequestOptions
-} from "./rules/HandshakeClient.ts"
-export { checkResponse, makeRequest } from "./rules/HandshakeClient.ts"
-export { acceptKey } from "./rules/HandshakeKey.ts"
-export type { HandshakeRule } from "./rules/HandshakeRule.ts"
+} from "./handshake/ClientHandshake.ts"
+export { checkResponse, makeRequest } from "./handshake/ClientHandshake.ts"
+export { acceptKey } from "./handshake/AcceptKey.ts"
+export type { HandshakeRule } from "./http/Refusal.ts"
 export type {
   AcceptOptions,
   CheckRequestOptions,
   ClientRequest,
   UpgradeRequest,
   UpgradeResponse
-} from "./rules/HandshakeServer.ts"
-export { acceptResponse, checkRequest } from "./rules/HandshakeServer.ts"
-export { encodeRequestHead, encodeResponseHead, statusText } from "./rules/HttpHead.ts"
-export type { HeaderList } from "./rules/HttpTokens.ts"
-export { checkDowngrade, normalizeUrl } from "./rules/WebSocketUrl.ts"
+} from "./handshake/ServerHandshake.ts"
+export { acceptResponse, checkRequest } from "./handshake/ServerHandshake.ts"
+export { encodeRequestHead, encodeResponseHead, statusText } from "./handshake/HttpHead.ts"
+export type { HeaderList } from "./http/Tokens.ts"
+export { checkDowngrade, normalizeUrl } from "./handshake/WebSocketUrl.ts"

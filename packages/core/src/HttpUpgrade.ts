@@ -13,11 +13,11 @@ import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Socket from "effect/socket/Socket"
-import * as Attempt from "./connection/Attempt.ts"
+import * as Attempt from "./server/UpgradeAttempt.ts"
 import * as EffectSocket from "./EffectSocket.ts"
 import type * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
-import { invalidCallerHeader } from "./rules/CallerHeaders.ts"
+import { invalidCallerHeader } from "./http/CallerHeaders.ts"
 import type { HandshakeError } from "./WebSocketError.ts"
 import * as WebSocketServer from "./WebSocketServer.ts"
 
@@ -46,7 +46,7 @@ export {
    * @since 0.1.0
    */
   Attempt
-} from "./connection/Attempt.ts"
+} from "./server/UpgradeAttempt.ts"
 
 /**
  * How connections are accepted that a handler opens by `request.upgrade`.

@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
-import { Budget, type Shed } from "./connection/Budget.ts"
+import { Budget, type Shed } from "./memory/ConnectionBudget.ts"
 import * as Limits from "./Limits.ts"
 
 export type {
@@ -27,7 +27,7 @@ export type {
    * @since 0.1.0
    */
   Shed
-} from "./connection/Budget.ts"
+} from "./memory/ConnectionBudget.ts"
 
 /**
  * How much connections may hold, and what happens above it.

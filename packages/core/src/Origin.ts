@@ -6,10 +6,10 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import { parseAuthority } from "./rules/Authority.ts"
-import { refusal } from "./rules/HandshakeRule.ts"
-import { type HeaderList, show } from "./rules/HttpTokens.ts"
-import { isListed, isSameHost, parseOrigin } from "./rules/Origin.ts"
+import { parseAuthority } from "./http/Authority.ts"
+import { refusal } from "./http/Refusal.ts"
+import { type HeaderList, show } from "./http/Tokens.ts"
+import { isListed, isSameHost, parseOrigin } from "./http/ParsedOrigin.ts"
 import type { HandshakeError } from "./WebSocketError.ts"
 
 /**

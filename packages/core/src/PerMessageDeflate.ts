@@ -16,14 +16,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { type Budget, CurrentBudget } from "./deflate/Budget.ts"
+import { type Budget, CurrentBudget } from "./deflate/CompressionBudget.ts"
 import { Codec } from "./deflate/Codec.ts"
 import { makeTransform, minCompressorBits } from "./deflate/DeflateTransform.ts"
 import type { Message } from "./Message.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
-import { agreeAnswer, answerOffer, extensionName, makeOffer, type Wishes } from "./rules/DeflateParams.ts"
+import { agreeAnswer, answerOffer, extensionName, makeOffer, type Wishes } from "./deflate/Parameters.ts"
 
-export { Budget, type BudgetOptions, CurrentBudget, layerBudget } from "./deflate/Budget.ts"
+export { Budget, type BudgetOptions, CurrentBudget, layerBudget } from "./deflate/CompressionBudget.ts"
 export {
   Codec,
   type Compressor,

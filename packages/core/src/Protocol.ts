@@ -29,7 +29,7 @@
 import * as Result from "effect/Result"
 import type { CloseInfo } from "./CloseCode.ts"
 import * as CloseCode from "./CloseCode.ts"
-import { headerLength, writeHeader } from "./codec/FrameWriter.ts"
+import { headerLength, writeHeader } from "./codec/FrameHeaderWriter.ts"
 import { bytesOf } from "./codec/Bytes.ts"
 import { MaskKeys } from "./codec/Mask.ts"
 import * as Limits from "./Limits.ts"
@@ -44,7 +44,7 @@ import type { Ending } from "./protocol/Ending.ts"
 import { Inbound, type InboundHooks, type Stop } from "./protocol/Inbound.ts"
 import { type Outbox, Outboxes } from "./protocol/Outbox.ts"
 import type { Chunks } from "./protocol/Payloads.ts"
-import type { Rule } from "./rules/Violation.ts"
+import type { Rule } from "./protocol/Violation.ts"
 import { InvalidArgument } from "./WebSocketError.ts"
 
 export type {

@@ -7,7 +7,7 @@
  */
 import * as Schema from "effect/Schema"
 import { CloseCode, CloseInfo, nameOf } from "./CloseCode.ts"
-import { type Rule, rules } from "./rules/Violation.ts"
+import { type Rule, rules } from "./protocol/Violation.ts"
 
 /**
  * The peer broke a rule of the protocol. The connection is closed with `code`.

@@ -17,7 +17,7 @@ export * as Extension from "./Extension.ts"
 /** Frames as data: make, encode, decode. */
 export * as Frame from "./Frame.ts"
 /** Frames out of chunks of bytes. */
-export * as FrameDecoder from "./codec/FrameDecoder.ts"
+export * as FrameDecoder from "./FrameDecoder.ts"
 /** Frames over any Effect `Socket`. */
 export * as FrameSocket from "./FrameSocket.ts"
 /** The opening handshake as plain data, both roles. */

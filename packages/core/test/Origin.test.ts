@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Origin from "../src/Origin.ts"
-import { parseAuthority } from "../src/rules/Authority.ts"
-import { parseOrigin } from "../src/rules/Origin.ts"
+import { parseAuthority } from "../src/http/Authority.ts"
+import { parseOrigin } from "../src/http/ParsedOrigin.ts"
 
 const verdict = (
   policy: Origin.OriginPolicy,

@@ -26,9 +26,9 @@ import * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import type * as Http2 from "node:http2"
 import * as NodeDeflate from "./NodeDeflate.ts"
-import { endSoon, find, isAwaited } from "./PendingUpgrade.ts"
-import * as UpgradeHandler from "./UpgradeHandler.ts"
-import * as WsOptions from "./WsOptions.ts"
+import { endSoon, find, isAwaited } from "./upgrade/PendingUpgrade.ts"
+import * as UpgradeHandler from "./upgrade/UpgradeHandler.ts"
+import * as WsOptions from "./client/WsOptions.ts"
 
 export {
   /**

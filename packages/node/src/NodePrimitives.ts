@@ -8,7 +8,7 @@
 import { Primitives } from "@effect-ws/core"
 import { Buffer, isUtf8 } from "node:buffer"
 import { hash, randomFillSync } from "node:crypto"
-import { onAllocated } from "./YoungCollections.ts"
+import { onAllocated } from "./undocumented/YoungCollections.ts"
 
 /** `utf8Slice`, `latin1Slice` and `utf8Write` are Buffer's methods; they work on any `Uint8Array`. */
 interface Utf8Methods {

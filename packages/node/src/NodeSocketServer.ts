@@ -21,7 +21,7 @@ import * as Http from "node:http"
 import type * as Https from "node:https"
 import * as NodeHttpServer from "./NodeHttpServer.ts"
 import type * as NodeWebSocketServer from "./NodeWebSocketServer.ts"
-import * as WsOptions from "./WsOptions.ts"
+import * as WsOptions from "./client/WsOptions.ts"
 
 /**
  * @since 0.1.0

@@ -8,7 +8,7 @@ import { WebSocketError } from "@effect-ws/core"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as NodePrimitives from "./NodePrimitives.ts"
-import * as SharedReading from "./SharedReading.ts"
+import * as SharedReading from "./undocumented/SharedReading.ts"
 
 const reset: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ERR_STREAM_PREMATURE_CLOSE"])
 

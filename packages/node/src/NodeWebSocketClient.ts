@@ -8,10 +8,10 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as DirectDialer from "./DirectDialer.ts"
+import * as DirectDialer from "./client/DirectDialer.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
 import { primitives } from "./NodePrimitives.ts"
-import * as UpgradedResponse from "./UpgradedResponse.ts"
+import * as UpgradedResponse from "./undocumented/UpgradedResponse.ts"
 
 /**
  * Dials through the current `HttpClient`, with Node's primitives and compression.

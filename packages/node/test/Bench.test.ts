@@ -7,10 +7,10 @@ import { join } from "node:path"
 import { Duplex } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
-import { type Content, frame, makeFrames, opcodes } from "../benchmark/load/frames.ts"
-import { Link } from "../benchmark/load/link.ts"
+import { type Content, frame, makeFrames, opcodes } from "../../../benchmark/load/frames.ts"
+import { Link } from "../../../benchmark/load/link.ts"
 
-const file = fileURLToPath(new URL("../benchmark/run.ts", import.meta.url))
+const file = fileURLToPath(new URL("../../../benchmark/run.ts", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "effect-ws-bench-"))
 afterAll(() => rmSync(folder, { recursive: true }))
 const inFolder = (name: string) => join(folder, name)

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Deadlines from "../../core/src/connection/Deadlines.ts"
+import * as Deadlines from "../../core/src/runtime/Deadlines.ts"
 import { clientFrame, closeBody, connectRaw, connectUpgraded, type RawPeer, settles, upgradeRequest } from "./support/RawPeer.ts"
 import { openSockets, serve } from "./support/Serve.ts"
 

@@ -19,7 +19,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { Socket } from "node:net"
-import * as Deadlines from "../../core/src/connection/Deadlines.ts"
+import * as Deadlines from "../../core/src/runtime/Deadlines.ts"
 import {
   clientFrame,
   closeBody,

@@ -12,17 +12,17 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
-import { Histogram } from "../soak/histogram.ts"
-import { Ledger } from "../soak/ledger.ts"
-import { parse, UsageError } from "../soak/options.ts"
-import { type Body, check, Checker, make } from "../soak/payload.ts"
-import { Room } from "../soak/pace.ts"
-import { session, type Talk } from "../soak/session.ts"
-import { Tally } from "../soak/tally.ts"
-import { draws, fragments, makeRandom } from "../soak/traffic.ts"
+import { Histogram } from "../../../soak/histogram.ts"
+import { Ledger } from "../../../soak/ledger.ts"
+import { parse, UsageError } from "../../../soak/options.ts"
+import { type Body, check, Checker, make } from "../../../soak/payload.ts"
+import { Room } from "../../../soak/pace.ts"
+import { session, type Talk } from "../../../soak/session.ts"
+import { Tally } from "../../../soak/tally.ts"
+import { draws, fragments, makeRandom } from "../../../soak/traffic.ts"
 import { serve } from "./support/Serve.ts"
 
-const program = fileURLToPath(new URL("../soak/run.ts", import.meta.url))
+const program = fileURLToPath(new URL("../../../soak/run.ts", import.meta.url))
 const careless = fileURLToPath(new URL("./support/carelessServer.ts", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "effect-ws-soak-"))
 afterAll(() => rmSync(folder, { recursive: true }))

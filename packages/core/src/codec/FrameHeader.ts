@@ -18,7 +18,7 @@
  */
 import type { Frame } from "../Frame.ts"
 import type { Opcode } from "../Opcode.ts"
-import type { Rule } from "../rules/Violation.ts"
+import type { Rule } from "../protocol/Violation.ts"
 
 /**
  * @internal

@@ -5,7 +5,7 @@
  */
 import type { CloseInfo } from "../CloseCode.ts"
 import type { IOError } from "../WebSocketError.ts"
-import type { Once } from "./Once.ts"
+import type { Once } from "../runtime/Listeners.ts"
 
 export class Closing {
   /** An end stands behind the messages that wait. */

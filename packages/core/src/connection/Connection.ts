@@ -23,7 +23,7 @@ import type { ControlFrame } from "./Pings.ts"
 import { Reader } from "./Reader.ts"
 import { makeWriter } from "./SlowConsumer.ts"
 import { type Stats, statsOf } from "./Stats.ts"
-import { uncaught } from "./Uncaught.ts"
+import { uncaught } from "../runtime/Uncaught.ts"
 import type { SendError, Writer } from "./Writer.ts"
 
 const invalidToken = (token: Uint8Array) =>

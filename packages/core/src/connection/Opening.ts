@@ -10,7 +10,7 @@ import { MemoryBudget } from "../MemoryBudget.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Transport } from "../Transport.ts"
 import { Connection } from "./Connection.ts"
-import * as Deadlines from "./Deadlines.ts"
+import * as Deadlines from "../runtime/Deadlines.ts"
 import { Link } from "./Link.ts"
 import * as Telemetry from "./Telemetry.ts"
 

@@ -4,9 +4,9 @@
  */
 import type { Decoder, DecodeFailure, Encoder, Transform } from "../MessageExtension.ts"
 import { byteLength, type Message } from "../Message.ts"
-import type { Agreement } from "../rules/DeflateParams.ts"
-import { extensionName } from "../rules/DeflateParams.ts"
-import type { Budget, Kept, Shelf } from "./Budget.ts"
+import type { Agreement } from "./Parameters.ts"
+import { extensionName } from "./Parameters.ts"
+import type { Budget, Kept, Shelf } from "./CompressionBudget.ts"
 import type { Codec, Compressor, Decompressor } from "./Codec.ts"
 
 /** What is the same for all connections of one extension. */

@@ -4,7 +4,7 @@
  * doubling, so the work stays linear however small the fragments are. It is of one message.
  */
 import type { Primitives } from "../Primitives.ts"
-import * as Spare from "./Spare.ts"
+import * as Spare from "../memory/SpareBuffers.ts"
 
 const empty = new Uint8Array(0)
 

@@ -2,7 +2,7 @@
 import { isWireValid } from "../CloseCode.ts"
 import { isUtf8 } from "../codec/Utf8.ts"
 import type { Primitives } from "../Primitives.ts"
-import type { Rule } from "../rules/Violation.ts"
+import type { Rule } from "./Violation.ts"
 import { ProtocolError } from "../WebSocketError.ts"
 
 /** What stands at the end of what a peer sends. */

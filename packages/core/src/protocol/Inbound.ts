@@ -12,15 +12,15 @@ import type { Message } from "../Message.ts"
 import type { Transform } from "../MessageExtension.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
-import type { Rule } from "../rules/Violation.ts"
+import type { Rule } from "./Violation.ts"
 import { Assembly } from "./Assembly.ts"
-import * as DecodedTexts from "./DecodedTexts.ts"
+import * as DecodedTexts from "../memory/DecodedTexts.ts"
 import { Decoding, type Pause } from "./Decoding.ts"
 import { type Ending, readClose, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
 import { IncomingFrame } from "./IncomingFrame.ts"
 import { type Chunks, type Payloads, payloadsOf } from "./Payloads.ts"
-import { largeMessage, Slab } from "./Slab.ts"
+import { largeMessage, Slab } from "../memory/Slab.ts"
 
 /**
  * Why `receive` stopped before the end of its chunk: the reader must decide what to do

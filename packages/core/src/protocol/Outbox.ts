@@ -8,12 +8,12 @@
  * an idle connection holds none. A buffer that the transport still reads is never
  * written to.
  */
-import { headerLength, writeHeader } from "../codec/FrameWriter.ts"
+import { headerLength, writeHeader } from "../codec/FrameHeaderWriter.ts"
 import { maskInPlace, maskInto, type MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
-import * as DecodedTexts from "./DecodedTexts.ts"
-import * as Spare from "./Spare.ts"
+import * as DecodedTexts from "../memory/DecodedTexts.ts"
+import * as Spare from "../memory/SpareBuffers.ts"
 
 // Larger buffers save little (a chunk more in the same write) and cost memory for
 // every slow peer, whose last write keeps its buffer.

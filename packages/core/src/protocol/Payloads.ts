@@ -8,8 +8,8 @@
 import { maskInPlace, maskInto, maskTextInPlace } from "../codec/Mask.ts"
 import { isUtf8 } from "../codec/Utf8.ts"
 import type { Primitives } from "../Primitives.ts"
-import * as DecodedTexts from "./DecodedTexts.ts"
-import { copyOf } from "./Slab.ts"
+import * as DecodedTexts from "../memory/DecodedTexts.ts"
+import { copyOf } from "../memory/Slab.ts"
 
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
 export type Chunks = "borrowed" | "scratch" | "owned"

@@ -9,7 +9,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Deadlines from "../connection/Deadlines.ts"
+import * as Deadlines from "../runtime/Deadlines.ts"
 import { portable, type Primitives } from "../Primitives.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import { IOError } from "../WebSocketError.ts"

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { FrameHeader } from "../../src/codec/FrameHeader.ts"
-import { headerLength, writeHeader } from "../../src/codec/FrameWriter.ts"
-import type { Rule } from "../../src/rules/Violation.ts"
+import { headerLength, writeHeader } from "../../src/codec/FrameHeaderWriter.ts"
+import type { Rule } from "../../src/protocol/Violation.ts"
 
 type Mask = "required" | "forbidden" | "any"
 

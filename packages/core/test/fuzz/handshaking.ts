@@ -5,7 +5,7 @@
 import * as Result from "effect/Result"
 import * as Extension from "../../src/Extension.ts"
 import * as Handshake from "../../src/Handshake.ts"
-import { answerOffer, parseParams } from "../../src/rules/DeflateParams.ts"
+import { answerOffer, parseParams } from "../../src/deflate/Parameters.ts"
 import { HandshakeError } from "../../src/WebSocketError.ts"
 import type { Random } from "./Random.ts"
 import { Choices, expect, type Target } from "./Target.ts"

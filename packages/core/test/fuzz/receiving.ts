@@ -1,7 +1,7 @@
 /** Bytes against the machine, in both roles: any chunks, any owner of them, any reader; held against the reference. */
 import { sharedBuffer } from "../../src/Primitives.ts"
 import * as Protocol from "../../src/Protocol.ts"
-import { rules } from "../../src/rules/Violation.ts"
+import { rules } from "../../src/protocol/Violation.ts"
 import { ProtocolError } from "../../src/WebSocketError.ts"
 import { concat, stream } from "./Grammar.ts"
 import { Random } from "./Random.ts"

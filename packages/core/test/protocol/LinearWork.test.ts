@@ -3,7 +3,7 @@
  * that is copied to grow, would show here. Counted, so that a slow machine changes nothing.
  */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import * as FrameDecoder from "../../src/codec/FrameDecoder.ts"
+import * as FrameDecoder from "../../src/FrameDecoder.ts"
 import { isUtf8 } from "../../src/codec/Utf8.ts"
 import * as Extension from "../../src/Extension.ts"
 import * as Protocol from "../../src/Protocol.ts"

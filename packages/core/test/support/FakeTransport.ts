@@ -6,7 +6,7 @@
  */
 import { assert } from "@effect/vitest"
 import * as Result from "effect/Result"
-import * as FrameDecoder from "../../src/codec/FrameDecoder.ts"
+import * as FrameDecoder from "../../src/FrameDecoder.ts"
 import * as Frame from "../../src/Frame.ts"
 import type * as Opcode from "../../src/Opcode.ts"
 import { portable, type Primitives } from "../../src/Primitives.ts"

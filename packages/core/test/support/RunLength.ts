@@ -7,7 +7,7 @@
  */
 import { assert } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { make as makeDecoder } from "../../src/codec/FrameDecoder.ts"
+import { make as makeDecoder } from "../../src/FrameDecoder.ts"
 import * as Frame from "../../src/Frame.ts"
 import type { Message } from "../../src/Message.ts"
 import type { MessageExtension, Transform } from "../../src/MessageExtension.ts"

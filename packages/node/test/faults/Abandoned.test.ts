@@ -10,9 +10,9 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { createServer } from "node:net"
-import * as Deadlines from "../../../core/src/connection/Deadlines.ts"
-import { abandon, phases as phasesOf } from "../../soak/abandon.ts"
-import { collect, countFibers, fibersNow, type Holdings, holdings } from "../../soak/holdings.ts"
+import * as Deadlines from "../../../core/src/runtime/Deadlines.ts"
+import { abandon, phases as phasesOf } from "../../../../soak/abandon.ts"
+import { collect, countFibers, fibersNow, type Holdings, holdings } from "../../../../soak/holdings.ts"
 import {
   answering,
   closeBody,

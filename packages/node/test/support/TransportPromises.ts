@@ -4,7 +4,7 @@ import type { Transport, WebSocketError } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
 import { Buffer } from "node:buffer"
 import * as Net from "node:net"
-import { collect } from "../../soak/holdings.ts"
+import { collect } from "../../../../soak/holdings.ts"
 import { connectRaw, type RawPeer, until } from "./RawPeer.ts"
 
 export class Seen implements Transport.TransportHandlers {

@@ -3,7 +3,7 @@
  * that it does it keeps memory.
  */
 import type { Message } from "@effect-ws/core"
-import { run } from "../../soak/serverProgram.ts"
+import { run } from "../../../../soak/serverProgram.ts"
 
 type Batch = ReadonlyArray<Message.Message>
 

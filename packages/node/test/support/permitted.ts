@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import * as HandleTransport from "../../src/HandleTransport.ts"
+import * as HandleTransport from "../../src/undocumented/HandleTransport.ts"
 
 /** Which road the connections of this process take. */
 const chunks = Effect.callback<string>((resume) => {

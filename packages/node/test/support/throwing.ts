@@ -1,6 +1,6 @@
 /** A process whose transport's receiver throws. */
 import * as Net from "node:net"
-import * as HandleTransport from "../../src/HandleTransport.ts"
+import * as HandleTransport from "../../src/undocumented/HandleTransport.ts"
 
 const server = Net.createServer({ pauseOnConnect: true }, (socket) => {
   const transport = HandleTransport.take(socket, undefined)

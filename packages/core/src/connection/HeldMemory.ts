@@ -1,0 +1,43 @@
+/** What a connection tells the budget of all connections about itself. */
+import { Budget, type Holder, pageSize } from "../memory/ConnectionBudget.ts"
+import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
+
+const unbounded = new Budget(Infinity, Infinity, "largest")
+let opened = 0
+
+export abstract class Account extends Alarm implements Holder {
+  /** What all connections may hold together; set before the first byte. */
+  budget: Budget = unbounded
+  /** The pages that the budget knows of. */
+  accounted = 0
+  readonly serial: number = opened++
+  /** Bytes of messages that were accepted and not encoded. */
+  keptBack = 0
+
+  abstract readonly deadlines: Deadlines
+  abstract readonly isOpen: boolean
+  abstract regulate(): void
+  abstract close(code: number, reason: string): void
+
+  /** Bytes that this connection holds now, without those kept back; 0 once it is over. */
+  protected abstract readonly heldBytes: number
+
+  /** Tells the budget, if what is held has changed by a page. */
+  account(): void {
+    const pages = Math.floor((this.heldBytes + this.keptBack) / pageSize)
+    if (pages !== this.accounted) this.budget.change(this, pages)
+  }
+
+  /** Whether the budget is exhausted; then it says when it no longer is, by `regulate`. */
+  protected heldBack(): boolean {
+    if (!this.budget.isExhausted) return false
+    this.budget.pause(this)
+    return true
+  }
+
+  /** Holds nothing any more. */
+  protected leaveBudget(): void {
+    this.keptBack = 0
+    this.budget.leave(this)
+  }
+}

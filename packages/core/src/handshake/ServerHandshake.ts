@@ -1,0 +1,256 @@
+/**
+ * The server's half of the opening handshake (RFC 6455 §4.2). Pure and total:
+ * whatever the headers, a value or a `HandshakeError` that says what to answer with.
+ */
+import * as Result from "effect/Result"
+import * as Extension from "../Extension.ts"
+import * as Origin from "../Origin.ts"
+import type { Primitives } from "../Primitives.ts"
+import type { HandshakeError } from "../WebSocketError.ts"
+import { parseAuthority } from "../http/Authority.ts"
+import { invalidCallerHeader } from "../http/CallerHeaders.ts"
+import { acceptKey, isKey } from "./AcceptKey.ts"
+import { type HandshakeRule, refusal } from "../http/Refusal.ts"
+import { type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf } from "../http/Tokens.ts"
+
+/**
+ * The head of a request, as plain data.
+ *
+ * **Details**
+ *
+ * - `headers` as they were sent, duplicates kept (Node: `rawHeaders`).
+ * - `httpVersion` such as `"1.1"`.
+ * - `secure` is true only where TLS is known to end here; it makes the origin policy stricter.
+ * - `hasBody` is for an HTTP server that knows of a body by other means than the headers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UpgradeRequest {
+  readonly method: string
+  readonly httpVersion: string
+  readonly target?: string | undefined
+  readonly headers: HeaderList
+  readonly secure?: boolean | undefined
+  readonly hasBody?: boolean | undefined
+}
+
+/**
+ * How a server judges requests.
+ *
+ * **Details**
+ *
+ * `origin` is which pages may connect, by default those of the same host and port.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CheckRequestOptions {
+  readonly origin?: Origin.OriginPolicy | undefined
+}
+
+/**
+ * What a client asked for, once its request was found in order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClientRequest {
+  readonly key: string
+  /** In the client's order of preference, distinct. */
+  readonly protocols: ReadonlyArray<string>
+  /** In the client's order of preference. */
+  readonly extensions: ReadonlyArray<Extension.ExtensionHeader>
+  readonly origin: string | undefined
+  readonly host: string
+}
+
+/**
+ * Checks a client's request (RFC 6455 §4.2.1).
+ *
+ * **Details**
+ *
+ * A refusal's `status` and `headers` are those to answer with: 405 for another method,
+ * 426 for what is no upgrade and for another version than 13, 403 for the origin, 431 for
+ * lists beyond 8 KiB or 64 elements, 400 for all that is malformed.
+ *
+ * **Example** (Checking a request)
+ *
+ * ```ts
+ * import { Handshake } from "@effect-ws/core"
+ *
+ * const checked = Handshake.checkRequest({
+ *   method: "GET",
+ *   httpVersion: "1.1",
+ *   headers: [
+ *     ["Host", "example.com"],
+ *     ["Upgrade", "websocket"],
+ *     ["Connection", "Upgrade"],
+ *     ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+ *     ["Sec-WebSocket-Version", "13"]
+ *   ]
+ * })
+ * console.log(checked._tag) // Success
+ * ```
+ *
+ * @category server
+ * @since 0.1.0
+ */
+export const checkRequest = (
+  request: UpgradeRequest,
+  options: CheckRequestOptions = {}
+): Result.Result<ClientRequest, HandshakeError> => {
+  const { headers } = request
+  if (request.method !== "GET") return refuse("MethodNotGet")
+  if (!isHttp11(request.httpVersion)) return refuse("HttpVersionTooOld")
+  if (request.hasBody === true || announcesBody(headers)) return refuse("RequestHasBody")
+
+  const hosts = valuesOf(headers, "host")
+  const host = hosts[0]
+  if (host === undefined || hosts.length > 1 || parseAuthority(host) === undefined) return refuse("HostInvalid")
+
+  const upgrade = linesHave(valuesOf(headers, "upgrade"), "websocket")
+  if (upgrade === undefined) return tooLong("upgrade")
+  if (!upgrade) return refuse("NotAnUpgrade")
+  // RFC 9110 §7.8: without the connection option, Upgrade is not meant for us
+  const connection = linesHave(valuesOf(headers, "connection"), "upgrade")
+  if (connection === undefined) return tooLong("connection")
+  if (!connection) return refuse("NotAnUpgrade")
+
+  const versions = valuesOf(headers, "sec-websocket-version")
+  if (versions.length !== 1) return refuse("VersionMissing")
+  if (versions[0] !== "13") return refuse("VersionUnsupported")
+
+  const keys = valuesOf(headers, "sec-websocket-key")
+  const key = keys[0]
+  if (key === undefined || keys.length > 1) {
+    return refuse("KeyInvalid", `there are ${keys.length} Sec-WebSocket-Key headers`)
+  }
+  if (!isKey(key)) return refuse("KeyInvalid")
+
+  const protocols = protocolsOf(headers)
+  if (Result.isFailure(protocols)) return Result.fail(protocols.failure)
+  const extensions = Extension.parse(valuesOf(headers, "sec-websocket-extensions"))
+  if (Result.isFailure(extensions)) return Result.fail(extensions.failure)
+
+  const origins = valuesOf(headers, "origin")
+  if (origins.length > 1) return refuse("OriginDuplicated")
+  const origin = origins[0]
+  const allowed = Origin.check(options.origin ?? Origin.sameHost, origin, host, request)
+  if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
+
+  return Result.succeed({ key, protocols: protocols.success, extensions: extensions.success, origin, host })
+}
+
+const refuse = (rule: HandshakeRule, detail?: string): Result.Result<never, HandshakeError> =>
+  Result.fail(refusal(rule, detail))
+
+/** RFC 9112 §2.3: DIGIT "." DIGIT; HTTP/2 has its own handshake (RFC 8441) but is no older. */
+const isHttp11 = (version: string): boolean => {
+  const major = version.charCodeAt(0)
+  const minor = version.charCodeAt(2)
+  return version.length === 3 && version[1] === "." && isDigit(major) && isDigit(minor) &&
+    (major > 0x31 || (major === 0x31 && minor >= 0x31))
+}
+
+/** What is no plain zero announces a body, or is an attempt to have it read in two ways. */
+const announcesBody = (headers: HeaderList): boolean =>
+  valuesOf(headers, "transfer-encoding").length > 0 ||
+  valuesOf(headers, "content-length").some((value) => value !== "0")
+
+const tooLong = (name: string): Result.Result<never, HandshakeError> => refuse("HeaderTooLarge", `${name} is too long`)
+
+const noProtocols: Result.Result<ReadonlyArray<string>> = Result.succeed([])
+
+/** RFC 6455 §4.2.1 and §11.3.4: 1#token, all different. */
+const protocolsOf = (headers: HeaderList): Result.Result<ReadonlyArray<string>, HandshakeError> => {
+  const values = valuesOf(headers, "sec-websocket-protocol")
+  if (values.length === 0) return noProtocols
+  const protocols = splitList(values)
+  if (protocols === undefined) return tooLong("sec-websocket-protocol")
+  if (protocols.length === 0) return refuse("ProtocolsInvalid", "Sec-WebSocket-Protocol is empty")
+  const invalid = protocols.find((protocol) => !isToken(protocol))
+  if (invalid !== undefined) return refuse("ProtocolsInvalid", `the subprotocol ${show(invalid)} is not a token`)
+  return new Set(protocols).size === protocols.length
+    ? Result.succeed(protocols)
+    : refuse("ProtocolsInvalid", "a subprotocol is offered twice")
+}
+
+/**
+ * What an application chose.
+ *
+ * **Details**
+ *
+ * - `protocol`: one that the client offered, or none.
+ * - `extensions`: the value of the header, of extensions that the client offered.
+ * - `headers`: what else to send along, such as cookies.
+ * - `sha1`: the platform's own, where it has a faster one; see `Primitives`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AcceptOptions {
+  readonly protocol?: string | undefined
+  readonly extensions?: string | undefined
+  readonly headers?: HeaderList | undefined
+  readonly sha1?: Primitives["sha1"] | undefined
+}
+
+/**
+ * The head of a 101 answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UpgradeResponse {
+  readonly status: 101
+  readonly headers: HeaderList
+}
+
+/**
+ * Builds the answer that accepts a request (RFC 6455 §4.2.2).
+ *
+ * **Details**
+ *
+ * Fails, with status 500, where the application chose what was not offered or gave a
+ * header that cannot be sent or belongs to the handshake.
+ *
+ * @category server
+ * @since 0.1.0
+ */
+export const acceptResponse = (
+  request: ClientRequest,
+  options: AcceptOptions = {}
+): Result.Result<UpgradeResponse, HandshakeError> => {
+  const headers: Array<readonly [string, string]> = [
+    ["Upgrade", "websocket"],
+    ["Connection", "Upgrade"],
+    ["Sec-WebSocket-Accept", acceptKey(request.key, options.sha1)]
+  ]
+  if (options.protocol !== undefined) {
+    if (!isToken(options.protocol) || !request.protocols.includes(options.protocol)) {
+      return refuse("ProtocolNotOffered", `the subprotocol ${show(options.protocol)} was not offered`)
+    }
+    headers.push(["Sec-WebSocket-Protocol", options.protocol])
+  }
+  if (options.extensions !== undefined && options.extensions !== "") {
+    const chosen = chosenExtensions(request, options.extensions)
+    if (Result.isFailure(chosen)) return Result.fail(chosen.failure)
+    headers.push(["Sec-WebSocket-Extensions", chosen.success])
+  }
+  if (options.headers !== undefined && options.headers.length > 0) {
+    const fault = invalidCallerHeader(options.headers, "response")
+    if (fault !== undefined) return refuse(fault.rule, fault.detail)
+    headers.push(...options.headers)
+  }
+  return Result.succeed({ status: 101, headers })
+}
+
+const chosenExtensions = (request: ClientRequest, value: string): Result.Result<string, HandshakeError> => {
+  const chosen = Extension.parse([value])
+  if (Result.isFailure(chosen)) return refuse("HeaderInvalid", chosen.failure.detail)
+  const foreign = chosen.success.find(({ name }) => !request.extensions.some((offer) => offer.name === name))
+  return foreign === undefined
+    ? Result.succeed(value)
+    : refuse("ExtensionNotOffered", `the extension ${show(foreign.name)} was not offered`)
+}

@@ -1,0 +1,155 @@
+/**
+ * The bytes that all connections of a process hold, bounded: above the bound nobody
+ * reads, and where that does not help, connections are closed until there is room.
+ *
+ * A connection tells when what it holds has changed by a page, at the edges of a batch.
+ * So the cost of a message does not depend on whether there is a budget. Whatever a
+ * change brings about happens in a later turn of the event loop, since whoever tells of
+ * it is in the middle of something.
+ */
+import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
+
+/** What a budget needs of a connection. */
+export interface Holder {
+  readonly deadlines: Deadlines
+  /** The pages that the budget knows of; only it sets them. */
+  accounted: number
+  /** Those made later have greater ones. */
+  readonly serial: number
+  readonly isOpen: boolean
+  /** Reads on or pauses, as is right now. */
+  readonly regulate: () => void
+  readonly close: (code: number, reason: string) => void
+}
+
+/** Whom to close first: who holds most, or who came last. */
+export type Shed = "largest" | "newest"
+
+/** Bytes for each step of an account. */
+export const pageSize = 4096
+
+// Reading goes on once so much of the budget is taken or less, so that it does not stop
+// and go with every message.
+const relief = 7 / 8
+
+// Where so much of it is taken, pausing came too late.
+const excess = 5 / 4
+
+export class Budget {
+  /** The most bytes before reading pauses. */
+  readonly maxBytes: number
+  /** Whether nobody reads. */
+  isExhausted = false
+  /** Connections that were closed to make room. */
+  shed = 0
+  private readonly grace: number
+  private readonly order: Shed
+  private pages = 0
+  private readonly holders = new Set<Holder>()
+  private readonly paused = new Set<Holder>()
+  private alarm: { readonly alarm: ShedAlarm; readonly deadlines: Deadlines } | undefined
+  private scheduled: "nothing" | "regulate" | "shed" = "nothing"
+
+  constructor(maxBytes: number, grace: number, order: Shed) {
+    this.maxBytes = maxBytes
+    this.grace = grace
+    this.order = order
+  }
+
+  /** Bytes that connections hold, each counted in whole pages. */
+  get bytes(): number {
+    return this.pages * pageSize
+  }
+
+  /** A holder has so many pages now. */
+  change(holder: Holder, pages: number): void {
+    this.pages += pages - holder.accounted
+    holder.accounted = pages
+    if (pages === 0) this.holders.delete(holder)
+    else this.holders.add(holder)
+    const { bytes, maxBytes } = this
+    if (this.isExhausted) {
+      if (bytes <= maxBytes * relief) this.relieve(holder.deadlines)
+      else if (bytes >= maxBytes * excess) this.schedule("shed", holder.deadlines)
+    } else if (bytes >= maxBytes) {
+      this.isExhausted = true
+      this.schedule(bytes >= maxBytes * excess ? "shed" : "regulate", holder.deadlines)
+      this.setAlarm(holder.deadlines)
+    }
+  }
+
+  /** A holder does not read, and wants to know when it may. */
+  pause(holder: Holder): void {
+    this.paused.add(holder)
+  }
+
+  /** A holder is gone. */
+  leave(holder: Holder): void {
+    this.paused.delete(holder)
+    if (holder.accounted > 0) this.change(holder, 0)
+  }
+
+  private relieve(deadlines: Deadlines): void {
+    this.isExhausted = false
+    this.setAlarm(undefined)
+    this.schedule("regulate", deadlines)
+  }
+
+  private schedule(what: "regulate" | "shed", deadlines: Deadlines): void {
+    const isScheduled = this.scheduled !== "nothing"
+    if (this.scheduled !== "shed") this.scheduled = what
+    if (!isScheduled) deadlines.nextTurn(this.run)
+  }
+
+  private readonly run = (): void => {
+    const { scheduled } = this
+    this.scheduled = "nothing"
+    if (scheduled === "shed" && this.isExhausted) this.makeRoom()
+    const concerned = this.isExhausted ? [...this.holders] : [...this.paused]
+    if (!this.isExhausted) this.paused.clear()
+    for (const holder of concerned) holder.regulate()
+  }
+
+  /** Closes connections until, without what those hold, there is room. */
+  makeRoom(): void {
+    const open: Array<Holder> = []
+    let pages = 0
+    for (const holder of this.holders) {
+      // What a closing one holds is given back at its close deadline at the latest.
+      if (!holder.isOpen) continue
+      open.push(holder)
+      pages += holder.accounted
+    }
+    open.sort(this.order === "largest" ? (a, b) => b.accounted - a.accounted : (a, b) => b.serial - a.serial)
+    for (const holder of open) {
+      if (pages * pageSize <= this.maxBytes * relief) break
+      pages -= holder.accounted
+      this.shed++
+      holder.close(1013, "out of memory")
+    }
+  }
+
+  private setAlarm(deadlines: Deadlines | undefined): void {
+    this.alarm?.deadlines.set(this.alarm.alarm, Infinity)
+    this.alarm = undefined
+    if (deadlines === undefined) return
+    const alarm = new ShedAlarm(() => {
+      this.alarm = undefined
+      if (!this.isExhausted) return
+      this.setAlarm(deadlines)
+      this.makeRoom()
+    })
+    this.alarm = { alarm, deadlines }
+    deadlines.set(alarm, deadlines.now() + this.grace)
+  }
+}
+
+// Each clock has its deadlines, and a budget may serve connections on several.
+class ShedAlarm extends Alarm {
+  readonly onAlarm: () => void
+
+  constructor(onAlarm: () => void) {
+    super()
+    this.onAlarm = onAlarm
+  }
+}

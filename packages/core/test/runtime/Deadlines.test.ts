@@ -1,0 +1,211 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { TestClock } from "effect/testing"
+import { Alarm, type Deadlines } from "../../src/runtime/Deadlines.ts"
+import * as DeadlinesModule from "../../src/runtime/Deadlines.ts"
+
+class Bell extends Alarm {
+  readonly rings: Array<number> = []
+  readonly name: number
+  private readonly onRing: (bell: Bell, now: number) => void
+
+  constructor(name: number, onRing: (bell: Bell, now: number) => void = () => {}) {
+    super()
+    this.name = name
+    this.onRing = onRing
+  }
+
+  override onAlarm(now: number): void {
+    this.rings.push(now)
+    this.onRing(this, now)
+  }
+}
+
+const isIdle = (deadlines: Deadlines): boolean => deadlines["heap"].length === 0 && deadlines["fiber"] === undefined
+
+const millis = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+describe("Deadlines", () => {
+  it.effect("rings when it is due, not before", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      const start = deadlines.now()
+      const bell = new Bell(0)
+      deadlines.set(bell, start + 1000)
+      yield* TestClock.adjust(999)
+      assert.deepStrictEqual(bell.rings, [])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(bell.rings, [start + 1000])
+      assert.isFalse(bell.isSet)
+      yield* TestClock.adjust(100_000)
+      assert.strictEqual(bell.rings.length, 1)
+      assert.isTrue(isIdle(deadlines))
+    }))
+
+  it.effect("can be set earlier, later, again and not at all", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      const start = deadlines.now()
+      const [early, late, never, twice] = [new Bell(0), new Bell(1), new Bell(2), new Bell(3, (bell, now) => {
+        if (bell.rings.length < 3) deadlines.set(bell, now + 100)
+      })]
+      deadlines.set(early, start + 1000)
+      deadlines.set(early, start + 10)
+      deadlines.set(late, start + 10)
+      deadlines.set(late, start + 1000)
+      deadlines.set(never, start + 10)
+      deadlines.set(never, Infinity)
+      deadlines.set(never, Infinity)
+      deadlines.set(twice, start + 100)
+      yield* TestClock.adjust(2000)
+      assert.deepStrictEqual(early.rings.map((at) => at - start), [10])
+      assert.deepStrictEqual(late.rings.map((at) => at - start), [1000])
+      assert.deepStrictEqual(never.rings, [])
+      assert.deepStrictEqual(twice.rings.map((at) => at - start), [100, 200, 300])
+      assert.isTrue(isIdle(deadlines))
+    }))
+
+  it.effect("what is overdue rings soon, but not within `set`", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      const bell = new Bell(0)
+      deadlines.set(bell, deadlines.now() - 5)
+      assert.deepStrictEqual(bell.rings, [])
+      yield* TestClock.adjust(0)
+      assert.strictEqual(bell.rings.length, 1)
+      assert.isTrue(isIdle(deadlines))
+      // and the machinery works on
+      deadlines.set(bell, deadlines.now())
+      deadlines.set(bell, deadlines.now() + 10)
+      yield* TestClock.adjust(9)
+      assert.strictEqual(bell.rings.length, 1)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(bell.rings.length, 2)
+    }))
+
+  it.effect("no fiber is left when the last alarm is taken away", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      const bells = Array.from({ length: 10 }, (_, i) => new Bell(i))
+      for (const bell of bells) deadlines.set(bell, deadlines.now() + 100 + bell.name)
+      assert.isFalse(isIdle(deadlines))
+      for (const bell of bells) deadlines.set(bell, Infinity)
+      assert.isTrue(isIdle(deadlines))
+      yield* TestClock.adjust(1000)
+      assert.isTrue(bells.every((bell) => bell.rings.length === 0 && bell.position === -1))
+    }))
+
+  it.effect("tells whole milliseconds from a small origin, and their fractions to those who measure", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2030, 1))
+      const deadlines = yield* DeadlinesModule.current
+      const start = deadlines.now()
+      assert.isBelow(start, 1000)
+      yield* TestClock.adjust("1500 micros")
+      assert.strictEqual(deadlines.now(), start + 1)
+      assert.strictEqual(deadlines.preciseNow(), start + 1.5)
+    }))
+
+  it.effect("each clock has its own", () =>
+    Effect.gen(function*() {
+      const one = yield* DeadlinesModule.current
+      assert.strictEqual(yield* DeadlinesModule.current, one)
+      const other = yield* DeadlinesModule.current.pipe(Effect.provide(TestClock.layer()))
+      assert.notStrictEqual(other, one)
+    }))
+
+  it.effect("refuse what is set in another's heap, and lose nobody's place by it", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      const others = yield* DeadlinesModule.current.pipe(Effect.provide(TestClock.layer()))
+      const [own, stranger] = [new Bell(0), new Bell(1)]
+      const start = deadlines.now()
+      deadlines.set(own, start + 1000)
+      others.set(stranger, others.now() + 1000)
+      for (const due of [Infinity, start + 1, start + 2000]) {
+        assert.throws(() => deadlines.set(stranger, due), "set in another heap")
+      }
+      yield* TestClock.adjust(1000)
+      assert.deepStrictEqual([own.rings, stranger.rings], [[start + 1000], []])
+      assert.isTrue(stranger.isSet)
+      others.set(stranger, Infinity)
+      assert.isTrue(isIdle(others) && isIdle(deadlines))
+    }))
+
+  it.effect("keeps its heap in order, whatever is set and taken away", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      const heap: ReadonlyArray<Alarm> = deadlines["heap"]
+      const bells = Array.from({ length: 100 }, (_, i) => new Bell(i))
+      let seed = 1
+      const random = (below: number) => (seed = seed * 48271 % 2147483647) % below
+      for (let i = 0; i < 5000; i++) {
+        deadlines.set(bells[random(100)], random(3) === 0 ? Infinity : 1000 + random(1000))
+        // Half a million comparisons: an assertion each would take seconds.
+        const wrong = heap.findIndex((alarm, at) => alarm.position !== at || heap[Math.max(0, (at - 1) >> 1)].due > alarm.due)
+        assert.strictEqual(wrong, -1)
+      }
+      for (const bell of bells) deadlines.set(bell, Infinity)
+      assert.isTrue(isIdle(deadlines))
+    }))
+
+  it.effect.prop("agrees with a sorted list", {
+    operations: Arbitrary.array(
+      Arbitrary.schema(Schema.Struct({
+        bell: millis(0, 9),
+        after: Schema.Union([millis(-5, 300), Schema.Literal("never")]),
+        wait: Schema.Union([Schema.Literal(0), millis(0, 80)]),
+        again: millis(0, 50)
+      })),
+      { maxLength: 40 }
+    )
+  }, ({ operations }) =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      let again = 0
+      const actual: Array<readonly [number, number]> = []
+      const bells = Array.from({ length: 10 }, (_, i) =>
+        new Bell(i, (bell, now) => {
+          actual.push([now, bell.name])
+          // Some ring a second time.
+          if (bell.name % 3 === 0 && again > 0) deadlines.set(bell, now + again)
+        }))
+      // The model: when each rings.
+      const due = new Map<number, number>()
+      const expected: Array<readonly [number, number]> = []
+      const advance = (to: number) => {
+        for (;;) {
+          const next = [...due].sort((a, b) => a[1] - b[1])[0]
+          if (next === undefined || next[1] > to) return
+          due.delete(next[0])
+          const at = Math.max(next[1], current)
+          current = at
+          expected.push([at, next[0]])
+          if (next[0] % 3 === 0 && again > 0) due.set(next[0], at + again)
+        }
+      }
+      let current = deadlines.now()
+      for (const operation of operations) {
+        again = operation.again
+        const at = operation.after === "never" ? Infinity : deadlines.now() + operation.after
+        deadlines.set(bells[operation.bell], at)
+        if (at === Infinity) due.delete(operation.bell)
+        else due.set(operation.bell, at)
+        if (operation.wait > 0) {
+          const to = deadlines.now() + operation.wait
+          yield* TestClock.adjust(operation.wait)
+          advance(to)
+          current = to
+        }
+      }
+      again = 0
+      yield* TestClock.adjust(1000)
+      advance(Infinity)
+      const sort = (list: Array<readonly [number, number]>) => list.sort((a, b) => a[0] - b[0] || a[1] - b[1])
+      for (let i = 1; i < actual.length; i++) assert.isAtMost(actual[i - 1][0], actual[i][0])
+      assert.deepStrictEqual(sort(actual), sort(expected))
+      assert.isTrue(isIdle(deadlines))
+    }))
+})

@@ -1,0 +1,28 @@
+import { assert, describe, it } from "@effect/vitest"
+import { flushSoon, type Unflushed } from "../../src/runtime/FlushQueue.ts"
+
+const recorder = (flushed: Array<string>, name: string, then?: () => void): Unflushed => ({
+  flushNow: () => {
+    flushed.push(name)
+    then?.()
+  }
+})
+
+describe("Unflushed", () => {
+  it("flushes all, in order, once the run of JavaScript ends", async () => {
+    const flushed: Array<string> = []
+    for (const name of ["a", "b", "c"]) flushSoon(recorder(flushed, name))
+    assert.deepStrictEqual(flushed, [])
+    await Promise.resolve()
+    assert.deepStrictEqual(flushed, ["a", "b", "c"])
+  })
+
+  it("does not forget who asks for it while others are flushed", async () => {
+    const flushed: Array<string> = []
+    const late = recorder(flushed, "late")
+    flushSoon(recorder(flushed, "a", () => flushSoon(late)))
+    flushSoon(recorder(flushed, "b"))
+    for (let turn = 0; turn < 3; turn++) await Promise.resolve()
+    assert.deepStrictEqual(flushed, ["a", "b", "late"])
+  })
+})

@@ -1,0 +1,155 @@
+/**
+ * Dials by `node:http` and `node:https` themselves: what a handshake needs and nothing
+ * else, by documented means only.
+ */
+import { Handshake, WebSocketClient, type WebSocketError } from "@effect-ws/core"
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import * as Effect from "effect/Effect"
+import type { Buffer } from "node:buffer"
+import * as Http from "node:http"
+import * as Https from "node:https"
+import type { Duplex } from "node:stream"
+import type * as Tls from "node:tls"
+import { primitives } from "../NodePrimitives.ts"
+import { fromUpgraded } from "../undocumented/UpgradedResponse.ts"
+
+/**
+ * How to dial without an `HttpClient`.
+ *
+ * **Details**
+ *
+ * - `tls`: Node's options for wss. Certificates are verified, whatever
+ *   `NODE_TLS_REJECT_UNAUTHORIZED` says; `rejectUnauthorized: false` stops that, and
+ *   each connection then logs a warning.
+ * - `socketPath`: a Unix domain socket, or a named pipe, to connect to in place of the
+ *   URL's host.
+ * - `localAddress`, `family`, `lookup`: see `net.connect`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DirectOptions
+  extends Pick<Http.RequestOptions, "socketPath" | "localAddress" | "family" | "lookup">
+{
+  readonly tls?: Tls.ConnectionOptions | undefined
+}
+
+// The head of an answer; Node's default, but not what the process was started with.
+const maxHeaderSize = 16 * 1024
+
+export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer["Service"] => {
+  // Connections leave their agent, which is there for the sessions of TLS that it remembers.
+  const plain = new Http.Agent()
+  const secure = new Https.Agent({ ...tls, rejectUnauthorized: tls?.rejectUnauthorized !== false })
+  const unverified = tls?.rejectUnauthorized === false
+
+  const send = (url: URL, request: Handshake.HandshakeRequest): Http.ClientRequest => {
+    const isSecure = url.protocol === "https:"
+    return (isSecure ? Https : Http).request({
+      ...net,
+      agent: isSecure ? secure : plain,
+      protocol: url.protocol,
+      // An IPv6 address stands in brackets.
+      host: url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname,
+      port: url.port,
+      path: request.target,
+      method: request.method,
+      headers: flatHeaders(request),
+      maxHeaderSize,
+      // Whatever the process was started with.
+      insecureHTTPParser: false
+    })
+  }
+
+  return WebSocketClient.Dialer.of({
+    dial: Effect.fnUntraced(function*(request) {
+      const url = yield* Effect.fromResult(Handshake.normalizeUrl(request.url))
+      if (unverified && url.protocol === "https:") {
+        yield* Effect.logWarning(
+          `The certificate of ${url.host} is not verified (rejectUnauthorized: false): ` +
+            "whoever is on the way can read and change what is sent"
+        )
+      }
+      const attempt = yield* Effect.acquireRelease(
+        Effect.try({ try: () => new Attempt(send(url, request)), catch: WebSocketClient.connectError }),
+        (attempt) => Effect.sync(() => attempt.release())
+      )
+      const answer = yield* attempt.answer
+      const response = { status: answer.status, headers: answer.headers, url: url.href }
+      if (answer.message === undefined) {
+        const { transport } = answer
+        return { response, transport: transport === undefined ? WebSocketClient.notSwitched : Effect.succeed(transport) }
+      }
+      const { message } = answer
+      const stream = NodeStream.fromReadable<Uint8Array, unknown>({ evaluate: () => message, onError: (error) => error })
+      const body = yield* WebSocketClient.readRefusal(stream, primitives)
+      attempt.release()
+      return { response: { ...response, body }, transport: WebSocketClient.notSwitched }
+    })
+  })
+}
+
+/** Names and values in turn, each line as it was given; `Host` comes first (RFC 9110 §7.2). */
+const flatHeaders = ({ headers, host }: Handshake.HandshakeRequest): Array<string> => {
+  const own = headers.some(([name]) => name.toLowerCase() === "host")
+  return [...own ? [] : ["Host", host], ...headers.flat()]
+}
+
+/** Node's flat list as pairs, duplicates kept; the names as every road gives them. */
+const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
+  const list: Array<readonly [string, string]> = []
+  for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i].toLowerCase(), raw[i + 1]])
+  return list
+}
+
+type Transport = ReturnType<typeof fromUpgraded>
+
+interface Answer {
+  readonly status: number
+  readonly headers: Handshake.HeaderList
+  /** Behind a 101. */
+  readonly transport?: Transport | undefined
+  /** Any other answer, whose body is still to be read. */
+  readonly message?: Http.IncomingMessage | undefined
+}
+
+/** One request, until it is answered or given up. */
+class Attempt {
+  private request: Http.ClientRequest | undefined
+  private transport: Transport | undefined
+
+  constructor(request: Http.ClientRequest) {
+    this.request = request
+    // It stays: what comes after the answer has been told by the transport.
+    request.on("error", () => {})
+  }
+
+  /** Drops what was dialled. A connection that was made of it is gone by then. */
+  release(): void {
+    this.request?.destroy()
+    this.transport?.destroy()
+  }
+
+  readonly answer: Effect.Effect<Answer, WebSocketError.IOError> = Effect.callback((resume) => {
+    const request = this.request!
+    const headOf = (message: { readonly statusCode?: number | undefined; readonly rawHeaders: Array<string> }) => ({
+      status: message.statusCode ?? 0,
+      headers: pairs(message.rawHeaders)
+    })
+    request.on("upgrade", (message: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
+      // The transport alone lives as long as the connection.
+      this.request = undefined
+      const transport = this.transport = fromUpgraded(socket, head)
+      resume(Effect.succeed({ ...headOf(message), transport }))
+    })
+    request.on("response", (message) => {
+      resume(Effect.succeed({ ...headOf(message), message }))
+    })
+    // A 101 without the headers of an upgrade is interim to Node, and wrong to us.
+    request.on("information", (message) => {
+      if (message.statusCode === 101) resume(Effect.succeed(headOf(message)))
+    })
+    request.on("error", (error) => resume(Effect.fail(WebSocketClient.connectError(error))))
+    request.end()
+  })
+}

@@ -1,0 +1,245 @@
+/**
+ * A request for a WebSocket from its arrival until it is one, or is answered otherwise. Most
+ * of them become one, and then nobody ever writes a response: so that is made once it is
+ * looked at. Measured: 1 KiB for each connection, for as long as it lives.
+ */
+import { type Handshake, HttpUpgrade, type Transport, type WebSocketServer } from "@effect-ws/core"
+import type * as Fiber from "effect/Fiber"
+import { ClientAbort } from "effect/http/HttpServerError"
+import * as Http from "node:http"
+import type * as Net from "node:net"
+import type { Duplex } from "node:stream"
+import * as HandleTransport from "../undocumented/HandleTransport.ts"
+import { type Head, LeftMessage } from "../undocumented/LeftMessage.ts"
+import { primitives } from "../NodePrimitives.ts"
+import * as NodeTransport from "../NodeTransport.ts"
+
+// How long a refused client may take to read its answer and to end.
+const lingerMillis = 500
+
+const tooLate = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+const pendingKey = Symbol("pending")
+
+/** Whether an earlier request on the connection, of which Node has let go, is not answered yet. */
+export const isAwaited = (socket: Duplex): boolean =>
+  "_httpMessage" in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
+
+interface Keyed {
+  [pendingKey]?: PendingUpgrade
+}
+
+/** The upgrade that a request of Node's asks for, while it can be had. */
+export const find = (source: object): WebSocketServer.Upgrade | undefined => {
+  const pending = (source as Keyed)[pendingKey]
+  return pending?.canOpen === true ? pending : undefined
+}
+
+// Nobody reads yet, so only this tells that the client went away.
+function onEnd(this: Keyed): void {
+  this[pendingKey]?.onEnd()
+}
+
+function onClose(this: Keyed): void {
+  this[pendingKey]?.onClose()
+}
+
+// Without a listener a reset would crash the process.
+const ignore = () => {}
+
+/**
+ * What the upgrades of one server share: how they are made, who interrupts their handlers, and
+ * whether Node calls the listener itself.
+ */
+export interface PendingServer {
+  readonly upgrader: HttpUpgrade.Upgrader
+  readonly fiberId: number
+  readonly isFirst: boolean
+}
+
+export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServer.Upgrade {
+  private source: Http.IncomingMessage | LeftMessage
+  private readonly server: PendingServer
+  // Runs the handler, which did not answer at once.
+  private fiber: Fiber.Fiber<void> | undefined = undefined
+  // The connection, and what the client sent early, until it has left HTTP.
+  private socket: Duplex | undefined
+  private early: Uint8Array | undefined
+  // The response, once someone has looked at it.
+  private made: Http.ServerResponse | undefined = undefined
+  private isExpired = false
+  // Someone was given Node's message, and may have left something with it.
+  private isShown = false
+
+  constructor(message: Http.IncomingMessage, socket: Duplex, early: Uint8Array, server: PendingServer) {
+    super()
+    this.source = message
+    this.socket = socket
+    this.early = early
+    this.server = server
+    ;(message as Keyed)[pendingKey] = this
+  }
+
+  get [pendingKey](): this {
+    return this
+  }
+
+  override get key(): this {
+    return this
+  }
+
+  override begin(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
+    this.allow(fiber, timeout)
+    if (this.fiber !== undefined) this.watch()
+  }
+
+  /**
+   * The handler's first run is over: from now on its client can go away, and its time can
+   * run out. Most have accepted by then, and nothing was put up for them to be taken away.
+   */
+  wait(fiber: Fiber.Fiber<void>): void {
+    const { socket } = this
+    this.fiber = fiber
+    if (socket === undefined) return
+    ;(socket as Keyed)[pendingKey] = this
+    socket.on("error", ignore)
+    socket.on("end", onEnd)
+    socket.on("close", onClose)
+    this.watch()
+  }
+
+  get head(): Head {
+    return this.source
+  }
+
+  /** What Node made of the request. */
+  get message(): Http.IncomingMessage {
+    const { source } = this
+    return source instanceof LeftMessage ? this.source = source.message() : source
+  }
+
+  /** The same, for others: from then on it stays what it is. */
+  show(): Http.IncomingMessage {
+    this.isShown = true
+    return this.message
+  }
+
+  onEnd(): void {
+    if (this.made?.writableEnded !== true) this.socket?.destroy()
+  }
+
+  onClose(): void {
+    if (this.made?.writableEnded !== true) this.fiber?.interruptUnsafe(this.server.fiberId, ClientAbort.annotation)
+  }
+
+  get request(): Handshake.UpgradeRequest {
+    const { message, socket } = this
+    return {
+      method: message.method ?? "",
+      httpVersion: message.httpVersion,
+      target: message.url,
+      headers: pairs(message.rawHeaders),
+      secure: socket !== undefined && "encrypted" in socket && socket.encrypted === true
+    }
+  }
+
+  get upgrader(): HttpUpgrade.Upgrader {
+    return this.server.upgrader
+  }
+
+  get sha1() {
+    return primitives.sha1
+  }
+
+  /** Whether it can still become a connection. */
+  get canOpen(): boolean {
+    return this.socket !== undefined && !this.isExpired && this.made?.headersSent !== true
+  }
+
+  /** Whether it has become one. */
+  get isOpen(): boolean {
+    return this.socket === undefined
+  }
+
+  open(head: string): Transport.Transport {
+    const { early, made, message, socket } = this
+    if (socket === undefined) throw new Error("This request has been upgraded already")
+    if (this.fiber !== undefined) {
+      socket.off("end", onEnd)
+      socket.off("close", onClose)
+    }
+    // Whoever holds a response writes nothing.
+    if (made !== undefined) {
+      if (made.socket !== null) made.detachSocket(socket as Net.Socket)
+      endUnwritten(made)
+    }
+    this.socket = this.early = undefined
+    const transport = HandleTransport.take(socket, early, head)
+    if (transport !== undefined) {
+      this.source = LeftMessage.leave(message, transport, this.isShown || made !== undefined, this.server.isFirst)
+      return transport
+    }
+    socket.write(head, "latin1")
+    return NodeTransport.fromDuplex(socket, early)
+  }
+
+  override expire(): void {
+    const { made, socket } = this
+    if (made?.headersSent === true || socket === undefined || this.isExpired) return
+    this.isExpired = true
+    // Past the response, which its handler still has in hand.
+    socket.write(tooLate, "latin1")
+    endSoon(socket)
+  }
+
+  /** Where an answer is written that is no upgrade. */
+  get response(): Http.ServerResponse {
+    return this.made ??= this.makeResponse()
+  }
+
+  private makeResponse(): Http.ServerResponse {
+    const { message, socket } = this
+    const response = new Http.ServerResponse(message)
+    response.shouldKeepAlive = false
+    if (socket === undefined) {
+      endUnwritten(response)
+      return response
+    }
+    if (socket.destroyed) {
+      response.destroy()
+      return response
+    }
+    // A refusal is an ordinary response, after which the connection ends.
+    response.on("finish", () => {
+      if (this.socket === undefined) return
+      response.detachSocket(socket as Net.Socket)
+      endSoon(socket)
+    })
+    response.assignSocket(socket as Net.Socket)
+    return response
+  }
+}
+
+/** Node's flat list of names and values as pairs, duplicates kept. */
+const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
+  const list: Array<readonly [string, string]> = []
+  for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i]!, raw[i + 1]!])
+  return list
+}
+
+/** Ends a response that has left its socket, so that whoever holds it writes nothing. */
+const endUnwritten = (response: Http.ServerResponse): void => {
+  // What `end` sets, and all that is wanted of it: it would also make a head, and events, for
+  // nobody. It is called where this did not do.
+  Object.assign(response, { finished: true })
+  if (!response.writableEnded) response.end()
+}
+
+/** Ends a refused connection, whether the client does or not. */
+export const endSoon = (socket: Duplex): void => {
+  socket.end()
+  // What still comes is dropped, or the client's end behind it would never be seen.
+  socket.resume()
+  const timer = setTimeout(() => socket.destroy(), lingerMillis)
+  socket.once("close", () => clearTimeout(timer))
+}

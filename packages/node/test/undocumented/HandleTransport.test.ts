@@ -1,0 +1,204 @@
+/** The handle of a socket as a transport: the promises of `Transport`, and what becomes of the socket. */
+import { assert, describe, it } from "@effect/vitest"
+import type { Transport } from "@effect-ws/core"
+import * as Effect from "effect/Effect"
+import { AsyncLocalStorage } from "node:async_hooks"
+import type { Buffer } from "node:buffer"
+import { spawn } from "node:child_process"
+import type * as Net from "node:net"
+import { PassThrough } from "node:stream"
+import { fileURLToPath } from "node:url"
+import * as HandleTransport from "../../src/undocumented/HandleTransport.ts"
+import { until } from "../support/RawPeer.ts"
+import { pairOf, promises, Seen, sockets } from "../support/TransportPromises.ts"
+
+const take = (socket: Net.Socket, early?: Uint8Array): Transport.Transport => {
+  const transport = HandleTransport.take(socket, early)
+  if (transport === undefined) throw new Error("not taken over")
+  return transport
+}
+
+const pair = pairOf(take)
+
+const countOf = (server: Net.Server) =>
+  Effect.callback<number>((resume) => {
+    server.getConnections((_, count) => resume(Effect.succeed(count)))
+  })
+
+// Node takes a second to start, and many on a machine that has other things to do.
+const patience = 120_000
+
+interface Ran {
+  readonly status: number | null
+  readonly output: string
+}
+
+/** Runs a program of ours in a Node of its own. */
+const run = (file: string, ...options: ReadonlyArray<string>) =>
+  Effect.callback<Ran>((resume) => {
+    const path = fileURLToPath(new URL(`./support/${file}`, import.meta.url))
+    const child = spawn(process.execPath, [...options, path], { stdio: ["ignore", "pipe", "pipe"] })
+    let output = ""
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk: string) => {
+        output += chunk
+      })
+    }
+    child.on("close", (status) => resume(Effect.succeed({ status, output })))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+// As one that HTTP has read a request from.
+const takeReading = (socket: Net.Socket, early?: Uint8Array): Transport.Transport => {
+  socket.read(0)
+  assert.isTrue(Reflect.get(Reflect.get(socket, "_handle") as object, "reading"))
+  return take(socket, early)
+}
+
+describe("HandleTransport", () => {
+  promises(take)
+
+  describe("of a socket that reads", () => {
+    promises(takeReading)
+  })
+
+  it.live("two connections share the read buffer and do not mix", () =>
+    Effect.gen(function*() {
+      const made = [yield* pair(), yield* pair()]
+      for (const [i, { peer, seen, transport }] of made.entries()) {
+        transport.start(seen)
+        peer.write("ab"[i]!.repeat(100_000))
+      }
+      for (const [i, { seen, transport }] of made.entries()) {
+        assert.strictEqual(transport.chunks, "scratch")
+        yield* until("the bytes", () => seen.size === 100_000)
+        assert.strictEqual(seen.text, "ab"[i]!.repeat(100_000))
+      }
+    }))
+
+  it.live("a server still counts the connection until it is gone, and is told when the last one is", () =>
+    Effect.gen(function*() {
+      for (const destroyFirst of [false, true]) {
+        const { peer, server, socket } = yield* sockets
+        const transport = take(socket)
+        const seen = new Seen()
+        transport.start(seen)
+        assert.strictEqual(yield* countOf(server), 1)
+        let closed = false
+        const close = () =>
+          server.close(() => {
+            closed = true
+          })
+        if (!destroyFirst) close()
+        yield* Effect.sleep(5)
+        assert.isFalse(closed)
+        transport.destroy()
+        transport.destroy()
+        socket.destroy()
+        yield* until("the close", () => seen.closed.length === 1)
+        assert.strictEqual(yield* countOf(server), 0)
+        if (destroyFirst) close()
+        yield* until("the server's end", () => closed)
+        yield* peer.untilEnded
+      }
+    }))
+
+  it.live("whoever waits for the socket's close is told", () =>
+    Effect.gen(function*() {
+      const { peer, socket } = yield* sockets
+      let closed = 0
+      socket.on("close", () => closed++)
+      const transport = take(socket)
+      const seen = new Seen()
+      transport.start(seen)
+      yield* Effect.sleep(5)
+      assert.strictEqual(closed, 0)
+      peer.reset()
+      yield* until("the close", () => closed === 1 && seen.closed.length === 1)
+      assert.isTrue(socket.destroyed)
+    }))
+
+  it.live("the socket remembers its peer's address", () =>
+    Effect.gen(function*() {
+      const { socket } = yield* sockets
+      const transport = take(socket)
+      assert.strictEqual(socket.remoteAddress, "127.0.0.1")
+      transport.destroy()
+    }))
+
+  it.live("what calls back is in the context of the connection, not of whoever wrote or read last", () =>
+    Effect.gen(function*() {
+      const storage = new AsyncLocalStorage<string>()
+      const { peer, seen, transport } = yield* pair()
+      const contexts: Array<unknown> = []
+      const note = () => contexts.push(storage.getStore())
+      seen.during = note
+      transport.start({ onData: seen.onData, onEnd: seen.onEnd, onTaken: note, onClosed: seen.onClosed })
+      peer.socket.pause()
+      storage.run("a writer's", () => assert.isFalse(transport.write([new Uint8Array(32 << 20)])))
+      peer.write("read")
+      yield* until("data", () => seen.size > 0)
+      peer.socket.removeAllListeners("data")
+      peer.socket.resume()
+      yield* until("taken", () => contexts.length === 2)
+      assert.deepStrictEqual(contexts, [undefined, "a writer's"])
+    }))
+
+  it.live("leaves alone what it cannot take over", () =>
+    Effect.gen(function*() {
+      assert.isUndefined(HandleTransport.take(new PassThrough(), undefined))
+      const spoilers: ReadonlyArray<(socket: Net.Socket) => void> = [
+        // As on a Node whose handles are made differently.
+        (socket) => Object.assign(Reflect.get(socket, "_handle") as object, { useUserBuffer: undefined }),
+        (socket) => Object.setPrototypeOf(socket, Object.create(Object.getPrototypeOf(socket) as object) as object),
+        // Somebody reads.
+        (socket) => socket.on("data", () => {})
+      ]
+      for (const spoil of spoilers) {
+        const { peer, socket } = yield* sockets
+        spoil(socket)
+        assert.isUndefined(HandleTransport.take(socket, undefined))
+        let text = ""
+        socket.on("data", (chunk: Buffer) => {
+          text += chunk.toString()
+        })
+        socket.resume()
+        peer.write("still there")
+        yield* until("the text", () => text === "still there")
+      }
+    }))
+
+  it.live("a socket that has bytes of its own, was ended or is gone is left alone as well", () =>
+    Effect.gen(function*() {
+      const spoilers: ReadonlyArray<(socket: Net.Socket) => void> = [
+        (socket) => socket.unshift("read before"),
+        (socket) => socket.end(),
+        (socket) => socket.destroy(),
+        (socket) => socket.write(new Uint8Array(32 << 20))
+      ]
+      for (const spoil of spoilers) {
+        const { peer, socket } = yield* sockets
+        peer.socket.pause()
+        spoil(socket)
+        assert.isUndefined(HandleTransport.take(socket, undefined))
+      }
+    }))
+
+  it.live("what its receiver throws ends the process as any uncaught error does", () =>
+    Effect.gen(function*() {
+      const { output, status } = yield* run("throwing.ts")
+      assert.strictEqual(status, 1, output)
+      assert.match(output, /Error: thrown by a receiver\n/)
+    }), patience)
+
+  it.live("under --permission, where Node keeps its handles to itself, the stream serves", () =>
+    Effect.gen(function*() {
+      const more = Number(process.versions.node.split(".")[0]) >= 25 ? ["--allow-net"] : []
+      const { output, status } = yield* run("permitted.ts", "--permission", "--allow-fs-read=*", ...more)
+      assert.strictEqual(status, 0, output)
+      assert.deepStrictEqual(output.match(/\{.*\}/)?.[0], JSON.stringify({ chunks: "owned", echoed: "hello", clean: true }))
+      // The same program where it is free to.
+      const free = yield* run("permitted.ts")
+      assert.deepStrictEqual(free.output.match(/\{.*\}/)?.[0], JSON.stringify({ chunks: "scratch", echoed: "hello", clean: true }), free.output)
+    }), patience)
+})
