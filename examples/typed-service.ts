@@ -72,7 +72,7 @@ const serve = (ws: WebSocket.WebSocket) =>
 
 const Server = HttpRouter.serve(
   // The subprotocol names the version of the service: a client of another one is told at once.
-  HttpRouter.add("GET", "/calculator", WebSocketServer.handle(serve, { protocol: ["calculator.v1"] })),
+  HttpRouter.add("GET", "/calculator", WebSocketServer.handle(serve, { selectSubprotocol: ["calculator.v1"] })),
   { disableLogger: true, disableListenLog: true }
 ).pipe(
   Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
@@ -83,7 +83,7 @@ const Server = HttpRouter.serve(
 // ---------------------------------------------------------------------------
 
 const client = Effect.fnUntraced(function*(url: string) {
-  const ws = yield* WebSocketClient.connect(url, { protocols: ["calculator.v1"] })
+  const ws = yield* WebSocketClient.connect(url, { subprotocols: ["calculator.v1"] })
 
   yield* Stream.fromIterable<Request>([
     { _tag: "Add", id: 1, a: 2, b: 3 },

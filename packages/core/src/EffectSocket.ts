@@ -326,8 +326,8 @@ export const layerWebSocketConstructor = (
       const context = yield* Effect.context<WebSocketClient.Dialer>()
       const fork = forkIn(context, scope)
       return (url: string, given?: Socket.WebSocketConstructorOptions) => {
-        const { headers = options?.headers, protocols = options?.protocols } = givenOptions(given)
-        const connect = WebSocketClient.connect(url, { ...options, headers, protocols })
+        const { headers = options?.headers, protocols = options?.subprotocols } = givenOptions(given)
+        const connect = WebSocketClient.connect(url, { ...options, headers, subprotocols: protocols })
         return EventSocket.dial(
           Effect.updateContext(connect, (input: Context.Context<Scope.Scope>) => Context.merge(context, input)),
           fork

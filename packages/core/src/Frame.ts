@@ -10,18 +10,17 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { FrameHeader, frameOf } from "./codec/FrameHeader.ts"
-import { headerLength, writeHeader } from "./codec/FrameHeaderWriter.ts"
+import { FrameHeader, headerLength, writeHeader } from "./codec/FrameHeader.ts"
 import { maskInto, MaskKeys } from "./codec/Mask.ts"
 import { isControl, isOpcode, Opcode } from "./Opcode.ts"
 import { portable } from "./Primitives.ts"
-import type { Rule } from "./protocol/Violation.ts"
-import { ProtocolError } from "./WebSocketError.ts"
+import { protocolError } from "./protocol/Violation.ts"
+import type { ProtocolError, ProtocolRule } from "./WebSocketError.ts"
 
 const encoder = new TextEncoder()
 
 // RFC 6455 §5.5, in the order in which a reader of the bytes would notice.
-const brokenRule = (opcode: number, fin: boolean, size: number): Rule | undefined => {
+const brokenRule = (opcode: number, fin: boolean, size: number): ProtocolRule | undefined => {
   if (!Number.isInteger(opcode) || opcode < 0 || !isOpcode(opcode)) return "ReservedOpcode"
   if (!isControl(opcode)) return undefined
   if (!fin) return "ControlFragmented"
@@ -63,7 +62,7 @@ export const Frame = Schema.Struct({
 }).check(
   Schema.makeFilter(({ data, fin, opcode }) => {
     const rule = brokenRule(opcode, fin, data.length)
-    return rule === undefined ? undefined : ProtocolError.of(rule).message
+    return rule === undefined ? undefined : protocolError(rule).message
   }, { expected: "a frame that may stand on the wire" })
 ).annotate({ identifier: "Frame" })
 
@@ -144,8 +143,7 @@ export interface EncodeOptions {
 
 const keys = new MaskKeys(portable.randomFill)
 
-const refuse = (rule: string, section: string, detail: string) =>
-  Result.fail(new ProtocolError({ code: 1002, rule, section, detail }))
+const refuse = (rule: ProtocolRule, detail?: string) => Result.fail(protocolError(rule, detail))
 
 /**
  * The bytes of a frame for the wire: the shortest length form, masked with a fresh
@@ -173,16 +171,16 @@ const refuse = (rule: string, section: string, detail: string) =>
 export const encode = (frame: Frame, options?: EncodeOptions): Result.Result<Uint8Array, ProtocolError> => {
   const { data, fin, masked, opcode } = frame
   // Nothing but bytes may decide how much memory is sent, whatever the types said.
-  if (!(data instanceof Uint8Array)) return refuse("PayloadType", "RFC 6455 §5.2", "the payload is not a Uint8Array")
+  if (!(data instanceof Uint8Array)) return refuse("PayloadType")
   const rule = brokenRule(opcode, fin, data.length)
-  if (rule !== undefined) return Result.fail(ProtocolError.of(rule))
+  if (rule !== undefined) return Result.fail(protocolError(rule))
   let key = 0
   if (masked) {
     const given = options?.maskKey
     if (given === undefined) {
       key = keys.next()
     } else {
-      if (given.length !== 4) return refuse("MaskKeySize", "RFC 6455 §5.3", "a mask key has four bytes")
+      if (given.length !== 4) return refuse("MaskKeySize")
       key = given[0]! | (given[1]! << 8) | (given[2]! << 16) | (given[3]! << 24)
     }
   }
@@ -242,11 +240,11 @@ export const decode = (bytes: Uint8Array): Result.Result<Frame, ProtocolError> =
   const header = new FrameHeader("any")
   header.allowedRsv = 7
   const start = header.parse(bytes, 0, bytes.length)
-  if (header.violation !== undefined) return Result.fail(ProtocolError.of(header.violation))
-  if (!header.complete) return refuse("FrameIncomplete", "RFC 6455 §5.2", "the bytes end inside the header of a frame")
+  if (header.violation !== undefined) return Result.fail(protocolError(header.violation))
+  if (!header.complete) return refuse("FrameIncomplete", "the bytes end inside the header of a frame")
   const missing = header.length - (bytes.length - start)
-  if (missing > 0) return refuse("FrameIncomplete", "RFC 6455 §5.2", `${missing} bytes of the frame are missing`)
-  if (missing < 0) return refuse("FrameTrailing", "RFC 6455 §5.2", `${-missing} bytes follow the frame`)
+  if (missing > 0) return refuse("FrameIncomplete", `${missing} bytes of the frame are missing`)
+  if (missing < 0) return refuse("FrameTrailing", `${-missing} bytes follow the frame`)
   const data = new Uint8Array(header.length)
   if (header.masked) maskInto(bytes, start, bytes.length, data, 0, header.maskKey, 0)
   else data.set(bytes.subarray(start))
@@ -293,3 +291,19 @@ export const FrameFromBytes = Schema.Uint8Array.pipe(
     })
   )
 ).annotate({ identifier: "FrameFromBytes" })
+
+/**
+ * The frame of a complete header and its unmasked payload.
+ *
+ * @internal
+ */
+export const frameOf = (header: FrameHeader, data: Uint8Array): Frame => ({
+  fin: header.fin,
+  rsv1: (header.rsv & 4) !== 0,
+  rsv2: (header.rsv & 2) !== 0,
+  rsv3: (header.rsv & 1) !== 0,
+  masked: header.masked,
+  // Parsing refused every other opcode.
+  opcode: header.opcode as Opcode,
+  data
+})

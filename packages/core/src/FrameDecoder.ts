@@ -7,9 +7,10 @@
  *
  * @since 0.1.0
  */
-import type { Frame } from "./Frame.ts"
-import { ProtocolError } from "./WebSocketError.ts"
-import { FrameHeader, frameOf } from "./codec/FrameHeader.ts"
+import { type Frame, frameOf } from "./Frame.ts"
+import { protocolError } from "./protocol/Violation.ts"
+import type { ProtocolError } from "./WebSocketError.ts"
+import { FrameHeader } from "./codec/FrameHeader.ts"
 import { maskInto } from "./codec/Mask.ts"
 
 /**
@@ -105,12 +106,12 @@ export const make = (options?: Options): FrameDecoder => {
         if (at >= end) break
         at = header.parse(chunk, at, end)
         if (header.violation !== undefined) {
-          error = ProtocolError.of(header.violation)
+          error = protocolError(header.violation)
           break
         }
         if (!header.complete) break
         if (!(header.length <= limit)) {
-          error = ProtocolError.of("MessageTooBig", `a frame of ${header.length} bytes exceeds the limit of ${limit}`)
+          error = protocolError("MessageTooBig", `a frame of ${header.length} bytes exceeds the limit of ${limit}`)
           break
         }
         data = new Uint8Array(header.length)

@@ -14,7 +14,6 @@ export type {
 } from "./handshake/ClientHandshake.ts"
 export { checkResponse, makeRequest } from "./handshake/ClientHandshake.ts"
 export { acceptKey } from "./handshake/AcceptKey.ts"
-export type { HandshakeRule } from "./http/Refusal.ts"
 export type {
   AcceptOptions,
   CheckRequestOptions,
@@ -26,3 +25,4 @@ export { acceptResponse, checkRequest } from "./handshake/ServerHandshake.ts"
 export { encodeRequestHead, encodeResponseHead, statusText } from "./handshake/HttpHead.ts"
 export type { HeaderList } from "./http/Tokens.ts"
 export { checkDowngrade, normalizeUrl } from "./handshake/WebSocketUrl.ts"
+export type { HandshakeRule } from "./WebSocketError.ts"

@@ -80,7 +80,7 @@ export interface Options extends WebSocketServer.AcceptOptions {
  * `request.upgrade`, `upgradeWith` (whose headers go out with the 101) and
  * `upgradeChannel` give a `Socket` as `EffectSocket.toSocket` makes it; the handshake is
  * answered when its reader is acquired. They survive `request.modify`. `options` say how
- * such connections are accepted; without a `protocol` the first that was offered is
+ * such connections are accepted; without `selectSubprotocol` the first that was offered is
  * spoken, as Effect's own server does. A refused handshake fails the reader with
  * `SocketOpenError`; a handler that fails of it, or answers with a success all the
  * same, answers with the status that fits.
@@ -229,7 +229,7 @@ export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], opti
   return {
     upgradeWith: (request, attempt, { headers }) =>
       Effect.suspend(() => {
-        const { "sec-websocket-protocol": protocol, ...own } = Headers.fromInput(headers)
+        const { "sec-websocket-protocol": subprotocol, ...own } = Headers.fromInput(headers)
         const list: Handshake.HeaderList = Object.entries(own)
         const fault = invalidCallerHeader(list, "response")
         if (fault !== undefined) {
@@ -242,7 +242,7 @@ export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], opti
         return accept(request, attempt, {
           ...options,
           headers: [...headerList(options.headers), ...list],
-          protocol: protocol === undefined ? options.protocol ?? firstOffered : () => protocol
+          selectSubprotocol: subprotocol === undefined ? options.selectSubprotocol ?? firstOffered : () => subprotocol
         })
       })
   }

@@ -29,7 +29,7 @@
 import * as Result from "effect/Result"
 import type { CloseInfo } from "./CloseCode.ts"
 import * as CloseCode from "./CloseCode.ts"
-import { headerLength, writeHeader } from "./codec/FrameHeaderWriter.ts"
+import { headerLength, writeHeader } from "./codec/FrameHeader.ts"
 import { bytesOf } from "./codec/Bytes.ts"
 import { MaskKeys } from "./codec/Mask.ts"
 import * as Limits from "./Limits.ts"
@@ -44,7 +44,7 @@ import type { Ending } from "./protocol/Ending.ts"
 import { Inbound, type InboundHooks, type Stop } from "./protocol/Inbound.ts"
 import { type Outbox, Outboxes } from "./protocol/Outbox.ts"
 import type { Chunks } from "./protocol/Payloads.ts"
-import type { Rule } from "./protocol/Violation.ts"
+import type { ProtocolRule } from "./WebSocketError.ts"
 import { InvalidArgument } from "./WebSocketError.ts"
 
 export type {
@@ -240,7 +240,7 @@ export class Protocol implements InboundHooks {
   }
 
   /** The peer broke a rule that only the driver can judge: one about time. */
-  fail(rule: Rule): void {
+  fail(rule: ProtocolRule): void {
     if (this.inbound.ending !== undefined) return
     if (this.sentClose === undefined) this.receivedFirst = true
     this.inbound.fail(rule)

@@ -109,7 +109,7 @@ export interface WebSocket {
    */
   readonly id: number
   /** The subprotocol that was negotiated (RFC 6455 §1.9). */
-  readonly protocol: string | undefined
+  readonly subprotocol: string | undefined
   /** The name of the extension that was negotiated, such as `permessage-deflate`. */
   readonly extension: string | undefined
 
@@ -185,7 +185,7 @@ export interface WebSocket {
  *
  * **Details**
  *
- * - `protocol`: the subprotocol that the handshake negotiated.
+ * - `subprotocol`: the one that the handshake negotiated.
  * - `extension`: opens the extension that the handshake negotiated.
  * - `closeCodeFor`: the code to close with where the scope ends with a typed failure;
  *   default 1011. A success closes with 1000, an interruption with 1001, a defect
@@ -199,7 +199,7 @@ export interface WebSocket {
  */
 export interface Options extends Limits.Options {
   readonly role: "client" | "server"
-  readonly protocol?: string | undefined
+  readonly subprotocol?: string | undefined
   readonly extension?: LazyArg<Transform> | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
   readonly observability?: Observability.Options | undefined

@@ -33,8 +33,8 @@ import { type HandshakeError, IOError } from "./WebSocketError.ts"
  *
  * **Details**
  *
- * - `protocols`: subprotocols to offer, the preferred first. If the server accepts none
- *   of them the handshake fails, unless `requireProtocol` is `false`.
+ * - `subprotocols`: subprotocols to offer, the preferred first. If the server accepts none
+ *   of them the handshake fails, unless `requireSubprotocol` is `false`.
  * - `headers`: what else to send along, a record or a list of pairs.
  * - `compression`: whether, or how, to offer permessage-deflate. Default true where the
  *   platform has a codec for it, as Node does.
@@ -46,8 +46,8 @@ import { type HandshakeError, IOError } from "./WebSocketError.ts"
  * @since 0.1.0
  */
 export interface ConnectOptions extends Limits.Options {
-  readonly protocols?: string | ReadonlyArray<string> | undefined
-  readonly requireProtocol?: boolean | undefined
+  readonly subprotocols?: string | ReadonlyArray<string> | undefined
+  readonly requireSubprotocol?: boolean | undefined
   readonly headers?: Readonly<Record<string, string>> | Handshake.HeaderList | undefined
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
   readonly extensions?: ReadonlyArray<MessageExtension> | undefined
@@ -117,7 +117,7 @@ const hasScheme = (url: string): boolean => {
  * import { Effect, Stream } from "effect"
  *
  * export const program = Effect.gen(function*() {
- *   const ws = yield* WebSocketClient.connect("wss://feed.example/ticks", { protocols: ["ticks.v2"] })
+ *   const ws = yield* WebSocketClient.connect("wss://feed.example/ticks", { subprotocols: ["ticks.v2"] })
  *   yield* ws.send("subscribe")
  *   yield* ws.messages.pipe(Stream.runForEach((message) => Effect.log(message)))
  * }).pipe(
@@ -144,7 +144,7 @@ export const connect = (
     const made = yield* Effect.fromResult(Handshake.makeRequest({
       url,
       base: relative ? relativeBase : undefined,
-      protocols: options.protocols,
+      subprotocols: options.subprotocols,
       extensions: yield* Effect.fromResult(Negotiation.offer(extensions)),
       headers: headerList(options.headers)
     }))
@@ -155,10 +155,10 @@ export const connect = (
         ...request,
         // Without a scheme nothing secure was asked for that could be downgraded.
         url: relative ? undefined : request.url,
-        requireProtocol: options.requireProtocol
+        requireSubprotocol: options.requireSubprotocol
       }))
       const extension = yield* Effect.fromResult(Negotiation.agree(extensions, agreed.extensions, response))
-      return { protocol: agreed.protocol, extension, transport: yield* transport }
+      return { subprotocol: agreed.subprotocol, extension, transport: yield* transport }
     })
     // Of its own, so that what was dialled in vain is dropped at once.
     const scope = yield* Scope.fork(yield* Effect.scope)
@@ -173,9 +173,9 @@ export const connect = (
           })
         )
     }).pipe(Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
-    const { extension, protocol, transport } = opened
+    const { extension, subprotocol, transport } = opened
     const attributes = () => attributesOf(url)
-    return yield* WebSocket.make(transport, { ...options, role: "client", protocol, extension, attributes })
+    return yield* WebSocket.make(transport, { ...options, role: "client", subprotocol, extension, attributes })
   }).pipe(Effect.tapError((error) =>
     Telemetry.handshakeFailed("client", error, {
       observability: options.observability,

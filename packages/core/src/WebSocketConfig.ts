@@ -212,7 +212,7 @@ const originGroup: Config.Config<Origin.OriginPolicy | undefined> = Config.map(
  *
  * | variable | option | default |
  * |---|---|---|
- * | `PROTOCOLS` | `protocol`: a list, the preferred first | none |
+ * | `SUBPROTOCOLS` | `selectSubprotocol`: a list, the preferred first | none |
  * | `ORIGINS` | `origin`: a list, `sameHost` or `dangerouslyAllowAnyOrigin` | sameHost |
  *
  * @category configuration
@@ -223,7 +223,7 @@ export const accept = (prefix?: string): Config.Config<AcceptOptions> =>
     limits: limitsGroup,
     compression: compressionGroup(false),
     observability: observabilityGroup,
-    protocol: Values.list("PROTOCOLS"),
+    selectSubprotocol: Values.list("SUBPROTOCOLS"),
     origin: originGroup
   }).pipe(Config.map(({ limits, ...options }) => ({ ...limits, ...options })), within(prefix))
 
@@ -235,8 +235,8 @@ export const accept = (prefix?: string): Config.Config<AcceptOptions> =>
  *
  * | variable | option | default |
  * |---|---|---|
- * | `PROTOCOLS` | `protocols`: a list, the preferred first | none |
- * | `REQUIRE_PROTOCOL` | `requireProtocol` | true |
+ * | `SUBPROTOCOLS` | `subprotocols`: a list, the preferred first | none |
+ * | `REQUIRE_SUBPROTOCOL` | `requireSubprotocol` | true |
  *
  * @category configuration
  * @since 0.1.0
@@ -246,8 +246,8 @@ export const connect = (prefix?: string): Config.Config<ConnectOptions> =>
     limits: limitsGroup,
     compression: compressionGroup(true),
     observability: observabilityGroup,
-    protocols: Values.list("PROTOCOLS"),
-    requireProtocol: Values.boolean("REQUIRE_PROTOCOL")
+    subprotocols: Values.list("SUBPROTOCOLS"),
+    requireSubprotocol: Values.boolean("REQUIRE_SUBPROTOCOL")
   }).pipe(Config.map(({ limits, ...options }) => ({ ...limits, ...options })), within(prefix))
 
 /**

@@ -7,37 +7,124 @@
  */
 import * as Schema from "effect/Schema"
 import { CloseCode, CloseInfo, nameOf } from "./CloseCode.ts"
-import { type Rule, rules } from "./protocol/Violation.ts"
+
+/**
+ * The rules of the protocol that a peer's bytes can break: what `ProtocolError.rule` is
+ * one of.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ProtocolRule =
+  | "ReservedBit"
+  | "ReservedOpcode"
+  | "LengthNotMinimal"
+  | "LengthHighBit"
+  | "MaskMissing"
+  | "MaskUnexpected"
+  | "ControlFragmented"
+  | "ControlTooLong"
+  | "ContinuationUnexpected"
+  | "ContinuationExpected"
+  | "InvalidUtf8"
+  | "CloseTooShort"
+  | "CloseCodeInvalid"
+  | "CloseReasonInvalid"
+  | "ExtensionData"
+  | "MessageTooBig"
+  | "TooManyControlFrames"
+  | "MessageTooSlow"
+  | "TooManyFragments"
+  | "FrameIncomplete"
+  | "FrameTrailing"
+  | "PayloadType"
+  | "MaskKeySize"
+
+/**
+ * The rules of the opening handshake: what `HandshakeError.reason` is one of.
+ * `Application` is a refusal of your own, see {@link HandshakeError}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HandshakeRule =
+  | "MethodNotGet"
+  | "HttpVersionTooOld"
+  | "RequestHasBody"
+  | "HostInvalid"
+  | "NotAnUpgrade"
+  | "VersionMissing"
+  | "VersionUnsupported"
+  | "KeyInvalid"
+  | "SubprotocolsInvalid"
+  | "ExtensionsMalformed"
+  | "HeaderTooLarge"
+  | "OriginDuplicated"
+  | "OriginRefused"
+  | "TooManyConnections"
+  | "TooManyFromAddress"
+  | "TooManyUpgrades"
+  | "OriginPolicyFailed"
+  | "SubprotocolNotOffered"
+  | "ExtensionNotOffered"
+  | "HeaderInvalid"
+  | "HeaderReserved"
+  | "HeaderDuplicated"
+  | "UrlInvalid"
+  | "UrlScheme"
+  | "UrlFragment"
+  | "UrlCredentials"
+  | "StatusNot101"
+  | "UpgradeInvalid"
+  | "ConnectionInvalid"
+  | "AcceptInvalid"
+  | "ExtensionUnexpected"
+  | "ExtensionInvalid"
+  | "SubprotocolUnexpected"
+  | "SubprotocolMissing"
+  | "Downgraded"
+  | "Application"
+
+/**
+ * What was under way when a connection broke: what `IOError.phase` is one of.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type IOPhase = IOError["phase"]
+
+/**
+ * Why a connection broke: what `IOError.reason` is one of.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type IOReason = IOError["reason"]
+
+// Typed as the names that this version knows, and not compared with them when decoded: an error may
+// come from another version, by RPC or out of a log.
+const nameOfRule = <Name extends string>() =>
+  Schema.declare<Name>((input): input is Name => typeof input === "string", { expected: "the name of a rule" })
 
 /**
  * The peer broke a rule of the protocol. The connection is closed with `code`.
  *
  * **Details**
  *
- * `rule` is the short name of the rule (see {@link Rule}), `section` the place that
+ * `rule` is the short name of the rule (see {@link ProtocolRule}), `section` the place that
  * states it, `detail` what was seen on the wire.
  *
  * @category errors
  * @since 0.1.0
  */
-export class ProtocolError extends Schema.TaggedError<ProtocolError>("@effect-ws/core/ProtocolError")("ProtocolError", {
+export class ProtocolError extends Schema.TaggedError<ProtocolError>("@effect-ws/core/WebSocketError/ProtocolError")("ProtocolError", {
   code: CloseCode,
-  rule: Schema.String,
+  rule: nameOfRule<ProtocolRule>(),
   section: Schema.String,
   detail: Schema.String
 }) {
   override get message() {
     return `${this.detail} (${this.rule}, ${this.section}; closed with ${this.code} ${nameOf(this.code)})`
-  }
-
-  /**
-   * The error for a broken rule; its code and section come from the table of rules.
-   *
-   * @since 0.1.0
-   */
-  static of(rule: Rule, detail?: string): ProtocolError {
-    const { code, section, text } = rules[rule]
-    return new ProtocolError({ code, rule, section, detail: detail ?? text })
   }
 }
 
@@ -59,7 +146,7 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("@effect-ws
  * @category errors
  * @since 0.1.0
  */
-export class IOError extends Schema.TaggedError<IOError>("@effect-ws/core/IOError")("IOError", {
+export class IOError extends Schema.TaggedError<IOError>("@effect-ws/core/WebSocketError/IOError")("IOError", {
   phase: Schema.Literals(["connect", "handshake", "read", "write", "keepalive", "close"]),
   reason: Schema.Literals([
     "Refused",
@@ -84,7 +171,8 @@ export class IOError extends Schema.TaggedError<IOError>("@effect-ws/core/IOErro
  *
  * **Details**
  *
- * - `reason` names the check that failed.
+ * - `reason` names the check that failed (see {@link HandshakeRule}); `Application` in a
+ *   refusal of your own.
  * - `status`: on a client the status that the server answered with, if it answered;
  *   on a server the status that the client is answered with.
  * - `headers`: on a client the headers of the answer; on a server those to answer
@@ -94,10 +182,10 @@ export class IOError extends Schema.TaggedError<IOError>("@effect-ws/core/IOErro
  * @category errors
  * @since 0.1.0
  */
-export class HandshakeError extends Schema.TaggedError<HandshakeError>("@effect-ws/core/HandshakeError")(
+export class HandshakeError extends Schema.TaggedError<HandshakeError>("@effect-ws/core/WebSocketError/HandshakeError")(
   "HandshakeError",
   {
-    reason: Schema.String,
+    reason: nameOfRule<HandshakeRule>(),
     section: Schema.String,
     detail: Schema.String,
     status: Schema.optional(Schema.Int),
@@ -117,7 +205,7 @@ export class HandshakeError extends Schema.TaggedError<HandshakeError>("@effect-
  * @category errors
  * @since 0.1.0
  */
-export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@effect-ws/core/ConnectionClosed")(
+export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@effect-ws/core/WebSocketError/ConnectionClosed")(
   "ConnectionClosed",
   { info: CloseInfo }
 ) {
@@ -136,7 +224,7 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@eff
  * @category errors
  * @since 0.1.0
  */
-export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@effect-ws/core/InvalidArgument")(
+export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@effect-ws/core/WebSocketError/InvalidArgument")(
   "InvalidArgument",
   {
     argument: Schema.String,
@@ -155,7 +243,7 @@ export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@effec
  * @category errors
  * @since 0.1.0
  */
-export class UpgradeUnavailable extends Schema.TaggedError<UpgradeUnavailable>("@effect-ws/core/UpgradeUnavailable")(
+export class UpgradeUnavailable extends Schema.TaggedError<UpgradeUnavailable>("@effect-ws/core/WebSocketError/UpgradeUnavailable")(
   "UpgradeUnavailable",
   {}
 ) {

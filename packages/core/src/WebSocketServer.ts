@@ -30,7 +30,7 @@ import type * as Origin from "./Origin.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import { acceptHead } from "./handshake/AcceptHead.ts"
 import { addressKey, AddressLimits } from "./server/AddressLimits.ts"
-import { type HandshakeRule, refusal } from "./http/Refusal.ts"
+import { refusal } from "./http/Refusal.ts"
 import * as Negotiation from "./handshake/Negotiation.ts"
 import type { Primitives } from "./Primitives.ts"
 import type { Transport } from "./Transport.ts"
@@ -38,6 +38,7 @@ import type * as WebSocket from "./WebSocket.ts"
 import {
   type ConnectionClosed,
   HandshakeError,
+  type HandshakeRule,
   type IOError,
   type ProtocolError,
   UpgradeUnavailable
@@ -48,7 +49,7 @@ import {
  *
  * **Details**
  *
- * - `protocol`: which subprotocol to speak: a list in order of preference, of which the
+ * - `selectSubprotocol`: which subprotocol to speak: a list in order of preference, of which the
  *   first that was offered is chosen, or a function of what was offered. None, by
  *   default or where nothing fits: the client decides whether it goes on.
  * - `headers`: what else to send with the 101, such as cookies.
@@ -65,7 +66,7 @@ import {
  * @since 0.1.0
  */
 export interface AcceptOptions extends Limits.Options {
-  readonly protocol?:
+  readonly selectSubprotocol?:
     | ReadonlyArray<string>
     | ((offered: ReadonlyArray<string>, request: HttpServerRequest.HttpServerRequest) => string | undefined)
     | undefined
@@ -211,11 +212,11 @@ const choose = (
   offered: ReadonlyArray<string>,
   request: HttpServerRequest.HttpServerRequest
 ): string | undefined => {
-  const { protocol } = options
-  if (protocol === undefined) return undefined
-  return typeof protocol === "function"
-    ? protocol(offered, request)
-    : protocol.find((supported) => offered.includes(supported))
+  const { selectSubprotocol } = options
+  if (selectSubprotocol === undefined) return undefined
+  return typeof selectSubprotocol === "function"
+    ? selectSubprotocol(offered, request)
+    : selectSubprotocol.find((supported) => offered.includes(supported))
 }
 
 const pairs = (headers: AcceptOptions["headers"]): Handshake.HeaderList =>
@@ -259,7 +260,7 @@ const shuttingDown = "the server is shutting down"
  *   Effect.gen(function*() {
  *     const request = yield* HttpServerRequest.HttpServerRequest
  *     if (request.headers["authorization"] === undefined) return HttpServerResponse.empty({ status: 401 })
- *     const ws = yield* WebSocketServer.accept({ protocol: ["feed.v2", "feed.v1"] })
+ *     const ws = yield* WebSocketServer.accept({ selectSubprotocol: ["feed.v2", "feed.v1"] })
  *     yield* Stream.run(ws.messages, ws.sink)
  *     return HttpServerResponse.empty()
  *   }).pipe(Effect.scoped)
@@ -298,11 +299,11 @@ const accepting = (
     const checked = Handshake.checkRequest(upgrade?.request ?? plainRequest(request), options)
     if (Result.isFailure(checked)) return refuse(checked.failure)
     if (upgrade === undefined) return refuse(refusal("NotAnUpgrade"))
-    const protocol = choose(options, checked.success.protocols, request)
+    const subprotocol = choose(options, checked.success.subprotocols, request)
 
     const open = (extensions: ReadonlyArray<MessageExtension>) => {
       const negotiated = Negotiation.answer(extensions, checked.success.extensions)
-      const head = acceptHead(checked.success, { protocol, headers: sent, sha1: upgrade.sha1 }, negotiated?.header)
+      const head = acceptHead(checked.success, { subprotocol, headers: sent, sha1: upgrade.sha1 }, negotiated?.header)
       if (Result.isFailure(head)) return refuse(head.failure)
       limits ??= Limits.make(options)
       const place = connections.admit(address)
@@ -315,7 +316,7 @@ const accepting = (
         try {
           return Opening.open(fiber, upgrade.open(head.success), limits!, {
             role: "server",
-            protocol,
+            subprotocol,
             extension: negotiated?.open,
             closeCodeFor: options.closeCodeFor,
             observability: options.observability,
@@ -451,7 +452,7 @@ const pathOf = (url: string): string => {
 const annotated = <A, E, R>(effect: Effect.Effect<A, E, R>, ws: Connection, options: AcceptOptions) =>
   Telemetry.annotate(effect, ws.link, options.observability, (fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-    return { protocol: ws.protocol, attributes: () => attributesOf(request, undefined) }
+    return { subprotocol: ws.subprotocol, attributes: () => attributesOf(request, undefined) }
   })
 
 // Never sent: the connection has left HTTP. Middleware sees it.

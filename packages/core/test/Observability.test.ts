@@ -322,7 +322,7 @@ describe("span", () => {
   it.effect("lasts as long as the connection, in a trace of its own, linked to the span around", () => {
     const spans: Array<Tracer.NativeSpan> = []
     return Effect.gen(function*() {
-      const open = yield* make({ protocol: "chat.v1", attributes: () => ({ "url.path": "/chat" }) }).pipe(
+      const open = yield* make({ subprotocol: "chat.v1", attributes: () => ({ "url.path": "/chat" }) }).pipe(
         Effect.withSpan("request")
       )
       const [request, span] = spans

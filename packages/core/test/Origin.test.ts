@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Origin from "../src/Origin.ts"
 import { parseAuthority } from "../src/http/Authority.ts"
-import { parseOrigin } from "../src/http/ParsedOrigin.ts"
+import { parseOrigin } from "../src/Origin.ts"
 
 const verdict = (
   policy: Origin.OriginPolicy,

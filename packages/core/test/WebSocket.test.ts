@@ -21,7 +21,7 @@ const connect = Effect.fnUntraced(function*(
 ) {
   const link = yield* TestLink.make(options)
   const scope = yield* Scope.make()
-  const server = yield* WebSocket.make(link.server, { ...limits, role: "server", protocol: "test.v1" }).pipe(
+  const server = yield* WebSocket.make(link.server, { ...limits, role: "server", subprotocol: "test.v1" }).pipe(
     Scope.provide(scope)
   )
   const client = yield* WebSocket.make(link.client, { ...limits, role: "client" }).pipe(Scope.provide(scope))
@@ -48,8 +48,8 @@ describe("WebSocket", () => {
   it.effect("knows its role and subprotocol", () =>
     Effect.gen(function*() {
       const { client, server } = yield* connect()
-      assert.deepStrictEqual([client.role, client.protocol], ["client", undefined])
-      assert.deepStrictEqual([server.role, server.protocol], ["server", "test.v1"])
+      assert.deepStrictEqual([client.role, client.subprotocol], ["client", undefined])
+      assert.deepStrictEqual([server.role, server.subprotocol], ["server", "test.v1"])
     }))
 
   it.effect("two connections echo, close, and leave nothing open", () =>

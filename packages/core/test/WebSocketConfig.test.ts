@@ -166,21 +166,21 @@ describe("accept and connect", () => {
         MAX_MESSAGE_SIZE: "1024",
         COMPRESSION: "true",
         METRICS: "off",
-        PROTOCOLS: "chat.v2, chat.v1",
+        SUBPROTOCOLS: "chat.v2, chat.v1",
         ORIGINS: "https://app.example,null",
-        REQUIRE_PROTOCOL: "false"
+        REQUIRE_SUBPROTOCOL: "false"
       })
       const accept = yield* read(WebSocketConfig.accept("WEBSOCKET"), env)
       assert.deepInclude(accept, {
         maxMessageSize: 1024,
-        protocol: ["chat.v2", "chat.v1"],
+        selectSubprotocol: ["chat.v2", "chat.v1"],
         origin: ["https://app.example", "null"]
       })
       assert.isObject(accept.compression)
       assert.strictEqual(accept.observability?.metrics, false)
       const connect = yield* read(WebSocketConfig.connect("WEBSOCKET"), env)
-      assert.deepInclude(connect, { maxMessageSize: 1024, protocols: ["chat.v2", "chat.v1"], requireProtocol: false })
-      assert.include(yield* refused(WebSocketConfig.accept("WEBSOCKET"), { WEBSOCKET_PROTOCOLS: "a,,b" }), "PROTOCOLS")
+      assert.deepInclude(connect, { maxMessageSize: 1024, subprotocols: ["chat.v2", "chat.v1"], requireSubprotocol: false })
+      assert.include(yield* refused(WebSocketConfig.accept("WEBSOCKET"), { WEBSOCKET_SUBPROTOCOLS: "a,,b" }), "SUBPROTOCOLS")
     }))
 
   it.effect("a server does not compress and a client offers to, unless told otherwise", () =>

@@ -76,7 +76,7 @@ interface Accepted {
  * its reader closes the connection, and so does the end of its handler. Handlers find
  * the services `Socket.WebSocket` and `IncomingMessage` (of
  * `@effect/platform-node/NodeSocketServer`) that they expect there. Connections that come
- * while nobody runs a handler are open and wait for one. Without a `protocol` the first
+ * while nobody runs a handler are open and wait for one. Without `selectSubprotocol` the first
  * subprotocol that was offered is spoken.
  *
  * @category constructors
@@ -100,7 +100,7 @@ export const makeWebSocket: (
   // Made before the server, so that it is released behind it: there all are told at once.
   const connections = yield* Scope.fork(yield* Effect.scope, "parallel")
   const { authorize, ...acceptOptions }: HttpUpgrade.Options = {
-    protocol: (offered: ReadonlyArray<string>) => offered[0],
+    selectSubprotocol: (offered: ReadonlyArray<string>) => offered[0],
     ...WsOptions.toUpgradeOptions(options),
     ...options
   }

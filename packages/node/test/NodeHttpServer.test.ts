@@ -315,7 +315,7 @@ describe("a handler that puts another request in the place of its own", () => {
 
 describe("accept", () => {
   const served = (options: WebSocketServer.AcceptOptions, serveOptions?: ServeOptions) =>
-    serve(HttpRouter.add("GET", "/", WebSocketServer.handle((ws) => ws.send(ws.protocol ?? "none"), options)), serveOptions)
+    serve(HttpRouter.add("GET", "/", WebSocketServer.handle((ws) => ws.send(ws.subprotocol ?? "none"), options)), serveOptions)
 
   it.live("answers the Accept of the RFC's sample key", () =>
     Effect.gen(function*() {
@@ -331,7 +331,7 @@ describe("accept", () => {
 
   it.live("the list of subprotocols is the server's order of preference", () =>
     Effect.gen(function*() {
-      const { port } = yield* served({ protocol: ["v3", "v2", "v1"] })
+      const { port } = yield* served({ selectSubprotocol: ["v3", "v2", "v1"] })
       const answer = yield* answerTo(port, upgradeRequest("/", { "Sec-WebSocket-Protocol": "v1, v2" }))
       assert.strictEqual(answer.headers["sec-websocket-protocol"], "v2")
       yield* answer.peer.untilFrames(1)
@@ -344,7 +344,7 @@ describe("accept", () => {
   it.live("a function chooses the subprotocol and sees the request", () =>
     Effect.gen(function*() {
       const { port } = yield* served({
-        protocol: (offered, request) => offered.find((one) => one === request.headers["x-wants"])
+        selectSubprotocol: (offered, request) => offered.find((one) => one === request.headers["x-wants"])
       })
       const answer = yield* answerTo(port, upgradeRequest("/", { "Sec-WebSocket-Protocol": "a, b", "X-Wants": "b" }))
       assert.strictEqual(answer.headers["sec-websocket-protocol"], "b")
@@ -361,10 +361,10 @@ describe("accept", () => {
 
   for (
     const [what, options] of [
-      ["a subprotocol that was not offered", { protocol: () => "other" }],
+      ["a subprotocol that was not offered", { selectSubprotocol: () => "other" }],
       ["a header with a line break", { headers: { "X-A": "b\r\nX-C: d" } }],
       ["a header that belongs to the handshake", { headers: { "Sec-WebSocket-Accept": "x" } }],
-      ["a chooser that throws", { protocol: () => assert.fail("chooser") }]
+      ["a chooser that throws", { selectSubprotocol: () => assert.fail("chooser") }]
     ] satisfies ReadonlyArray<readonly [string, WebSocketServer.AcceptOptions]>
   ) {
     it.live(`${what} answers 500, is logged, and the server goes on`, () =>

@@ -251,7 +251,7 @@ describe("the options of a client", () => {
       })
       const layer = NodeSocket.layerWebSocket(Effect.sync(() => `ws://127.0.0.1:${port}/x`), {
         headers: { authorization: "me" },
-        protocols: "p",
+        subprotocols: "p",
         closeTimeout: 20
       })
       const socket = Context.get(yield* Layer.build(layer), Socket.Socket)

@@ -20,9 +20,9 @@ const Mirror = HttpRouter.add("GET", "/mirror", Effect.gen(function*() {
   const request = yield* HttpServerRequest.HttpServerRequest
   return yield* WebSocketServer.handle((ws) =>
     Effect.andThen(
-      ws.send(JSON.stringify({ url: request.url, protocol: ws.protocol, headers: { ...request.headers } })),
+      ws.send(JSON.stringify({ url: request.url, protocol: ws.subprotocol, headers: { ...request.headers } })),
       Stream.run(ws.messages, ws.sink)
-    ), { protocol: ["v2", "v1"] })
+    ), { selectSubprotocol: ["v2", "v1"] })
 }))
 
 interface Mirrored {
@@ -79,7 +79,7 @@ for (const [name, Client, isTraced] of clients) {
         const { port } = yield* serve(Mirror)
         const seen = yield* mirrored(`ws://127.0.0.1:${port}/mirror`, {
           headers: [["X-A", "1"], ["X-A", "2"], ["Authorization", "Bearer x"]],
-          protocols: ["v1", "v2"]
+          subprotocols: ["v1", "v2"]
         }).pipe(Effect.withSpan("test"))
         assert.strictEqual(seen.headers["x-a"], "1, 2")
         assert.strictEqual(seen.headers["authorization"], "Bearer x")
@@ -163,30 +163,30 @@ for (const [name, Client, isTraced] of clients) {
     for (
       const [rule, head] of [
         ["AcceptInvalid", () => switching("AAAAAAAAAAAAAAAAAAAAAAAAAAA=")],
-        ["ProtocolUnexpected", (accept: string) => switching(accept, "Sec-WebSocket-Protocol: other\r\n")],
+        ["SubprotocolUnexpected", (accept: string) => switching(accept, "Sec-WebSocket-Protocol: other\r\n")],
         ["ExtensionUnexpected", (accept: string) => switching(accept, "Sec-WebSocket-Extensions: x-other\r\n")],
-        ["ProtocolMissing", switching]
+        ["SubprotocolMissing", switching]
       ] as const
     ) {
       unit(`${rule} drops the connection at once, in a scope that goes on`, () =>
         Effect.gen(function*() {
           const { peers, port } = yield* answering((_, accept) => [head(accept)])
-          const error = yield* Effect.flip(WebSocketClient.connect(`ws://127.0.0.1:${port}`, { protocols: ["mine"] }))
+          const error = yield* Effect.flip(WebSocketClient.connect(`ws://127.0.0.1:${port}`, { subprotocols: ["mine"] }))
           assert.strictEqual(error._tag === "HandshakeError" && error.reason, rule)
           assert.strictEqual(error._tag === "HandshakeError" && error.status, 101)
           yield* until("the connection is dropped", () => peers.length === 1 && peers[0]!.ended)
         }))
     }
 
-    unit("requireProtocol: false goes on without a subprotocol", () =>
+    unit("requireSubprotocol: false goes on without a subprotocol", () =>
       Effect.gen(function*() {
         const { port } = yield* answering((_, accept) => [switching(accept), serverFrame(Opcode.Text, "hi")])
         const ws = yield* WebSocketClient.connect(`ws://127.0.0.1:${port}`, {
-          protocols: ["mine"],
-          requireProtocol: false,
+          subprotocols: ["mine"],
+          requireSubprotocol: false,
           closeTimeout: 50
         })
-        assert.isUndefined(ws.protocol)
+        assert.isUndefined(ws.subprotocol)
         assert.strictEqual(yield* ws.receive, "hi")
       }))
 

@@ -15,7 +15,7 @@ describe("NodeWebSocketServer", () => {
   it.live("serves on a port of its own, whatever the path, and tells where", () =>
     Effect.gen(function*() {
       const context = yield* Layer.build(
-        NodeWebSocketServer.layer((ws) => Stream.run(ws.messages, ws.sink), { host: "127.0.0.1", port: 0, protocol: ["a"] })
+        NodeWebSocketServer.layer((ws) => Stream.run(ws.messages, ws.sink), { host: "127.0.0.1", port: 0, selectSubprotocol: ["a"] })
       )
       const port = portOf(Context.get(context, HttpServer.HttpServer))
       for (const path of ["/", "/any/where?x=1"]) {

@@ -80,8 +80,8 @@ describe("observability of real connections", () => {
   it.live("a span each side, linked to the request's and to the caller's", () =>
     observed(({ spans }) =>
       Effect.gen(function*() {
-        const { port } = yield* serve(route({ protocol: ["echo.v1"] }))
-        const id = yield* talk(`ws://127.0.0.1:${port}/echo?token=secret`, { protocols: "echo.v1" }).pipe(
+        const { port } = yield* serve(route({ selectSubprotocol: ["echo.v1"] }))
+        const id = yield* talk(`ws://127.0.0.1:${port}/echo?token=secret`, { subprotocols: "echo.v1" }).pipe(
           Effect.withSpan("caller")
         )
         yield* until("both spans are over", () =>

@@ -1,5 +1,5 @@
 /**
- * The header of a frame (RFC 6455 §5.2), parsed as its bytes come:
+ * The header of a frame (RFC 6455 §5.2): parsed as its bytes arrive, and written with its length in the shortest form.
  *
  * ```text
  *   0 1 2 3 4 5 6 7  8 9 ...
@@ -16,9 +16,7 @@
  *
  * @internal
  */
-import type { Frame } from "../Frame.ts"
-import type { Opcode } from "../Opcode.ts"
-import type { Rule } from "../protocol/Violation.ts"
+import type { ProtocolRule } from "../WebSocketError.ts"
 
 /**
  * @internal
@@ -35,7 +33,7 @@ export class FrameHeader {
   length = 0
   /** The header is whole. */
   complete = false
-  violation: Rule | undefined = undefined
+  violation: ProtocolRule | undefined = undefined
   /** The reserved bits that an extension claimed for the next frame. */
   allowedRsv = 0
 
@@ -182,24 +180,64 @@ export class FrameHeader {
     this.complete = this.seen === 2 + this.lengthSize + (this.masked ? 4 : 0)
   }
 
-  private refuse(rule: Rule): false {
+  private refuse(rule: ProtocolRule): false {
     this.violation = rule
     return false
   }
 }
 
 /**
- * The frame of a complete header and its unmasked payload.
+ * The size of the header of a frame.
  *
  * @internal
  */
-export const frameOf = (header: FrameHeader, data: Uint8Array): Frame => ({
-  fin: header.fin,
-  rsv1: (header.rsv & 4) !== 0,
-  rsv2: (header.rsv & 2) !== 0,
-  rsv3: (header.rsv & 1) !== 0,
-  masked: header.masked,
-  // Parsing refused every other opcode.
-  opcode: header.opcode as Opcode,
-  data
-})
+export const headerLength = (payloadLength: number, masked: boolean): number =>
+  (payloadLength < 126 ? 2 : payloadLength < 0x10000 ? 4 : 10) + (masked ? 4 : 0)
+
+/**
+ * Writes a header at `offset` and returns the offset behind it. `firstByte` is
+ * `fin << 7 | rsv << 4 | opcode`; `maskKey` has the form of `Mask.ts`.
+ *
+ * @internal
+ */
+export const writeHeader = (
+  target: Uint8Array,
+  offset: number,
+  firstByte: number,
+  payloadLength: number,
+  masked: boolean,
+  maskKey: number
+): number => {
+  const maskBit = masked ? 0x80 : 0
+  target[offset] = firstByte
+  let at: number
+  if (payloadLength < 126) {
+    target[offset + 1] = maskBit | payloadLength
+    at = offset + 2
+  } else if (payloadLength < 0x10000) {
+    target[offset + 1] = maskBit | 126
+    target[offset + 2] = payloadLength >>> 8
+    target[offset + 3] = payloadLength
+    at = offset + 4
+  } else {
+    const high = Math.floor(payloadLength / 0x100000000)
+    target[offset + 1] = maskBit | 127
+    target[offset + 2] = high >>> 24
+    target[offset + 3] = high >>> 16
+    target[offset + 4] = high >>> 8
+    target[offset + 5] = high
+    target[offset + 6] = payloadLength >>> 24
+    target[offset + 7] = payloadLength >>> 16
+    target[offset + 8] = payloadLength >>> 8
+    target[offset + 9] = payloadLength
+    at = offset + 10
+  }
+  if (masked) {
+    target[at] = maskKey
+    target[at + 1] = maskKey >>> 8
+    target[at + 2] = maskKey >>> 16
+    target[at + 3] = maskKey >>> 24
+    at += 4
+  }
+  return at
+}

@@ -36,24 +36,24 @@ const maxControls = 64
 // Inspectable, so that a log line that shows a connection shows these few words of it and not
 // its inside, where messages wait.
 export class Connection extends Inspectable.Class implements WebSocket, LinkHooks {
-  readonly protocol: string | undefined
+  readonly subprotocol: string | undefined
   readonly link: Link
   private readonly reader: Reader
   private readonly writer: Writer
   private sending: WebSocket["send"] | undefined
 
-  constructor(link: Link, protocol: string | undefined) {
+  constructor(link: Link, subprotocol: string | undefined) {
     super()
     this.link = link
-    this.protocol = protocol
+    this.subprotocol = subprotocol
     this.reader = new Reader(link)
     this.writer = makeWriter(link)
     link.hooks = this
   }
 
   toJSON(): unknown {
-    const { extension, id, protocol, role } = this
-    return { _id: "WebSocket", id, role, protocol, extension, closed: this.link.isClosed }
+    const { extension, id, role, subprotocol } = this
+    return { _id: "WebSocket", id, role, subprotocol, extension, closed: this.link.isClosed }
   }
 
   // A function, not a method: `Stream.runForEach(ws.send)` is how it is used. Made when it

@@ -14,7 +14,7 @@ import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
 import * as DecodedTexts from "../memory/DecodedTexts.ts"
-import type { Rule } from "../protocol/Violation.ts"
+import type { ProtocolRule } from "../WebSocketError.ts"
 import { joined } from "../memory/Slab.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { IOError, ProtocolError } from "../WebSocketError.ts"
@@ -256,7 +256,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   }
 
   /** The peer broke a rule about time. */
-  violate(rule: Rule): void {
+  violate(rule: ProtocolRule): void {
     this.protocol.fail(rule)
     this.afterInput()
   }

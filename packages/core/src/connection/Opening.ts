@@ -46,7 +46,7 @@ export const open = (
 ): Effect.Effect<Connection> => {
   const link = makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension)
   link.budget = fiber.getRef(MemoryBudget)
-  const connection = new Connection(link, opening.protocol)
+  const connection = new Connection(link, opening.subprotocol)
   const attach = Telemetry.attach(fiber, link, opening)
   if (attach === undefined) return begin(fiber, connection, opening.closeCodeFor, hold)
   return Effect.flatMap(

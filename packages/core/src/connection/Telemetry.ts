@@ -24,7 +24,7 @@ export type Attributes = Readonly<Record<string, unknown>>
 /** What is known of a connection beside its link. */
 export interface Described {
   readonly observability?: Observability.Options | undefined
-  readonly protocol?: string | undefined
+  readonly subprotocol?: string | undefined
   /** Asked only where someone looks. */
   readonly attributes?: LazyArg<Attributes> | undefined
 }
@@ -85,11 +85,11 @@ const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer &&
   spanAround(fiber)?.sampled !== false
 
-const describe = (link: Link, { attributes, protocol }: Described): Attributes => ({
+const describe = (link: Link, { attributes, subprotocol }: Described): Attributes => ({
   "websocket.role": link.protocol.role,
   "websocket.connection.id": link.serial,
   ...attributes?.(),
-  ...(protocol !== undefined && { "websocket.subprotocol": protocol }),
+  ...(subprotocol !== undefined && { "websocket.subprotocol": subprotocol }),
   ...(link.transform !== undefined && { "websocket.extension": link.transform.name })
 })
 

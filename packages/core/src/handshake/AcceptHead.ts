@@ -18,8 +18,8 @@ export const acceptHead = (
   options: Omit<AcceptOptions, "extensions">,
   extension: ExtensionHeader | undefined
 ): Result.Result<string, HandshakeError> => {
-  const { headers = [], protocol, sha1 } = options
-  if (extension === undefined && protocol === undefined && headers.length === 0) {
+  const { headers = [], subprotocol, sha1 } = options
+  if (extension === undefined && subprotocol === undefined && headers.length === 0) {
     return Result.succeed(`${usual}${acceptKey(request.key, sha1)}\r\n\r\n`)
   }
   const extensions = extension === undefined ? undefined : format([extension])

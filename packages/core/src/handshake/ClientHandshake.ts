@@ -5,11 +5,11 @@
 import * as Result from "effect/Result"
 import * as Extension from "../Extension.ts"
 import { portable, type Primitives } from "../Primitives.ts"
-import type { HandshakeError } from "../WebSocketError.ts"
+import type { HandshakeError, HandshakeRule } from "../WebSocketError.ts"
 import { parseAuthority } from "../http/Authority.ts"
 import { invalidCallerHeader } from "../http/CallerHeaders.ts"
 import { acceptKey, isKey, makeKey } from "./AcceptKey.ts"
-import { type HandshakeRule, invalidRequest, invalidResponse } from "../http/Refusal.ts"
+import { invalidRequest, invalidResponse } from "../http/Refusal.ts"
 import { equalsIgnoreCase, type HeaderList, isToken, listHas, show, splitList, valuesOf } from "../http/Tokens.ts"
 import { checkDowngrade, normalizeUrl } from "./WebSocketUrl.ts"
 
@@ -19,7 +19,7 @@ import { checkDowngrade, normalizeUrl } from "./WebSocketUrl.ts"
  * **Details**
  *
  * - `url`: ws, wss, http or https; relative where there is a `base`.
- * - `protocols`: subprotocols in order of preference.
+ * - `subprotocols`: subprotocols in order of preference.
  * - `headers`: what else to send along; those of the handshake itself are refused.
  * - `extensions`: the value of `Sec-WebSocket-Extensions`.
  * - `key`: 16 bytes, or their base64; only tests and proxies give one.
@@ -31,7 +31,7 @@ import { checkDowngrade, normalizeUrl } from "./WebSocketUrl.ts"
 export interface MakeRequestOptions {
   readonly url: string | URL
   readonly base?: string | URL | undefined
-  readonly protocols?: string | ReadonlyArray<string> | undefined
+  readonly subprotocols?: string | ReadonlyArray<string> | undefined
   readonly headers?: HeaderList | undefined
   readonly extensions?: string | undefined
   readonly key?: string | Uint8Array | undefined
@@ -56,7 +56,7 @@ export interface HandshakeRequest {
   readonly target: string
   readonly headers: HeaderList
   readonly key: string
-  readonly protocols: ReadonlyArray<string>
+  readonly subprotocols: ReadonlyArray<string>
   readonly extensions: ReadonlyArray<Extension.ExtensionHeader>
 }
 
@@ -77,7 +77,7 @@ const refuse = (rule: HandshakeRule, detail?: string): Result.Result<never, Hand
  * import { Handshake } from "@effect-ws/core"
  * import { Result } from "effect"
  *
- * const request = Handshake.makeRequest({ url: "wss://feed.example/ticks", protocols: ["ticks.v2"] })
+ * const request = Handshake.makeRequest({ url: "wss://feed.example/ticks", subprotocols: ["ticks.v2"] })
  * console.log(Result.map(request, ({ url }) => url)) // https://feed.example/ticks
  * ```
  *
@@ -88,7 +88,7 @@ export const makeRequest = (options: MakeRequestOptions): Result.Result<Handshak
   Result.gen(function*() {
     const url = yield* normalizeUrl(options.url, options.base)
     const key = yield* keyOf(options)
-    const protocols = yield* protocolsOf(options.protocols ?? [])
+    const subprotocols = yield* subprotocolsOf(options.subprotocols ?? [])
     const extensions = yield* extensionsOf(options.extensions)
     const own = options.headers ?? []
     const fault = invalidCallerHeader(own, "request")
@@ -104,7 +104,7 @@ export const makeRequest = (options: MakeRequestOptions): Result.Result<Handshak
       ["Sec-WebSocket-Version", "13"],
       ["Sec-WebSocket-Key", key]
     ]
-    if (protocols.length > 0) headers.push(["Sec-WebSocket-Protocol", protocols.join(", ")])
+    if (subprotocols.length > 0) headers.push(["Sec-WebSocket-Protocol", subprotocols.join(", ")])
     if (extensions.length > 0) headers.push(["Sec-WebSocket-Extensions", options.extensions ?? ""])
     headers.push(...own)
     return {
@@ -114,7 +114,7 @@ export const makeRequest = (options: MakeRequestOptions): Result.Result<Handshak
       target: `${url.pathname}${url.search}`,
       headers,
       key,
-      protocols,
+      subprotocols,
       extensions
     } as const
   })
@@ -129,13 +129,13 @@ const keyOf = ({ key, randomFill }: MakeRequestOptions): Result.Result<string, H
 }
 
 /** RFC 6455 §4.1, item 10: tokens, all different. */
-const protocolsOf = (given: string | ReadonlyArray<string>): Result.Result<ReadonlyArray<string>, HandshakeError> => {
-  const protocols = typeof given === "string" ? [given] : given
-  const invalid = protocols.find((protocol) => !isToken(protocol))
-  if (invalid !== undefined) return refuse("ProtocolsInvalid", `the subprotocol ${show(invalid)} is not a token`)
-  return new Set(protocols).size === protocols.length
-    ? Result.succeed([...protocols])
-    : refuse("ProtocolsInvalid", "a subprotocol is given twice")
+const subprotocolsOf = (given: string | ReadonlyArray<string>): Result.Result<ReadonlyArray<string>, HandshakeError> => {
+  const subprotocols = typeof given === "string" ? [given] : given
+  const invalid = subprotocols.find((subprotocol) => !isToken(subprotocol))
+  if (invalid !== undefined) return refuse("SubprotocolsInvalid", `the subprotocol ${show(invalid)} is not a token`)
+  return new Set(subprotocols).size === subprotocols.length
+    ? Result.succeed([...subprotocols])
+    : refuse("SubprotocolsInvalid", "a subprotocol is given twice")
 }
 
 const extensionsOf = (
@@ -168,7 +168,7 @@ export interface HandshakeResponse {
  * **Details**
  *
  * - `extensions`: what was offered; by default nothing.
- * - `requireProtocol`: whether it is a failure that subprotocols were offered and none
+ * - `requireSubprotocol`: whether it is a failure that subprotocols were offered and none
  *   was accepted; true by default.
  * - `url`: what was asked for; where it was secure, the answer's `url` must be.
  *
@@ -177,9 +177,9 @@ export interface HandshakeResponse {
  */
 export interface Expectation {
   readonly key: string
-  readonly protocols?: ReadonlyArray<string> | undefined
+  readonly subprotocols?: ReadonlyArray<string> | undefined
   readonly extensions?: ReadonlyArray<Extension.ExtensionHeader> | undefined
-  readonly requireProtocol?: boolean | undefined
+  readonly requireSubprotocol?: boolean | undefined
   readonly url?: string | undefined
 }
 
@@ -191,7 +191,7 @@ export interface Expectation {
  * @since 0.1.0
  */
 export interface Agreement {
-  readonly protocol: string | undefined
+  readonly subprotocol: string | undefined
   readonly extensions: ReadonlyArray<Extension.ExtensionHeader>
 }
 
@@ -256,17 +256,17 @@ export const checkResponse = (
       return yield* fail("ExtensionUnexpected", `the extension ${show(foreign.name)} was not offered`)
     }
 
-    const protocols = valuesOf(headers, "sec-websocket-protocol")
-    const wanted = expectation.protocols ?? []
-    const protocol = protocols[0]
-    if (protocols.length > 1) {
-      return yield* fail("ProtocolUnexpected", "there is more than one Sec-WebSocket-Protocol") // §11.3.4
+    const subprotocols = valuesOf(headers, "sec-websocket-protocol")
+    const wanted = expectation.subprotocols ?? []
+    const subprotocol = subprotocols[0]
+    if (subprotocols.length > 1) {
+      return yield* fail("SubprotocolUnexpected", "there is more than one Sec-WebSocket-Protocol") // §11.3.4
     }
-    if (protocol !== undefined && !wanted.includes(protocol)) {
-      return yield* fail("ProtocolUnexpected", `the subprotocol ${show(protocol)} was not offered`)
+    if (subprotocol !== undefined && !wanted.includes(subprotocol)) {
+      return yield* fail("SubprotocolUnexpected", `the subprotocol ${show(subprotocol)} was not offered`)
     }
-    if (protocol === undefined && wanted.length > 0 && expectation.requireProtocol !== false) {
-      return yield* fail("ProtocolMissing")
+    if (subprotocol === undefined && wanted.length > 0 && expectation.requireSubprotocol !== false) {
+      return yield* fail("SubprotocolMissing")
     }
-    return { protocol, extensions: parsed.success }
+    return { subprotocol, extensions: parsed.success }
   })

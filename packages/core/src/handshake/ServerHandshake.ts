@@ -6,11 +6,11 @@ import * as Result from "effect/Result"
 import * as Extension from "../Extension.ts"
 import * as Origin from "../Origin.ts"
 import type { Primitives } from "../Primitives.ts"
-import type { HandshakeError } from "../WebSocketError.ts"
+import type { HandshakeError, HandshakeRule } from "../WebSocketError.ts"
 import { parseAuthority } from "../http/Authority.ts"
 import { invalidCallerHeader } from "../http/CallerHeaders.ts"
 import { acceptKey, isKey } from "./AcceptKey.ts"
-import { type HandshakeRule, refusal } from "../http/Refusal.ts"
+import { refusal } from "../http/Refusal.ts"
 import { type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf } from "../http/Tokens.ts"
 
 /**
@@ -58,7 +58,7 @@ export interface CheckRequestOptions {
 export interface ClientRequest {
   readonly key: string
   /** In the client's order of preference, distinct. */
-  readonly protocols: ReadonlyArray<string>
+  readonly subprotocols: ReadonlyArray<string>
   /** In the client's order of preference. */
   readonly extensions: ReadonlyArray<Extension.ExtensionHeader>
   readonly origin: string | undefined
@@ -128,8 +128,8 @@ export const checkRequest = (
   }
   if (!isKey(key)) return refuse("KeyInvalid")
 
-  const protocols = protocolsOf(headers)
-  if (Result.isFailure(protocols)) return Result.fail(protocols.failure)
+  const subprotocols = subprotocolsOf(headers)
+  if (Result.isFailure(subprotocols)) return Result.fail(subprotocols.failure)
   const extensions = Extension.parse(valuesOf(headers, "sec-websocket-extensions"))
   if (Result.isFailure(extensions)) return Result.fail(extensions.failure)
 
@@ -139,7 +139,7 @@ export const checkRequest = (
   const allowed = Origin.check(options.origin ?? Origin.sameHost, origin, host, request)
   if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
 
-  return Result.succeed({ key, protocols: protocols.success, extensions: extensions.success, origin, host })
+  return Result.succeed({ key, subprotocols: subprotocols.success, extensions: extensions.success, origin, host })
 }
 
 const refuse = (rule: HandshakeRule, detail?: string): Result.Result<never, HandshakeError> =>
@@ -163,17 +163,17 @@ const tooLong = (name: string): Result.Result<never, HandshakeError> => refuse("
 const noProtocols: Result.Result<ReadonlyArray<string>> = Result.succeed([])
 
 /** RFC 6455 §4.2.1 and §11.3.4: 1#token, all different. */
-const protocolsOf = (headers: HeaderList): Result.Result<ReadonlyArray<string>, HandshakeError> => {
+const subprotocolsOf = (headers: HeaderList): Result.Result<ReadonlyArray<string>, HandshakeError> => {
   const values = valuesOf(headers, "sec-websocket-protocol")
   if (values.length === 0) return noProtocols
-  const protocols = splitList(values)
-  if (protocols === undefined) return tooLong("sec-websocket-protocol")
-  if (protocols.length === 0) return refuse("ProtocolsInvalid", "Sec-WebSocket-Protocol is empty")
-  const invalid = protocols.find((protocol) => !isToken(protocol))
-  if (invalid !== undefined) return refuse("ProtocolsInvalid", `the subprotocol ${show(invalid)} is not a token`)
-  return new Set(protocols).size === protocols.length
-    ? Result.succeed(protocols)
-    : refuse("ProtocolsInvalid", "a subprotocol is offered twice")
+  const subprotocols = splitList(values)
+  if (subprotocols === undefined) return tooLong("sec-websocket-protocol")
+  if (subprotocols.length === 0) return refuse("SubprotocolsInvalid", "Sec-WebSocket-Protocol is empty")
+  const invalid = subprotocols.find((subprotocol) => !isToken(subprotocol))
+  if (invalid !== undefined) return refuse("SubprotocolsInvalid", `the subprotocol ${show(invalid)} is not a token`)
+  return new Set(subprotocols).size === subprotocols.length
+    ? Result.succeed(subprotocols)
+    : refuse("SubprotocolsInvalid", "a subprotocol is offered twice")
 }
 
 /**
@@ -181,7 +181,7 @@ const protocolsOf = (headers: HeaderList): Result.Result<ReadonlyArray<string>, 
  *
  * **Details**
  *
- * - `protocol`: one that the client offered, or none.
+ * - `subprotocol`: one that the client offered, or none.
  * - `extensions`: the value of the header, of extensions that the client offered.
  * - `headers`: what else to send along, such as cookies.
  * - `sha1`: the platform's own, where it has a faster one; see `Primitives`.
@@ -190,7 +190,7 @@ const protocolsOf = (headers: HeaderList): Result.Result<ReadonlyArray<string>, 
  * @since 0.1.0
  */
 export interface AcceptOptions {
-  readonly protocol?: string | undefined
+  readonly subprotocol?: string | undefined
   readonly extensions?: string | undefined
   readonly headers?: HeaderList | undefined
   readonly sha1?: Primitives["sha1"] | undefined
@@ -227,11 +227,11 @@ export const acceptResponse = (
     ["Connection", "Upgrade"],
     ["Sec-WebSocket-Accept", acceptKey(request.key, options.sha1)]
   ]
-  if (options.protocol !== undefined) {
-    if (!isToken(options.protocol) || !request.protocols.includes(options.protocol)) {
-      return refuse("ProtocolNotOffered", `the subprotocol ${show(options.protocol)} was not offered`)
+  if (options.subprotocol !== undefined) {
+    if (!isToken(options.subprotocol) || !request.subprotocols.includes(options.subprotocol)) {
+      return refuse("SubprotocolNotOffered", `the subprotocol ${show(options.subprotocol)} was not offered`)
     }
-    headers.push(["Sec-WebSocket-Protocol", options.protocol])
+    headers.push(["Sec-WebSocket-Protocol", options.subprotocol])
   }
   if (options.extensions !== undefined && options.extensions !== "") {
     const chosen = chosenExtensions(request, options.extensions)

@@ -2,9 +2,9 @@
  * The URLs of WebSockets (RFC 6455 §3, and the http and https that WHATWG allows).
  */
 import * as Result from "effect/Result"
-import type { HandshakeError } from "../WebSocketError.ts"
+import type { HandshakeError, HandshakeRule } from "../WebSocketError.ts"
 import { parseUrl } from "../http/Authority.ts"
-import { type HandshakeRule, invalidRequest } from "../http/Refusal.ts"
+import { invalidRequest } from "../http/Refusal.ts"
 import { hasControl, show } from "../http/Tokens.ts"
 
 const refuse = (rule: HandshakeRule, detail?: string): Result.Result<never, HandshakeError> =>

@@ -3,7 +3,7 @@
  * is built, so that no caller's string can end a line or repeat what the handshake
  * says itself.
  */
-import type { HandshakeRule } from "./Refusal.ts"
+import type { HandshakeRule } from "../WebSocketError.ts"
 import { equalsIgnoreCase, type HeaderList, isFieldValue, isToken, listHas, show } from "./Tokens.ts"
 
 export interface Fault {

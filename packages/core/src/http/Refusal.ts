@@ -3,7 +3,7 @@
  * status by which a server answers its violation. A check names a rule; the error
  * is made from this table.
  */
-import { HandshakeError } from "../WebSocketError.ts"
+import { HandshakeError, type HandshakeRule } from "../WebSocketError.ts"
 import type { HeaderList } from "./Tokens.ts"
 
 interface RuleInfo {
@@ -58,7 +58,7 @@ export const handshakeRules = {
     headers: [...version13, ...upgradeRequired]
   },
   KeyInvalid: { status: 400, section: "RFC 6455 §4.2.1", text: "Sec-WebSocket-Key is not 16 bytes in base64" },
-  ProtocolsInvalid: {
+  SubprotocolsInvalid: {
     status: 400,
     section: "RFC 6455 §4.1",
     text: "Sec-WebSocket-Protocol is not a list of distinct tokens"
@@ -75,9 +75,11 @@ export const handshakeRules = {
   },
   TooManyUpgrades: { status: 429, section: "RFC 6585 §4", text: "this address connects too often" },
 
+  Application: { status: 403, section: "RFC 6455 §4.2.2", text: "the application refused the request" },
+
   // What this side's own code must not ask for
   OriginPolicyFailed: { status: 500, section: "RFC 6455 §10.2", text: "the origin policy threw" },
-  ProtocolNotOffered: { status: 500, section: "RFC 6455 §4.2.2", text: "the chosen subprotocol was not offered" },
+  SubprotocolNotOffered: { status: 500, section: "RFC 6455 §4.2.2", text: "the chosen subprotocol was not offered" },
   ExtensionNotOffered: { status: 500, section: "RFC 6455 §4.2.2", text: "the chosen extension was not offered" },
   HeaderInvalid: { status: 500, section: "RFC 9110 §5.5", text: "a header cannot be put on the wire" },
   HeaderReserved: { status: 500, section: "RFC 6455 §4.1", text: "a header belongs to the handshake" },
@@ -102,18 +104,10 @@ export const handshakeRules = {
     section: "RFC 6455 §9.1",
     text: "an extension was answered with invalid parameters"
   },
-  ProtocolUnexpected: { status: 502, section: "RFC 6455 §4.1", text: "a subprotocol was answered, not offered" },
-  ProtocolMissing: { status: 502, section: "RFC 6455 §4.1", text: "none of the subprotocols was accepted" },
+  SubprotocolUnexpected: { status: 502, section: "RFC 6455 §4.1", text: "a subprotocol was answered, not offered" },
+  SubprotocolMissing: { status: 502, section: "RFC 6455 §4.1", text: "none of the subprotocols was accepted" },
   Downgraded: { status: 502, section: "RFC 6455 §10.6", text: "a secure URL ended on an insecure one" }
-} as const satisfies Record<string, RuleInfo>
-
-/**
- * The name of a rule of the opening handshake, as it stands in a `HandshakeError`'s `reason`.
- *
- * @category models
- * @since 0.1.0
- */
-export type HandshakeRule = keyof typeof handshakeRules
+} as const satisfies Record<HandshakeRule, RuleInfo>
 
 /** The error by which a server refuses: status and headers are those to answer with. */
 export const refusal = (rule: HandshakeRule, detail?: string): HandshakeError => {

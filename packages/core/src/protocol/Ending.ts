@@ -2,17 +2,17 @@
 import { isWireValid } from "../CloseCode.ts"
 import { isUtf8 } from "../codec/Utf8.ts"
 import type { Primitives } from "../Primitives.ts"
-import type { Rule } from "./Violation.ts"
-import { ProtocolError } from "../WebSocketError.ts"
+import type { ProtocolError, ProtocolRule } from "../WebSocketError.ts"
+import { protocolError } from "./Violation.ts"
 
 /** What stands at the end of what a peer sends. */
 export type Ending =
   | { readonly _tag: "Close"; readonly code: number; readonly reason: string }
   | { readonly _tag: "Violation"; readonly error: ProtocolError }
 
-export const violation = (rule: Rule, detail?: string): Ending => ({
+export const violation = (rule: ProtocolRule, detail?: string): Ending => ({
   _tag: "Violation",
-  error: ProtocolError.of(rule, detail)
+  error: protocolError(rule, detail)
 })
 
 /** Judges the body of a Close frame (RFC 6455 §5.5.1). */

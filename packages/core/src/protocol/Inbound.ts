@@ -12,7 +12,7 @@ import type { Message } from "../Message.ts"
 import type { Transform } from "../MessageExtension.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
-import type { Rule } from "./Violation.ts"
+import type { ProtocolRule } from "../WebSocketError.ts"
 import { Assembly } from "./Assembly.ts"
 import * as DecodedTexts from "../memory/DecodedTexts.ts"
 import { Decoding, type Pause } from "./Decoding.ts"
@@ -518,7 +518,7 @@ export class Inbound {
   }
 
   /** The peer broke a rule: behind what was received until now, nothing more is read. */
-  fail(rule: Rule, detail?: string): false {
+  fail(rule: ProtocolRule, detail?: string): false {
     this.ending = violation(rule, detail)
     this.assembly = undefined
     return false

@@ -8,7 +8,7 @@
  * an idle connection holds none. A buffer that the transport still reads is never
  * written to.
  */
-import { headerLength, writeHeader } from "../codec/FrameHeaderWriter.ts"
+import { headerLength, writeHeader } from "../codec/FrameHeader.ts"
 import { maskInPlace, maskInto, type MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"

@@ -2,9 +2,8 @@
  * Every rule of RFC 6455 that a peer's bytes can break, with the close code that
  * answers it and the section that states it. The state machine and the codec name a
  * rule; the error is made from this table.
- *
- * @since 0.1.0
  */
+import { ProtocolError, type ProtocolRule } from "../WebSocketError.ts"
 
 interface RuleInfo {
   readonly code: number
@@ -12,12 +11,6 @@ interface RuleInfo {
   readonly text: string
 }
 
-/**
- * The rules, by name.
- *
- * @category constants
- * @since 0.1.0
- */
 export const rules = {
   ReservedBit: { code: 1002, section: "RFC 6455 §5.2", text: "a reserved bit is set that no extension claimed" },
   ReservedOpcode: { code: 1002, section: "RFC 6455 §5.2", text: "the opcode is reserved" },
@@ -57,13 +50,16 @@ export const rules = {
     section: "RFC 6455 §10.4",
     text: "a message was begun and neither ended nor came along within messageTimeout"
   },
-  TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than maxFragments" }
-} as const satisfies Record<string, RuleInfo>
+  TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than maxFragments" },
+  // Of single frames, see `Frame.decode` and `Frame.encode`: no connection is closed by them.
+  FrameIncomplete: { code: 1002, section: "RFC 6455 §5.2", text: "the bytes end inside the frame" },
+  FrameTrailing: { code: 1002, section: "RFC 6455 §5.2", text: "bytes follow the frame" },
+  PayloadType: { code: 1002, section: "RFC 6455 §5.2", text: "the payload is not a Uint8Array" },
+  MaskKeySize: { code: 1002, section: "RFC 6455 §5.3", text: "a mask key has four bytes" }
+} as const satisfies Record<ProtocolRule, RuleInfo>
 
-/**
- * The name of a rule.
- *
- * @category models
- * @since 0.1.0
- */
-export type Rule = keyof typeof rules
+/** The error of a broken rule: its code and section are those of the table. */
+export const protocolError = (rule: ProtocolRule, detail?: string): ProtocolError => {
+  const { code, section, text } = rules[rule]
+  return new ProtocolError({ code, rule, section, detail: detail ?? text })
+}

@@ -16,16 +16,16 @@ import * as TestLink from "./TestLink.ts"
  *
  * - `link`: how the link between them behaves.
  * - `client` and `server`: limits and other options of either side.
- * - `protocol`: the subprotocol that both sides are told was negotiated.
+ * - `subprotocol`: the one that both sides are told was negotiated.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
   readonly link?: TestLink.Options | undefined
-  readonly client?: Omit<WebSocket.Options, "role" | "protocol"> | undefined
-  readonly server?: Omit<WebSocket.Options, "role" | "protocol"> | undefined
-  readonly protocol?: string | undefined
+  readonly client?: Omit<WebSocket.Options, "role" | "subprotocol"> | undefined
+  readonly server?: Omit<WebSocket.Options, "role" | "subprotocol"> | undefined
+  readonly subprotocol?: string | undefined
 }
 
 /**
@@ -41,7 +41,7 @@ export interface Pair {
 }
 
 const open = (link: TestLink.TestLink, role: TestLink.Side, options: Options) =>
-  WebSocket.make(link[role], { ...options[role], role, protocol: options.protocol })
+  WebSocket.make(link[role], { ...options[role], role, subprotocol: options.subprotocol })
 
 /**
  * A client's and a server's connection, joined by a link. The opening handshake is

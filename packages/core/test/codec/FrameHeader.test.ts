@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { FrameHeader } from "../../src/codec/FrameHeader.ts"
-import { headerLength, writeHeader } from "../../src/codec/FrameHeaderWriter.ts"
-import type { Rule } from "../../src/protocol/Violation.ts"
+import { headerLength, writeHeader } from "../../src/codec/FrameHeader.ts"
+import type { ProtocolRule } from "../../src/WebSocketError.ts"
 
 type Mask = "required" | "forbidden" | "any"
 
@@ -18,7 +18,7 @@ const parse = (bytes: Uint8Array, mask: Mask, step: number, allowedRsv = 0) => {
 }
 
 // The rule must be named at exactly the byte that proves it, however the bytes come.
-const refused = (rule: Rule, bytes: ReadonlyArray<number>, mask: Mask = "any", allowedRsv = 0) => {
+const refused = (rule: ProtocolRule, bytes: ReadonlyArray<number>, mask: Mask = "any", allowedRsv = 0) => {
   const data = Uint8Array.from(bytes)
   for (const step of [1, 2, 3, 5, 100]) {
     assert.strictEqual(parse(data, mask, step, allowedRsv).header.violation, rule, `in pieces of ${step}`)

@@ -76,20 +76,20 @@ const checkServer = (headers: Handshake.HeaderList): void => {
     const host = new URL(`http://${of(headers, "host")[0]}`).host
     expect(new URL(origin[0]).hostname === host.replace(/:\d+$/, ""), lacks("an Origin of the same host"))
   }
-  const answered = Handshake.acceptResponse(checked.success, { protocol: checked.success.protocols[0] })
+  const answered = Handshake.acceptResponse(checked.success, { subprotocol: checked.success.subprotocols[0] })
   expect(Result.isSuccess(answered), () => "what was accepted cannot be answered")
   if (Result.isFailure(answered)) return
   const head = Handshake.encodeResponseHead(101, "Switching Protocols", answered.success.headers)
   expect(Result.isSuccess(head), () => "what is answered cannot be written")
   // What a server answers, its client takes.
-  const { key, protocols } = checked.success
-  const back = Handshake.checkResponse(answered.success, { key, protocols })
+  const { key, subprotocols } = checked.success
+  const back = Handshake.checkResponse(answered.success, { key, subprotocols: subprotocols })
   expect(Result.isSuccess(back), () => `a client refuses: ${Result.isFailure(back) && back.failure.message}`)
 }
 
 const checkClient = (headers: Handshake.HeaderList, status: number): void => {
   const response = { status, headers }
-  const checked = Handshake.checkResponse(response, { key, protocols: ["chat"], extensions: [{ name: "permessage-deflate", params: [] }] })
+  const checked = Handshake.checkResponse(response, { key, subprotocols: ["chat"], extensions: [{ name: "permessage-deflate", params: [] }] })
   if (Result.isFailure(checked)) {
     expect(isTyped(checked.failure), () => `untyped: ${checked.failure}`)
     return

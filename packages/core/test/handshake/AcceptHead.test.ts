@@ -5,7 +5,7 @@ import { acceptHead } from "../../src/handshake/AcceptHead.ts"
 
 const request: Handshake.ClientRequest = {
   key: "dGhlIHNhbXBsZSBub25jZQ==",
-  protocols: ["chat"],
+  subprotocols: ["chat"],
   extensions: [{ name: "x-test", params: [] }],
   origin: undefined,
   host: "a"
@@ -26,7 +26,7 @@ describe("acceptHead (RFC 6455 §4.2.2)", () => {
 
   it("says what was chosen", () => {
     const head = Result.getOrThrow(
-      acceptHead(request, { protocol: "chat", headers: [["Set-Cookie", "a=1"]] }, { name: "x-test", params: [] })
+      acceptHead(request, { subprotocol: "chat", headers: [["Set-Cookie", "a=1"]] }, { name: "x-test", params: [] })
     )
     for (const line of ["Sec-WebSocket-Protocol: chat", "Set-Cookie: a=1", "Sec-WebSocket-Extensions: x-test"]) {
       assert.include(head, `${line}\r\n`)
@@ -35,10 +35,10 @@ describe("acceptHead (RFC 6455 §4.2.2)", () => {
 
   it("refuses what was not offered, and headers that belong to the handshake", () => {
     const reasons = [
-      acceptHead(request, { protocol: "other" }, undefined),
+      acceptHead(request, { subprotocol: "other" }, undefined),
       acceptHead(request, {}, { name: "x-other", params: [] }),
       acceptHead(request, { headers: [["Upgrade", "h2c"]] }, undefined)
     ].map((result) => Result.isFailure(result) && result.failure.reason)
-    assert.deepStrictEqual(reasons, ["ProtocolNotOffered", "ExtensionNotOffered", "HeaderReserved"])
+    assert.deepStrictEqual(reasons, ["SubprotocolNotOffered", "ExtensionNotOffered", "HeaderReserved"])
   })
 })

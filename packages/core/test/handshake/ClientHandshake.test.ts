@@ -73,7 +73,7 @@ describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
       host: "server.example.com",
       target: "/chat",
       key,
-      protocols: [],
+      subprotocols: [],
       extensions: [],
       headers: [
         ["Upgrade", "websocket"],
@@ -87,7 +87,7 @@ describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
   it("passes our own server's check", () => {
     const request = made({
       url: "wss://server.example.com:8443/a?b",
-      protocols: ["v2", "v1"],
+      subprotocols: ["v2", "v1"],
       extensions: "x-test; a=\"b\"",
       headers: [["Origin", "https://server.example.com:8443"]]
     })
@@ -99,7 +99,7 @@ describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
     }))
     assert.deepStrictEqual(checked, {
       key,
-      protocols: ["v2", "v1"],
+      subprotocols: ["v2", "v1"],
       extensions: [{ name: "x-test", params: [{ name: "a", value: "b", quoted: true }] }],
       origin: "https://server.example.com:8443",
       host: "server.example.com:8443"
@@ -129,14 +129,14 @@ describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
   })
 
   it("validates subprotocols", () => {
-    assert.deepInclude(made({ protocols: "chat" }).headers, ["Sec-WebSocket-Protocol", "chat"])
-    assert.deepInclude(made({ protocols: ["a", "A"] }).headers, ["Sec-WebSocket-Protocol", "a, A"])
-    assert.lengthOf(made({ protocols: [] }).headers, 4)
+    assert.deepInclude(made({ subprotocols: "chat" }).headers, ["Sec-WebSocket-Protocol", "chat"])
+    assert.deepInclude(made({ subprotocols: ["a", "A"] }).headers, ["Sec-WebSocket-Protocol", "a, A"])
+    assert.lengthOf(made({ subprotocols: [] }).headers, 4)
     for (const bad of ["", "a b", "a,b", "a\r\nb", "é", "a;b"]) {
-      invalid({ protocols: bad }, "ProtocolsInvalid")
-      invalid({ protocols: ["ok", bad] }, "ProtocolsInvalid")
+      invalid({ subprotocols: bad }, "SubprotocolsInvalid")
+      invalid({ subprotocols: ["ok", bad] }, "SubprotocolsInvalid")
     }
-    invalid({ protocols: ["a", "b", "a"] }, "ProtocolsInvalid")
+    invalid({ subprotocols: ["a", "b", "a"] }, "SubprotocolsInvalid")
   })
 
   it("validates an offer of extensions", () => {
@@ -229,16 +229,16 @@ describe("Handshake, client: the answer (RFC 6455 §4.1)", () => {
   }
 
   it("accepts the example of the RFC, and our own server's answer", () => {
-    assert.deepStrictEqual(agreed(answerWith([])), { protocol: undefined, extensions: [] })
-    const request = made({ protocols: ["v2", "v1"], extensions: "x-test" })
+    assert.deepStrictEqual(agreed(answerWith([])), { subprotocol: undefined, extensions: [] })
+    const request = made({ subprotocols: ["v2", "v1"], extensions: "x-test" })
     const checked = Result.getOrThrow(Handshake.checkRequest({
       method: "GET",
       httpVersion: "1.1",
       headers: [["Host", request.host], ...request.headers]
     }))
-    const response = Result.getOrThrow(Handshake.acceptResponse(checked, { protocol: "v1", extensions: "x-test; a" }))
+    const response = Result.getOrThrow(Handshake.acceptResponse(checked, { subprotocol: "v1", extensions: "x-test; a" }))
     assert.deepStrictEqual(Result.getOrThrow(Handshake.checkResponse(response, request)), {
-      protocol: "v1",
+      subprotocol: "v1",
       extensions: [{ name: "x-test", params: [{ name: "a" }] }]
     })
   })
@@ -309,23 +309,23 @@ describe("Handshake, client: the answer (RFC 6455 §4.1)", () => {
 
   it("requires one subprotocol that was offered, case-sensitively", () => {
     const protocols = ["chat", "superchat"]
-    assert.strictEqual(agreed(answerWith([["Sec-WebSocket-Protocol", "chat"]]), { protocols }).protocol, "chat")
-    failed(answerWith([["Sec-WebSocket-Protocol", "chat"]]), "ProtocolUnexpected")
+    assert.strictEqual(agreed(answerWith([["Sec-WebSocket-Protocol", "chat"]]), { subprotocols: protocols }).subprotocol, "chat")
+    failed(answerWith([["Sec-WebSocket-Protocol", "chat"]]), "SubprotocolUnexpected")
     for (const value of ["", "other", "Chat", "chat, superchat"]) {
-      failed(answerWith([["Sec-WebSocket-Protocol", value]]), "ProtocolUnexpected", { protocols })
+      failed(answerWith([["Sec-WebSocket-Protocol", value]]), "SubprotocolUnexpected", { subprotocols: protocols })
     }
     failed(
       answerWith([["Sec-WebSocket-Protocol", "chat"], ["Sec-WebSocket-Protocol", "chat"]]),
-      "ProtocolUnexpected",
-      { protocols }
+      "SubprotocolUnexpected",
+      { subprotocols: protocols }
     )
   })
 
   it("is strict about a missing subprotocol unless told otherwise", () => {
-    failed(answerWith([]), "ProtocolMissing", { protocols: ["chat"] })
-    failed(answerWith([]), "ProtocolMissing", { protocols: ["chat"], requireProtocol: true })
-    const lenient = agreed(answerWith([]), { protocols: ["chat"], requireProtocol: false })
-    assert.isUndefined(lenient.protocol)
+    failed(answerWith([]), "SubprotocolMissing", { subprotocols: ["chat"] })
+    failed(answerWith([]), "SubprotocolMissing", { subprotocols: ["chat"], requireSubprotocol: true })
+    const lenient = agreed(answerWith([]), { subprotocols: ["chat"], requireSubprotocol: false })
+    assert.isUndefined(lenient.subprotocol)
   })
 
   it("fails where a secure URL ended on an insecure one", () => {
@@ -362,9 +362,9 @@ describe("Handshake, client: the answer (RFC 6455 §4.1)", () => {
         body,
         url: body
       }
-      const result = Handshake.checkResponse(response, { key, protocols: ["a"] })
+      const result = Handshake.checkResponse(response, { key, subprotocols: ["a"] })
       if (Result.isFailure(result)) return assert.instanceOf(result.failure, HandshakeError)
-      assert.deepStrictEqual(result.success, { protocol: "a", extensions: [] })
+      assert.deepStrictEqual(result.success, { subprotocol: "a", extensions: [] })
     },
     { arbitrary: { runs: 500 } }
   )
@@ -373,7 +373,7 @@ describe("Handshake, client: the answer (RFC 6455 §4.1)", () => {
     "is total on arbitrary options",
     [Schema.String, Schema.Array(Schema.String), Schema.Array(Schema.Tuple([Schema.String, Schema.String]))],
     ([path, protocols, headers]) => {
-      const result = Handshake.makeRequest({ url: `ws://a/${path}`, protocols, headers, extensions: path })
+      const result = Handshake.makeRequest({ url: `ws://a/${path}`, subprotocols: protocols, headers, extensions: path })
       if (Result.isFailure(result)) return assert.instanceOf(result.failure, HandshakeError)
       const head = Result.getOrThrow(Handshake.encodeRequestHead(result.success))
       // The request line, Host, each header, and the empty line: nothing split a line

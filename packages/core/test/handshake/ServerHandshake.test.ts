@@ -56,13 +56,13 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
     ]))
     assert.deepStrictEqual(request, {
       key,
-      protocols: ["chat", "superchat"],
+      subprotocols: ["chat", "superchat"],
       extensions: [{ name: "permessage-deflate", params: [{ name: "client_max_window_bits" }] }],
       origin: "http://server.example.com",
       host: "server.example.com"
     })
     const plain = accepted(requestWith([]))
-    assert.deepStrictEqual([plain.protocols, plain.extensions, plain.origin], [[], [], undefined])
+    assert.deepStrictEqual([plain.subprotocols, plain.extensions, plain.origin], [[], [], undefined])
   })
 
   it("ignores the case of names and of the two keywords, and spaces around values", () => {
@@ -172,11 +172,11 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
       ["Sec-WebSocket-Protocol", "v2, Chat"],
       ["sec-websocket-protocol", ", chat,__proto__"]
     ]))
-    assert.deepStrictEqual(request.protocols, ["v2", "Chat", "chat", "__proto__"]) // case-sensitive
+    assert.deepStrictEqual(request.subprotocols, ["v2", "Chat", "chat", "__proto__"]) // case-sensitive
     for (const value of ["", ",", "a, a", "a b", "a;b", "a/b", "\"a\"", "a\0", "é"]) {
-      refused(requestWith([["Sec-WebSocket-Protocol", value]]), "ProtocolsInvalid", 400)
+      refused(requestWith([["Sec-WebSocket-Protocol", value]]), "SubprotocolsInvalid", 400)
     }
-    refused(requestWith([["Sec-WebSocket-Protocol", "a"], ["Sec-WebSocket-Protocol", "a"]]), "ProtocolsInvalid", 400)
+    refused(requestWith([["Sec-WebSocket-Protocol", "a"], ["Sec-WebSocket-Protocol", "a"]]), "SubprotocolsInvalid", 400)
   })
 
   it("refuses a malformed list of extensions, and leaves bad offers to the extension (§9.1)", () => {
@@ -224,7 +224,7 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
 
   it("stays short about long and strange input", () => {
     const strange = "\u0085\n(".repeat(2000)
-    const error = refused(requestWith([["Sec-WebSocket-Protocol", strange]]), "ProtocolsInvalid", 400)
+    const error = refused(requestWith([["Sec-WebSocket-Protocol", strange]]), "SubprotocolsInvalid", 400)
     assert.isBelow(error.message.length, 400)
     assert.isFalse(error.message.includes("\n"))
   })
@@ -265,7 +265,7 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
       const result = Handshake.checkRequest({ method, httpVersion, headers: all })
       if (Result.isSuccess(result)) {
         assert.strictEqual(result.success.key, key)
-        assert.strictEqual(new Set(result.success.protocols).size, result.success.protocols.length)
+        assert.strictEqual(new Set(result.success.subprotocols).size, result.success.subprotocols.length)
         return assert.isTrue(Result.isSuccess(Handshake.acceptResponse(result.success)))
       }
       assert.instanceOf(result.failure, HandshakeError)
@@ -301,7 +301,7 @@ describe("Handshake, server: the answer (RFC 6455 §4.2.2)", () => {
 
   it("names what was chosen, and sends the application's headers along", () => {
     const { headers } = Result.getOrThrow(Handshake.acceptResponse(request, {
-      protocol: "superchat",
+      subprotocol: "superchat",
       extensions: "x-test; a",
       headers: [["Set-Cookie", "a=1"], ["set-cookie", "b=2"]]
     }))
@@ -314,7 +314,7 @@ describe("Handshake, server: the answer (RFC 6455 §4.2.2)", () => {
   })
 
   it("does not choose what was not offered", () => {
-    for (const protocol of ["other", "Chat", "", "chat, superchat"]) failed({ protocol }, "ProtocolNotOffered")
+    for (const protocol of ["other", "Chat", "", "chat, superchat"]) failed({ subprotocol: protocol }, "SubprotocolNotOffered")
     failed({ extensions: "z-test" }, "ExtensionNotOffered")
     failed({ extensions: "x-test, z-test" }, "ExtensionNotOffered")
     failed({ extensions: "x-test;" }, "HeaderInvalid")

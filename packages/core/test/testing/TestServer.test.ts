@@ -11,7 +11,7 @@ import * as WebSocketClient from "../../src/WebSocketClient.ts"
 import * as WebSocketServer from "../../src/WebSocketServer.ts"
 
 const Routes = Layer.mergeAll(
-  HttpRouter.add("GET", "/echo", WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), { protocol: ["b", "a"] })),
+  HttpRouter.add("GET", "/echo", WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), { selectSubprotocol: ["b", "a"] })),
   HttpRouter.add(
     "GET",
     "/private",
@@ -35,8 +35,8 @@ const app = (options?: TestServer.Options) =>
 describe("TestServer", () => {
   it.effect("a client connects to a route, and speaks the subprotocol that it chose", () =>
     Effect.gen(function*() {
-      const ws = yield* WebSocketClient.connect("wss://a.example/echo", { protocols: ["a", "b"] })
-      assert.strictEqual(ws.protocol, "b")
+      const ws = yield* WebSocketClient.connect("wss://a.example/echo", { subprotocols: ["a", "b"] })
+      assert.strictEqual(ws.subprotocol, "b")
       yield* ws.send("hello")
       assert.strictEqual(yield* ws.receive, "hello")
       assert.deepInclude(yield* ws.close(1000), { code: 1000, clean: true })
@@ -54,7 +54,7 @@ describe("TestServer", () => {
       assert.deepInclude(yield* refused("/nowhere"), { status: 404 })
       assert.deepInclude(yield* refused("/page"), { status: 200, body: "hello" })
       assert.deepInclude(yield* refused("/echo", { headers: { origin: "https://evil.example" } }), { status: 403 })
-      assert.deepInclude(yield* refused("/echo", { protocols: ["c"] }), { reason: "ProtocolMissing" })
+      assert.deepInclude(yield* refused("/echo", { subprotocols: ["c"] }), { reason: "SubprotocolMissing" })
       assert.deepInclude(yield* refused("/broken"), { status: 500 })
     }).pipe(Effect.provide(app())))
 

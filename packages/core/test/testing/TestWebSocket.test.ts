@@ -22,8 +22,8 @@ const finish = <A, E>(fiber: Fiber.Fiber<A, E>) =>
 describe("TestWebSocket", () => {
   it.effect("pair: both ends talk, and close", () =>
     Effect.gen(function*() {
-      const { client, link, server } = yield* TestWebSocket.pair({ protocol: "chat", link: { seed: 1, chop: true } })
-      assert.deepStrictEqual([client.role, client.protocol, server.role, server.protocol], ["client", "chat", "server", "chat"])
+      const { client, link, server } = yield* TestWebSocket.pair({ subprotocol: "chat", link: { seed: 1, chop: true } })
+      assert.deepStrictEqual([client.role, client.subprotocol, server.role, server.subprotocol], ["client", "chat", "server", "chat"])
       yield* client.send("hello")
       assert.strictEqual(yield* server.receive, "hello")
       const reading = yield* Effect.forkChild(Stream.runDrain(server.messages))

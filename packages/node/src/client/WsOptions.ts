@@ -16,7 +16,7 @@ export type WsOptions = Pick<
 
 /** Only what was given: the rest keeps the defaults of this library. */
 export const toUpgradeOptions = (options: WsOptions): HttpUpgrade.Options => ({
-  ...(options.handleProtocols !== undefined && { protocol: protocolOf(options.handleProtocols) }),
+  ...(options.handleProtocols !== undefined && { selectSubprotocol: subprotocolOf(options.handleProtocols) }),
   ...(options.maxPayload !== undefined && { maxMessageSize: orUnlimited(options.maxPayload) }),
   ...(options.maxFragments !== undefined && { maxFragments: orUnlimited(options.maxFragments) }),
   ...(options.perMessageDeflate !== undefined && { compression: compressionOf(options.perMessageDeflate) }),
@@ -28,9 +28,9 @@ const orUnlimited = (limit: number): number => limit > 0 ? limit : Number.MAX_SA
 
 const incoming = (request: HttpServerRequest.HttpServerRequest) => request.source as Http.IncomingMessage
 
-const protocolOf = (
+const subprotocolOf = (
   handleProtocols: NonNullable<WsOptions["handleProtocols"]>
-): NonNullable<HttpUpgrade.Options["protocol"]> =>
+): NonNullable<HttpUpgrade.Options["selectSubprotocol"]> =>
 (offered, request) => {
   const chosen = offered.length === 0 ? false : handleProtocols(new Set(offered), incoming(request))
   return chosen === false ? undefined : chosen
@@ -56,7 +56,7 @@ const authorizeOf = (
 
 const refused = (status: number, message: string | undefined, headers: Http.OutgoingHttpHeaders) =>
   new WebSocketError.HandshakeError({
-    reason: "NotAuthorized",
+    reason: "Application",
     section: "RFC 9110 §15.5.2",
     detail: message ?? "verifyClient did not let the client in",
     status,

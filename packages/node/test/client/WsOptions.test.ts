@@ -187,7 +187,7 @@ describe("what only ours do", () => {
       const server = yield* NodeHttpServer.make(() => Http.createServer(), {
         ...listen,
         websocket: { maxPayload: 10, handleProtocols: () => "a" },
-        upgrade: { protocol: ["b"] }
+        upgrade: { selectSubprotocol: ["b"] }
       })
       yield* server.serve(Effect.gen(function*() {
         const request = yield* HttpServerRequest.HttpServerRequest

@@ -264,7 +264,7 @@ export const behaviours: ReadonlyArray<Behaviour> = [
     run: (open) =>
       Effect.gen(function*() {
         const { ours, peer } = yield* open({ protocols: ["chat.v9", "chat.v1", "chat.v2"], supported: ["chat.v1"] })
-        assert.strictEqual(ours.protocol, "chat.v1")
+        assert.strictEqual(ours.subprotocol, "chat.v1")
         assert.strictEqual(peer.protocol, "chat.v1")
       })
   },
@@ -274,7 +274,7 @@ export const behaviours: ReadonlyArray<Behaviour> = [
     run: (open) =>
       Effect.gen(function*() {
         const { ours, peer } = yield* open({ supported: ["chat.v1"] })
-        assert.isUndefined(ours.protocol)
+        assert.isUndefined(ours.subprotocol)
         assert.strictEqual(peer.protocol, "")
       })
   },

@@ -59,7 +59,7 @@ export const serve = (scope: Scope.Scope, { compression, supported = [] }: PairO
         yield* Deferred.succeed(accepted, { ours, requestHeaders: headers })
         yield* ours.closed
       })
-    const upgrade = WebSocketServer.handle(take, { protocol: supported, headers: servedHeaders, compression })
+    const upgrade = WebSocketServer.handle(take, { selectSubprotocol: supported, headers: servedHeaders, compression })
     const route = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
       headers["upgrade"] === undefined
         ? Effect.succeed(HttpServerResponse.setHeader(HttpServerResponse.html(page), "set-cookie", "page=1; Path=/"))
@@ -115,7 +115,7 @@ export const asClient = (peer: PeerServer): OpenPair => (options = {}) =>
     const listener = yield* listen(peer, { protocols: options.supported ?? [], deflate: options.deflate })
     const scope = yield* childScope
     const ours = yield* WebSocketClient.connect(listener.url, {
-      protocols: options.protocols,
+      subprotocols: options.protocols,
       headers: options.headers,
       compression: options.compression
     }).pipe(Scope.provide(scope), Effect.provide(NodeWebSocketClient.layer), Effect.orDie)
