@@ -4,7 +4,7 @@ import * as Metric from "effect/Metric"
 import { readdirSync, readFileSync } from "node:fs"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import * as Spare from "../packages/core/src/memory/SpareBuffers.ts"
+import * as SpareBuffers from "../packages/core/src/memory/SpareBuffers.ts"
 
 export interface Holdings {
   readonly residentBytes: number
@@ -76,7 +76,7 @@ let gc: (() => void) | undefined
  * Finalizers run in turns of the event loop between.
  */
 export const collect = async (): Promise<void> => {
-  for (let i = 0; i < Spare.maxSpare; i++) Spare.giveBack(new Uint8Array(Spare.least))
+  for (let i = 0; i < SpareBuffers.maxSpare; i++) SpareBuffers.giveBack(new Uint8Array(SpareBuffers.least))
   if (gc === undefined) {
     setFlagsFromString("--expose-gc")
     gc = runInNewContext("gc") as () => void

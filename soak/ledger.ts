@@ -69,7 +69,7 @@ export class Ledger {
     this.next++
   }
 
-  /** Once `sent` is all that there was. */
+  /** Listeners `sent` is all that there was. */
   counts(sent = this.next): Counts {
     return {
       received: this.received,

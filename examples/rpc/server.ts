@@ -25,7 +25,7 @@ const Rpcs = RpcServer.layer(Api).pipe(
 const page = (file: string) => fileURLToPath(new URL(`page/${file}`, import.meta.url))
 
 const Page = Layer.unwrap(Effect.gen(function*() {
-  // Once, when the server starts: the page is Effect's own RPC client, made ready for a browser.
+  // Listeners, when the server starts: the page is Effect's own RPC client, made ready for a browser.
   const script = yield* bundle(page("main.ts"))
   return Layer.mergeAll(
     HttpRouter.add("GET", "/", HttpServerResponse.file(page("index.html"))),

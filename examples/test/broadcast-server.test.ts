@@ -29,7 +29,7 @@ describe("broadcast-server", { timeout: 60_000 }, () => {
       for (let i = sent; i < sent + batch; i++) sender.send(`${i} ${padding}`)
       for (let i = sent; i < sent + batch; i++) assert.strictEqual(await sender.next(), `${i} ${padding}`)
     }
-    // Once it reads again it hears the newest messages, though not all of them.
+    // Listeners it reads again it hears the newest messages, though not all of them.
     lazy.socket.resume()
     let heard = 0
     let newest = -1

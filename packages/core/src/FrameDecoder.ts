@@ -40,7 +40,7 @@ export interface Options {
  * **Details**
  *
  * `frames` are those that the chunk completed, in order. `error` is the rule that
- * the bytes behind them broke: the frames before a violation are never lost. Once
+ * the bytes behind them broke: the frames before a violation are never lost. Listeners
  * set it is repeated by every later `push`, and no frame follows.
  *
  * @category models

@@ -62,27 +62,22 @@ export interface Options {
    */
   readonly maxStreamedMessageSize?: number | undefined
   /**
-   * What each fragment of a message but the last is charged at least against its
-   * limit, so that a flood of empty fragments ends. One with a larger payload costs
-   * that: browsers send large messages in fragments. Default 64.
+   * How many fragments one message may have. `max` is their number, 131,072 by default.
+   * `charge` is what each but the last counts at least against the limit of its message,
+   * so that a flood of empty fragments ends; 64 bytes by default. A fragment with a larger
+   * payload counts that: browsers send large messages in fragments.
    */
-  readonly fragmentCharge?: number | undefined
+  readonly fragments?: { readonly max?: number | undefined; readonly charge?: number | undefined } | undefined
   /**
-   * The most fragments of one message. Default 131,072.
+   * How many Pings and unsolicited Pongs the peer may send: `max` of them within
+   * `interval`; one more breaks the connection with 1008. Pongs that answer this side's
+   * Pings are not counted. Guards against floods of frames that cost work and an answer,
+   * and that no other limit sees. Counted in windows that begin with a frame, so that two
+   * full ones can follow each other. Default 1,000 in 10 seconds.
    */
-  readonly maxFragments?: number | undefined
-  /**
-   * The most Pings and unsolicited Pongs of the peer within `controlFrameInterval`;
-   * one more breaks the connection with 1008. Pongs that answer this side's Pings are
-   * not counted. Guards against floods of frames that cost work and an answer, and that
-   * no other limit sees. Counted in windows that begin with a frame, so that two full
-   * ones can follow each other. Default 1,000.
-   */
-  readonly maxControlFrames?: number | undefined
-  /**
-   * See `maxControlFrames`. Default 10 seconds.
-   */
-  readonly controlFrameInterval?: Duration.Input | undefined
+  readonly controlFrames?:
+    | { readonly max?: number | undefined; readonly interval?: Duration.Input | undefined }
+    | undefined
   /**
    * Above this many bytes received and not yet pulled, reading pauses. Default 64 KiB.
    */
@@ -100,20 +95,17 @@ export interface Options {
    */
   readonly slowConsumer?: SlowConsumer | undefined
   /**
-   * How long a message that was begun may take, unless it comes along: each
-   * `messageTimeout` in which `messageProgress` bytes arrived is followed by another.
-   * One that does neither breaks the connection with 1008. Guards the memory that a
-   * begun message takes (as much as its first frame declares) against peers that
-   * begin and do not go on. A message that is read with `receiveStream` is not bounded,
-   * since it is handed on as it comes; while this side reads nothing, time stands still.
-   * Default 60 seconds.
+   * How fast a message that was begun must arrive: `bytes` of it, or all of it, within
+   * each `timeout`. A message that makes less progress breaks the connection with 1008.
+   * Guards the memory that a begun message takes (as much as its first frame declares)
+   * against peers that begin and do not go on. A message that is read with `receiveStream`
+   * is not bounded, since it is delivered as it arrives; while this side does not read, the
+   * timeout is suspended. Default 64 KiB in 60 seconds: about 1 KiB a second, which the
+   * slowest links reach. A `timeout` of infinity turns it off.
    */
-  readonly messageTimeout?: Duration.Input | undefined
-  /**
-   * What is progress for `messageTimeout`, in bytes. The default asks for about 1 KiB
-   * a second, which the slowest links reach. Default 64 KiB.
-   */
-  readonly messageProgress?: number | undefined
+  readonly messageProgress?:
+    | { readonly bytes?: number | undefined; readonly timeout?: Duration.Input | undefined }
+    | undefined
   /**
    * How long a connection may go without a message, or a part of one, in either
    * direction before it is closed with 1001. Pings and Pongs do not count. Off by
@@ -159,15 +151,12 @@ export interface Options {
 export interface Limits {
   readonly maxMessageSize: number
   readonly maxStreamedMessageSize: number
-  readonly fragmentCharge: number
-  readonly maxFragments: number
-  readonly maxControlFrames: number
-  readonly controlFrameInterval: number
+  readonly fragments: { readonly max: number; readonly charge: number }
+  readonly controlFrames: { readonly max: number; readonly interval: number }
   readonly inboundHighWaterMark: number
   readonly outboundHighWaterMark: number
   readonly slowConsumer: SlowConsumer
-  readonly messageTimeout: number
-  readonly messageProgress: number
+  readonly messageProgress: { readonly bytes: number; readonly timeout: number }
   readonly idleTimeout: number
   readonly handshakeTimeout: number
   readonly keepAlive: { readonly interval: number; readonly timeout: number } | undefined
@@ -188,15 +177,12 @@ const GiB = 1024 * MiB
 export const defaults: Limits = {
   maxMessageSize: MiB,
   maxStreamedMessageSize: 64 * GiB,
-  fragmentCharge: 64,
-  maxFragments: 131_072,
-  maxControlFrames: 1000,
-  controlFrameInterval: 10_000,
+  fragments: { max: 131_072, charge: 64 },
+  controlFrames: { max: 1000, interval: 10_000 },
   inboundHighWaterMark: 64 * KiB,
   outboundHighWaterMark: 64 * KiB,
   slowConsumer: "suspend",
-  messageTimeout: 60_000,
-  messageProgress: 64 * KiB,
+  messageProgress: { bytes: 64 * KiB, timeout: 60_000 },
   idleTimeout: Infinity,
   handshakeTimeout: 10_000,
   keepAlive: { interval: 20_000, timeout: 20_000 },
@@ -245,6 +231,23 @@ export const maxRefusalBody = 8 * KiB
 const millis = (input: Duration.Input | undefined, fallback: number): number =>
   input === undefined ? fallback : Duration.toMillis(Duration.fromInputUnsafe(input))
 
+const fragments = (input: Options["fragments"]): Limits["fragments"] => {
+  const fallback = defaults.fragments
+  return input === undefined ? fallback : { max: input.max ?? fallback.max, charge: input.charge ?? fallback.charge }
+}
+
+const controlFrames = (input: Options["controlFrames"]): Limits["controlFrames"] => {
+  const fallback = defaults.controlFrames
+  if (input === undefined) return fallback
+  return { max: input.max ?? fallback.max, interval: millis(input.interval, fallback.interval) }
+}
+
+const messageProgress = (input: Options["messageProgress"]): Limits["messageProgress"] => {
+  const fallback = defaults.messageProgress
+  if (input === undefined) return fallback
+  return { bytes: input.bytes ?? fallback.bytes, timeout: millis(input.timeout, fallback.timeout) }
+}
+
 const keepAlive = (input: Options["keepAlive"]): Limits["keepAlive"] => {
   if (input === false) return undefined
   const fallback = defaults.keepAlive!
@@ -274,15 +277,12 @@ export const make = (options: Options | undefined): Limits =>
   options === undefined ? defaults : {
     maxMessageSize: options.maxMessageSize ?? defaults.maxMessageSize,
     maxStreamedMessageSize: options.maxStreamedMessageSize ?? defaults.maxStreamedMessageSize,
-    fragmentCharge: options.fragmentCharge ?? defaults.fragmentCharge,
-    maxFragments: options.maxFragments ?? defaults.maxFragments,
-    maxControlFrames: options.maxControlFrames ?? defaults.maxControlFrames,
-    controlFrameInterval: millis(options.controlFrameInterval, defaults.controlFrameInterval),
+    fragments: fragments(options.fragments),
+    controlFrames: controlFrames(options.controlFrames),
     inboundHighWaterMark: options.inboundHighWaterMark ?? defaults.inboundHighWaterMark,
     outboundHighWaterMark: options.outboundHighWaterMark ?? defaults.outboundHighWaterMark,
     slowConsumer: options.slowConsumer ?? defaults.slowConsumer,
-    messageTimeout: millis(options.messageTimeout, defaults.messageTimeout),
-    messageProgress: options.messageProgress ?? defaults.messageProgress,
+    messageProgress: messageProgress(options.messageProgress),
     idleTimeout: millis(options.idleTimeout, defaults.idleTimeout),
     handshakeTimeout: millis(options.handshakeTimeout, defaults.handshakeTimeout),
     keepAlive: keepAlive(options.keepAlive),

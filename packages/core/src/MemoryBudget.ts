@@ -70,7 +70,7 @@ export const make = (options: Options = {}): Budget => {
  * **Details**
  *
  * Each connection is bounded by itself, see `Limits.Options`; ten thousand of them
- * together are not. Once they hold `bytes`, those that hold something stop reading at
+ * together are not. Listeners they hold `bytes`, those that hold something stop reading at
  * once and the others behind their next read, so that TCP holds the peers back while
  * the application works off what waits and peers take what was sent. Reading goes on
  * at seven eighths. If that is not reached within `grace`, connections are closed
@@ -80,7 +80,7 @@ export const make = (options: Options = {}): Budget => {
  * Counted are whole messages that wait for their reader, the room that a message under
  * way takes up, and what waits to be sent; not what the application made of messages,
  * nor compression contexts, which have a budget of their own
- * (`PerMessageDeflate.Budget`).
+ * (`CompressionBudget`).
  *
  * **Gotchas**
  *
@@ -90,9 +90,10 @@ export const make = (options: Options = {}): Budget => {
  * @category services
  * @since 0.1.0
  */
-export const MemoryBudget: Context.Reference<Budget> = Context.Reference<Budget>("@effect-ws/core/MemoryBudget", {
-  defaultValue: () => make()
-})
+export const CurrentBudget: Context.Reference<Budget> = Context.Reference<Budget>(
+  "@effect-ws/core/MemoryBudget/CurrentBudget",
+  { defaultValue: () => make() }
+)
 
 /**
  * Provides a budget of its own to the connections of a server or a client.
@@ -114,4 +115,4 @@ export const MemoryBudget: Context.Reference<Budget> = Context.Reference<Budget>
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<never> => Layer.sync(MemoryBudget, () => make(options))
+export const layer = (options?: Options): Layer.Layer<never> => Layer.sync(CurrentBudget, () => make(options))

@@ -1,7 +1,7 @@
 /**
  * permessage-deflate (RFC 7692): messages compressed with DEFLATE, as an extension for
  * both roles. What deflates and inflates is the {@link Codec} of the platform; how much
- * memory it may take is the {@link Budget}.
+ * memory it may take is bounded by a `CompressionBudget`.
  *
  * **Gotchas**
  *
@@ -16,14 +16,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { type Budget, CurrentBudget } from "./deflate/CompressionBudget.ts"
+import { type Budget, CurrentBudget } from "./CompressionBudget.ts"
 import { Codec } from "./deflate/Codec.ts"
 import { makeTransform, minCompressorBits } from "./deflate/DeflateTransform.ts"
 import type { Message } from "./Message.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
 import { agreeAnswer, answerOffer, extensionName, makeOffer, type Wishes } from "./deflate/Parameters.ts"
 
-export { Budget, type BudgetOptions, CurrentBudget, layerBudget } from "./deflate/CompressionBudget.ts"
 export {
   Codec,
   type Compressor,
@@ -156,7 +155,7 @@ export const make = (codec: Codec["Service"], budget: Budget, options: Options =
 }
 
 /**
- * Makes the extension from the platform's {@link Codec} and the {@link CurrentBudget}.
+ * Makes the extension from the platform's {@link Codec} and `CompressionBudget.CurrentBudget`.
  *
  * **Example** (Compression without memory between messages)
  *

@@ -67,7 +67,7 @@ export type {
  *   Default `"borrowed"`.
  * - `transform`: the extension that the handshake negotiated.
  * - `clock`: tells milliseconds that only grow, for the budget of control frames
- *   (`Limits.Options.maxControlFrames`). Without it they are not counted.
+ *   (`Limits.Options.controlFrames`). Without it they are not counted.
  * - `onPing` and `onPong` see control frames as they are read. A Ping was answered
  *   before `onPing` is called.
  *
@@ -625,7 +625,7 @@ const wholeFrame = (firstByte: number, payload: Uint8Array): Uint8Array => {
 const exceeds = (message: Message, size: number): boolean =>
   message.length > size || (typeof message === "string" && message.length * 3 > size && byteLength(message) > size)
 
-// Once for all connections: a pool of 8 KiB of mask keys of its own would outweigh an idle one.
+// Listeners for all connections: a pool of 8 KiB of mask keys of its own would outweigh an idle one.
 const outboxes = { client: new WeakMap<Primitives, Outboxes>(), server: new WeakMap<Primitives, Outboxes>() }
 const outboxesOf = (primitives: Primitives, role: "client" | "server"): Outboxes => {
   const known = outboxes[role].get(primitives)

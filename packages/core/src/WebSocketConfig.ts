@@ -26,10 +26,11 @@
  *
  * @since 0.1.0
  */
+import * as ByteSize from "effect/ByteSize"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as LogLevel from "effect/LogLevel"
-import * as Values from "./config/Values.ts"
+import * as Schema from "effect/Schema"
 import type * as Limits from "./Limits.ts"
 import type * as Observability from "./Observability.ts"
 import * as Origin from "./Origin.ts"
@@ -37,39 +38,128 @@ import type * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import type { ConnectOptions } from "./WebSocketClient.ts"
 import type { AcceptOptions, PerAddress } from "./WebSocketServer.ts"
 
+// What stands in one variable: a text that is judged and read. A failure names the variable, by its path, and says
+// what was expected.
+
+/** Reads a variable; one that is not set is `undefined`. */
+const variable = <A>(
+  name: string,
+  expected: string,
+  parse: (text: string) => A | undefined
+): Config.Config<A | undefined> => {
+  const judged = Schema.String.check(Schema.makeFilter((text) => parse(text) !== undefined, { expected }))
+  return Config.schema(judged, name).pipe(
+    Config.map((text) => parse(text)),
+    // For what is missing only: what is there and wrong fails.
+    Config.withDefault(undefined)
+  )
+}
+
+const digits = (text: string): number | undefined => {
+  if (text.length === 0 || text.length > 16) return undefined
+  for (const char of text) if (char < "0" || char > "9") return undefined
+  const value = Number(text)
+  return Number.isSafeInteger(value) ? value : undefined
+}
+
+const bytes = (text: string): number | undefined => {
+  const plain = digits(text)
+  if (plain !== undefined) return plain
+  const size = ByteSize.fromString(text)
+  const value = size._tag === "Some" ? Number(size.value) : NaN
+  return Number.isSafeInteger(value) ? value : undefined
+}
+
+const atLeast = (least: number, value: number | undefined): number | undefined =>
+  value !== undefined && value >= least ? value : undefined
+
+/** `65536`, `64 KiB`, `1.5 MB`. */
+const size = (name: string, least: 0 | 1 = 1) =>
+  variable(
+    name,
+    `a number of bytes from ${least} on, such as 65536 or 64 KiB`,
+    (text) => atLeast(least, bytes(text.trim()))
+  )
+
+/** A number without a unit. */
+const integer = (name: string, least: number, most: number = Number.MAX_SAFE_INTEGER) =>
+  variable(name, `an integer from ${least}${most === Number.MAX_SAFE_INTEGER ? " on" : ` to ${most}`}`, (text) => {
+    const value = atLeast(least, digits(text.trim()))
+    return value !== undefined && value <= most ? value : undefined
+  })
+
+/** `500 millis`, `10 seconds`, `infinity`. */
+const duration = (name: string) =>
+  variable(name, "a duration above 0, such as 10 seconds or 500 millis", (text) => {
+    const trimmed = text.trim()
+    if (trimmed.toLowerCase() === "infinity") return Duration.infinity
+    // The grammar of a duration's text is Duration's to judge.
+    const parsed = Duration.fromInput(trimmed as Duration.Input)
+    return parsed._tag === "Some" && Duration.toMillis(parsed.value) > 0 ? parsed.value : undefined
+  })
+
+const booleans: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["yes", true],
+  ["on", true],
+  ["1", true],
+  ["false", false],
+  ["no", false],
+  ["off", false],
+  ["0", false]
+])
+
+/** `true`, `yes`, `on`, `1` or their opposites. */
+const boolean = (name: string) =>
+  variable(name, "true or false (yes, on, 1; no, off, 0)", (text) => booleans.get(text.trim().toLowerCase()))
+
+/** One of these words. */
+const oneOf = <const Word extends string>(name: string, words: ReadonlyArray<Word>) =>
+  variable(name, `one of ${words.join(", ")}`, (text) => words.find((word) => word === text.trim()))
+
+/** Words with commas in between. */
+const list = (name: string) =>
+  variable(name, "a list with commas in between", (text) => {
+    const words = text.split(",").map((word) => word.trim())
+    return words.every((word) => word !== "") ? words : undefined
+  })
+
 const within = (prefix: string | undefined) => <A>(config: Config.Config<A>): Config.Config<A> =>
   prefix === undefined ? config : Config.nested(config, prefix)
 
 // Groups are put together here, so that each is nested once.
 const slowConsumer: Config.Config<Limits.SlowConsumer | undefined> = Config.map(
-  Values.oneOf("SLOW_CONSUMER", ["suspend", "dropNewest", "dropOldest", "close1008", "close1013"]),
+  oneOf("SLOW_CONSUMER", ["suspend", "dropNewest", "dropOldest", "close1008", "close1013"]),
   (word) => word === "close1008" ? { close: 1008 } : word === "close1013" ? { close: 1013 } : word
 )
 
 const limitsGroup: Config.Config<Limits.Options> = Config.all({
-  maxMessageSize: Values.size("MAX_MESSAGE_SIZE"),
-  maxStreamedMessageSize: Values.size("MAX_STREAMED_MESSAGE_SIZE"),
-  fragmentCharge: Values.size("FRAGMENT_CHARGE", 0),
-  maxFragments: Values.integer("MAX_FRAGMENTS", 1),
-  maxControlFrames: Values.integer("MAX_CONTROL_FRAMES", 1),
-  controlFrameInterval: Values.duration("CONTROL_FRAME_INTERVAL"),
-  inboundHighWaterMark: Values.size("INBOUND_HIGH_WATER_MARK"),
-  outboundHighWaterMark: Values.size("OUTBOUND_HIGH_WATER_MARK"),
+  maxMessageSize: size("MAX_MESSAGE_SIZE"),
+  maxStreamedMessageSize: size("MAX_STREAMED_MESSAGE_SIZE"),
+  fragments: Config.all({ max: integer("FRAGMENTS_MAX", 1), charge: size("FRAGMENTS_CHARGE", 0) }),
+  controlFrames: Config.all({
+    max: integer("CONTROL_FRAMES_MAX", 1),
+    interval: duration("CONTROL_FRAMES_INTERVAL")
+  }),
+  inboundHighWaterMark: size("INBOUND_HIGH_WATER_MARK"),
+  outboundHighWaterMark: size("OUTBOUND_HIGH_WATER_MARK"),
   slowConsumer,
-  messageTimeout: Values.duration("MESSAGE_TIMEOUT"),
-  messageProgress: Values.size("MESSAGE_PROGRESS"),
-  idleTimeout: Values.duration("IDLE_TIMEOUT"),
-  handshakeTimeout: Values.duration("HANDSHAKE_TIMEOUT"),
+  messageProgress: Config.all({
+    bytes: size("MESSAGE_PROGRESS_BYTES"),
+    timeout: duration("MESSAGE_PROGRESS_TIMEOUT")
+  }),
+  idleTimeout: duration("IDLE_TIMEOUT"),
+  handshakeTimeout: duration("HANDSHAKE_TIMEOUT"),
   keepAlive: Config.map(
     Config.all([
-      Values.boolean("KEEP_ALIVE"),
-      Values.duration("KEEP_ALIVE_INTERVAL"),
-      Values.duration("KEEP_ALIVE_TIMEOUT")
+      boolean("KEEP_ALIVE"),
+      duration("KEEP_ALIVE_INTERVAL"),
+      duration("KEEP_ALIVE_TIMEOUT")
     ]),
     ([isOn, interval, timeout]) => isOn === false ? false as const : { interval, timeout }
   ),
-  closeTimeout: Values.duration("CLOSE_TIMEOUT"),
-  stalledWriteTimeout: Values.duration("STALLED_WRITE_TIMEOUT")
+  closeTimeout: duration("CLOSE_TIMEOUT"),
+  stalledWriteTimeout: duration("STALLED_WRITE_TIMEOUT")
 })
 
 /**
@@ -81,15 +171,15 @@ const limitsGroup: Config.Config<Limits.Options> = Config.all({
  * |---|---|---|
  * | `MAX_MESSAGE_SIZE` | `maxMessageSize` | 1 MiB |
  * | `MAX_STREAMED_MESSAGE_SIZE` | `maxStreamedMessageSize` | 64 GiB |
- * | `FRAGMENT_CHARGE` | `fragmentCharge` | 64 |
- * | `MAX_FRAGMENTS` | `maxFragments` | 131072 |
- * | `MAX_CONTROL_FRAMES` | `maxControlFrames` | 1000 |
- * | `CONTROL_FRAME_INTERVAL` | `controlFrameInterval` | 10 seconds |
+ * | `FRAGMENTS_MAX` | `fragments.max` | 131072 |
+ * | `FRAGMENTS_CHARGE` | `fragments.charge` | 64 |
+ * | `CONTROL_FRAMES_MAX` | `controlFrames.max` | 1000 |
+ * | `CONTROL_FRAMES_INTERVAL` | `controlFrames.interval` | 10 seconds |
  * | `INBOUND_HIGH_WATER_MARK` | `inboundHighWaterMark` | 64 KiB |
  * | `OUTBOUND_HIGH_WATER_MARK` | `outboundHighWaterMark` | 64 KiB |
  * | `SLOW_CONSUMER` | `slowConsumer`: `suspend`, `dropNewest`, `dropOldest`, `close1008`, `close1013` | suspend |
- * | `MESSAGE_TIMEOUT` | `messageTimeout` | 60 seconds |
- * | `MESSAGE_PROGRESS` | `messageProgress` | 64 KiB |
+ * | `MESSAGE_PROGRESS_BYTES` | `messageProgress.bytes` | 64 KiB |
+ * | `MESSAGE_PROGRESS_TIMEOUT` | `messageProgress.timeout` | 60 seconds |
  * | `IDLE_TIMEOUT` | `idleTimeout` | infinity |
  * | `HANDSHAKE_TIMEOUT` | `handshakeTimeout` | 10 seconds |
  * | `KEEP_ALIVE` | `keepAlive`: `off` turns it off | on |
@@ -120,15 +210,15 @@ type Bits = PerMessageDeflate.WindowBits | undefined
 const compressionGroup = (byDefault: boolean): Config.Config<boolean | PerMessageDeflate.Options> =>
   Config.map(
     Config.all({
-      isOn: Values.boolean("COMPRESSION"),
-      threshold: Values.size("COMPRESSION_THRESHOLD", 0),
+      isOn: boolean("COMPRESSION"),
+      threshold: size("COMPRESSION_THRESHOLD", 0),
       // The bounds are those of the types.
-      level: Values.integer("COMPRESSION_LEVEL", 1, 9) as Config.Config<Level>,
-      memLevel: Values.integer("COMPRESSION_MEM_LEVEL", 1, 9) as Config.Config<Level>,
-      ownBits: Values.integer("COMPRESSION_WINDOW_BITS_OWN", 9, 15) as Config.Config<Bits>,
-      peerBits: Values.integer("COMPRESSION_WINDOW_BITS_PEER", 9, 15) as Config.Config<Bits>,
-      ownNoTakeover: Values.boolean("COMPRESSION_NO_CONTEXT_TAKEOVER_OWN"),
-      peerNoTakeover: Values.boolean("COMPRESSION_NO_CONTEXT_TAKEOVER_PEER")
+      level: integer("COMPRESSION_LEVEL", 1, 9) as Config.Config<Level>,
+      memLevel: integer("COMPRESSION_MEM_LEVEL", 1, 9) as Config.Config<Level>,
+      ownBits: integer("COMPRESSION_WINDOW_BITS_OWN", 9, 15) as Config.Config<Bits>,
+      peerBits: integer("COMPRESSION_WINDOW_BITS_PEER", 9, 15) as Config.Config<Bits>,
+      ownNoTakeover: boolean("COMPRESSION_NO_CONTEXT_TAKEOVER_OWN"),
+      peerNoTakeover: boolean("COMPRESSION_NO_CONTEXT_TAKEOVER_PEER")
     }),
     ({ isOn, level, memLevel, ownBits, ownNoTakeover, peerBits, peerNoTakeover, threshold }) => {
       return (isOn ?? byDefault) && {
@@ -169,11 +259,11 @@ export const compression = (
 const severities = LogLevel.values.filter((level) => level !== "All" && level !== "None")
 
 const observabilityGroup: Config.Config<Observability.Options> = Config.all({
-  span: Values.boolean("SPAN"),
-  logs: Values.boolean("LOGS"),
-  logLevel: Values.oneOf("LOG_LEVEL", severities),
-  handlerLogs: Values.boolean("HANDLER_LOGS"),
-  metrics: Values.boolean("METRICS")
+  span: boolean("SPAN"),
+  logs: boolean("LOGS"),
+  logLevel: oneOf("LOG_LEVEL", severities),
+  handlerLogs: boolean("HANDLER_LOGS"),
+  metrics: boolean("METRICS")
 })
 
 /**
@@ -196,7 +286,7 @@ export const observability = (prefix?: string): Config.Config<Observability.Opti
   within(prefix)(observabilityGroup)
 
 const originGroup: Config.Config<Origin.OriginPolicy | undefined> = Config.map(
-  Values.list("ORIGINS"),
+  list("ORIGINS"),
   (list): Origin.OriginPolicy | undefined => {
     const [first] = list ?? []
     if (list?.length === 1 && (first === Origin.sameHost || first === Origin.unsafeAllowAny)) return first
@@ -223,7 +313,7 @@ export const accept = (prefix?: string): Config.Config<AcceptOptions> =>
     limits: limitsGroup,
     compression: compressionGroup(false),
     observability: observabilityGroup,
-    selectSubprotocol: Values.list("SUBPROTOCOLS"),
+    selectSubprotocol: list("SUBPROTOCOLS"),
     origin: originGroup
   }).pipe(Config.map(({ limits, ...options }) => ({ ...limits, ...options })), within(prefix))
 
@@ -246,8 +336,8 @@ export const connect = (prefix?: string): Config.Config<ConnectOptions> =>
     limits: limitsGroup,
     compression: compressionGroup(true),
     observability: observabilityGroup,
-    subprotocols: Values.list("SUBPROTOCOLS"),
-    requireSubprotocol: Values.boolean("REQUIRE_SUBPROTOCOL")
+    subprotocols: list("SUBPROTOCOLS"),
+    requireSubprotocol: boolean("REQUIRE_SUBPROTOCOL")
   }).pipe(Config.map(({ limits, ...options }) => ({ ...limits, ...options })), within(prefix))
 
 /**
@@ -265,9 +355,9 @@ export interface ServerOptions {
 }
 
 const perAddressGroup: Config.Config<PerAddress | undefined> = Config.all({
-  connections: Values.integer("PER_ADDRESS_CONNECTIONS", 1),
-  count: Values.integer("PER_ADDRESS_UPGRADES", 1),
-  interval: Values.duration("PER_ADDRESS_INTERVAL")
+  connections: integer("PER_ADDRESS_CONNECTIONS", 1),
+  count: integer("PER_ADDRESS_UPGRADES", 1),
+  interval: duration("PER_ADDRESS_INTERVAL")
 }).pipe(Config.map(({ connections, count, interval = Duration.minutes(1) }) =>
   connections === undefined && count === undefined
     ? undefined
@@ -294,9 +384,9 @@ const perAddressGroup: Config.Config<PerAddress | undefined> = Config.all({
  */
 export const server = (prefix?: string): Config.Config<ServerOptions> =>
   Config.all({
-    maxConnections: Values.integer("MAX_CONNECTIONS", 0),
-    closeGracePeriod: Values.duration("CLOSE_GRACE_PERIOD"),
-    headersTimeout: Values.duration("HEADERS_TIMEOUT"),
-    handshakeTimeout: Values.duration("HANDSHAKE_TIMEOUT"),
+    maxConnections: integer("MAX_CONNECTIONS", 0),
+    closeGracePeriod: duration("CLOSE_GRACE_PERIOD"),
+    headersTimeout: duration("HEADERS_TIMEOUT"),
+    handshakeTimeout: duration("HANDSHAKE_TIMEOUT"),
     perAddress: perAddressGroup
   }).pipe(within(prefix))

@@ -17,9 +17,9 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Attempt from "./server/UpgradeAttempt.ts"
 import type { Connection } from "./connection/Connection.ts"
-import { Connections } from "./server/OpenConnections.ts"
+import { OpenConnections } from "./server/OpenConnections.ts"
 import * as Deadlines from "./runtime/Deadlines.ts"
-import * as HeldScope from "./server/HandlerScope.ts"
+import * as HandlerScope from "./server/HandlerScope.ts"
 import * as Opening from "./connection/Opening.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
 import * as Handshake from "./Handshake.ts"
@@ -116,7 +116,7 @@ export interface Upgrade {
  */
 export class Upgrades extends Context.Service<Upgrades, {
   readonly find: (source: object) => Upgrade | undefined
-  readonly connections: Connections
+  readonly connections: OpenConnections
 }>()("@effect-ws/core/WebSocketServer/Upgrades") {}
 
 /**
@@ -168,11 +168,11 @@ export interface ConnectionLimits {
  * @category constructors
  * @since 0.1.0
  */
-export const makeConnections = (limits: ConnectionLimits = {}): Connections => {
+export const makeConnections = (limits: ConnectionLimits = {}): OpenConnections => {
   const { maxConnections = Limits.defaultMaxConnections, perAddress } = limits
-  if (perAddress === undefined) return new Connections(maxConnections)
+  if (perAddress === undefined) return new OpenConnections(maxConnections)
   const { connections = Infinity, remembered = Limits.defaultRememberedAddresses, upgrades } = perAddress
-  return new Connections(
+  return new OpenConnections(
     maxConnections,
     new AddressLimits({
       connections,
@@ -423,11 +423,11 @@ export const handle = <A, E, R>(
   HttpServerRequest.HttpServerRequest | Exclude<R, Scope.Scope>
 > =>
   // Made once for all requests: what is around `f` is held for as long as it runs.
-  accepting(options, HeldScope.hold).pipe(
+  accepting(options, HandlerScope.hold).pipe(
     // Without a router an application is uninterruptible, so a shutdown would wait for ever.
     Effect.flatMap((ws) => Effect.interruptible(annotated(f(ws), ws, options))),
     Effect.catchCause(connectionEnded<Exclude<E, ConnectionError>>),
-    (running) => HeldScope.holding(running, options.closeCodeFor),
+    (running) => HandlerScope.holding(running, options.closeCodeFor),
     Effect.as(accepted)
   ) as Effect.Effect<
     HttpServerResponse.HttpServerResponse,

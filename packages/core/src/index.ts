@@ -10,6 +10,8 @@
 
 /** The codes of a Close frame, and how a connection closed. */
 export * as CloseCode from "./CloseCode.ts"
+/** What all compression contexts of a process may take. */
+export * as CompressionBudget from "./CompressionBudget.ts"
 /** Connections as Effect's `Socket`, and back. */
 export * as EffectSocket from "./EffectSocket.ts"
 /** The grammar of `Sec-WebSocket-Extensions`. */

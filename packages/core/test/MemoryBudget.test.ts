@@ -20,7 +20,7 @@ const make = Effect.fnUntraced(function*(options: MemoryBudget.Options, connecti
   const budget = MemoryBudget.make(options)
   const open = (more: Options = {}) =>
     makeConnection({ keepAlive: false, inboundHighWaterMark: 1024 * KiB, ...connection, ...more }).pipe(
-      Effect.provideService(MemoryBudget.MemoryBudget, budget)
+      Effect.provideService(MemoryBudget.CurrentBudget, budget)
     )
   return { budget, open }
 })
@@ -31,17 +31,17 @@ const declared = (size: number) =>
 describe("MemoryBudget", () => {
   it.effect("one for the process by default, or one that a layer provides", () =>
     Effect.gen(function*() {
-      const one = yield* MemoryBudget.MemoryBudget
-      assert.strictEqual(yield* MemoryBudget.MemoryBudget, one)
+      const one = yield* MemoryBudget.CurrentBudget
+      assert.strictEqual(yield* MemoryBudget.CurrentBudget, one)
       assert.strictEqual(one.maxBytes, 2 ** 30)
       assert.strictEqual(one.maxBytes, Limits.defaultMemoryBudget.bytes)
-      const other = yield* Effect.provide(MemoryBudget.MemoryBudget, MemoryBudget.layer({ bytes: 1000 }))
+      const other = yield* Effect.provide(MemoryBudget.CurrentBudget, MemoryBudget.layer({ bytes: 1000 }))
       assert.strictEqual(other.maxBytes, 1000)
-      const both = yield* Effect.all([MemoryBudget.MemoryBudget, MemoryBudget.MemoryBudget]).pipe(
+      const both = yield* Effect.all([MemoryBudget.CurrentBudget, MemoryBudget.CurrentBudget]).pipe(
         Effect.provide(Layer.fresh(MemoryBudget.layer({})))
       )
       assert.strictEqual(both[0], both[1])
-      const { ws } = yield* makeConnection().pipe(Effect.provideService(MemoryBudget.MemoryBudget, other))
+      const { ws } = yield* makeConnection().pipe(Effect.provideService(MemoryBudget.CurrentBudget, other))
       assert(ws instanceof Connection)
       assert.strictEqual(ws.link.budget, other)
     }))

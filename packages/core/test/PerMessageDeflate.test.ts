@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Extension from "../src/Extension.ts"
 import type { MessageExtension, Transform } from "../src/MessageExtension.ts"
+import * as CompressionBudget from "../src/CompressionBudget.ts"
 import * as PerMessageDeflate from "../src/PerMessageDeflate.ts"
 
 /** A codec that compresses nothing and remembers what became of its contexts. */
@@ -59,9 +60,9 @@ const fakeCodec = () => {
   return { codec, log, live }
 }
 
-const setup = (options: PerMessageDeflate.Options = {}, limits?: PerMessageDeflate.BudgetOptions) => {
+const setup = (options: PerMessageDeflate.Options = {}, limits?: CompressionBudget.Options) => {
   const fake = fakeCodec()
-  const budget = new PerMessageDeflate.Budget(limits)
+  const budget = new CompressionBudget.Budget(limits)
   return { ...fake, budget, extension: PerMessageDeflate.make(fake.codec, budget, { threshold: 0, ...options }) }
 }
 
@@ -274,7 +275,7 @@ describe("PerMessageDeflate", () => {
         const usual = yield* PerMessageDeflate.extension().pipe(Effect.provide(layer))
         assert.strictEqual(usual.offers.length, 1)
         const none = yield* PerMessageDeflate.extension().pipe(
-          Effect.provide([layer, PerMessageDeflate.layerBudget({ bytes: 0 })])
+          Effect.provide([layer, CompressionBudget.layer({ bytes: 0 })])
         )
         assert.strictEqual(none.offers.length, 0)
       }))

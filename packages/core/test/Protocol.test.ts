@@ -248,13 +248,13 @@ describe("Protocol", () => {
           // Nobody has memory for that, whatever the limit says.
           assert.deepStrictEqual(rule(fed({ limits: { maxMessageSize: Infinity }, primitives }, huge)), tooBig)
           const behind = [from(Opcode.Binary, "x", false), bytes(0x80, M | 127, ...length, ...key)]
-          assert.deepStrictEqual(rule(fed({ limits: { fragmentCharge: 0 }, primitives }, ...behind)), tooBig)
+          assert.deepStrictEqual(rule(fed({ limits: { fragments: { charge: 0 } }, primitives }, ...behind)), tooBig)
         }
         assert.isBelow(Math.max(0, ...sizes), 1001)
       })
 
       it("charges fragments, and counts them", () => {
-        const limits = { maxMessageSize: 1000, fragmentCharge: 100, maxFragments: 8 }
+        const limits = { maxMessageSize: 1000, fragments: { charge: 100, max: 8 } }
         const empty = from(Opcode.Continuation, "", false)
         const first = (size: number) => from(Opcode.Binary, new Uint8Array(size), false)
         // One that carries at least the charge costs its payload, and so does the last.
@@ -296,7 +296,7 @@ describe("Protocol", () => {
       })
 
       it("streams within a limit of its own", () => {
-        const limits = { maxMessageSize: 10, maxStreamedMessageSize: 300, fragmentCharge: 64 }
+        const limits = { maxMessageSize: 10, maxStreamedMessageSize: 300, fragments: { charge: 64 } }
         const machine = make({ limits })
         machine.demand("fragments")
         machine.receive(from(Opcode.Binary, new Uint8Array(100), false))
@@ -490,7 +490,7 @@ describe("Protocol", () => {
         chunking
       }, (given) => {
         const read = (noise: Uint8Array, sizes: ReadonlyArray<number>, chunks: "borrowed" | "scratch" | "owned") => {
-          const machine = make({ limits: { maxMessageSize: 64, fragmentCharge: 1 }, chunks })
+          const machine = make({ limits: { maxMessageSize: 64, fragments: { charge: 1 } }, chunks })
           const messages: Array<string | Uint8Array> = []
           for (const chunk of chop(noise, sizes)) {
             for (let at = 0;;) {
@@ -531,7 +531,7 @@ describe("Protocol", () => {
           parts.push(from(i === 0 ? Opcode.Binary : Opcode.Continuation, bytes(i), i === size - 1))
         }
         const all = concat(parts)
-        const machine = make({ primitives, limits: { fragmentCharge: 1 } })
+        const machine = make({ primitives, limits: { fragments: { charge: 1 } } })
         const { prototype } = Uint8Array
         const realSet = prototype.set
         prototype.set = function(source, offset) {

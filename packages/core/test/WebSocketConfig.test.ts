@@ -19,13 +19,13 @@ const refused = Effect.fnUntraced(function*(config: Config.Config<unknown>, env:
 const limits: { readonly [K in keyof Limits.Limits]: readonly [env: Record<string, string>, value: Limits.Limits[K]] } = {
   maxMessageSize: [{ MAX_MESSAGE_SIZE: "64 KiB" }, 65_536],
   maxStreamedMessageSize: [{ MAX_STREAMED_MESSAGE_SIZE: "1.5 GB" }, 1_500_000_000],
-  fragmentCharge: [{ FRAGMENT_CHARGE: "0" }, 0],
-  maxFragments: [{ MAX_FRAGMENTS: "10" }, 10],
-  maxControlFrames: [{ MAX_CONTROL_FRAMES: "20" }, 20],
-  controlFrameInterval: [{ CONTROL_FRAME_INTERVAL: "1 second" }, 1000],
+  fragments: [{ FRAGMENTS_CHARGE: "0", FRAGMENTS_MAX: "10" }, { charge: 0, max: 10 }],
+  controlFrames: [{ CONTROL_FRAMES_MAX: "20", CONTROL_FRAMES_INTERVAL: "1 second" }, { max: 20, interval: 1000 }],
   slowConsumer: [{ SLOW_CONSUMER: "close1013" }, { close: 1013 }],
-  messageTimeout: [{ MESSAGE_TIMEOUT: "2 minutes" }, 120_000],
-  messageProgress: [{ MESSAGE_PROGRESS: "1 KiB" }, 1024],
+  messageProgress: [
+    { MESSAGE_PROGRESS_TIMEOUT: "2 minutes", MESSAGE_PROGRESS_BYTES: "1 KiB" },
+    { bytes: 1024, timeout: 120_000 }
+  ],
   idleTimeout: [{ IDLE_TIMEOUT: "10 minutes" }, 600_000],
   inboundHighWaterMark: [{ INBOUND_HIGH_WATER_MARK: " 1024 " }, 1024],
   outboundHighWaterMark: [{ OUTBOUND_HIGH_WATER_MARK: "1 MiB" }, 1_048_576],
@@ -77,7 +77,7 @@ describe("limits", () => {
 
   it.effect("what no connection could work with is refused", () =>
     Effect.gen(function*() {
-      for (const name of ["MAX_MESSAGE_SIZE", "OUTBOUND_HIGH_WATER_MARK", "MAX_FRAGMENTS"]) {
+      for (const name of ["MAX_MESSAGE_SIZE", "OUTBOUND_HIGH_WATER_MARK", "FRAGMENTS_MAX"]) {
         yield* refused(WebSocketConfig.limits(), { [name]: "0" })
       }
       yield* refused(WebSocketConfig.limits(), { KEEP_ALIVE_INTERVAL: "0 seconds" })

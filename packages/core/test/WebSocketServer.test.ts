@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import * as Tracer from "effect/Tracer"
-import type { Connections } from "../src/server/OpenConnections.ts"
+import type { OpenConnections } from "../src/server/OpenConnections.ts"
 import type { HandshakeError } from "../src/WebSocketError.ts"
 import * as WebSocketServer from "../src/WebSocketServer.ts"
 import { FakeTransport } from "./support/FakeTransport.ts"
@@ -29,7 +29,7 @@ interface Asking {
 }
 
 /** A request of one client, and what becomes of it. */
-const ask = Effect.fnUntraced(function*(connections: Connections, asking: Asking = {}) {
+const ask = Effect.fnUntraced(function*(connections: OpenConnections, asking: Asking = {}) {
   const transport = new FakeTransport()
   const all = [...headers, ...asking.headers ?? []]
   const request = HttpServerRequest.fromWeb(new Request("http://127.0.0.1/", { headers: all.slice(3).map(([name, value]) => [name, value] as [string, string]) }))
@@ -46,7 +46,7 @@ const ask = Effect.fnUntraced(function*(connections: Connections, asking: Asking
   return { ws, transport, scope }
 })
 
-const refused = (connections: Connections, asking?: Asking) =>
+const refused = (connections: OpenConnections, asking?: Asking) =>
   Effect.map(Effect.flip(ask(connections, asking)), (error) => error as HandshakeError)
 
 describe("WebSocketServer", () => {

@@ -178,7 +178,7 @@ describe("floods and slowness", () => {
 
   it.live("a message that is begun and dripped is closed with 1008", () =>
     Effect.gen(function*() {
-      const { port } = yield* serveSocket({ messageTimeout: 200 })
+      const { port } = yield* serveSocket({ messageProgress: { timeout: 200 } })
       const peer = yield* connectUpgraded(port)
       yield* Effect.forkScoped(Effect.forEach(clientFrame(Opcode.Binary, new Uint8Array(1000)), (byte) => {
         if (!peer.socket.destroyed) peer.write(Uint8Array.of(byte))
@@ -196,7 +196,7 @@ describe("floods and slowness", () => {
   it.live("many that declare much and send nothing are shed with 1013, and the others served", () =>
     Effect.gen(function*() {
       const budget = MemoryBudget.make({ bytes: 8 << 20, grace: 200 })
-      const { port } = yield* serveSocket().pipe(Effect.provideService(MemoryBudget.MemoryBudget, budget))
+      const { port } = yield* serveSocket().pipe(Effect.provideService(MemoryBudget.CurrentBudget, budget))
       const good = yield* connectUpgraded(port)
       const declared = Uint8Array.of(0x82, 0xff, 0, 0, 0, 0, 0, 0x0f, 0, 0, 1, 2, 3, 4, 5)
       const hostile = yield* Effect.forEach(Array.from({ length: 30 }), () =>

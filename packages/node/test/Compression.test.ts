@@ -1,10 +1,11 @@
 /** permessage-deflate and extensions of one's own over real sockets, against peers that misbehave. */
 import { assert, describe, it } from "@effect/vitest"
 import {
+  CompressionBudget,
   Extension,
   type MessageExtension,
   Opcode,
-  PerMessageDeflate,
+  type PerMessageDeflate,
   type WebSocket,
   WebSocketClient,
   WebSocketServer
@@ -346,8 +347,8 @@ describe("what cannot be inflated", () => {
 describe("memory", () => {
   live("of 200 compressed connections is counted, bounded and given back", () =>
     Effect.gen(function*() {
-      const budget = new PerMessageDeflate.Budget({ bytes: 1024 * MiB })
-      const Budget = Layer.succeed(PerMessageDeflate.CurrentBudget, budget)
+      const budget = new CompressionBudget.Budget({ bytes: 1024 * MiB })
+      const Budget = Layer.succeed(CompressionBudget.CurrentBudget, budget)
       const { port } = yield* Effect.provide(serve(echo({ compression: { threshold: 0 } })), Budget)
       const scope = yield* Scope.make()
       const before = process.memoryUsage.rss()
@@ -368,8 +369,8 @@ describe("memory", () => {
 
   live("above the budget connections go without takeover, then without compression", () =>
     Effect.gen(function*() {
-      const budget = new PerMessageDeflate.Budget({ contexts: 16 })
-      const Budget = Layer.succeed(PerMessageDeflate.CurrentBudget, budget)
+      const budget = new CompressionBudget.Budget({ contexts: 16 })
+      const Budget = Layer.succeed(CompressionBudget.CurrentBudget, budget)
       const { port } = yield* Effect.provide(serve(echo({ compression: { threshold: 0 } })), Budget)
       const kinds: Array<string> = []
       for (let i = 0; i < 40; i++) {

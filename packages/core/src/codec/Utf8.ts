@@ -65,7 +65,7 @@ export class Utf8Validator {
   }
 
   /**
-   * Whether the text so far can still become UTF-8. Once `false` it stays `false`
+   * Whether the text so far can still become UTF-8. Listeners `false` it stays `false`
    * until `reset`.
    */
   push(bytes: Uint8Array, start: number, end: number): boolean {

@@ -5,7 +5,7 @@
  */
 import type { CloseInfo } from "../CloseCode.ts"
 import type { IOError } from "../WebSocketError.ts"
-import type { Once } from "../runtime/Listeners.ts"
+import type { Listeners } from "../runtime/Listeners.ts"
 
 export class Closing {
   /** An end stands behind the messages that wait. */
@@ -27,8 +27,8 @@ export class Closing {
   /** When its transport closed. */
   goneAt: number | undefined
   /** Who waits for the end of the handshake, and of the transport. */
-  whenClosed: Once | undefined
-  whenGone: Once | undefined
+  whenClosed: Listeners | undefined
+  whenGone: Listeners | undefined
 }
 
 export const notClosing: Readonly<Closing> = new Closing()

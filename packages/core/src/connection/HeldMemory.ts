@@ -5,7 +5,7 @@ import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 const unbounded = new Budget(Infinity, Infinity, "largest")
 let opened = 0
 
-export abstract class Account extends Alarm implements Holder {
+export abstract class HeldMemory extends Alarm implements Holder {
   /** What all connections may hold together; set before the first byte. */
   budget: Budget = unbounded
   /** The pages that the budget knows of. */

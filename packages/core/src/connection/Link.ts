@@ -14,21 +14,20 @@ import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
 import * as DecodedTexts from "../memory/DecodedTexts.ts"
-import type { ProtocolRule } from "../WebSocketError.ts"
 import { joined } from "../memory/Slab.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
-import type { IOError, ProtocolError } from "../WebSocketError.ts"
-import { Account } from "./HeldMemory.ts"
+import type { IOError, ProtocolError, ProtocolRule } from "../WebSocketError.ts"
+import { HeldMemory } from "./HeldMemory.ts"
 import * as Breaks from "./Breaks.ts"
 import { Closing, notClosing } from "./Closing.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { type LinkHooks, type LinkObserver, type LinkOwner, noHooks } from "./LinkHooks.ts"
-import { Once } from "../runtime/Listeners.ts"
+import { Listeners } from "../runtime/Listeners.ts"
 import { Pings } from "./Pings.ts"
-import { flushSoon, type Unflushed } from "../runtime/FlushQueue.ts"
+import { flushSoon, type Flushable } from "../runtime/FlushQueue.ts"
 import { Watches } from "./Watches.ts"
 
-export class Link extends Account implements TransportHandlers, Unflushed {
+export class Link extends HeldMemory implements TransportHandlers, Flushable {
   readonly protocol: Protocol
   readonly limits: Limits
   readonly deadlines: Deadlines
@@ -504,7 +503,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   }
 
   onceClosed(listener: () => void): () => void {
-    return (this.end.whenClosed ??= new Once()).add(listener)
+    return (this.end.whenClosed ??= new Listeners()).add(listener)
   }
 
   /** Gives back what the connection held: it is gone, and what had arrived is decoded or unwanted. */
@@ -517,7 +516,7 @@ export class Link extends Account implements TransportHandlers, Unflushed {
   }
 
   onceGone(listener: () => void): () => void {
-    return (this.end.whenGone ??= new Once()).add(listener)
+    return (this.end.whenGone ??= new Listeners()).add(listener)
   }
 
   // ---------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /**
  * Ends a connection whose peer begins a message and does not go on with it
- * (`messageTimeout`, `messageProgress`). It is set once input stops inside a message
+ * (`messageProgress`). It is set once input stops inside a message
  * and looks again when its time has come, so that a stream of messages, each cut by
  * the edges of the network's chunks, costs one look at the clock in each timeout.
  */
@@ -21,7 +21,7 @@ export class MessageWatch {
   /** The input stops inside a message. */
   begin(): void {
     const { isOpen, limits, protocol } = this.link
-    if (this.due !== Infinity || !isOpen || protocol.ending !== undefined || limits.messageTimeout === Infinity) return
+    if (this.due !== Infinity || !isOpen || protocol.ending !== undefined || limits.messageProgress.timeout === Infinity) return
     this.look(this.link.deadlines.now())
     this.link.updateAlarm()
   }
@@ -37,7 +37,7 @@ export class MessageWatch {
     const { limits, protocol } = this.link
     if (!this.link.isOpen || !protocol.isInsideMessage) return
     const isSame = protocol.messagesEnded === this.message
-    const comesAlong = this.dataBytes - this.received >= limits.messageProgress
+    const comesAlong = this.dataBytes - this.received >= limits.messageProgress.bytes
     if (isSame && !comesAlong && !this.stoodStill && !this.link.isPaused && !this.isStreamed) {
       this.link.violate("MessageTooSlow")
     } else {
@@ -57,7 +57,7 @@ export class MessageWatch {
   }
 
   private look(now: number): void {
-    this.due = now + this.link.limits.messageTimeout
+    this.due = now + this.link.limits.messageProgress.timeout
     this.message = this.link.protocol.messagesEnded
     this.received = this.dataBytes
     this.stoodStill = false

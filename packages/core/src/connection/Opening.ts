@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Limits } from "../Limits.ts"
-import { MemoryBudget } from "../MemoryBudget.ts"
+import { CurrentBudget } from "../MemoryBudget.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Transport } from "../Transport.ts"
 import { Connection } from "./Connection.ts"
@@ -45,7 +45,7 @@ export const open = (
   hold: Hold
 ): Effect.Effect<Connection> => {
   const link = makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension)
-  link.budget = fiber.getRef(MemoryBudget)
+  link.budget = fiber.getRef(CurrentBudget)
   const connection = new Connection(link, opening.subprotocol)
   const attach = Telemetry.attach(fiber, link, opening)
   if (attach === undefined) return begin(fiber, connection, opening.closeCodeFor, hold)

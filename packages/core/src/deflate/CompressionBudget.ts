@@ -1,17 +1,15 @@
 /**
  * The memory of all compression contexts of a process, bounded.
  */
-import * as Context from "effect/Context"
-import * as Layer from "effect/Layer"
 import type { Codec, Compressor, CompressorOptions, Decompressor, DecompressorOptions } from "./Codec.ts"
 
 /**
- * The limits of a {@link Budget}.
+ * How much the contexts may take.
  *
  * @category models
  * @since 0.1.0
  */
-export interface BudgetOptions {
+export interface Options {
   /** The most contexts at once. Default 8,192. */
   readonly contexts?: number | undefined
   /** The most bytes of contexts at once. Default 256 MiB. */
@@ -61,11 +59,11 @@ const maxIdle = 4
  *
  * **Details**
  *
- * A connection has up to two contexts. Once three quarters of the budget are taken, no
+ * A connection has up to two contexts. Listeners three quarters of the budget are taken, no
  * further compressor is kept between messages (it compresses each by itself), unless
- * one that was idle for long can be dropped for it. Once seven eighths are taken, new
+ * one that was idle for long can be dropped for it. Listeners seven eighths are taken, new
  * connections have their peer forget each message (`no_context_takeover`), so that
- * inflating takes memory only while a message is under way. Once all is taken, new connections go without
+ * inflating takes memory only while a message is under way. Listeners all is taken, new connections go without
  * compression. Contexts count from the opening of a connection if its peer's window
  * must be kept, else from their first use, and until the connection is closed.
  *
@@ -85,7 +83,7 @@ export class Budget {
   readonly #kept = new Set<Kept>()
   readonly #shelves = new WeakMap<object, Shelves>()
 
-  constructor(options: BudgetOptions = {}) {
+  constructor(options: Options = {}) {
     this.maxContexts = options.contexts ?? defaultContexts
     this.maxBytes = options.bytes ?? defaultBytes
   }
@@ -223,31 +221,3 @@ export class Budget {
     this.release(shelf.size)
   }
 }
-
-/**
- * The budget in effect; one for the whole process unless another is provided.
- *
- * @category services
- * @since 0.1.0
- */
-export const CurrentBudget: Context.Reference<Budget> = Context.Reference<Budget>(
-  "@effect-ws/core/PerMessageDeflate/CurrentBudget",
-  { defaultValue: () => new Budget() }
-)
-
-/**
- * Provides a budget of its own to clients and servers.
- *
- * **Example** (A smaller budget)
- *
- * ```ts
- * import { PerMessageDeflate } from "@effect-ws/core"
- *
- * export const layer = PerMessageDeflate.layerBudget({ bytes: 64 * 1024 * 1024 })
- * ```
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerBudget = (options?: BudgetOptions): Layer.Layer<never> =>
-  Layer.sync(CurrentBudget, () => new Budget(options))

@@ -10,7 +10,7 @@
  * memory is then used again.
  */
 import { copyInto } from "../codec/Simd.ts"
-import * as Spare from "./SpareBuffers.ts"
+import * as SpareBuffers from "./SpareBuffers.ts"
 
 // Where encoding costs less than a copy and the account of it: characters above ASCII cost
 // ten times as much as others.
@@ -46,7 +46,7 @@ export const begin = (bytes: Uint8Array): void => {
 export const forget = (): void => {
   for (let i = 0; i < count; i++) {
     texts[i] = ""
-    if (sources[i] !== chunk) Spare.giveBack(sources[i]!)
+    if (sources[i] !== chunk) SpareBuffers.giveBack(sources[i]!)
     sources[i] = nothing
   }
   chunk = undefined
@@ -60,7 +60,7 @@ export const remember = (text: string, bytes: Uint8Array, start: number, end: nu
 
 /** `text` was put together in `memory`, of which `size` bytes are valid UTF-8, and which nobody else needs. */
 export const keep = (text: string, memory: Uint8Array, size: number): void => {
-  if (chunk === undefined || !add(text, memory, 0, size)) Spare.giveBack(memory)
+  if (chunk === undefined || !add(text, memory, 0, size)) SpareBuffers.giveBack(memory)
 }
 
 const add = (text: string, source: Uint8Array, start: number, end: number): boolean => {

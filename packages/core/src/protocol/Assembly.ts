@@ -4,7 +4,7 @@
  * doubling, so the work stays linear however small the fragments are. It is of one message.
  */
 import type { Primitives } from "../Primitives.ts"
-import * as Spare from "../memory/SpareBuffers.ts"
+import * as SpareBuffers from "../memory/SpareBuffers.ts"
 
 const empty = new Uint8Array(0)
 
@@ -26,7 +26,7 @@ export class Assembly {
     const needed = this.length + size
     if (needed <= this.buffer.length) return
     const room = last ? needed : Math.max(needed, this.buffer.length * 2, 256)
-    const grown = this.isText ? Spare.take(room, this.primitives) : this.primitives.allocate(room)
+    const grown = this.isText ? SpareBuffers.take(room, this.primitives) : this.primitives.allocate(room)
     if (this.length > 0) grown.set(this.buffer.subarray(0, this.length))
     this.buffer = grown
   }

@@ -40,7 +40,7 @@ export class ControlBudget {
   pinged(bytes: number): void {
     this.sent += bytes
     // A peer that never answers saves up no more than a window's worth.
-    if (this.owed < this.limits.maxControlFrames) this.owed++
+    if (this.owed < this.limits.controlFrames.max) this.owed++
   }
 
   /** Whether a Ping with a payload of `size` bytes is within the limit. */
@@ -63,16 +63,16 @@ export class ControlBudget {
 
   private admits(): boolean {
     if (this.clock === undefined) return true
-    const { controlFrameInterval, maxControlFrames } = this.limits
+    const { interval, max } = this.limits.controlFrames
     if (this.count === 0) {
       this.since = this.clock.now()
-    } else if (this.count >= maxControlFrames) {
+    } else if (this.count >= max) {
       const now = this.clock.now()
-      if (now - this.since < controlFrameInterval) return false
+      if (now - this.since < interval) return false
       this.since = now
       this.count = 0
     }
     this.count++
-    return this.count <= maxControlFrames
+    return this.count <= max
   }
 }

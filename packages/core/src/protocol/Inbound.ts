@@ -295,8 +295,8 @@ export class Inbound {
     }
     // A flood of small fragments is charged; those that carry a large message, as browsers
     // send it, cost their payload only.
-    const cost = fin ? length : Math.max(length, this.limits.fragmentCharge)
-    if (this.frames >= this.limits.maxFragments) return this.fail("TooManyFragments")
+    const cost = fin ? length : Math.max(length, this.limits.fragments.charge)
+    if (this.frames >= this.limits.fragments.max) return this.fail("TooManyFragments")
     // A little on the wire can become much, so what waits is taken before more is read.
     if (first && this.decoding !== undefined && this.isFull) return this.stop("full")
     const starts = this.fragments === undefined && this.demand === "fragments" && this.messages.length === 0

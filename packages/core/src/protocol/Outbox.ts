@@ -13,7 +13,7 @@ import { maskInPlace, maskInto, type MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
 import * as DecodedTexts from "../memory/DecodedTexts.ts"
-import * as Spare from "../memory/SpareBuffers.ts"
+import * as SpareBuffers from "../memory/SpareBuffers.ts"
 
 // Larger buffers save little (a chunk more in the same write) and cost memory for
 // every slow peer, whose last write keeps its buffer.
@@ -35,7 +35,7 @@ const maxPooled = 64
 const maxBlank = 1024
 
 const giveBack = (buffer: Uint8Array): void => {
-  if (buffer.length !== stagingSize) Spare.giveBack(buffer)
+  if (buffer.length !== stagingSize) SpareBuffers.giveBack(buffer)
   else if (pool.length < maxPooled) pool.push(buffer)
 }
 
@@ -255,7 +255,7 @@ export class Outbox {
 
   /** Memory for a frame that is a chunk by itself. */
   private large(size: number): Uint8Array {
-    const memory = Spare.take(size, this.primitives)
+    const memory = SpareBuffers.take(size, this.primitives)
     if (this.full === undefined) this.full = [memory]
     else this.full.push(memory)
     return memory.length === size ? memory : memory.subarray(0, size)

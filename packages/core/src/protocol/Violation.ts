@@ -43,14 +43,14 @@ export const rules = {
   TooManyControlFrames: {
     code: 1008,
     section: "RFC 6455 §10.4",
-    text: "more Pings and Pongs came than maxControlFrames within controlFrameInterval"
+    text: "more Pings and Pongs arrived than the limit controlFrames allows"
   },
   MessageTooSlow: {
     code: 1008,
     section: "RFC 6455 §10.4",
-    text: "a message was begun and neither ended nor came along within messageTimeout"
+    text: "a message was begun and made less progress than messageProgress asks for"
   },
-  TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than maxFragments" },
+  TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than fragments.max allows" },
   // Of single frames, see `Frame.decode` and `Frame.encode`: no connection is closed by them.
   FrameIncomplete: { code: 1002, section: "RFC 6455 §5.2", text: "the bytes end inside the frame" },
   FrameTrailing: { code: 1002, section: "RFC 6455 §5.2", text: "bytes follow the frame" },

@@ -6,13 +6,13 @@
 import { uncaught } from "./Uncaught.ts"
 
 /** A connection whose output waits. */
-export interface Unflushed {
+export interface Flushable {
   /** Writes what waits; it may be asked for again from here on. */
   flushNow(): void
 }
 
 const resolved = Promise.resolve()
-let waiting: Array<Unflushed> = []
+let waiting: Array<Flushable> = []
 
 const flushAll = (): void => {
   const connections = waiting
@@ -27,6 +27,6 @@ const flushAll = (): void => {
 }
 
 /** To be called once until `flushNow`. */
-export const flushSoon = (connection: Unflushed): void => {
+export const flushSoon = (connection: Flushable): void => {
   if (waiting.push(connection) === 1) void resolved.then(flushAll)
 }

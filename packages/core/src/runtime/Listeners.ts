@@ -2,7 +2,7 @@
  * Those who want to know of something that happens once. Most of the time they are one or
  * two, of each of many connections: so no set until there are more.
  */
-export class Once {
+export class Listeners {
   private first: (() => void) | undefined
   private others: Set<() => void> | undefined
 

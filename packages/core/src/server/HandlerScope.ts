@@ -13,14 +13,14 @@ import type { Connection } from "../connection/Connection.ts"
 
 type CloseCodeFor = ((error: unknown) => number) | undefined
 
-interface HeldScope extends Scope.Closeable {
+interface HandlerScope extends Scope.Closeable {
   // The scope around it, if there is one.
   outer: Scope.Scope | undefined
   connection: Connection | undefined
 }
 
-const current = (fiber: Fiber.Fiber<unknown, unknown>): HeldScope =>
-  Context.getUnsafe(fiber.context, Scope.Scope) as HeldScope
+const current = (fiber: Fiber.Fiber<unknown, unknown>): HandlerScope =>
+  Context.getUnsafe(fiber.context, Scope.Scope) as HandlerScope
 
 /**
  * Runs an effect in a scope of its own, at whose end the connection that it holds is closed
@@ -32,7 +32,7 @@ export const holding = <A, E, R>(
 ): Effect.Effect<A, E, Exclude<R, Scope.Scope>> => {
   const held = Effect.onExitPrimitive(self, (exit) => letGo(Fiber.getCurrent()!, exit, closeCodeFor))
   return Effect.withFiber((fiber) => {
-    const scope = Scope.makeUnsafe() as HeldScope
+    const scope = Scope.makeUnsafe() as HandlerScope
     scope.outer = Context.getOrUndefined(fiber.context, Scope.Scope)
     scope.connection = undefined
     fiber.setContext(Context.add(fiber.context, Scope.Scope, scope))

@@ -13,7 +13,7 @@ export interface Place extends LinkOwner {
   leave(): void
 }
 
-export class Connections implements Place {
+export class OpenConnections implements Place {
   private readonly open = new Set<Connection>()
   private admitted = 0
   private closing = false
@@ -89,10 +89,10 @@ export class Connections implements Place {
 }
 
 class AddressPlace implements Place {
-  private readonly connections: Connections
+  private readonly connections: OpenConnections
   private readonly leaveAddress: () => void
 
-  constructor(connections: Connections, leaveAddress: () => void) {
+  constructor(connections: OpenConnections, leaveAddress: () => void) {
     this.connections = connections
     this.leaveAddress = leaveAddress
   }

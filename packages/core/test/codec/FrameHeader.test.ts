@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { FrameHeader } from "../../src/codec/FrameHeader.ts"
-import { headerLength, writeHeader } from "../../src/codec/FrameHeader.ts"
+import { FrameHeader, headerLength, writeHeader } from "../../src/codec/FrameHeader.ts"
 import type { ProtocolRule } from "../../src/WebSocketError.ts"
 
 type Mask = "required" | "forbidden" | "any"

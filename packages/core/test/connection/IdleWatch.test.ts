@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { isPending, make, start, turn } from "../support/Harness.ts"
 
-const idle = { idleTimeout: "60 seconds", keepAlive: false, messageTimeout: "1 hour" } as const
+const idle = { idleTimeout: "60 seconds", keepAlive: false, messageProgress: { timeout: "1 hour" } } as const
 
 describe("IdleWatch", () => {
   it.effect("a connection on which nothing is said is closed with 1001", () =>

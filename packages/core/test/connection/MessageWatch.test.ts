@@ -163,7 +163,7 @@ describe("MessageWatch", () => {
       assert.strictEqual(alarms(), 1)
       transport.closes()
       assert.strictEqual(alarms(), 0)
-      const off = yield* make({ messageTimeout: Infinity })
+      const off = yield* make({ messageProgress: { timeout: Infinity } })
       off.transport.push(binary(1, false))
       yield* TestClock.adjust("10 days")
       assert.deepStrictEqual(off.said(), [])

@@ -165,7 +165,7 @@ describe("Pings", () => {
 
     it.effect("a large frame on its way is a sign of life, one that stands still is not", () =>
       Effect.gen(function*() {
-        const { binary, transport, ws } = yield* make({ inboundHighWaterMark: 1024 * KiB, messageTimeout: Infinity })
+        const { binary, transport, ws } = yield* make({ inboundHighWaterMark: 1024 * KiB, messageProgress: { timeout: Infinity } })
         yield* start(Effect.exit(ws.receive))
         const big = binary(100 * KiB)
         let at = 0

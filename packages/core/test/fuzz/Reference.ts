@@ -5,8 +5,7 @@
  */
 export interface Limits {
   readonly maxMessageSize: number
-  readonly fragmentCharge: number
-  readonly maxFragments: number
+  readonly fragments: { readonly charge: number; readonly max: number }
 }
 
 export interface Meaning {
@@ -149,8 +148,8 @@ export const read = (bytes: Uint8Array, role: "client" | "server", limits: Limit
       // §5.4: a continuation inside a message only, and nothing else there.
       if ((opcode === 0) === (message === undefined)) return fail(1002)
       const current = message ?? { text: opcode === 1, bytes: new Uint8Array(0), charged: 0, frames: 0 }
-      const charge = fin ? header.length : header.length > limits.fragmentCharge ? header.length : BigInt(limits.fragmentCharge)
-      if (current.frames >= limits.maxFragments) return fail(1009)
+      const charge = fin ? header.length : header.length > limits.fragments.charge ? header.length : BigInt(limits.fragments.charge)
+      if (current.frames >= limits.fragments.max) return fail(1009)
       if (BigInt(current.charged) + charge > limits.maxMessageSize) return fail(1009)
       message = {
         ...current,

@@ -9,7 +9,7 @@ import { isTyped } from "./receiving.ts"
 import { Choices, expect, sameAll, show, type Target } from "./Target.ts"
 
 const encoder = new TextEncoder()
-const limits = { maxMessageSize: 200, fragmentCharge: 64, maxFragments: 8 }
+const limits = { maxMessageSize: 200, fragments: { charge: 64, max: 8 } }
 // Around what is copied, what is staged and what the length forms hold.
 const sizes = [0, 1, 5, 60, 125, 126]
 const largeSizes = [1000, 5000, 8192, 8193, 16_370, 16_384, 40_000, 65_535, 65_536]

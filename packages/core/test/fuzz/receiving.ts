@@ -15,10 +15,10 @@ const roles = ["server", "client"] as const
 const owners = ["owned", "scratch", "borrowed", "shared"] as const
 const readers = ["message", "fragments", "late"] as const
 const limits: ReadonlyArray<Limits> = [
-  { maxMessageSize: 1024 * 1024, fragmentCharge: 64, maxFragments: 131_072 },
-  { maxMessageSize: 256, fragmentCharge: 64, maxFragments: 4 },
-  { maxMessageSize: 1000, fragmentCharge: 0, maxFragments: 131_072 },
-  { maxMessageSize: 0, fragmentCharge: 1, maxFragments: 2 }
+  { maxMessageSize: 1024 * 1024, fragments: { charge: 64, max: 131_072 } },
+  { maxMessageSize: 256, fragments: { charge: 64, max: 4 } },
+  { maxMessageSize: 1000, fragments: { charge: 0, max: 131_072 } },
+  { maxMessageSize: 0, fragments: { charge: 1, max: 2 } }
 ]
 
 export interface Outcome {

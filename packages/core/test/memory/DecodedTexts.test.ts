@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { portable, type Primitives } from "../../src/Primitives.ts"
 import * as DecodedTexts from "../../src/memory/DecodedTexts.ts"
-import * as Spare from "../../src/memory/SpareBuffers.ts"
+import * as SpareBuffers from "../../src/memory/SpareBuffers.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { make, start, turn } from "../support/Harness.ts"
 
@@ -98,7 +98,7 @@ describe("DecodedTexts", () => {
     const memory = encoder.encode(a)
     const { length } = memory
     const isSpare = () => {
-      const taken = Spare.take(length, portable)
+      const taken = SpareBuffers.take(length, portable)
       return taken === memory
     }
     DecodedTexts.begin(new Uint8Array(10))

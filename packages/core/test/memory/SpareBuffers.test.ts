@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { make, type Protocol } from "../../src/Protocol.ts"
 import { portable } from "../../src/Primitives.ts"
-import * as Spare from "../../src/memory/SpareBuffers.ts"
+import * as SpareBuffers from "../../src/memory/SpareBuffers.ts"
 
 const KiB = 1024
 
@@ -11,24 +11,24 @@ describe("Spare", () => {
   it("gives what was given back to who needs as much, or nearly", () => {
     const memory = new Uint8Array(100 * KiB)
     for (const size of [100 * KiB, 80 * KiB + 1]) {
-      Spare.giveBack(memory)
-      assert.strictEqual(Spare.take(size, portable), memory)
-      assert.notStrictEqual(Spare.take(size, portable), memory, "it has one owner")
+      SpareBuffers.giveBack(memory)
+      assert.strictEqual(SpareBuffers.take(size, portable), memory)
+      assert.notStrictEqual(SpareBuffers.take(size, portable), memory, "it has one owner")
     }
-    Spare.giveBack(memory)
+    SpareBuffers.giveBack(memory)
     for (const size of [100 * KiB + 1, 79 * KiB, 1]) {
-      const other = Spare.take(size, portable)
+      const other = SpareBuffers.take(size, portable)
       assert.notStrictEqual(other, memory)
       assert.strictEqual(other.length, size)
     }
-    assert.strictEqual(Spare.take(100 * KiB, portable), memory)
+    assert.strictEqual(SpareBuffers.take(100 * KiB, portable), memory)
   })
 
   it("keeps neither what is little nor what is much", () => {
     for (const size of [8 * KiB - 1, 2 * KiB * KiB + 1]) {
       const memory = new Uint8Array(size)
-      Spare.giveBack(memory)
-      assert.notStrictEqual(Spare.take(size, portable), memory)
+      SpareBuffers.giveBack(memory)
+      assert.notStrictEqual(SpareBuffers.take(size, portable), memory)
     }
   })
 })

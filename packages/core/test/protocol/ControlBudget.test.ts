@@ -8,9 +8,9 @@ import * as Protocol from "../../src/Protocol.ts"
 import { ControlBudget } from "../../src/protocol/ControlBudget.ts"
 import { concat, frame } from "../support/FakeTransport.ts"
 
-const limits = Limits.make({ maxControlFrames: 3, controlFrameInterval: "10 seconds" })
+const limits = Limits.make({ controlFrames: { max: 3, interval: "10 seconds" } })
 
-const make = (options: Limits.Options = { maxControlFrames: 3 }) => {
+const make = (options: Limits.Options = { controlFrames: { max: 3 } }) => {
   const clock = { now: 0 }
   const pings: Array<string> = []
   const protocol = Protocol.make({
@@ -98,23 +98,23 @@ describe("ControlBudget", () => {
   })
 
   it("holds a client's peer to it too, and counts on after our Close", () => {
-    const protocol = Protocol.make({ role: "client", limits: { maxControlFrames: 2 }, clock: { now: () => 0 } })
+    const protocol = Protocol.make({ role: "client", limits: { controlFrames: { max: 2 } }, clock: { now: () => 0 } })
     protocol.close(1000)
     for (let i = 0; i < 3; i++) protocol.receive(frame(Opcode.Ping, ""))
     assert.strictEqual(protocol.ending?._tag, "Violation")
   })
 
   it("Infinity turns it off, and without a clock nothing is counted", () => {
-    const off = make({ maxControlFrames: Infinity })
+    const off = make({ controlFrames: { max: Infinity } })
     for (let i = 0; i < 5000; i++) off.ping()
     assert.isUndefined(off.rule())
-    const protocol = Protocol.make({ role: "client", limits: { maxControlFrames: 2 } })
+    const protocol = Protocol.make({ role: "client", limits: { controlFrames: { max: 2 } } })
     for (let i = 0; i < 5000; i++) protocol.receive(frame(Opcode.Pong, ""))
     assert.isUndefined(protocol.ending)
   })
 
   it("0 allows none", () => {
-    const { ping, rule } = make({ maxControlFrames: 0 })
+    const { ping, rule } = make({ controlFrames: { max: 0 } })
     ping()
     assert.strictEqual(rule(), "TooManyControlFrames")
   })

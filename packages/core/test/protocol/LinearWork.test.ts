@@ -29,7 +29,7 @@ const read = (bytes: Uint8Array, size: number, { demand = "message", role = "ser
     role,
     primitives: countingPrimitives,
     chunks: "borrowed",
-    limits: { maxMessageSize: 2 ** 30, maxFragments: 2 ** 30, inboundHighWaterMark: 2 ** 30, fragmentCharge: 0 },
+    limits: { maxMessageSize: 2 ** 30, inboundHighWaterMark: 2 ** 30, fragments: { max: 2 ** 30, charge: 0 } },
     transform: transform?.()
   })
   protocol.demand(demand)

@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { flushSoon, type Unflushed } from "../../src/runtime/FlushQueue.ts"
+import { flushSoon, type Flushable } from "../../src/runtime/FlushQueue.ts"
 
-const recorder = (flushed: Array<string>, name: string, then?: () => void): Unflushed => ({
+const recorder = (flushed: Array<string>, name: string, then?: () => void): Flushable => ({
   flushNow: () => {
     flushed.push(name)
     then?.()
   }
 })
 
-describe("Unflushed", () => {
+describe("Flushable", () => {
   it("flushes all, in order, once the run of JavaScript ends", async () => {
     const flushed: Array<string> = []
     for (const name of ["a", "b", "c"]) flushSoon(recorder(flushed, name))

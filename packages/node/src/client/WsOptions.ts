@@ -18,7 +18,7 @@ export type WsOptions = Pick<
 export const toUpgradeOptions = (options: WsOptions): HttpUpgrade.Options => ({
   ...(options.handleProtocols !== undefined && { selectSubprotocol: subprotocolOf(options.handleProtocols) }),
   ...(options.maxPayload !== undefined && { maxMessageSize: orUnlimited(options.maxPayload) }),
-  ...(options.maxFragments !== undefined && { maxFragments: orUnlimited(options.maxFragments) }),
+  ...(options.maxFragments !== undefined && { fragments: { max: orUnlimited(options.maxFragments) } }),
   ...(options.perMessageDeflate !== undefined && { compression: compressionOf(options.perMessageDeflate) }),
   ...(options.verifyClient !== undefined && { authorize: authorizeOf(options.verifyClient) })
 })

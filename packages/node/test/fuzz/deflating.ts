@@ -2,7 +2,7 @@
  * Compressed messages, and damaged ones, for the machine with permessage-deflate by Node's zlib; held against an
  * inflater that shares nothing with zlib.
  */
-import { PerMessageDeflate, Protocol } from "@effect-ws/core"
+import { CompressionBudget, PerMessageDeflate, Protocol } from "@effect-ws/core"
 import { constants, deflateRawSync } from "node:zlib"
 import { concat, frameBytes, mutate } from "../../../core/test/fuzz/Grammar.ts"
 import { Random } from "../../../core/test/fuzz/Random.ts"
@@ -11,7 +11,7 @@ import * as NodeDeflate from "../../src/NodeDeflate.ts"
 import { Inflater } from "../conformance/deflate/Inflater.ts"
 
 const limit = 200_000
-const budget = new PerMessageDeflate.Budget()
+const budget = new CompressionBudget.Budget()
 const extension = PerMessageDeflate.make(NodeDeflate.codec, budget)
 
 const strategies = [constants.Z_DEFAULT_STRATEGY, constants.Z_FIXED, constants.Z_HUFFMAN_ONLY, constants.Z_RLE]

@@ -12,7 +12,7 @@
  * | a message above the limit                            | told before the mask key      | told once the header is whole   |
  * | too many fragments                                   | 1008 once the last is whole   | 1009 by its header              |
  *
- * Fragments that are charged more than they carry (`fragmentCharge`) are turned off, since `ws` has nothing like it.
+ * Fragments that are charged more than they carry (`fragments.charge`) are turned off, since `ws` has nothing like it.
  */
 import { createRequire } from "node:module"
 import { concat, stream } from "../../../core/test/fuzz/Grammar.ts"
@@ -47,7 +47,7 @@ interface WsOutcome {
   violation: number | undefined
 }
 
-const limits = { maxMessageSize: 300, maxFragments: 4, fragmentCharge: 0 }
+const limits = { maxMessageSize: 300, fragments: { max: 4, charge: 0 } }
 
 const plain = (bytes: Uint8Array): Uint8Array => Uint8Array.from(bytes)
 
@@ -57,7 +57,7 @@ const receiveByWs = (chunks: ReadonlyArray<Uint8Array>, role: Role): WsOutcome =
   const receiver = new Receiver({
     isServer: role === "server",
     maxPayload: limits.maxMessageSize,
-    maxFragments: limits.maxFragments
+    maxFragments: limits.fragments.max
   })
   receiver.on("message", (data: Buffer, isBinary: boolean) => {
     outcome.messages.push(isBinary ? plain(data) : data.toString("utf8"))
