@@ -70,7 +70,7 @@ import type { HandshakeError, IOError, ProtocolError, UpgradeUnavailable } from 
  *     "GET",
  *     "/feed",
  *     Effect.gen(function*() {
- *       const socket = yield* EffectSocket.toSocket(WebSocketServer.accept({ protocol: ["feed.v1"] }))
+ *       const socket = yield* EffectSocket.toSocket(WebSocketServer.accept({ selectSubprotocol: ["feed.v1"] }))
  *       yield* serve(socket)
  *       return HttpServerResponse.empty()
  *     })
@@ -265,7 +265,7 @@ const connectOptions = ({
  * import { Effect, Schedule } from "effect"
  *
  * export const program = Effect.gen(function*() {
- *   const socket = yield* EffectSocket.makeSocket("wss://feed.example/ticks", { protocols: "ticks.v2" })
+ *   const socket = yield* EffectSocket.makeSocket("wss://feed.example/ticks", { subprotocols: "ticks.v2" })
  *   return yield* Effect.gen(function*() {
  *     const { pull } = yield* socket.reader
  *     while (true) yield* Effect.log(yield* pull)
