@@ -129,8 +129,15 @@ export const rules: ReadonlyArray<Rule> = [
   {
     name: "the Node package reaches core by its public name",
     where: [node],
-    allow: ["effect/**", "@effect/platform-node/**", "@effect-ws/core", "node:*", `${node}**`],
+    allow: ["effect/**", "@effect/platform-node/**", "@effect-ws/core", "node:*", "node:*/*", `${node}**`],
     broken: { file: `${node}Broken.ts`, source: `import { mask } from "../../core/src/codec/Mask.ts"` }
+  },
+  {
+    // A fault in the library must not hide itself from the suite that looks for it.
+    name: "the conformance suite knows Node and itself, nothing of the library",
+    where: [`${node}conformance/`],
+    allow: ["node:*", "node:*/*", `${node}conformance/**`],
+    broken: { file: `${node}conformance/Broken.ts`, source: `import { Frame } from "@effect-ws/core"` }
   },
   {
     name: "examples are written as a user would write them",

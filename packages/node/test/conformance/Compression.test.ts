@@ -2,14 +2,14 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { constants, deflateRawSync, type ZlibOptions } from "node:zlib"
 import { carelessDeflateServer, type DeflateFlaw } from "./carelessDeflate.ts"
-import { corpora } from "./cases/corpora.ts"
-import { compressionCases, compressionGroups } from "./cases/index.ts"
-import type { Case } from "./cases/model.ts"
-import { Deflater } from "./deflate/Deflater.ts"
-import { type Half, Inflater } from "./deflate/Inflater.ts"
-import { chooseAnswer, format, judgeAnswer, type Parameters, parse } from "./deflate/Parameters.ts"
-import { isFull, type Result, runAll, runClientCase, runServerCase } from "./runner.ts"
-import { type Event, FrameReader } from "./wire.ts"
+import { corpora } from "../../src/conformance/cases/Corpora.ts"
+import { compressionCases, compressionGroups } from "../../src/conformance/cases/Cases.ts"
+import type { Case } from "../../src/conformance/cases/Case.ts"
+import { Deflater } from "../../src/conformance/wire/Deflater.ts"
+import { type Half, Inflater } from "../../src/conformance/wire/Inflater.ts"
+import { chooseAnswer, format, judgeAnswer, type Parameters, parse } from "../../src/conformance/wire/Parameters.ts"
+import { isFull, type Result, runAll, runClientCase, runServerCase } from "../../src/conformance/Runner.ts"
+import { type Event, FrameReader } from "../../src/conformance/wire/Frames.ts"
 import { wsClient, wsServer } from "./wsSubject.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -256,7 +256,7 @@ describe("ws with compression", () => {
 })
 
 describe("a careless subject with compression", () => {
-  const impatient = { handshake: 5_000, exchange: 2_500, tcp: 2_500 }
+  const impatient = { deadlines: { handshake: 5_000, exchange: 2_500, tcp: 2_500 } }
   const run = async (flaw: DeflateFlaw, items: ReadonlyArray<Case>) => {
     const subject = await carelessDeflateServer(flaw)
     const results = await runAll(items, (item) => runServerCase(subject, item, impatient))

@@ -1,16 +1,16 @@
 /** The library against every case, in both roles; see docs/conformance.md for the table it writes. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { isInFull } from "./cases/echoes.ts"
-import { cases, compressionCases, compressionGroups, groups } from "./cases/index.ts"
-import type { Case } from "./cases/model.ts"
-import { isFull, runAll, runClientCase, runServerCase } from "./runner.ts"
+import { cases, compressionCases, compressionGroups, groups } from "../../src/conformance/cases/Cases.ts"
+import type { Case } from "../../src/conformance/cases/Case.ts"
+import { isFull, runAll, runClientCase, runServerCase } from "../../src/conformance/Runner.ts"
 import { openCompressionSubjects, openSubjects, type Subjects } from "./subjects.ts"
-import { render, type Results, writeTable } from "./table.ts"
+import { render, type Results, writeTable } from "../../src/conformance/Table.ts"
 
 const table = new URL("../../../../docs/conformance.md", import.meta.url)
 const runTimeout = 180_000
+const inFull = process.env["CONFORMANCE"] === "full"
 // A thousand messages a case take their time.
-const compressionTimeout = isInFull ? 50 * runTimeout : runTimeout
+const compressionTimeout = inFull ? 50 * runTimeout : runTimeout
 
 interface Play {
   readonly cases: ReadonlyArray<Case>
@@ -69,14 +69,14 @@ const check = (play: Play, role: "server" | "client") => {
 const describePlay = (suffix: string, play: Play, timeout: number) => {
   describe(`Conformance of the server${suffix}`, () => {
     beforeAll(async () => {
-      play.server = await runAll(play.cases, (item) => runServerCase(play.subjects!.server, item))
+      play.server = await runAll(play.cases, (item) => runServerCase(play.subjects!.server, item, { inFull }))
     }, timeout)
     check(play, "server")
   })
 
   describe(`Conformance of the client${suffix}`, () => {
     beforeAll(async () => {
-      play.client = await runAll(play.cases, (item) => runClientCase(play.subjects!.client, item))
+      play.client = await runAll(play.cases, (item) => runClientCase(play.subjects!.client, item, { inFull }))
     }, timeout)
     check(play, "client")
   })

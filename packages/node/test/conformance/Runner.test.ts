@@ -5,17 +5,17 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { carelessServer, type Flaw } from "./carelessSubject.ts"
-import { cases, compressionGroups, groups } from "./cases/index.ts"
-import type { Case } from "./cases/model.ts"
-import { type Deadlines, isFull, type Result, runAll, runClientCase, runServerCase } from "./runner.ts"
-import { render, writeTable } from "./table.ts"
-import { encode, encodePart, type Event, FrameReader, Ping, Text } from "./wire.ts"
+import { cases, compressionGroups, groups } from "../../src/conformance/cases/Cases.ts"
+import type { Case } from "../../src/conformance/cases/Case.ts"
+import { isFull, type Result, runAll, runClientCase, type RunOptions, runServerCase } from "../../src/conformance/Runner.ts"
+import { render, writeTable } from "../../src/conformance/Table.ts"
+import { encode, encodePart, type Event, FrameReader, Ping, Text } from "../../src/conformance/wire/Frames.ts"
 import { wsClient, wsServer } from "./wsSubject.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
 
 /** Short, because these subjects are meant to let them pass. */
-const impatient: Deadlines = { handshake: 5_000, exchange: 2_500, tcp: 2_500 }
+const impatient: RunOptions = { deadlines: { handshake: 5_000, exchange: 2_500, tcp: 2_500 } }
 const atOnce = 150
 
 const light = cases.filter((item) => item.heavy !== true)

@@ -1,11 +1,11 @@
 /** An echo server with compression and one flaw of choice, to see that the suite notices each. */
 import type * as Net from "node:net"
 import { tcpServer } from "./carelessSubject.ts"
-import { Deflater } from "./deflate/Deflater.ts"
-import { Inflater } from "./deflate/Inflater.ts"
-import type { Agreement } from "./deflate/Parameters.ts"
-import { acceptUpgrade } from "./peer.ts"
-import { Binary, Close, closePayload, encode, type Event, FrameReader, type FrameSpec, Pong, Text } from "./wire.ts"
+import { Deflater } from "../../src/conformance/wire/Deflater.ts"
+import { Inflater } from "../../src/conformance/wire/Inflater.ts"
+import type { Agreement } from "../../src/conformance/wire/Parameters.ts"
+import { acceptUpgrade } from "../../src/conformance/Peer.ts"
+import { Binary, Close, closePayload, encode, type Event, FrameReader, type FrameSpec, Pong, Text } from "../../src/conformance/wire/Frames.ts"
 
 export type DeflateFlaw =
   | "none"

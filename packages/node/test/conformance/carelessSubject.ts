@@ -1,9 +1,9 @@
 /** An echo server with one flaw of choice, to see that the suite notices each. It shares the suite's frames only. */
 import { once } from "node:events"
 import * as Net from "node:net"
-import { acceptUpgrade } from "./peer.ts"
-import type { ServerSubject } from "./runner.ts"
-import { Binary, Close, closePayload, encode, type Event, FrameReader, Pong, Text } from "./wire.ts"
+import { acceptUpgrade } from "../../src/conformance/Peer.ts"
+import type { ServerSubject } from "../../src/conformance/Runner.ts"
+import { Binary, Close, closePayload, encode, type Event, FrameReader, Pong, Text } from "../../src/conformance/wire/Frames.ts"
 
 export type Flaw =
   | "none"

@@ -6,7 +6,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
-import type { ClientSubject, ServerSubject } from "./runner.ts"
+import type { ClientSubject, ServerSubject } from "../../src/conformance/Runner.ts"
 
 export interface Subjects {
   /** Listens on 127.0.0.1, any path; 16 MiB a message, 65,536 fragments; no extension. */

@@ -2,7 +2,7 @@
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import { type ClientOptions, type ServerOptions, WebSocket, WebSocketServer } from "ws"
-import type { ClientSubject, ServerSubject } from "./runner.ts"
+import type { ClientSubject, ServerSubject } from "../../src/conformance/Runner.ts"
 
 // Cases 9.3.1 and 9.4.1 have 65,536 fragments, more than ws takes unless told.
 const limits = { perMessageDeflate: false, maxPayload: 16 * 1024 * 1024, maxFragments: 65_536 }

@@ -8,7 +8,7 @@ import { concat, frameBytes, mutate } from "../../../core/test/fuzz/Grammar.ts"
 import { Random } from "../../../core/test/fuzz/Random.ts"
 import { Choices, expect, same, show, type Target } from "../../../core/test/fuzz/Target.ts"
 import * as NodeDeflate from "../../src/NodeDeflate.ts"
-import { Inflater } from "../conformance/deflate/Inflater.ts"
+import { Inflater } from "../../src/conformance/wire/Inflater.ts"
 
 const limit = 200_000
 const budget = new CompressionBudget.Budget()

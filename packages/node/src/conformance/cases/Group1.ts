@@ -1,5 +1,5 @@
 /** Group 1, framing: text and binary messages at the borders of the three length forms (RFC 6455 §5.2). */
-import { binary, type Case, clean, echoBinary, echoText, fill, makeCase, send, text } from "./model.ts"
+import { binary, type Case, clean, echoBinary, echoText, fill, makeCase, send, text } from "./Case.ts"
 
 const sizes: ReadonlyArray<readonly [length: number, chop?: number]> = [
   [0],

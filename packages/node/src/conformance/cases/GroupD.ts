@@ -1,7 +1,7 @@
 /** Beyond the published cases: the streams that RFC 7692 shows, what a receiver must refuse, and rarer parameters. */
 import { constants, deflateRawSync } from "node:zlib"
-import { Binary, Close, closePayload, type FrameSpec, Text } from "../wire.ts"
-import { jsonCorpus } from "./corpora.ts"
+import { Binary, Close, closePayload, type FrameSpec, Text } from "../wire/Frames.ts"
+import { jsonCorpus } from "./Corpora.ts"
 import {
   answer,
   binary,
@@ -25,7 +25,7 @@ import {
   send,
   text,
   utf8
-} from "./model.ts"
+} from "./Case.ts"
 
 const rsv1 = { rsv: 4 } as const
 const start = { rsv: 4, fin: false } as const
@@ -134,6 +134,7 @@ const exchange = (): Script =>
     _tag: "Echoes",
     opcode: Text,
     count: 8,
+    sample: 8,
     fragment: 0,
     message: (index) => jsonCorpus.message(index, 5000)
   }], [])

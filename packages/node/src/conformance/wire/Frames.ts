@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import { randomFillSync } from "node:crypto"
-import type { Inflater } from "./deflate/Inflater.ts"
+import type { Inflater } from "./Inflater.ts"
 
 export const Continuation = 0x0
 export const Text = 0x1

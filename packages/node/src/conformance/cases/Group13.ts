@@ -2,10 +2,10 @@
  * Group 13, the parameters of permessage-deflate (RFC 7692 §7.1). The suite asks the subject to give up context
  * takeover, to keep to a window, or both: as the client in its offers, as the server in its answer.
  */
-import type { Parameters } from "../deflate/Parameters.ts"
-import { jsonCorpus } from "./corpora.ts"
-import { echoes } from "./echoes.ts"
-import type { Case, Negotiation } from "./model.ts"
+import type { Parameters } from "../wire/Parameters.ts"
+import { jsonCorpus } from "./Corpora.ts"
+import { echoes } from "./Echoes.ts"
+import type { Case, Negotiation } from "./Case.ts"
 
 interface Request {
   readonly noContextTakeover: boolean

@@ -1,5 +1,5 @@
 /** Group 2, pings and pongs (RFC 6455 §5.5.2, §5.5.3). */
-import { answer, bytes, type Case, clean, close, fails, fill, makeCase, ping, pong, send } from "./model.ts"
+import { answer, bytes, type Case, clean, close, fails, fill, makeCase, ping, pong, send } from "./Case.ts"
 
 const notUtf8 = bytes(0x00, 0xff, 0xfe, 0xfd, 0xfc, 0xfb, 0x00, 0xff)
 const octets = (length: number) => fill(bytes(0xfe), length)

@@ -3,8 +3,8 @@
  * data; the runner plays it. `script` is a function only because some payloads
  * are 16 MiB and should not all be in memory at once.
  */
-import type { Parameters } from "../deflate/Parameters.ts"
-import { Binary, Close, closePayload, Continuation, type FrameSpec, Ping, Pong, Text } from "../wire.ts"
+import type { Parameters } from "../wire/Parameters.ts"
+import { Binary, Close, closePayload, Continuation, type FrameSpec, Ping, Pong, Text } from "../wire/Frames.ts"
 
 /** How the octets of a step are cut into TCP writes: together, one frame a write, or so many octets a write. */
 export type Chop = "together" | "frames" | number
@@ -29,6 +29,8 @@ export type Step =
     readonly _tag: "Echoes"
     readonly opcode: number
     readonly count: number
+    /** How many of them a run sends that does not play the cases in full. */
+    readonly sample: number
     readonly fragment: number
     readonly message: (index: number) => Uint8Array
   }

@@ -20,9 +20,9 @@ import {
   timeout,
   utf8,
   wait
-} from "./model.ts"
-import { Text } from "../wire.ts"
-import { sequences } from "./utf8.ts"
+} from "./Case.ts"
+import { Text } from "../wire/Frames.ts"
+import { sequences } from "./Utf8.ts"
 
 const hello = "Hello-µ@ßöäüàá-UTF-8!!"
 const kosme = hex("cebae1bdb9cf83cebcceb5")

@@ -3,7 +3,7 @@
  * small chops, and a thousand round trips. The content is compared, not only
  * its length.
  */
-import { Binary, Text } from "../wire.ts"
+import { Binary, Text } from "../wire/Frames.ts"
 import {
   awaitEvents,
   type Case,
@@ -16,7 +16,7 @@ import {
   makeCase,
   type Script,
   send
-} from "./model.ts"
+} from "./Case.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB

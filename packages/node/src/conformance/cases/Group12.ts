@@ -1,7 +1,7 @@
 /** Group 12, compression of different kinds of data, with the parameters that permessage-deflate has by itself. */
-import { corpora } from "./corpora.ts"
-import { echoes } from "./echoes.ts"
-import type { Case, Negotiation } from "./model.ts"
+import { corpora } from "./Corpora.ts"
+import { echoes } from "./Echoes.ts"
+import type { Case, Negotiation } from "./Case.ts"
 
 const plain: Negotiation = {
   offers: [{ clientNoContextTakeover: true, clientMaxWindowBits: true }],

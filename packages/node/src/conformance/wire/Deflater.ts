@@ -3,7 +3,7 @@
  * dictionary of the next message; on the wire that is what one long stream would be.
  */
 import { constants, deflateRawSync } from "node:zlib"
-import { Continuation, type FrameSpec } from "../wire.ts"
+import { Continuation, type FrameSpec } from "./Frames.ts"
 import type { Half } from "./Inflater.ts"
 
 const tailLength = 4

@@ -14,7 +14,7 @@ import {
   type Script,
   send,
   text
-} from "./model.ts"
+} from "./Case.ts"
 
 const chops: ReadonlyArray<readonly [how: string, chop: Chop]> = [
   ["together", "together"],

@@ -1,5 +1,5 @@
 /** Group 4, reserved opcodes: 3-7 for data, 11-15 for control (RFC 6455 §5.2). */
-import { type Case, type Chop, echoText, fails, frame, makeCase, ping, send, text } from "./model.ts"
+import { type Case, type Chop, echoText, fails, frame, makeCase, ping, send, text } from "./Case.ts"
 
 const hello = "Hello, world!"
 

@@ -2,10 +2,10 @@
  * Plays one case against one subject and judges it, or all cases with a bounded
  * number at a time.
  */
-import type { Case, Chop, Expected, Script, Step } from "./cases/model.ts"
-import { clean, close } from "./cases/model.ts"
-import { connect, listen, type Noted, type Peer } from "./peer.ts"
-import { Binary, Close, encode, encodePart, type FrameSpec } from "./wire.ts"
+import type { Case, Chop, Expected, Script, Step } from "./cases/Case.ts"
+import { clean, close } from "./cases/Case.ts"
+import { connect, listen, type Noted, type Peer } from "./Peer.ts"
+import { Binary, Close, encode, encodePart, type FrameSpec } from "./wire/Frames.ts"
 
 /**
  * An echo server that is running: text comes back as text, binary as binary;
@@ -44,10 +44,27 @@ export interface Deadlines {
   readonly tcp: number
 }
 
+/** How a case is played. */
+export interface RunOptions {
+  /** In place of those that the suite has for its light and its heavy cases. */
+  readonly deadlines?: Deadlines | undefined
+  /** Whether the cases with compression send all their messages, or a sample of them. Default false. */
+  readonly inFull?: boolean | undefined
+}
+
 // Nothing waits this long unless it has failed; they are generous because a busy machine is no violation.
 const light: Deadlines = { handshake: 5_000, exchange: 5_000, tcp: 5_000 }
 const heavy: Deadlines = { handshake: 5_000, exchange: 60_000, tcp: 10_000 }
-const deadlinesOf = (item: Case): Deadlines => (item.heavy === true ? heavy : light)
+
+interface Pace {
+  readonly deadlines: Deadlines
+  readonly inFull: boolean
+}
+
+const paceOf = (item: Case, { deadlines, inFull }: RunOptions): Pace => ({
+  deadlines: deadlines ?? (item.heavy === true ? heavy : light),
+  inFull: inFull === true
+})
 
 const sendFrames = async (peer: Peer, frames: ReadonlyArray<FrameSpec>, chop: Chop): Promise<void> => {
   const masked = peer.plays === "client"
@@ -73,10 +90,11 @@ const sendDeflated = async (peer: Peer, opcode: number, payload: Uint8Array, fra
 const runEchoes = async (
   peer: Peer,
   step: Extract<Step, { readonly _tag: "Echoes" }>,
-  deadlines: Deadlines
+  { deadlines, inFull }: Pace
 ): Promise<void> => {
   const kept = peer.events.length
-  for (let index = 0; index < step.count; index++) {
+  const count = inFull ? step.count : step.sample
+  for (let index = 0; index < count; index++) {
     const payload = step.message(index)
     await sendDeflated(peer, step.opcode, payload, step.fragment)
     const met = await peer.until(() => peer.events.length > kept || peer.isClosing, deadlines.exchange)
@@ -90,7 +108,7 @@ const runEchoes = async (
   }
 }
 
-const runStep = async (peer: Peer, step: Step, deadlines: Deadlines): Promise<void> => {
+const runStep = async (peer: Peer, step: Step, pace: Pace): Promise<void> => {
   switch (step._tag) {
     case "Frames":
       return await sendFrames(peer, step.frames, step.chop)
@@ -99,22 +117,23 @@ const runStep = async (peer: Peer, step: Step, deadlines: Deadlines): Promise<vo
     case "Deflated":
       return await sendDeflated(peer, step.opcode, step.payload, step.fragment)
     case "Echoes":
-      return await runEchoes(peer, step, deadlines)
+      return await runEchoes(peer, step, pace)
     case "Wait":
       if (!(await peer.until(() => peer.isClosing, step.ms))) peer.note(step.name)
       return
     case "Await": {
-      const met = await peer.until(() => peer.events.length >= step.events || peer.isClosing, deadlines.exchange)
+      const met = await peer.until(() => peer.events.length >= step.events || peer.isClosing, pace.deadlines.exchange)
       if (!met) peer.note(step.name)
       return
     }
   }
 }
 
-const play = async (peer: Peer, script: Script, deadlines: Deadlines): Promise<void> => {
+const play = async (peer: Peer, script: Script, pace: Pace): Promise<void> => {
+  const { deadlines } = pace
   for (const step of script.steps) {
     if (peer.isClosing) break
-    await runStep(peer, step, deadlines)
+    await runStep(peer, step, pace)
   }
   if (script.close.by === "suite" && !peer.closeSent) {
     await peer.until(() => peer.events.length >= script.ok.length || peer.isClosing, deadlines.exchange)
@@ -212,12 +231,12 @@ const failed = (item: Case, started: number, message: string): Result => ({
   message
 })
 
-const playAndJudge = async (item: Case, peer: Peer, started: number, deadlines: Deadlines): Promise<Result> => {
+const playAndJudge = async (item: Case, peer: Peer, started: number, pace: Pace): Promise<Result> => {
   const { negotiation } = item
   const isDeclined = negotiation !== undefined && negotiation.mayDecline !== true && peer.deflater === undefined
   const script = isDeclined ? clean([], []) : item.script()
   try {
-    await play(peer, script, deadlines)
+    await play(peer, script, pace)
     const result = judge(item, script, peer, started)
     if (!isDeclined || result.behaviour !== "OK") return result
     return { ...result, behaviour: "UNIMPLEMENTED", message: "permessage-deflate was declined" }
@@ -230,11 +249,13 @@ const playAndJudge = async (item: Case, peer: Peer, started: number, deadlines: 
 export const runServerCase = async (
   subject: ServerSubject,
   item: Case,
-  deadlines: Deadlines = deadlinesOf(item)
+  options: RunOptions = {}
 ): Promise<Result> => {
   const started = performance.now()
+  const pace = paceOf(item, options)
   try {
-    return await playAndJudge(item, await connect(subject.url, deadlines.handshake, item.negotiation), started, deadlines)
+    const peer = await connect(subject.url, pace.deadlines.handshake, item.negotiation)
+    return await playAndJudge(item, peer, started, pace)
   } catch (error) {
     return failed(item, started, `opening handshake: ${String(error)}`)
   }
@@ -244,13 +265,15 @@ export const runServerCase = async (
 export const runClientCase = async (
   subject: ClientSubject,
   item: Case,
-  deadlines: Deadlines = deadlinesOf(item)
+  options: RunOptions = {}
 ): Promise<Result> => {
   const started = performance.now()
+  const pace = paceOf(item, options)
+  const { deadlines } = pace
   const listener = await listen(deadlines.handshake, item.negotiation)
   try {
     const settled = subject.connect(listener.url).then(() => true, () => true)
-    const result = await playAndJudge(item, await listener.peer, started, deadlines)
+    const result = await playAndJudge(item, await listener.peer, started, pace)
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), deadlines.tcp)

@@ -1,8 +1,8 @@
 /** Writes docs/conformance.md from the results of both roles: the same results give the same file. */
 import { mkdir, readFile, writeFile } from "node:fs/promises"
-import { compressionGroups, type Group } from "./cases/index.ts"
-import type { Case } from "./cases/model.ts"
-import { isFull, type Result } from "./runner.ts"
+import { compressionGroups, type Group } from "./cases/Cases.ts"
+import type { Case } from "./cases/Case.ts"
+import { isFull, type Result } from "./Runner.ts"
 
 export type Results = ReadonlyMap<string, Result>
 

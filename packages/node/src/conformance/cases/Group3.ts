@@ -3,7 +3,7 @@
  * whole before the violation is echoed; the published suite also accepts none.
  * 3.6 sends a Ping, as its description says.
  */
-import { binary, bytes, type Case, type Chop, close, echoText, fails, makeCase, ping, send, text } from "./model.ts"
+import { binary, bytes, type Case, type Chop, close, echoText, fails, makeCase, ping, send, text } from "./Case.ts"
 
 const hello = "Hello, world!"
 

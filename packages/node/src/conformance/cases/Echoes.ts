@@ -1,18 +1,18 @@
 /** What groups 12 and 13 have in common: eighteen sizes, and messages that go out compressed and must come back. */
-import { Binary, Text } from "../wire.ts"
-import type { Corpus } from "./corpora.ts"
-import { type Case, clean, makeCase, type Negotiation } from "./model.ts"
+import { Binary, Text } from "../wire/Frames.ts"
+import type { Corpus } from "./Corpora.ts"
+import { type Case, clean, makeCase, type Negotiation } from "./Case.ts"
 
 const KiB = 1024
 
-/** As many messages a case as published, or a sample of them: the cases and their table are the same. */
-export const isInFull = process.env["CONFORMANCE"] === "full"
+/** How many messages a case sends, as published. */
+const published = 1000
 
 /**
- * In a sample 20, or as many as come to 256 KiB, but 4. Beyond the largest window, 32 KiB, a compressor has forgotten all
- * that came before: so each size whose messages fill it still goes through it several times.
+ * A sample has 20 messages, or as many as fit into 256 KiB, and at least 4. A compressor forgets what lies further back
+ * than its largest window, 32 KiB, so each size whose messages fill the window still passes through it several times.
  */
-const messagesOf = (length: number): number => isInFull ? 1000 : Math.max(4, Math.min(20, Math.floor(256 * KiB / length)))
+const sampleOf = (length: number): number => Math.max(4, Math.min(20, Math.floor(256 * KiB / length)))
 
 const sizes: ReadonlyArray<readonly [length: number, fragment: number]> = [
   [16, 0],
@@ -47,7 +47,8 @@ export const echoes = (id: string, what: string, corpus: Corpus, negotiation: Ne
         ...clean([{
           _tag: "Echoes",
           opcode: corpus.binary ? Binary : Text,
-          count: messagesOf(length),
+          count: published,
+          sample: sampleOf(length),
           fragment,
           message: (index) => corpus.message(index, length)
         }], []),

@@ -15,8 +15,8 @@ import {
   send,
   text,
   utf8
-} from "./model.ts"
-import { Close, type FrameSpec } from "../wire.ts"
+} from "./Case.ts"
+import { Close, type FrameSpec } from "../wire/Frames.ts"
 
 const hello = "Hello World!"
 
