@@ -1,7 +1,7 @@
 /** Holds every source file against the rules in `architecture.ts`. */
 import { globSync, readFileSync } from "node:fs"
 import { join, matchesGlob, posix } from "node:path"
-import { type Rule, rules } from "./architecture.ts"
+import { floors, type Rule, rules } from "./architecture.ts"
 import { root } from "./lib/commands.ts"
 import { withoutComments, withoutStrings } from "./lib/source.ts"
 
@@ -51,6 +51,71 @@ const violationsOf = (rule: Rule, file: string, source: string): ReadonlyArray<V
 const blind = rules.filter((rule) => violationsOf(rule, rule.broken.file, rule.broken.source).length === 0)
 for (const rule of blind) console.error(`architecture: the rule "${rule.name}" does not see what breaks it`)
 
+/** The room of a file: its folder under `src/`, or itself where it is a public module. */
+const roomOf = (file: string) => {
+  const [, name, rest] = /^packages\/(\w+)\/src\/(.*)$/.exec(file)!
+  return rest!.includes("/") ? `${name}/${rest!.slice(0, rest!.indexOf("/"))}` : `${name}/${rest}`
+}
+
+/** The groups of nodes that reach each other (Tarjan): each is a circle. */
+const circlesOf = (graph: ReadonlyMap<string, ReadonlySet<string>>): ReadonlyArray<ReadonlyArray<string>> => {
+  const circles: Array<ReadonlyArray<string>> = []
+  const index = new Map<string, number>()
+  const low = new Map<string, number>()
+  const stack: Array<string> = []
+  const visit = (node: string): void => {
+    index.set(node, index.size)
+    low.set(node, index.get(node)!)
+    stack.push(node)
+    for (const next of graph.get(node) ?? []) {
+      if (!index.has(next)) visit(next)
+      if (stack.includes(next)) low.set(node, Math.min(low.get(node)!, low.get(next)!))
+    }
+    if (low.get(node) !== index.get(node)) return
+    const group = stack.splice(stack.indexOf(node))
+    if (group.length > 1) circles.push(group)
+  }
+  for (const node of graph.keys()) if (!index.has(node)) visit(node)
+  return circles
+}
+
+/** Circles between files and rooms, and imports that lead to a higher floor. */
+const structureOf = (sources: ReadonlyMap<string, string>): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const files = new Map<string, Set<string>>()
+  const rooms = new Map<string, Set<string>>()
+  const floorOf = (file: string) => floors.findIndex((floor) => matchesAny(floor.files, file))
+  for (const [file, source] of sources) {
+    const floor = floorOf(file)
+    if (floor === -1) found.push(`${file}: is on no floor of scripts/architecture.ts`)
+    files.set(file, new Set())
+    const room = roomOf(file)
+    if (!rooms.has(room)) rooms.set(room, new Set())
+    for (const match of withoutComments(source).matchAll(importPattern)) {
+      if (!match[1]!.startsWith(".")) continue
+      const target = posix.join(posix.dirname(file), match[1]!)
+      if (!sources.has(target)) continue
+      files.get(file)!.add(target)
+      if (roomOf(target) !== room) rooms.get(room)!.add(roomOf(target))
+      if (floorOf(target) > floor) found.push(`${file}: imports ${target}, which is on a higher floor`)
+    }
+  }
+  for (const circle of circlesOf(files)) found.push(`a circle of files: ${circle.join(" -> ")}`)
+  for (const circle of circlesOf(rooms)) if (!circle.every((room) => room.startsWith("node/"))) found.push(`a circle of rooms: ${circle.join(" -> ")}`)
+  return found
+}
+
+// The same for the structure: each kind of fault is first seen.
+const lowest = "packages/core/src/Opcode.ts"
+const upward = structureOf(new Map([[lowest, `import "./WebSocket.ts"`], ["packages/core/src/WebSocket.ts", ""]]))
+const round = structureOf(new Map([[lowest, `import "./CloseCode.ts"`], ["packages/core/src/CloseCode.ts", `import "./Opcode.ts"`]]))
+if (upward.length !== 1 || round.length !== 2) blindStructure()
+
+function blindStructure(): never {
+  console.error("architecture: upward imports or circles are not seen")
+  process.exit(1)
+}
+
 const files = globSync(["packages/*/{src,test}/**/*.ts", "examples/**/*.ts"], {
   cwd: root,
   exclude: (name) => name.endsWith("node_modules")
@@ -61,6 +126,10 @@ const violations = files.flatMap((file) => {
 })
 for (const { file, line, rule, what } of violations) console.error(`${file}:${line}: ${what}; ${rule}`)
 
+const isSource = (file: string) => /^packages\/\w+\/src\//.test(file)
+const structure = structureOf(new Map(files.filter(isSource).map((file) => [file, readFileSync(join(root, file), "utf8")])))
+for (const line of structure) console.error(`architecture: ${line}`)
+
 if (files.length === 0) console.error("architecture: no source files found")
-if (blind.length > 0 || violations.length > 0 || files.length === 0) process.exitCode = 1
-else console.log(`architecture: ${rules.length} rules hold in ${files.length} files`)
+if (blind.length > 0 || violations.length > 0 || structure.length > 0 || files.length === 0) process.exitCode = 1
+else console.log(`architecture: ${rules.length} rules hold in ${files.length} files, no circle, no import upward`)

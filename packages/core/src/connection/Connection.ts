@@ -15,7 +15,6 @@ import type { CloseInfo } from "../CloseCode.ts"
 import type { Sendable } from "../Message.ts"
 import { checkClose } from "../Protocol.ts"
 import { InvalidArgument, IOError } from "../WebSocketError.ts"
-import type { WebSocket } from "../WebSocket.ts"
 import { messagesOf, sinkOf } from "./Ends.ts"
 import type { Link } from "./Link.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
@@ -35,12 +34,12 @@ const maxControls = 64
 
 // Inspectable, so that a log line that shows a connection shows these few words of it and not
 // its inside, where messages wait.
-export class Connection extends Inspectable.Class implements WebSocket, LinkHooks {
+export class Connection extends Inspectable.Class implements LinkHooks {
   readonly subprotocol: string | undefined
   readonly link: Link
   private readonly reader: Reader
   private readonly writer: Writer
-  private sending: WebSocket["send"] | undefined
+  private sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
 
   constructor(link: Link, subprotocol: string | undefined) {
     super()
@@ -58,7 +57,7 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
 
   // A function, not a method: `Stream.runForEach(ws.send)` is how it is used. Made when it
   // is asked for, as is all that an idle connection would hold for nothing.
-  get send(): WebSocket["send"] {
+  get send(): (message: Sendable) => Effect.Effect<void, SendError> {
     return this.sending ??= (message) => this.writer.send(message)
   }
 
@@ -106,11 +105,11 @@ export class Connection extends Inspectable.Class implements WebSocket, LinkHook
     return this.reader.batch
   }
 
-  get sendText(): WebSocket["sendText"] {
+  get sendText(): (text: string) => Effect.Effect<void, SendError> {
     return this.send
   }
 
-  get sendBinary(): WebSocket["sendBinary"] {
+  get sendBinary(): (bytes: Uint8Array) => Effect.Effect<void, SendError> {
     return this.send
   }
 

@@ -18,16 +18,16 @@ import { joined } from "../memory/Slab.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { IOError, ProtocolError, ProtocolRule } from "../WebSocketError.ts"
 import { HeldMemory } from "./HeldMemory.ts"
-import * as Breaks from "./Breaks.ts"
 import { Closing, notClosing } from "./Closing.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
-import { type LinkHooks, type LinkObserver, type LinkOwner, noHooks } from "./LinkHooks.ts"
+import type { LinkHooks, LinkObserver, LinkOwner, ObservedLink, TimedLink } from "./LinkHooks.ts"
+import { closeTimedOut, endedWithoutClose, goneWithoutClose, noHooks } from "./LinkHooks.ts"
 import { Listeners } from "../runtime/Listeners.ts"
 import { Pings } from "./Pings.ts"
 import { flushSoon, type Flushable } from "../runtime/FlushQueue.ts"
 import { Watches } from "./Watches.ts"
 
-export class Link extends HeldMemory implements TransportHandlers, Flushable {
+export class Link extends HeldMemory implements TransportHandlers, Flushable, ObservedLink, TimedLink {
   readonly protocol: Protocol
   readonly limits: Limits
   readonly deadlines: Deadlines
@@ -374,7 +374,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable {
     const ending = this.protocol.ending
     if (ending === undefined) {
       if (this.closing.halfClosed && this.protocol.isOpen) {
-        this.break(Breaks.noClose())
+        this.break(endedWithoutClose())
       }
       return
     }
@@ -449,7 +449,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable {
     if (this.gone) return
     this.end.goneAt = this.deadlines.now()
     if (this.broken === undefined && this.protocol.ending === undefined && this.protocol.sentClose === undefined) {
-      this.end.broken = error ?? Breaks.gone()
+      this.end.broken = error ?? goneWithoutClose()
     }
     // Before anyone is told who might look at the account.
     this.observer?.onGone(this)
@@ -472,7 +472,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable {
       // A transport that is closed while it is destroyed comes here twice.
       const { owner } = this
       this.owner = undefined
-      owner?.onGone(this)
+      owner?.onGone(this.hooks)
       this.closing.whenGone?.happen()
       // What has arrived is still decoded.
       if (this.rest === undefined && !this.feeding) this.dispose()
@@ -533,7 +533,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable {
         // The handshake is done, and only the peer's end of stream is missing.
         this.transport.destroy()
       } else {
-        this.break(Breaks.closeTimedOut(this.limits.closeTimeout))
+        this.break(closeTimedOut(this.limits.closeTimeout))
       }
     }
     this.watches = this.watches?.onAlarm(now)

@@ -1,22 +1,73 @@
-import type { Link } from "./Link.ts"
+/**
+ * What a link and its neighbours know of each other, as narrow interfaces: so that no
+ * neighbour imports the link. And the errors that a link breaks with where its transport
+ * gives none.
+ */
+import type { CloseInfo } from "../CloseCode.ts"
+import type { Limits } from "../Limits.ts"
+import type { Transform } from "../MessageExtension.ts"
+import type { Protocol } from "../Protocol.ts"
+import type { Deadlines } from "../runtime/Deadlines.ts"
+import { IOError, type ProtocolError, type ProtocolRule } from "../WebSocketError.ts"
 
-/** Who keeps account of a connection: of several of them, or of this one only. */
+/** A link as the meter, spans and log lines see it. */
+export interface ObservedLink {
+  readonly serial: number
+  readonly protocol: Protocol
+  readonly transform: Transform | undefined
+  readonly openedAt: number
+  readonly goneAt: number | undefined
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  readonly bufferedBytes: number
+  readonly closeInfo: CloseInfo
+  readonly readFailure: ProtocolError | IOError | undefined
+  readonly broken: IOError | undefined
+  observer: LinkObserver | undefined
+}
+
+/** A link as its deadlines see it: the keepalive, and what watches its progress. */
+export interface TimedLink {
+  readonly protocol: Protocol
+  readonly limits: Limits
+  readonly deadlines: Deadlines
+  readonly observer: LinkObserver | undefined
+  readonly isOpen: boolean
+  /** Reading is paused. */
+  readonly isPaused: boolean
+  /** The transport has not taken the last write. */
+  readonly isBlocked: boolean
+  readonly broken: IOError | undefined
+  readonly gone: boolean
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  /** Bytes of the last write that the transport has not passed on, where it knows. */
+  readonly pendingBytes: number
+  flush(): void
+  close(code: number, reason: string): void
+  /** The peer broke a rule about time. */
+  violate(rule: ProtocolRule): void
+  break(error: IOError): void
+  updateAlarm(): void
+}
+
+/** Observes one connection or several. */
 export interface LinkObserver {
-  /** The Pong of a Ping came, this many milliseconds later. */
+  /** The Pong of a Ping arrived, this many milliseconds later. */
   readonly onRoundTrip: (millis: number) => void
   /** The transport is closed, and how the connection ended is settled. */
-  readonly onGone: (link: Link) => void
+  readonly onGone: (link: ObservedLink) => void
   /** Nothing is counted any more: what had arrived is decoded or unwanted. */
-  readonly onDisposed: (link: Link) => void
+  readonly onDisposed: (link: ObservedLink) => void
 }
 
 /**
- * Who holds a connection until it is gone: one at most, told without a closure, since each
- * of many idle connections would keep it.
+ * Holds a connection until it is gone. A connection has at most one owner, called without a
+ * closure, since each of many idle connections would keep one.
  */
 export interface LinkOwner {
   /** The transport is closed. */
-  onGone(link: Link): void
+  onGone(hooks: LinkHooks): void
 }
 
 /** What the effects of a connection are told. */
@@ -37,3 +88,23 @@ export const noHooks: LinkHooks = {
   onWritable: () => {},
   hasWaitingSenders: () => false
 }
+
+/** The peer ended its half, and had not closed. */
+export const endedWithoutClose = (): IOError =>
+  new IOError({
+    phase: "read",
+    reason: "EndOfStream",
+    detail: "The peer ended the connection without a Close frame: it went away, or a proxy cut the connection"
+  })
+
+/** The transport is gone, without an error. */
+export const goneWithoutClose = (): IOError =>
+  new IOError({ phase: "read", reason: "EndOfStream", detail: "The connection ended without a Close frame" })
+
+/** The peer's Close, or its end of stream, did not arrive in time. */
+export const closeTimedOut = (closeTimeout: number): IOError =>
+  new IOError({
+    phase: "close",
+    reason: "TimedOut",
+    detail: `The closing handshake took longer than ${closeTimeout} ms (closeTimeout)`
+  })

@@ -7,8 +7,7 @@
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import { type ConnectionMetrics, metrics } from "../Observability.ts"
-import type { Link } from "./Link.ts"
-import type { LinkObserver } from "./LinkHooks.ts"
+import type { LinkObserver, ObservedLink } from "./LinkHooks.ts"
 
 interface Counts {
   readonly messagesReceived: number
@@ -39,7 +38,7 @@ const zero = (): Sums => ({
 })
 
 /** Adds what is only ever counted up. */
-const add = (sums: Sums, link: Link): void => {
+const add = (sums: Sums, link: ObservedLink): void => {
   const { protocol } = link
   sums.messagesReceived += protocol.receivedMessages
   sums.messagesSent += protocol.sentMessages
@@ -62,7 +61,7 @@ const maxCodes = 64
 export class Meter implements LinkObserver {
   private readonly metrics: ConnectionMetrics
   private readonly context: Context.Context<never>
-  private readonly links = new Set<Link>()
+  private readonly links = new Set<ObservedLink>()
   private readonly ended = zero()
   private shared: Counts | undefined
   private active = 0
@@ -76,26 +75,26 @@ export class Meter implements LinkObserver {
     this.register()
   }
 
-  opens(link: Link): void {
+  opens(link: ObservedLink): void {
     this.links.add(link)
     this.active++
     this.opened++
   }
 
   /** It was not opened after all. */
-  withdraw(link: Link): void {
+  withdraw(link: ObservedLink): void {
     if (!this.links.delete(link)) return
     this.active--
     this.opened--
   }
 
-  onGone(link: Link): void {
+  onGone(link: ObservedLink): void {
     this.active--
     count(this.codes, String(link.closeInfo.code))
     this.metrics.connectionDuration.updateUnsafe((link.goneAt! - link.openedAt) / 1000, this.context)
   }
 
-  onDisposed(link: Link): void {
+  onDisposed(link: ObservedLink): void {
     if (this.links.delete(link)) add(this.ended, link)
   }
 

@@ -4,7 +4,7 @@
  */
 import type { ControlObserver } from "../Protocol.ts"
 import { IOError } from "../WebSocketError.ts"
-import type { Link } from "./Link.ts"
+import type { TimedLink } from "./LinkHooks.ts"
 
 interface Pending {
   readonly token: Uint8Array
@@ -54,7 +54,7 @@ class Probe {
   private seen: number
   private sawFrame: boolean
 
-  constructor(token: Uint8Array, link: Link) {
+  constructor(token: Uint8Array, link: TimedLink) {
     this.token = token
     this.sentAt = link.deadlines.preciseNow()
     this.seen = link.receivedBytes
@@ -62,7 +62,7 @@ class Probe {
   }
 
   /** Whether a frame went on. Behind one that has ended since the last look, the Pong may be on its way. */
-  progressed(link: Link): boolean {
+  progressed(link: TimedLink): boolean {
     const seen = link.receivedBytes
     const inside = link.protocol.isInsideFrame
     const progressed = seen > this.seen && (inside || this.sawFrame)
@@ -75,7 +75,7 @@ class Probe {
 export class Pings implements ControlObserver {
   /** When the keepalive has something to do, if it has. */
   due: number | undefined
-  private readonly link: Link
+  private readonly link: TimedLink
   private pending: Array<Pending> | undefined
   private observers: Set<(frame: ControlFrame) => void> | undefined
   private probe: Probe | undefined
@@ -83,7 +83,7 @@ export class Pings implements ControlObserver {
   // Whole, since a fraction would take up 16 bytes of each connection.
   private lastMicros = -1
 
-  constructor(link: Link) {
+  constructor(link: TimedLink) {
     this.link = link
   }
 

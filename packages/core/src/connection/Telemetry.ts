@@ -15,8 +15,7 @@ import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import * as Observability from "../Observability.ts"
 import type { HandshakeError, IOError, ProtocolError } from "../WebSocketError.ts"
-import type { Link } from "./Link.ts"
-import type { LinkObserver } from "./LinkHooks.ts"
+import type { LinkObserver, ObservedLink } from "./LinkHooks.ts"
 import { type Meter, meterOf } from "./Meter.ts"
 
 export type Attributes = Readonly<Record<string, unknown>>
@@ -85,7 +84,7 @@ const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer &&
   spanAround(fiber)?.sampled !== false
 
-const describe = (link: Link, { attributes, subprotocol }: Described): Attributes => ({
+const describe = (link: ObservedLink, { attributes, subprotocol }: Described): Attributes => ({
   "websocket.role": link.protocol.role,
   "websocket.connection.id": link.serial,
   ...attributes?.(),
@@ -123,7 +122,7 @@ export const isWanted = (
  */
 export const attach = (
   fiber: Fiber.Fiber<unknown, unknown>,
-  link: Link,
+  link: ObservedLink,
   described: Described
 ): Effect.Effect<void> | undefined => {
   const chosen = choose(fiber, described.observability)
@@ -152,7 +151,7 @@ export const attach = (
 /** Lets what a handler logs tell of which connection; what is known of that is asked for where it is told. */
 export const annotate = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
-  link: Link,
+  link: ObservedLink,
   observability: Observability.Options | undefined,
   describedBy: (fiber: Fiber.Fiber<unknown, unknown>) => Described
 ): Effect.Effect<A, E, R> =>
@@ -182,9 +181,9 @@ export const handshakeFailed = (
 
 type Failure = ProtocolError | IOError
 
-const failureOf = (link: Link): Failure | undefined => link.readFailure ?? link.broken
+const failureOf = (link: ObservedLink): Failure | undefined => link.readFailure ?? link.broken
 
-const describeEnd = (link: Link, failure: Failure | undefined): Attributes => {
+const describeEnd = (link: ObservedLink, failure: Failure | undefined): Attributes => {
   const { code, initiator } = link.closeInfo
   return {
     "websocket.close.code": code,
@@ -209,7 +208,7 @@ class OwnAccount implements LinkObserver {
     this.meter?.onRoundTrip(millis)
   }
 
-  onGone(link: Link): void {
+  onGone(link: ObservedLink): void {
     this.meter?.onGone(link)
     const failure = failureOf(link)
     const attributes = describeEnd(link, failure)
@@ -217,7 +216,7 @@ class OwnAccount implements LinkObserver {
     this.log?.write("WebSocket closed", attributes, failure)
   }
 
-  onDisposed(link: Link): void {
+  onDisposed(link: ObservedLink): void {
     this.meter?.onDisposed(link)
   }
 }
@@ -231,7 +230,7 @@ class OpenSpan {
     this.clock = clock
   }
 
-  end(link: Link, attributes: Attributes, failure: Failure | undefined): void {
+  end(link: ObservedLink, attributes: Attributes, failure: Failure | undefined): void {
     const { clock, span } = this
     for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)
     span.attribute("websocket.messages.received", link.protocol.receivedMessages)

@@ -1,22 +1,20 @@
 /**
- * The deadlines of a connection that its traffic keeps away, but for the keepalive's: that
- * of a write that stalls, of a message that does not come along, of a connection on which
- * nothing is said. Few connections need any of them, and most of the time none: so they
- * exist from when they are needed until there is nothing to watch.
+ * The deadlines that a connection's traffic keeps away, but for the keepalive's: a write
+ * that stalls, a message that makes no progress, a connection without messages. Few
+ * connections need one of them, and most of the time none: a watch exists from when it is
+ * needed until there is nothing to watch.
  */
-import type { Link } from "./Link.ts"
-import { IdleWatch } from "./IdleWatch.ts"
-import { MessageWatch } from "./MessageWatch.ts"
-import { StallWatch } from "./StallWatch.ts"
+import { IOError } from "../WebSocketError.ts"
+import type { TimedLink } from "./LinkHooks.ts"
 
 export class Watches {
-  private readonly link: Link
+  private readonly link: TimedLink
   private idle: IdleWatch | undefined
   private message: MessageWatch | undefined
   private stall: StallWatch | undefined
 
   /** Those that a connection has from its beginning. */
-  static start(link: Link, now: number): Watches | undefined {
+  static start(link: TimedLink, now: number): Watches | undefined {
     const idle = IdleWatch.start(link, now)
     if (idle === undefined) return undefined
     const watches = new Watches(link)
@@ -24,7 +22,7 @@ export class Watches {
     return watches
   }
 
-  constructor(link: Link) {
+  constructor(link: TimedLink) {
     this.link = link
   }
 
@@ -67,5 +65,160 @@ export class Watches {
 
   private get isOver(): boolean {
     return this.link.broken !== undefined || this.link.gone
+  }
+}
+
+// The Close is sent at most a quarter of the timeout late.
+const looks = 4
+
+/**
+ * Closes a connection on which nothing is said (`idleTimeout`). It compares counts of
+ * bytes a few times within the timeout, so that messages cost no look at the clock.
+ */
+class IdleWatch {
+  /** When to look next. */
+  due: number
+  private readonly link: TimedLink
+  private readonly pause: number
+  private seen = 0
+  private quiet = 0
+
+  /** A watch, if the connection has an idle timeout. */
+  static start(link: TimedLink, now: number): IdleWatch | undefined {
+    return link.limits.idleTimeout === Infinity ? undefined : new IdleWatch(link, now)
+  }
+
+  private constructor(link: TimedLink, now: number) {
+    this.link = link
+    this.pause = link.limits.idleTimeout / looks
+    this.due = now + this.pause
+  }
+
+  onAlarm(now: number): void {
+    if (now < this.due) return
+    const { link } = this
+    if (!link.isOpen) {
+      this.due = Infinity
+      return
+    }
+    const { controls } = link.protocol
+    const seen = link.receivedBytes + link.sentBytes - controls.received - controls.sent
+    // While this side or the peer is too busy to read, something is going on.
+    this.quiet = seen === this.seen && !link.isPaused && !link.isBlocked ? this.quiet + 1 : 0
+    this.seen = seen
+    if (this.quiet < looks) {
+      this.due = now + this.pause
+    } else {
+      this.due = Infinity
+      link.close(1001, "idle")
+    }
+  }
+}
+
+/**
+ * Ends a connection whose peer begins a message and makes no progress with it
+ * (`messageProgress`). It begins once input stops inside a message and looks again when its
+ * time has passed, so that a stream of messages, each cut by the edges of the network's
+ * chunks, costs one look at the clock in each timeout.
+ */
+class MessageWatch {
+  /** When to look next. */
+  due = Infinity
+  private readonly link: TimedLink
+  private message = 0
+  private received = 0
+  private stoodStill = false
+
+  constructor(link: TimedLink) {
+    this.link = link
+  }
+
+  /** The input stops inside a message. */
+  begin(): void {
+    const { isOpen, limits, protocol } = this.link
+    if (this.due !== Infinity || !isOpen || protocol.ending !== undefined || limits.messageProgress.timeout === Infinity) return
+    this.look(this.link.deadlines.now())
+    this.link.updateAlarm()
+  }
+
+  /** Reading was paused or resumed: what did not come meanwhile is not the peer's fault. */
+  standStill(): void {
+    this.stoodStill = true
+  }
+
+  onAlarm(now: number): void {
+    if (now < this.due) return
+    this.due = Infinity
+    const { limits, protocol } = this.link
+    if (!this.link.isOpen || !protocol.isInsideMessage) return
+    const isSame = protocol.messagesEnded === this.message
+    const progresses = this.dataBytes - this.received >= limits.messageProgress.bytes
+    if (isSame && !progresses && !this.stoodStill && !this.link.isPaused && !this.isStreamed) {
+      this.link.violate("MessageTooSlow")
+    } else {
+      this.look(now)
+    }
+  }
+
+  /** Whether the message is handed on as it comes: it holds no memory, and its reader keeps its own time. */
+  private get isStreamed(): boolean {
+    const { fragments } = this.link.protocol
+    return fragments !== undefined && !fragments.done && !fragments.discarded
+  }
+
+  /** What came, Pings and Pongs left out: a message does not come along by them. */
+  private get dataBytes(): number {
+    return this.link.receivedBytes - this.link.protocol.controls.received
+  }
+
+  private look(now: number): void {
+    this.due = now + this.link.limits.messageProgress.timeout
+    this.message = this.link.protocol.messagesEnded
+    this.received = this.dataBytes
+    this.stoodStill = false
+  }
+}
+
+/**
+ * Breaks a connection whose peer takes nothing of what is written
+ * (`stalledWriteTimeout`). A write that makes progress, however slowly, is not stalled.
+ */
+class StallWatch {
+  /** When to look next. */
+  due = Infinity
+  private readonly link: TimedLink
+  private pending = 0
+
+  constructor(link: TimedLink) {
+    this.link = link
+  }
+
+  begin(pending: number): void {
+    this.pending = pending
+    this.due = this.link.deadlines.now() + this.link.limits.stalledWriteTimeout
+  }
+
+  end(): void {
+    this.due = Infinity
+  }
+
+  onAlarm(now: number): void {
+    if (now < this.due) return
+    const { link } = this
+    const timeout = link.limits.stalledWriteTimeout
+    const pending = link.pendingBytes
+    if (pending < this.pending) {
+      this.pending = pending
+      this.due = now + timeout
+      return
+    }
+    this.due = Infinity
+    link.break(
+      new IOError({
+        phase: "write",
+        reason: "TimedOut",
+        detail: `The peer took nothing of what was sent for ${timeout} ms (stalledWriteTimeout)`
+      })
+    )
   }
 }

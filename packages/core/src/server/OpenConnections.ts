@@ -5,8 +5,7 @@
 import * as Effect from "effect/Effect"
 import { addressKey, type AddressLimits } from "./AddressLimits.ts"
 import type { Connection } from "../connection/Connection.ts"
-import type { Link } from "../connection/Link.ts"
-import type { LinkOwner } from "../connection/LinkHooks.ts"
+import type { LinkHooks, LinkOwner } from "../connection/LinkHooks.ts"
 
 /** A place among the connections of a server, until it is left once. */
 export interface Place extends LinkOwner {
@@ -63,8 +62,8 @@ export class OpenConnections implements Place {
     if (this.closing) connection.goAway(1001)
   }
 
-  onGone(link: Link): void {
-    this.open.delete(link.hooks as Connection)
+  onGone(hooks: LinkHooks): void {
+    this.open.delete(hooks as Connection)
     this.leave()
   }
 
@@ -102,8 +101,8 @@ class AddressPlace implements Place {
     this.leaveAddress()
   }
 
-  onGone(link: Link): void {
-    this.connections.onGone(link)
+  onGone(hooks: LinkHooks): void {
+    this.connections.onGone(hooks)
     this.leaveAddress()
   }
 }

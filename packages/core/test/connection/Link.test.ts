@@ -515,7 +515,7 @@ describe("Link", () => {
       const { close, transport, ws } = yield* make()
       const { link } = ws as Connection
       const told: Array<unknown> = []
-      link.owner = { onGone: (gone) => told.push(gone) }
+      link.owner = { onGone: (hooks) => told.push(hooks) }
       link.onceGone(() => told.push("listener"))
       transport.push(close(1000))
       yield* turn
@@ -523,7 +523,7 @@ describe("Link", () => {
       assert.deepStrictEqual(told, [])
       transport.closes()
       link.onClosed(undefined)
-      assert.deepStrictEqual(told, [link, "listener"])
+      assert.deepStrictEqual(told, [ws, "listener"])
     }))
 
   it.effect("a transport that closes while it is written to", () =>
