@@ -33,7 +33,7 @@ interface Session {
   readonly stop: () => Promise<void>
 }
 
-const tls = (name: string) => fileURLToPath(new URL(`../test/support/tls/${name}`, import.meta.url))
+const tls = (name: string) => fileURLToPath(new URL(`../packages/node/test/support/tls/${name}`, import.meta.url))
 
 const environment = (workload: Workload, peer: Peer): Readonly<Record<string, string>> => ({
   PORT: "0",

@@ -37,8 +37,8 @@ export const quartile = (values: ReadonlyArray<number>): number => {
 const json = (path: string): unknown => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"))
 
 const versions = (): Readonly<Record<string, string>> => {
-  const root = json("../../../package.json") as { readonly devDependencies: Readonly<Record<string, string>> }
-  const { version } = json("../package.json") as { readonly version: string }
+  const root = json("../package.json") as { readonly devDependencies: Readonly<Record<string, string>> }
+  const { version } = json("../packages/node/package.json") as { readonly version: string }
   const { undici, ws } = root.devDependencies
   return { [ours]: version, ws: ws!, undici: undici! }
 }

@@ -90,8 +90,8 @@ export interface Peer {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const echoServer = "../../../examples/echo-server.ts"
-const broadcastServer = "../../../examples/broadcast-server.ts"
+const echoServer = "../examples/echo-server.ts"
+const broadcastServer = "../examples/broadcast-server.ts"
 
 /** Where WebSockets end and Node begins: an echo of bytes, behind a handshake. */
 const floor: Peer = { name: "node:net", file: "./peers/net-server.ts" }

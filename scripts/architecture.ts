@@ -187,6 +187,15 @@ export const rules: ReadonlyArray<Rule> = [
     broken: { file: "examples/broken.ts", source: `import { mask } from "../packages/core/src/codec/Mask.ts"` }
   },
   {
+    // The loops of the codec have no public name, and whole programs hide what one of them costs: `benchmark/codec/`
+    // measures them where they lie. Everything else in these programs is written against the published packages.
+    name: "benchmark and soak use public names",
+    where: ["benchmark/", "soak/"],
+    except: ["benchmark/codec/"],
+    forbid: ["packages/**"],
+    broken: { file: "soak/broken.ts", source: `import * as SpareBuffers from "../packages/core/src/memory/SpareBuffers.ts"` }
+  },
+  {
     // One that needs what the machine may lack asks at run time: `it.skipIf`, or `context.skip("why")`.
     name: "no test is switched off, or runs alone",
     where: tests,

@@ -116,7 +116,7 @@ function blindStructure(): never {
   process.exit(1)
 }
 
-const files = globSync(["packages/*/{src,test}/**/*.ts", "examples/**/*.ts"], {
+const files = globSync(["packages/*/{src,test}/**/*.ts", "{benchmark,examples,soak}/**/*.ts"], {
   cwd: root,
   exclude: (name) => name.endsWith("node_modules")
 })

@@ -7,11 +7,11 @@
 import type { Primitives } from "../Primitives.ts"
 
 // The bounds of what is kept.
-export const least = 8 * 1024
+const least = 8 * 1024
 const most = 2 * 1024 * 1024
 
 // One that a text was put together in, and one that it is sent from.
-export const maxSpare = 2
+const maxSpare = 2
 
 const spare: Array<Uint8Array> = []
 
