@@ -145,7 +145,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       // What the server was made with, its loggers among it, holds at its end too.
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
-      const parts = { scope, middleware, upgrader, isFirst: true }
+      const parts = { scope, middleware, upgrader, isShared: () => server.listenerCount("upgrade") > 1 }
       const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served, parts))
       const listener = unlessClosing(connections, onUpgrade(handler, added))
       ours.push(listener)
@@ -254,7 +254,7 @@ export const makeUpgradeHandler = <
       served as typeof httpEffect,
       parts
     ))
-    const ours = { ...parts, upgrader, isFirst: false }
+    const ours = { ...parts, upgrader, isShared: () => true }
     const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served as typeof httpEffect, ours))
     const context = yield* Effect.context<never>()
     // The last finalizer of the scope runs first: before its fibers are interrupted.

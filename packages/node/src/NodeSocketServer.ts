@@ -109,11 +109,13 @@ export const makeWebSocket: (
     if (!isServed(options.path, request.url)) return HttpServerResponse.empty({ status: 400 })
     if (authorize !== undefined) yield* authorize(request)
     const scope = yield* Scope.fork(connections)
+    // Asked for before the accept, Node's message is kept.
+    const message = request.source as Http.IncomingMessage
     const ws = yield* WebSocketServer.accept(acceptOptions).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
-    onAccepted({ ws, scope, request: request.source as Http.IncomingMessage })
+    onAccepted({ ws, scope, request: message })
     return HttpServerResponse.empty({ status: 101 })
   }).pipe(
     Effect.catchTag("HandshakeError", (error) => Effect.succeed(WebSocketServer.toResponse(error)))

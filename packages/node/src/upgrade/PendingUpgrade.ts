@@ -10,9 +10,9 @@ import * as Http from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as HandleTransport from "../undocumented/HandleTransport.ts"
-import { type Head, LeftMessage } from "../undocumented/LeftMessage.ts"
 import { primitives } from "../NodePrimitives.ts"
 import * as NodeTransport from "../NodeTransport.ts"
+import { AcceptedRequest, type Head } from "./AcceptedRequest.ts"
 
 // How long a refused client may take to read its answer and to end.
 const lingerMillis = 500
@@ -49,16 +49,16 @@ const ignore = () => {}
 
 /**
  * What the upgrades of one server share: how they are made, who interrupts their handlers, and
- * whether Node calls the listener itself.
+ * whether other listeners see Node's messages too, and may leave something with them.
  */
 export interface PendingServer {
   readonly upgrader: HttpUpgrade.Upgrader
   readonly fiberId: number
-  readonly isFirst: boolean
+  readonly isShared: () => boolean
 }
 
 export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServer.Upgrade {
-  private source: Http.IncomingMessage | LeftMessage
+  private known: Http.IncomingMessage | AcceptedRequest
   private readonly server: PendingServer
   // Runs the handler, which did not answer at once.
   private fiber: Fiber.Fiber<void> | undefined = undefined
@@ -73,7 +73,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
 
   constructor(message: Http.IncomingMessage, socket: Duplex, early: Uint8Array, server: PendingServer) {
     super()
-    this.source = message
+    this.known = message
     this.socket = socket
     this.early = early
     this.server = server
@@ -108,20 +108,20 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     this.watch()
   }
 
+  /** What is known of the request: Node's message, or what was copied of it at the accept. */
   get head(): Head {
-    return this.source
+    return this.known
   }
 
-  /** What Node made of the request. */
-  get message(): Http.IncomingMessage {
-    const { source } = this
-    return source instanceof LeftMessage ? this.source = source.message() : source
-  }
-
-  /** The same, for others: from then on it stays what it is. */
-  show(): Http.IncomingMessage {
+  /** The same, for others: a message that they were given is kept. */
+  show(): Http.IncomingMessage | AcceptedRequest {
     this.isShown = true
-    return this.message
+    return this.known
+  }
+
+  /** What Node made of the request, until it has become a connection. */
+  get message(): Http.IncomingMessage {
+    return this.known as Http.IncomingMessage
   }
 
   onEnd(): void {
@@ -133,12 +133,12 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
   }
 
   get request(): Handshake.UpgradeRequest {
-    const { message, socket } = this
+    const { known, socket } = this
     return {
-      method: message.method ?? "",
-      httpVersion: message.httpVersion,
-      target: message.url,
-      headers: pairs(message.rawHeaders),
+      method: known.method ?? "",
+      httpVersion: known.httpVersion,
+      target: known.url,
+      headers: pairs(known.rawHeaders),
       secure: socket !== undefined && "encrypted" in socket && socket.encrypted === true
     }
   }
@@ -162,7 +162,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
   }
 
   open(head: string): Transport.Transport {
-    const { early, made, message, socket } = this
+    const { early, made, socket } = this
     if (socket === undefined) throw new Error("This request has been upgraded already")
     if (this.fiber !== undefined) {
       socket.off("end", onEnd)
@@ -174,13 +174,17 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
       endUnwritten(made)
     }
     this.socket = this.early = undefined
+    if (!this.isKept) this.known = new AcceptedRequest(this.known)
     const transport = HandleTransport.take(socket, early, head)
-    if (transport !== undefined) {
-      this.source = LeftMessage.leave(message, transport, this.isShown || made !== undefined, this.server.isFirst)
-      return transport
-    }
+    if (transport !== undefined) return transport
     socket.write(head, "latin1")
     return NodeTransport.fromDuplex(socket, early)
+  }
+
+  /** Whether Node's message is more to somebody than what is copied of it. */
+  private get isKept(): boolean {
+    return this.isShown || this.made !== undefined || this.server.isShared() ||
+      Object.getPrototypeOf(this.known) !== Http.IncomingMessage.prototype
   }
 
   override expire(): void {
@@ -198,8 +202,9 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
   }
 
   private makeResponse(): Http.ServerResponse {
-    const { message, socket } = this
-    const response = new Http.ServerResponse(message)
+    const { known, socket } = this
+    // Of its request it needs no more than a copy has.
+    const response = new Http.ServerResponse(known as Http.IncomingMessage)
     response.shouldKeepAlive = false
     if (socket === undefined) {
       endUnwritten(response)

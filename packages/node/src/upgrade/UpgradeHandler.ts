@@ -26,8 +26,8 @@ export interface Options<App extends Effect.Effect<HttpServerResponse, unknown, 
   readonly scope: Scope.Scope
   readonly middleware?: HttpMiddleware.HttpMiddleware.Applied<App, E, R> | undefined
   readonly upgrader: HttpUpgrade.Upgrader
-  /** Node calls the listener itself, and not someone's own who saw the request before. */
-  readonly isFirst: boolean
+  /** Whether other listeners see Node's messages too. */
+  readonly isShared: () => boolean
 }
 
 /** A listener for the requests of a Node server that ask for an upgrade. */
@@ -40,7 +40,7 @@ export const makeUpgradeHandler = <
   App extends Effect.Effect<HttpServerResponse, unknown, unknown> = Effect.Effect<HttpServerResponse, E, R>
 >(
   httpEffect: Effect.Effect<HttpServerResponse, E, R>,
-  { isFirst, middleware, scope, upgrader }: Options<App, E, R>
+  { isShared, middleware, scope, upgrader }: Options<App, E, R>
 ): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> => {
   const running = new Set<Fiber.Fiber<void>>()
   const growth = new Growth()
@@ -51,7 +51,7 @@ export const makeUpgradeHandler = <
   })
   const listener = Effect.withFiber<UpgradeListener>((parent) => {
     const services = parent.context
-    const server: PendingServer = { upgrader, fiberId: parent.id, isFirst }
+    const server: PendingServer = { upgrader, fiberId: parent.id, isShared }
     return Effect.succeed((request, socket, head) => {
       const pending = new PendingUpgrade(request, socket, head, server)
       const context = Context.add(services, HttpServerRequest, new UpgradeRequest(pending))

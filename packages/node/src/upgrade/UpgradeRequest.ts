@@ -18,7 +18,8 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import type * as Http from "node:http"
-import type { Head } from "../undocumented/LeftMessage.ts"
+import { Readable } from "node:stream"
+import { AcceptedRequest, type Head } from "./AcceptedRequest.ts"
 import type { PendingUpgrade } from "./PendingUpgrade.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -48,8 +49,11 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
     return this.pending
   }
 
-  /** Behind the accept it is made again, and held: what can be answered from `pending.head` is. */
-  get source(): Http.IncomingMessage {
+  /**
+   * Node's message, which then lives as long as the request; of a request that was accepted
+   * before anyone asked, the copy. What can be answered from `pending.head` is.
+   */
+  get source(): Http.IncomingMessage | AcceptedRequest {
     return this.pending.show()
   }
 
@@ -119,11 +123,13 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
   }
 
   get multipart() {
-    return NodeMultipart.persisted(this.source, this.source.headers)
+    const { source } = this
+    return NodeMultipart.persisted(bodyOf(source), source.headers)
   }
 
   get multipartStream() {
-    return NodeMultipart.stream(this.source, this.source.headers)
+    const { source } = this
+    return NodeMultipart.stream(bodyOf(source), source.headers)
   }
 
   get upgrade(): Request["upgrade"] {
@@ -176,6 +182,10 @@ const headersOf = ({ headers, url = "" }: Head): Headers.Headers => {
   return Headers.fromInput(target === undefined ? headers : { ...headers, host: target.host })
 }
 
+/** What a request that has become a connection still has to be read is the connection's. */
+const bodyOf = (source: Http.IncomingMessage | AcceptedRequest): Readable =>
+  source instanceof AcceptedRequest ? Readable.from([]) : source
+
 /** The body that such a request does not have, or is refused for. */
 class Body extends NodeHttpIncomingMessage<HttpServerError> {
   protected override readonly destroyOnOverflow = false
@@ -183,11 +193,16 @@ class Body extends NodeHttpIncomingMessage<HttpServerError> {
   private readonly request: UpgradeRequest
 
   constructor(request: UpgradeRequest) {
-    super(request.source, (cause) => {
+    // Of the message it reads the body only, by `bodySource`.
+    super(request.source as Http.IncomingMessage, (cause) => {
       const reason = cause instanceof MaxBytesError ? "BodyTooLarge" : "Parse"
       return new HttpServerError({ reason: new RequestParseError({ request, reason, cause }) })
     })
     this.request = request
+  }
+
+  protected override get bodySource(): Readable {
+    return bodyOf(this.source)
   }
 
   toJSON(): unknown {

@@ -36,7 +36,7 @@ interface Ran {
 /** Runs a program of ours in a Node of its own. */
 const run = (file: string, ...options: ReadonlyArray<string>) =>
   Effect.callback<Ran>((resume) => {
-    const path = fileURLToPath(new URL(`./support/${file}`, import.meta.url))
+    const path = fileURLToPath(new URL(`../support/${file}`, import.meta.url))
     const child = spawn(process.execPath, [...options, path], { stdio: ["ignore", "pipe", "pipe"] })
     let output = ""
     for (const stream of [child.stdout, child.stderr]) {

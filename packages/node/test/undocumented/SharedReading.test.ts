@@ -10,7 +10,7 @@ import { duplexPair } from "node:stream"
 import * as Tls from "node:tls"
 import * as SharedReading from "../../src/undocumented/SharedReading.ts"
 
-const file = (name: string) => readFileSync(new URL(`support/tls/${name}`, import.meta.url))
+const file = (name: string) => readFileSync(new URL(`../support/tls/${name}`, import.meta.url))
 const closing: Array<() => unknown> = []
 
 afterEach(() => {

@@ -12,7 +12,7 @@ interface Counts {
 const allocating = (options: ReadonlyArray<string>, ...args: ReadonlyArray<string>): Counts =>
   JSON.parse(execFileSync(
     process.execPath,
-    [...options, `${import.meta.dirname}/support/allocating.ts`, ...args],
+    [...options, `${import.meta.dirname}/../support/allocating.ts`, ...args],
     { encoding: "utf8" }
   )) as Counts
 
@@ -40,7 +40,7 @@ describe("YoungCollections", { timeout: 120_000 }, () => {
   })
 
   it("collects as connections become more than ever, or than after a quiet time, and not where they come and go", () => {
-    const script = `${import.meta.dirname}/support/growing.ts`
+    const script = `${import.meta.dirname}/../support/growing.ts`
     const seen = JSON.parse(execFileSync(process.execPath, [script], { encoding: "utf8" })) as ReadonlyArray<number>
     assert.deepStrictEqual(seen, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5])
   })

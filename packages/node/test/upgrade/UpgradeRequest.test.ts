@@ -23,7 +23,7 @@ import * as Tracer from "effect/Tracer"
 import { createServer, IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Readable } from "node:stream"
-import { LeftMessage } from "../../src/undocumented/LeftMessage.ts"
+import { AcceptedRequest } from "../../src/upgrade/AcceptedRequest.ts"
 import type { UpgradeRequest } from "../../src/upgrade/UpgradeRequest.ts"
 import { clientFrame, closeBody, connectRaw, connectUpgraded, until, upgradeRequest } from "../support/RawPeer.ts"
 import { keepLogs, type Logged, serve } from "../support/Serve.ts"
@@ -165,7 +165,8 @@ describe("once it is a connection", () => {
     Effect.gen(function*() {
       const seen = yield* looking(() => {}, (request) => {
         const message = NodeHttpServerRequest.toIncomingMessage(request)
-        assert.strictEqual(NodeHttpServerRequest.toIncomingMessage(request), message, "made once")
+        assert.instanceOf(message, AcceptedRequest)
+        assert.strictEqual(NodeHttpServerRequest.toIncomingMessage(request), message)
         return Effect.succeed([
           message.url,
           message.method,
@@ -188,7 +189,7 @@ describe("once it is a connection", () => {
     "a listener": (message) => (message as Readable).on("close", () => {})
   }
   for (const [what, mark] of Object.entries(marks)) {
-    it.live(`Node's own message is kept where someone else who heard of it has left ${what} with it`, () =>
+    it.live(`Node's own message is kept where another listener of the server has left ${what} with it`, () =>
       Effect.gen(function*() {
         const { promise, resolve } = Promise.withResolvers<object>()
         let marked: object | undefined
@@ -244,23 +245,30 @@ describe("once it is a connection", () => {
       assert.strictEqual(seen, message)
     }))
 
-  it.live("Node's own message is kept where it is of a class of someone's own, or joins its headers", () =>
+  it.live("Node's own message is kept where it is of a class of someone's own", () =>
     Effect.gen(function*() {
-      class Own extends IncomingMessage {}
-      for (const options of [{ IncomingMessage: Own }, { joinDuplicateHeaders: true }]) {
-        const seen: Array<object> = []
-        const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          seen.push(request.source)
-          return WebSocketServer.handle(() => Effect.sync(() => seen.push(request.source)))
-        })
-        const { port } = yield* serve(HttpRouter.add("GET", "/", handler), { evaluate: () => createServer(options) })
-        yield* connectUpgraded(port)
-        yield* until("both", () => seen.length === 2)
-        assert.strictEqual(seen[0], seen[1])
+      class Own extends IncomingMessage {
+        readonly extra = "kept"
       }
+      const { promise, resolve } = Promise.withResolvers<object>()
+      const handler = WebSocketServer.handle(() =>
+        Effect.map(HttpServerRequest.HttpServerRequest, (request) => resolve(request.source)))
+      const evaluate = () => createServer({ IncomingMessage: Own })
+      const { port } = yield* serve(HttpRouter.add("GET", "/", handler), { evaluate })
+      yield* connectUpgraded(port)
+      assert.instanceOf(yield* Effect.promise(() => promise), Own)
     }))
 
-  it.live("nothing of what is told about it makes Node's message again", () =>
+  it.live("a response that is asked for after the accept has ended, and writes nothing", () =>
+    Effect.gen(function*() {
+      const seen = yield* looking(() => {}, (request) => {
+        const response = NodeHttpServerRequest.toServerResponse(request)
+        return Effect.succeed([response.writableEnded, response.socket, response.req as object === request.source])
+      })
+      assert.deepStrictEqual(seen, [true, null, true])
+    }))
+
+  it.live("log lines and spans need no message of Node's", () =>
     Effect.gen(function*() {
       const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
       const logs: Array<Logged> = []
@@ -278,26 +286,30 @@ describe("once it is a connection", () => {
       const peer = yield* connectUpgraded(portOf(Context.get(yield* Layer.build(served), HttpServer.HttpServer)), "/a?b=c")
       yield* until("the handler's own line", () => logs.some(({ text }) => text.includes("serving")))
       const { pending } = seen as UpgradeRequest
-      assert.isTrue(pending.head instanceof LeftMessage)
+      assert.instanceOf(pending.head, AcceptedRequest)
       peer.write(clientFrame(Opcode.Close, closeBody(1000)))
       yield* until("the last line", () => logs.some(({ text }) => text.includes("Sent HTTP response")))
-      assert.isTrue(pending.head instanceof LeftMessage)
+      assert.instanceOf(pending.head, AcceptedRequest)
     }))
 
-  it.live("its headers and address are known again without keeping Node's message", () =>
+  it.live("a modified request knows its headers and address without Node's message", () =>
     Effect.gen(function*() {
       const seen = yield* looking(() => {}, (request) => {
         const { headers, originalUrl } = request.modify({ url: "/changed" })
-        const isLeft = (request as UpgradeRequest).pending.head instanceof LeftMessage
-        return Effect.succeed([headers["x-twice"], new URL(originalUrl).pathname, isLeft])
+        const isCopy = (request as UpgradeRequest).pending.head instanceof AcceptedRequest
+        return Effect.succeed([headers["x-twice"], new URL(originalUrl).pathname, isCopy])
       })
       assert.deepStrictEqual(seen, ["1", "/a", true])
     }))
 
   it.live("its body is empty and ends", () =>
     Effect.gen(function*() {
-      const seen = yield* looking(() => {}, (request) => Effect.map(request.text, (text) => `<${text}>`))
-      assert.strictEqual(seen, "<>")
+      const read = (request: Request) =>
+        Effect.gen(function*() {
+          const multipart = yield* Effect.flip(Stream.runDrain(request.multipartStream))
+          return [yield* request.text, yield* Stream.runCount(request.stream), multipart._tag]
+        })
+      assert.deepStrictEqual(yield* looking(() => {}, read), ["", 0, "MultipartError"])
     }))
 })
 
