@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Message from "../src/Message.ts"
 import * as Opcode from "../src/Opcode.ts"
@@ -278,7 +277,7 @@ describe("Protocol", () => {
         // A reader that waits gets the small one first, and may ask for the big one in pieces then.
         machine.demand("message")
         const at = machine.receive(given)
-        assert.isTrue(machine.isUndecided)
+        assert.strictEqual(machine.stopped, "undecided")
         assert.isUndefined(machine.ending)
         assert.deepStrictEqual(machine.takeMessages(), ["small"])
         machine.demand("fragments")
@@ -289,7 +288,7 @@ describe("Protocol", () => {
 
         const refusing = make({ limits })
         refusing.receive(big)
-        assert.isTrue(refusing.isUndecided)
+        assert.strictEqual(refusing.stopped, "undecided")
         refusing.demand("message")
         refusing.receive(new Uint8Array(0))
         assert.deepStrictEqual(rule(refusing), ["MessageTooBig", 1009])
@@ -325,7 +324,7 @@ describe("Protocol", () => {
       it("answers only the latest Ping while the output is blocked", () => {
         const machine = make()
         machine.send("waits")
-        machine.outputBlocked = true
+        machine.outbound.blocked = true
         for (let i = 0; i < 1000; i++) machine.receive(from(Opcode.Ping, bytes(i >> 8, i)))
         assert.isBelow(machine.outputBytes, 100)
         const frames = output(machine)
@@ -362,8 +361,8 @@ describe("Protocol", () => {
       it("appends a run of messages up to a mark, and leaves those that take more than a copy", () => {
         const machine = Protocol.make({ role })
         const run = ["a", bytes(1, 2), "", new Uint8Array(0), "é"]
-        assert.strictEqual(machine.sendRun(run, 0, Infinity), 5)
-        assert.strictEqual(machine.sentMessages, 5)
+        assert.strictEqual(machine.outbound.sendRun(run, 0, Infinity), 5)
+        assert.strictEqual(machine.outbound.sentMessages, 5)
         assert.deepStrictEqual(output(machine).map(({ data, opcode }) => [opcode, ...data]), [
           [Opcode.Text, 97],
           [Opcode.Binary, 1, 2],
@@ -373,20 +372,20 @@ describe("Protocol", () => {
         ])
         // From where it is told, and while less than the mark waits.
         const header = role === "client" ? 6 : 2
-        assert.strictEqual(machine.sendRun(["a", "bc", "d", "e"], 1, 2 * header + 3), 3)
+        assert.strictEqual(machine.outbound.sendRun(["a", "bc", "d", "e"], 1, 2 * header + 3), 3)
         assert.deepStrictEqual(output(machine).map(({ data }) => data.length), [2, 1])
-        assert.strictEqual(machine.sendRun(["a"], 0, 0), 0)
-        assert.strictEqual(machine.sendRun([], 0, Infinity), 0)
+        assert.strictEqual(machine.outbound.sendRun(["a"], 0, 0), 0)
+        assert.strictEqual(machine.outbound.sendRun([], 0, Infinity), 0)
         const large = new Uint8Array(100_000)
-        assert.strictEqual(machine.sendRun(["a", large, "b"], 0, Infinity), role === "client" ? 3 : 1)
-        assert.strictEqual(machine.sendRun([Message.prepare("a")], 0, Infinity), 0)
+        assert.strictEqual(machine.outbound.sendRun(["a", large, "b"], 0, Infinity), role === "client" ? 3 : 1)
+        assert.strictEqual(machine.outbound.sendRun([Message.prepare("a")], 0, Infinity), 0)
         // No bytes, whatever its type says: `send` tells what is wrong with it.
         for (const wrong of [5, { length: 3 }, new Uint16Array(2), undefined]) {
-          assert.strictEqual(machine.sendRun([wrong as unknown as string], 0, Infinity), 0)
+          assert.strictEqual(machine.outbound.sendRun([wrong as unknown as string], 0, Infinity), 0)
         }
         output(machine)
         machine.close(1000)
-        assert.strictEqual(machine.sendRun(["a"], 0, Infinity), 0)
+        assert.strictEqual(machine.outbound.sendRun(["a"], 0, Infinity), 0)
         assert.strictEqual(output(machine).length, 1)
       })
 
@@ -403,7 +402,7 @@ describe("Protocol", () => {
           ])
           for (const chunk of chop(rest, sizes)) assert.strictEqual(machine.receive(chunk), chunk.length)
           assert.deepStrictEqual(machine.takeMessages(), [])
-          assert.strictEqual(machine.queuedBytes, 0)
+          assert.strictEqual(machine.inbound.queuedBytes, 0)
           assert.deepStrictEqual(machine.ending, { _tag: "Close", code: 1000, reason: "" })
           assert.isTrue(machine.closeInfo.clean)
           assert.strictEqual(machine.closeInfo.initiator, "local")
@@ -441,7 +440,7 @@ describe("Protocol", () => {
             const { machine, seen } = run(role, chop(bytes, sizes), { chunks })
             assert.deepStrictEqual(seen, meaning)
             assert.isFalse(machine.isPartial)
-            assert.strictEqual(machine.queuedBytes, 0)
+            assert.strictEqual(machine.inbound.queuedBytes, 0)
           }
         }
       })
@@ -476,7 +475,7 @@ describe("Protocol", () => {
               }
               // Whole ones that came behind it in the same chunk.
               messages.push(...machine.takeMessages())
-              if (!machine.isUndecided) break
+              if (machine.stopped !== "undecided") break
             }
             if (chunks !== "owned") chunk.fill(0xee)
           }
@@ -497,7 +496,7 @@ describe("Protocol", () => {
               machine.demand("message")
               at = machine.receive(chunk, at)
               messages.push(...machine.takeMessages())
-              if (!machine.isUndecided) break
+              if (machine.stopped !== "undecided") break
             }
           }
           const broken = rule(machine)
@@ -623,27 +622,14 @@ describe("Protocol", () => {
     }
   })
 
-  it("checks what a Close may say", () => {
-    const ok = (role: Role, code: number | undefined, reason = "") =>
-      Result.isSuccess(Protocol.checkClose(role, code, reason))
-    for (const code of [1000, 1003, 1007, 1014, 3000, 4999, undefined]) assert.isTrue(ok("server", code))
-    for (const code of [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 1000.5, NaN]) assert.isFalse(ok("client", code))
-    assert.isTrue(ok("client", 1010))
-    assert.isFalse(ok("server", 1010))
-    assert.isTrue(ok("client", 1000, "r".repeat(123)))
-    assert.isFalse(ok("client", 1000, "r".repeat(124)))
-    assert.isFalse(ok("client", 1000, "€".repeat(42)))
-    assert.isFalse(ok("client", undefined, "r"))
-  })
-
   it("tells how far the input got", () => {
     const machine = Protocol.make({ role: "client" })
-    assert.deepStrictEqual([machine.isPartial, machine.isInsideFrame], [false, false])
+    assert.deepStrictEqual([machine.isPartial, machine.inbound.isInsideFrame], [false, false])
     machine.receive(bytes(0x01))
-    assert.deepStrictEqual([machine.isPartial, machine.isInsideFrame], [true, true])
+    assert.deepStrictEqual([machine.isPartial, machine.inbound.isInsideFrame], [true, true])
     machine.receive(bytes(0x01, 0x61))
-    assert.deepStrictEqual([machine.isPartial, machine.isInsideFrame], [true, false])
+    assert.deepStrictEqual([machine.isPartial, machine.inbound.isInsideFrame], [true, false])
     machine.receive(bytes(0x80, 0x00))
-    assert.deepStrictEqual([machine.isPartial, machine.isInsideFrame], [false, false])
+    assert.deepStrictEqual([machine.isPartial, machine.inbound.isInsideFrame], [false, false])
   })
 })

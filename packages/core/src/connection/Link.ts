@@ -144,7 +144,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
     // The transport may notice while it writes that it is closed.
     if (this.gone) return
     this.inFlight = bytes
-    protocol.outputBlocked = true
+    protocol.outbound.blocked = true
     this.account()
     ;(this.watches ??= new Watches(this)).writeBlocked(this.pendingBytes)
     this.updateAlarm()
@@ -169,7 +169,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
     this.inFlight = 0
     this.watches?.writeTaken()
     this.protocol.outputTaken()
-    this.protocol.outputBlocked = false
+    this.protocol.outbound.blocked = false
     this.hooks.onWriteTaken()
     this.flush()
     this.account()
@@ -184,7 +184,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
    * enough in this turn of the event loop; they are told when the next one begins.
    */
   get isTurnOver(): boolean {
-    if (!this.protocol.isTurnOver) return false
+    if (!this.protocol.outbound.isTurnOver) return false
     if (!this.turnScheduled) {
       this.turnScheduled = true
       this.deadlines.nextTurn(() => this.takeTurn())
@@ -194,7 +194,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
 
   private takeTurn(): void {
     this.turnScheduled = false
-    this.protocol.tookTurn()
+    this.protocol.outbound.tookTurn()
     this.hooks.onWritable()
   }
 
@@ -251,7 +251,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
     this.checkEnding()
     this.flush()
     this.regulate()
-    if (this.protocol.isInsideMessage) (this.watches ??= new Watches(this)).insideMessage()
+    if (this.protocol.inbound.isInsideMessage) (this.watches ??= new Watches(this)).insideMessage()
   }
 
   /** The peer broke a rule about time. */
@@ -262,7 +262,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
 
   protected get heldBytes(): number {
     if (this.gone || this.broken !== undefined) return 0
-    return this.protocol.heldBytes + this.bufferedBytes + (this.rest === undefined ? 0 : this.rest.length)
+    return this.protocol.inbound.heldBytes + this.bufferedBytes + (this.rest === undefined ? 0 : this.rest.length)
   }
 
   /**
@@ -276,7 +276,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
     this.account()
     const dropping = !this.protocol.isOpen || this.closing.ended
     const full = !dropping && (this.heldBack() || this.rest !== undefined ||
-      (!this.waiting && this.protocol.queuedBytes >= this.limits.inboundHighWaterMark))
+      (!this.waiting && this.protocol.inbound.queuedBytes >= this.limits.inboundHighWaterMark))
     if (full === this.isPaused) return
     this.isPaused = full
     // While this side does not read, no Pong can be seen.
@@ -461,7 +461,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
     this.end.due = this.watches = undefined
     this.pings.stop()
     this.inFlight = 0
-    this.protocol.clearOutput()
+    this.protocol.outbound.clear()
     if (this.gone) this.protocol.outputTaken()
     this.settleClosed()
     this.hooks.onWritable()

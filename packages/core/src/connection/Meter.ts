@@ -40,15 +40,15 @@ const zero = (): Sums => ({
 /** Adds what is only ever counted up. */
 const add = (sums: Sums, link: ObservedLink): void => {
   const { protocol } = link
-  sums.messagesReceived += protocol.receivedMessages
-  sums.messagesSent += protocol.sentMessages
+  sums.messagesReceived += protocol.inbound.receivedMessages
+  sums.messagesSent += protocol.outbound.sentMessages
   sums.bytesReceived += link.receivedBytes
   sums.bytesSent += link.sentBytes
   if (link.transform === undefined) return
-  sums.decoderInput += protocol.decoderInput
-  sums.decoderOutput += protocol.decoderOutput
-  sums.encoderInput += protocol.encoderInput
-  sums.encoderOutput += protocol.encoderOutput
+  sums.decoderInput += protocol.inbound.decoding?.inputBytes ?? 0
+  sums.decoderOutput += protocol.inbound.decoding?.outputBytes ?? 0
+  sums.encoderInput += protocol.outbound.encoding?.inputBytes ?? 0
+  sums.encoderOutput += protocol.outbound.encoding?.outputBytes ?? 0
 }
 
 // A snapshot reads every metric in one run of JavaScript. With this many connections
@@ -111,7 +111,7 @@ export class Meter implements LinkObserver {
     const sums = { ...this.ended }
     for (const link of this.links) {
       add(sums, link)
-      sums.bytesUnread += link.protocol.queuedBytes
+      sums.bytesUnread += link.protocol.inbound.queuedBytes
       sums.bytesUnsent += link.bufferedBytes
     }
     if (this.links.size >= manyLinks) {

@@ -2,7 +2,7 @@
  * Pings and their Pongs: round trips for whoever asks, and the keepalive that finds
  * out whether the peer is still there (RFC 6455 §5.5.2-§5.5.3).
  */
-import type { ControlObserver } from "../Protocol.ts"
+import type { ControlObserver } from "../protocol/Inbound.ts"
 import { IOError } from "../WebSocketError.ts"
 import type { TimedLink } from "./LinkHooks.ts"
 
@@ -58,13 +58,13 @@ class Probe {
     this.token = token
     this.sentAt = link.deadlines.preciseNow()
     this.seen = link.receivedBytes
-    this.sawFrame = link.protocol.isInsideFrame
+    this.sawFrame = link.protocol.inbound.isInsideFrame
   }
 
   /** Whether a frame went on. Behind one that has ended since the last look, the Pong may be on its way. */
   progressed(link: TimedLink): boolean {
     const seen = link.receivedBytes
-    const inside = link.protocol.isInsideFrame
+    const inside = link.protocol.inbound.isInsideFrame
     const progressed = seen > this.seen && (inside || this.sawFrame)
     this.seen = seen
     this.sawFrame = inside

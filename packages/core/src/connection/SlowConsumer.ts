@@ -59,7 +59,7 @@ abstract class ImpatientWriter extends Writer {
 
   /** A prepared message only where it is sent as it was prepared. */
   private plain(message: Sendable): Sendable {
-    return message instanceof Prepared && !this.link.protocol.shares(message) ? message.message : message
+    return message instanceof Prepared && !this.link.protocol.outbound.shares(message) ? message.message : message
   }
 
   protected offer(message: Sendable): Effect.Effect<void, SendError> {
@@ -97,7 +97,7 @@ abstract class ImpatientWriter extends Writer {
   }
 
   protected isSliced(message: Sendable): boolean {
-    return !(message instanceof Prepared) && this.link.protocol.isSliced(message)
+    return !(message instanceof Prepared) && this.link.protocol.outbound.isSliced(message)
   }
 
   encode(message: Sendable): { readonly defect: unknown } | undefined {

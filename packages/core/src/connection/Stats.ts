@@ -28,17 +28,19 @@ export interface Stats {
 }
 
 export const statsOf = (link: Link): Stats => {
-  const { pings, protocol, transform } = link
+  const { pings, protocol } = link
+  const { decoding } = protocol.inbound
+  const { encoding } = protocol.outbound
   return {
-    messagesReceived: protocol.receivedMessages,
-    messagesSent: protocol.sentMessages,
+    messagesReceived: protocol.inbound.receivedMessages,
+    messagesSent: protocol.outbound.sentMessages,
     bytesReceived: link.receivedBytes,
     bytesSent: link.sentBytes,
-    bytesUnread: protocol.queuedBytes,
+    bytesUnread: protocol.inbound.queuedBytes,
     bytesUnsent: link.bufferedBytes,
-    compression: transform === undefined ? undefined : {
-      received: { compressed: protocol.decoderInput, uncompressed: protocol.decoderOutput },
-      sent: { compressed: protocol.encoderOutput, uncompressed: protocol.encoderInput }
+    compression: decoding === undefined || encoding === undefined ? undefined : {
+      received: { compressed: decoding.inputBytes, uncompressed: decoding.outputBytes },
+      sent: { compressed: encoding.outputBytes, uncompressed: encoding.inputBytes }
     },
     roundTrip: pings.lastRoundTrip === undefined ? undefined : Duration.millis(pings.lastRoundTrip),
     age: Duration.millis((link.goneAt ?? link.deadlines.now()) - link.openedAt)

@@ -233,8 +233,8 @@ class OpenSpan {
   end(link: ObservedLink, attributes: Attributes, failure: Failure | undefined): void {
     const { clock, span } = this
     for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)
-    span.attribute("websocket.messages.received", link.protocol.receivedMessages)
-    span.attribute("websocket.messages.sent", link.protocol.sentMessages)
+    span.attribute("websocket.messages.received", link.protocol.inbound.receivedMessages)
+    span.attribute("websocket.messages.sent", link.protocol.outbound.sentMessages)
     span.attribute("websocket.bytes.received", link.receivedBytes)
     span.attribute("websocket.bytes.sent", link.sentBytes)
     span.end(

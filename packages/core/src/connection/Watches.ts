@@ -101,8 +101,8 @@ class IdleWatch {
       this.due = Infinity
       return
     }
-    const { controls } = link.protocol
-    const seen = link.receivedBytes + link.sentBytes - controls.received - controls.sent
+    const { controls, outbound } = link.protocol
+    const seen = link.receivedBytes + link.sentBytes - controls.received - outbound.controlBytes
     // While this side or the peer is too busy to read, something is going on.
     this.quiet = seen === this.seen && !link.isPaused && !link.isBlocked ? this.quiet + 1 : 0
     this.seen = seen
@@ -150,8 +150,8 @@ class MessageWatch {
     if (now < this.due) return
     this.due = Infinity
     const { limits, protocol } = this.link
-    if (!this.link.isOpen || !protocol.isInsideMessage) return
-    const isSame = protocol.messagesEnded === this.message
+    if (!this.link.isOpen || !protocol.inbound.isInsideMessage) return
+    const isSame = protocol.inbound.receivedMessages === this.message
     const progresses = this.dataBytes - this.received >= limits.messageProgress.bytes
     if (isSame && !progresses && !this.stoodStill && !this.link.isPaused && !this.isStreamed) {
       this.link.violate("MessageTooSlow")
@@ -173,7 +173,7 @@ class MessageWatch {
 
   private look(now: number): void {
     this.due = now + this.link.limits.messageProgress.timeout
-    this.message = this.link.protocol.messagesEnded
+    this.message = this.link.protocol.inbound.receivedMessages
     this.received = this.dataBytes
     this.stoodStill = false
   }

@@ -237,8 +237,8 @@ export class Writer {
   sendNow(message: Sendable): Effect.Effect<void, SendError> {
     if (message instanceof Prepared) {
       // Its frame is nobody's to change, so there is nothing to guard.
-      if (!this.link.protocol.shares(message)) return this.sendNow(message.message)
-    } else if (this.link.protocol.isSliced(message)) {
+      if (!this.link.protocol.outbound.shares(message)) return this.sendNow(message.message)
+    } else if (this.link.protocol.outbound.isSliced(message)) {
       return this.sendSliced(message)
     } else if (this.isUncopied(message)) {
       return this.sendUncopied(message)
@@ -268,7 +268,7 @@ export class Writer {
   }
 
   protected isUncopied(payload: Message): payload is Uint8Array {
-    return typeof payload !== "string" && this.link.protocol.isUncopied(bytesOf(payload).length)
+    return typeof payload !== "string" && this.link.protocol.outbound.isUncopied(bytesOf(payload).length)
   }
 
   /** Sends messages in order; others' may come between them while they wait. */
@@ -294,7 +294,7 @@ export class Writer {
   private sendRun(messages: ReadonlyArray<Sendable>, from: number): number {
     const { link } = this
     if (this.queue.length > 0 || link.streaming || !link.isOpen) return from
-    const next = link.protocol.sendRun(messages, from, link.limits.outboundHighWaterMark - link.inFlight)
+    const next = link.protocol.outbound.sendRun(messages, from, link.limits.outboundHighWaterMark - link.inFlight)
     if (next > from) link.scheduleFlush()
     return next
   }
@@ -329,7 +329,7 @@ export class Writer {
       Effect.suspend(() => {
         const { link } = this
         if (!link.isOpen) return this.fail()
-        return link.protocol.beginFragments(type, message)
+        return link.protocol.outbound.beginFragments(type, message)
           ? this.slices(begun, type, message, true)
           : this.fragment(begun, type, message, true)
       })
@@ -382,7 +382,7 @@ export class Writer {
     payload: Message,
     last: boolean
   ): Effect.Effect<void, SendError> {
-    const size = this.link.protocol.sliceSize
+    const size = this.link.protocol.outbound.sliceSize
     const sliceFrom = (from: number): Effect.Effect<void, SendError> => {
       const to = cut(payload, from, size)
       const end = to === payload.length

@@ -13,9 +13,8 @@ const headerSize = 2
 const maskSize = 4
 
 export class ControlBudget {
-  /** Bytes of Pings and Pongs that came, and that were appended to be sent. */
+  /** Bytes of Pings and Pongs that were received. */
   received = 0
-  sent = 0
 
   private count = 0
   private since = 0
@@ -36,9 +35,8 @@ export class ControlBudget {
     this.clock = clock
   }
 
-  /** A Ping of ours was appended, so many bytes long. */
-  pinged(bytes: number): void {
-    this.sent += bytes
+  /** A Ping of ours was appended. */
+  pinged(): void {
     // A peer that never answers saves up no more than a window's worth.
     if (this.owed < this.limits.controlFrames.max) this.owed++
   }

@@ -5,8 +5,12 @@
  */
 import type { DecodeFailure, Decoder, Transform } from "../MessageExtension.ts"
 
-/** Why work stops before it is done; see `Inbound.stopped`. */
-export type Pause = "undecided" | "full" | "turn"
+/**
+ * Why reading stops before the end of a chunk: the reader must decide what to do with a
+ * message above the limit; the reader must take what waits first; or an extension has
+ * worked long enough, and goes on in the next turn of the event loop.
+ */
+export type Stop = "undecided" | "full" | "turn"
 
 /** Where the decoded bytes go. */
 export interface DecodedSink {
@@ -83,7 +87,7 @@ export class Decoding {
   }
 
   /** Decodes payload, which stays as it is for as long as the decoder is busy. */
-  push(bytes: Uint8Array, last: boolean): Pause | undefined {
+  push(bytes: Uint8Array, last: boolean): Stop | undefined {
     this.input = bytes
     this.at = 0
     this.last = last
@@ -92,7 +96,7 @@ export class Decoding {
   }
 
   /** Works on; returns why it stopped, if it did before the work was done. */
-  goOn(): Pause | undefined {
+  goOn(): Stop | undefined {
     const pause = this.work()
     this.isBusy = pause !== undefined
     if (pause === undefined) this.input = nothing
@@ -106,7 +110,7 @@ export class Decoding {
     this.isBusy = false
   }
 
-  private work(): Pause | undefined {
+  private work(): Stop | undefined {
     const { sink } = this
     for (;;) {
       let bytes = this.held

@@ -15,19 +15,13 @@ import type { Primitives } from "../Primitives.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
 import { Assembly } from "./Assembly.ts"
 import * as DecodedTexts from "../memory/DecodedTexts.ts"
-import { Decoding, type Pause } from "./Decoding.ts"
-import { type Ending, readClose, violation } from "./Ending.ts"
+import { Decoding, type Stop } from "./Decoding.ts"
+import { readClose } from "./CloseFrame.ts"
+import { type Ending, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
 import { IncomingFrame } from "./IncomingFrame.ts"
 import { type Chunks, type Payloads, payloadsOf } from "./Payloads.ts"
 import { largeMessage, Slab } from "../memory/Slab.ts"
-
-/**
- * Why `receive` stopped before the end of its chunk: the reader must decide what to do
- * with a message above the limit; it must take what waits first; or an extension has
- * worked long enough, and goes on in the next turn of the event loop.
- */
-export type Stop = Pause
 
 // The longest string of V8, and well under its largest buffer: above, no limit that a
 // caller sets can make a message of what is declared, and asking for the memory throws.
@@ -46,7 +40,8 @@ const weigh = (message: Message): number => message.length + messageCharge
 // No message waits: one array for all connections. Frozen, since users see it.
 const none = Object.freeze([]) as unknown as Array<Message>
 
-export interface InboundHooks {
+/** Sees the control frames of a connection as they are read. */
+export interface ControlObserver {
   onPing(payload: Uint8Array): void
   onPong(payload: Uint8Array): void
 }
@@ -71,7 +66,7 @@ export class Inbound {
   // The second byte's mask bit as the peer must send it (§5.1).
   private readonly maskBit: number
   private readonly limits: Limits
-  private readonly hooks: InboundHooks
+  private readonly observer: ControlObserver
   private readonly payloads: Payloads
   // Our Close was sent.
   private dropping = false
@@ -92,12 +87,12 @@ export class Inbound {
     limits: Limits,
     primitives: Primitives,
     chunks: Chunks,
-    hooks: InboundHooks,
+    observer: ControlObserver,
     transform: Transform | undefined
   ) {
     this.maskBit = role === "server" ? 0x80 : 0
     this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
-    this.hooks = hooks
+    this.observer = observer
     this.payloads = payloadsOf(chunks, primitives)
     this.decoding = transform === undefined ? undefined : new Decoding(transform, {
       // A reader of whole messages waits for this one, however large it becomes.
@@ -125,6 +120,11 @@ export class Inbound {
   /** Whether the peer is in the middle of a frame or a message. */
   get isPartial(): boolean {
     return this.isInsideFrame || this.opcode !== 0
+  }
+
+  /** Whether the peer is in the middle of a data message. */
+  get isInsideMessage(): boolean {
+    return this.opcode !== 0
   }
 
   /** Whether the peer is in the middle of a frame, so that it cannot send a Pong now. */
@@ -165,11 +165,8 @@ export class Inbound {
           if (offset === end) return end
           frame ??= this.expectFrame()
           offset = frame.parse(bytes, offset, end)
-          if (frame.violation !== undefined) {
-            this.fail(frame.violation)
-            return end
-          }
-          if (!frame.complete) return end
+          if (frame.violation !== undefined) this.fail(frame.violation)
+          if (!frame.complete || this.ending !== undefined) return end
         }
         if (!this.begin(frame)) return this.ending === undefined ? offset : end
       }
@@ -298,7 +295,10 @@ export class Inbound {
     const cost = fin ? length : Math.max(length, this.limits.fragments.charge)
     if (this.frames >= this.limits.fragments.max) return this.fail("TooManyFragments")
     // A little on the wire can become much, so what waits is taken before more is read.
-    if (first && this.decoding !== undefined && this.isFull) return this.stop("full")
+    if (first && this.decoding !== undefined && this.isFull) {
+      this.stopped = "full"
+      return false
+    }
     const starts = this.fragments === undefined && this.demand === "fragments" && this.messages.length === 0
     const streamed = starts || this.isStreaming
     const transformed = first ? rsv !== 0 : this.transformed
@@ -309,7 +309,8 @@ export class Inbound {
     if (cost > limit - this.charged) {
       // A reader that gets an earlier message may ask for this one in pieces.
       if (streamed || (this.demand === "message" && this.messages.length === 0)) return this.fail("MessageTooBig")
-      return this.stop("undecided")
+      this.stopped = "undecided"
+      return false
     }
     if (first) {
       this.opcode = opcode
@@ -339,11 +340,6 @@ export class Inbound {
   private get isFull(): boolean {
     // Where nothing waits nobody could take it, however low the mark is.
     return this.queuedBytes >= Math.max(this.limits.inboundHighWaterMark, 1)
-  }
-
-  private stop(stop: Stop): false {
-    this.stopped = stop
-    return false
   }
 
   private payload(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
@@ -460,9 +456,9 @@ export class Inbound {
 
   private endControl(opcode: number, payload: Uint8Array): void {
     if (opcode === Opcode.Ping) {
-      this.hooks.onPing(payload)
+      this.observer.onPing(payload)
     } else if (opcode === Opcode.Pong) {
-      this.hooks.onPong(payload)
+      this.observer.onPong(payload)
     } else {
       this.ending = readClose(payload, this.payloads.primitives)
       // What is not whole never will be.

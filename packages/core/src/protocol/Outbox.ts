@@ -9,7 +9,7 @@
  * written to.
  */
 import { headerLength, writeHeader } from "../codec/FrameHeader.ts"
-import { maskInPlace, maskInto, type MaskKeys } from "../codec/Mask.ts"
+import { maskInPlace, maskInto, MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
 import * as DecodedTexts from "../memory/DecodedTexts.ts"
@@ -310,6 +310,11 @@ export class Outboxes {
     this.maskKeys = maskKeys
   }
 
+  /** Whether they are a client's: payloads are masked (RFC 6455 §5.3). */
+  get isMasking(): boolean {
+    return this.maskKeys !== undefined
+  }
+
   /** Whether a payload of this size is sent without a copy. */
   isUncopied(size: number): boolean {
     return this.maskKeys === undefined && size > copyLimit
@@ -324,4 +329,16 @@ export class Outboxes {
   giveBack(outbox: Outbox): void {
     if (this.blank.length < maxBlank) this.blank.push(outbox)
   }
+}
+
+// One for all connections of a kind: a pool of 8 KiB of mask keys of its own would outweigh an idle connection.
+const known = { client: new WeakMap<Primitives, Outboxes>(), server: new WeakMap<Primitives, Outboxes>() }
+
+/** The outboxes that all connections with these primitives share. */
+export const outboxesOf = (primitives: Primitives, role: "client" | "server"): Outboxes => {
+  const found = known[role].get(primitives)
+  if (found !== undefined) return found
+  const made = new Outboxes(primitives, role === "client" ? new MaskKeys(primitives.randomFill) : undefined)
+  known[role].set(primitives, made)
+  return made
 }

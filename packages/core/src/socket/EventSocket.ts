@@ -11,7 +11,7 @@ import type * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Message } from "../Message.ts"
-import { checkClose } from "../Protocol.ts"
+import { checkClose } from "../protocol/CloseFrame.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import type { Fork } from "./FailablePull.ts"
 

@@ -13,7 +13,7 @@ type Held = ReadonlyArray<string>
 /** The objects that are reached from a connection, by their paths; what it shares with others is left out. */
 const held = (ws: WebSocket): Held => {
   const { link } = ws as Connection
-  const shared = new Set<unknown>([link["transport"], link.deadlines, link.limits, link.budget, link.protocol["outboxes"]])
+  const shared = new Set<unknown>([link["transport"], link.deadlines, link.limits, link.budget, link.protocol.outbound["outboxes"]])
   const seen = new Set<unknown>()
   const paths: Array<string> = []
   const visit = (value: unknown, path: string): void => {

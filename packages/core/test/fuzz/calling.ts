@@ -212,11 +212,11 @@ const run = (choices: Choices): void => {
         taken()
         break
       case 9:
-        protocol.outputBlocked = choices.byte() % 2 === 0
-        if (protocol.outputBlocked) blocked++
+        protocol.outbound.blocked = choices.byte() % 2 === 0
+        if (protocol.outbound.blocked) blocked++
         break
       default:
-        if (protocol.outputBlocked) blocked++
+        if (protocol.outbound.blocked) blocked++
         receive(peerFrame(choices, key))
     }
     expect(protocol.isOpen === (model.closed === undefined), () => "open and closed at once")

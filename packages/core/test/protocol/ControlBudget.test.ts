@@ -135,12 +135,12 @@ describe("ControlBudget", () => {
       protocol.pong(new Uint8Array(4))
       const sent = protocol.takeOutput().reduce((sum, part) => sum + part.length, 0)
       assert.strictEqual(protocol.controls.received, concat(frames).length)
-      assert.strictEqual(protocol.controls.sent, sent)
+      assert.strictEqual(protocol.outbound.controlBytes, sent)
       // A Pong that takes the place of another is one on the wire.
-      protocol.outputBlocked = true
+      protocol.outbound.blocked = true
       for (let i = 0; i < 5; i++) protocol.receive(frame(Opcode.Ping, "x".repeat(i), { masked: role === "server" }))
       const blocked = protocol.takeOutput().reduce((sum, part) => sum + part.length, 0)
-      assert.strictEqual(protocol.controls.sent, sent + blocked)
+      assert.strictEqual(protocol.outbound.controlBytes, sent + blocked)
     }
   })
 

@@ -272,7 +272,7 @@ describe("Decoding", () => {
       let sum = 0
       while (protocol.ending === undefined) {
         at = protocol.receive(chunk, at)
-        assert.isAtMost(protocol.queuedBytes, 2 * MiB + 128 * KiB)
+        assert.isAtMost(protocol.inbound.queuedBytes, 2 * MiB + 128 * KiB)
         for (const piece of protocol.fragments!.take()) sum += piece.length
       }
       assert.strictEqual(sum, 8 * MiB)
