@@ -93,6 +93,7 @@ const touchesUnstable = [
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,
   `${core}HttpUpgrade.ts`,
+  `${core}server/Responses.ts`,
   `${core}socket/EventSocket.ts`,
   `${core}socket/SocketSession.ts`,
   `${core}socket/SocketTransport.ts`,

@@ -23,6 +23,7 @@ export type {
 } from "./handshake/ServerHandshake.ts"
 export { acceptResponse, checkRequest } from "./handshake/ServerHandshake.ts"
 export { encodeRequestHead, encodeResponseHead, statusText } from "./handshake/HttpHead.ts"
+export type { HeadersInput } from "./http/HeadersInput.ts"
 export type { HeaderList } from "./http/Tokens.ts"
 export { checkDowngrade, normalizeUrl } from "./handshake/WebSocketUrl.ts"
 export type { HandshakeRule } from "./WebSocketError.ts"

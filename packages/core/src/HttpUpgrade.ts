@@ -8,22 +8,30 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Headers from "effect/http/Headers"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Socket from "effect/socket/Socket"
-import * as Attempt from "./server/UpgradeAttempt.ts"
+import {
+  deadlineOf,
+  findUpgrade,
+  type HandshakeDeadline,
+  pending,
+  type PendingUpgrade,
+  pendingOf
+} from "./server/PendingUpgrade.ts"
+import { accepted, toResponse } from "./server/Responses.ts"
 import * as EffectSocket from "./EffectSocket.ts"
-import type * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
 import { invalidCallerHeader } from "./http/CallerHeaders.ts"
+import { toHeaderList } from "./http/HeadersInput.ts"
+import { equalsIgnoreCase } from "./http/Tokens.ts"
 import type { HandshakeError } from "./WebSocketError.ts"
 import * as WebSocketServer from "./WebSocketServer.ts"
 
 export {
   /**
-   * The property by which a request leads to its {@link Attempt}.
+   * The property by which a request leads to its {@link PendingUpgrade}.
    *
    * **When to use**
    *
@@ -33,20 +41,9 @@ export {
    * @category symbols
    * @since 0.1.0
    */
-  attempt,
-  /**
-   * What has become of one request for an upgrade: whether `request.upgrade` accepted or
-   * refused it, and the alarm of its deadline.
-   *
-   * **When to use**
-   *
-   * As the base of an HTTP server's own record of such a request; see {@link attempt}.
-   *
-   * @category models
-   * @since 0.1.0
-   */
-  Attempt
-} from "./server/UpgradeAttempt.ts"
+  pending
+} from "./server/PendingUpgrade.ts"
+export type { HandshakeDeadline, PendingUpgrade } from "./server/PendingUpgrade.ts"
 
 /**
  * How connections are accepted that a handler opens by `request.upgrade`.
@@ -106,24 +103,24 @@ export const serve = <E, R>(
   const upgrader = makeUpgrader(upgrades, options)
   // Made once: what surrounds a handler is held for as long as its connection.
   const handled = Effect.matchCauseEffect(httpEffect as typeof served, {
-    onSuccess: (response) => Effect.withFiber((fiber) => succeeded(attemptOf(fiber), response)),
-    onFailure: (cause) => Effect.withFiber((fiber) => failed(attemptOf(fiber), cause))
+    onSuccess: (response) => Effect.withFiber((fiber) => succeeded(upgradeOf(fiber), response)),
+    onFailure: (cause) => Effect.withFiber((fiber) => failed(upgradeOf(fiber), cause))
   }).pipe((answered) => Effect.onExitPrimitive(answered, ended))
   return Effect.withFiber((fiber) => {
     const request = requestOf(fiber)
     const isProvided = Context.getOrUndefined(fiber.context, WebSocketServer.Upgrades) === upgrades
     // A server that provides them once for all requests has served what it needs.
-    const upgrade = Attempt.findOf(upgrades.find, request)
+    const upgrade = findUpgrade(upgrades.find, request)
     if (upgrade === undefined) return isProvided ? httpEffect as typeof served : served
     // For the rest of the request, as a router does it: the enclosing server restores it.
     if (!isProvided) fiber.setContext(Context.add(fiber.context, WebSocketServer.Upgrades, upgrades))
-    let attempt = Attempt.attemptOf(request)
-    if (attempt === undefined) {
-      attempt = new ForeignAttempt(upgrade)
-      const { proxy } = new UpgradableRequest(request, upgrader, attempt)
+    let record = pendingOf(request)
+    if (record === undefined) {
+      record = new ForeignUpgrade(upgrade)
+      const { proxy } = new UpgradableRequest(request, upgrader, record)
       fiber.setContext(Context.add(fiber.context, HttpServerRequest.HttpServerRequest, proxy))
     }
-    attempt.begin(fiber, handshakeTimeout)
+    record.begin(deadlineOf(record, fiber, handshakeTimeout))
     return handled
   })
 }
@@ -131,47 +128,56 @@ export const serve = <E, R>(
 const requestOf = (fiber: Fiber.Fiber<unknown, unknown>): HttpServerRequest.HttpServerRequest =>
   Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
 
-/** The attempt that a fiber's request is; none where someone has put another request in its place. */
-const attemptOf = (fiber: Fiber.Fiber<unknown, unknown>): Attempt.Attempt | undefined =>
-  Attempt.attemptOf(requestOf(fiber))
+/** The upgrade of a fiber's request; none where someone has put another request in its place. */
+const upgradeOf = (fiber: Fiber.Fiber<unknown, unknown>): PendingUpgrade | undefined => pendingOf(requestOf(fiber))
 
 const ended = (): undefined => {
-  attemptOf(Fiber.getCurrent()!)?.end()
+  upgradeOf(Fiber.getCurrent()!)?.end()
 }
 
 const succeeded = (
-  attempt: Attempt.Attempt | undefined,
+  upgrade: PendingUpgrade | undefined,
   response: HttpServerResponse.HttpServerResponse
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  if (attempt === undefined) return Effect.succeed(response)
-  const { isAccepted, refused } = attempt
+  if (upgrade === undefined) return Effect.succeed(response)
+  const { isAccepted, refused } = upgrade
   // Programs that take the end of a socket as it comes would call a refusal a success.
   const isHidden = refused !== undefined && response.status < 300
-  return Effect.succeed(isAccepted ? accepted : isHidden ? WebSocketServer.toResponse(refused) : response)
+  return Effect.succeed(isAccepted ? accepted : isHidden ? toResponse(refused) : response)
 }
 
 const failed = <E>(
-  attempt: Attempt.Attempt | undefined,
+  upgrade: PendingUpgrade | undefined,
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => {
-  const refused = attempt?.isAccepted === true ? undefined : attempt?.refused
+  const refused = upgrade?.isAccepted === true ? undefined : upgrade?.refused
   if (refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
-  return Effect.as(Effect.logDebug("WebSocket refused", refused), WebSocketServer.toResponse(refused))
+  return Effect.as(Effect.logDebug("WebSocket refused", refused), toResponse(refused))
 }
 
-// Never sent: the connection has left HTTP. Middleware sees it.
-const accepted = HttpServerResponse.empty({ status: 101 })
-
-/** The attempt of a request whose server knows of none. */
-class ForeignAttempt extends Attempt.Attempt {
+/** The record of a request whose server keeps none. */
+class ForeignUpgrade implements PendingUpgrade {
+  isAccepted = false
+  refused: HandshakeError | undefined = undefined
   private readonly upgrade: WebSocketServer.Upgrade
+  private deadline: HandshakeDeadline | undefined = undefined
 
   constructor(upgrade: WebSocketServer.Upgrade) {
-    super()
     this.upgrade = upgrade
   }
 
-  override expire(): void {
+  begin(deadline: HandshakeDeadline | undefined): void {
+    this.end()
+    this.deadline = deadline
+    deadline?.start()
+  }
+
+  end(): void {
+    this.deadline?.stop()
+    this.deadline = undefined
+  }
+
+  expire(): void {
     this.upgrade.expire?.()
   }
 }
@@ -188,7 +194,7 @@ type Changes = Parameters<HttpServerRequest.HttpServerRequest["modify"]>[0]
 export interface Upgrader {
   readonly upgradeWith: (
     request: HttpServerRequest.HttpServerRequest,
-    attempt: Attempt.Attempt,
+    upgrade: PendingUpgrade,
     options: UpgradeOptions
   ) => ReturnType<HttpServerRequest.HttpServerRequest["upgradeWith"]>
 }
@@ -198,7 +204,7 @@ export interface Upgrader {
  *
  * **When to use**
  *
- * With {@link attempt}, where a server makes its requests itself; {@link serve} wraps those
+ * With {@link pending}, where a server makes its requests itself; {@link serve} wraps those
  * that others make. To be given what `serve` is given.
  *
  * @category constructors
@@ -207,7 +213,7 @@ export interface Upgrader {
 export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], options: Options = {}): Upgrader => {
   const accept = (
     request: HttpServerRequest.HttpServerRequest,
-    attempt: Attempt.Attempt,
+    upgrade: PendingUpgrade,
     acceptOptions: WebSocketServer.AcceptOptions
   ): Effect.Effect<Socket.Socket> => {
     const { authorize } = options
@@ -216,22 +222,24 @@ export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], opti
       Effect.provideService(HttpServerRequest.HttpServerRequest, request),
       Effect.provideService(WebSocketServer.Upgrades, upgrades),
       Effect.tap(() => {
-        attempt.isAccepted = true
+        upgrade.isAccepted = true
         return Effect.void
       }),
       Effect.tapError((error) => {
-        if (error._tag === "HandshakeError") attempt.refused ??= error
+        if (error._tag === "HandshakeError") upgrade.refused ??= error
         return Effect.void
       }),
       EffectSocket.toSocket
     )
   }
   return {
-    upgradeWith: (request, attempt, { headers }) =>
+    upgradeWith: (request, upgrade, { headers }) =>
       Effect.suspend(() => {
-        const { "sec-websocket-protocol": subprotocol, ...own } = Headers.fromInput(headers)
-        const list: Handshake.HeaderList = Object.entries(own)
-        const fault = invalidCallerHeader(list, "response")
+        const given = toHeaderList(headers)
+        const isSubprotocol = ([name]: readonly [string, string]) => equalsIgnoreCase(name, "sec-websocket-protocol")
+        const subprotocol = given.findLast(isSubprotocol)?.[1]
+        const own = given.filter((line) => !isSubprotocol(line))
+        const fault = invalidCallerHeader(own, "response")
         if (fault !== undefined) {
           return Effect.fail(
             new HttpServerError.HttpServerError({
@@ -239,9 +247,9 @@ export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], opti
             })
           )
         }
-        return accept(request, attempt, {
+        return accept(request, upgrade, {
           ...options,
-          headers: [...headerList(options.headers), ...list],
+          headers: [...toHeaderList(options.headers), ...own],
           selectSubprotocol: subprotocol === undefined ? options.selectSubprotocol ?? firstOffered : () => subprotocol
         })
       })
@@ -257,17 +265,17 @@ class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequ
   readonly proxy: HttpServerRequest.HttpServerRequest
   private readonly request: HttpServerRequest.HttpServerRequest
   private readonly upgrader: Upgrader
-  private readonly attempt: Attempt.Attempt
+  private readonly upgrade: PendingUpgrade
 
-  constructor(request: HttpServerRequest.HttpServerRequest, upgrader: Upgrader, attempt: Attempt.Attempt) {
+  constructor(request: HttpServerRequest.HttpServerRequest, upgrader: Upgrader, upgrade: PendingUpgrade) {
     this.request = request
     this.upgrader = upgrader
-    this.attempt = attempt
+    this.upgrade = upgrade
     this.proxy = new Proxy(request, this)
   }
 
   get(target: HttpServerRequest.HttpServerRequest, key: string | symbol): unknown {
-    if (key === Attempt.attempt) return this.attempt
+    if (key === pending) return this.upgrade
     if (key === "upgrade") return this.upgradeWith({})
     if (key === "upgradeWith") return (options: UpgradeOptions) => this.upgradeWith(options)
     if (key === "modify") return (changes: Changes) => this.modify(changes)
@@ -276,15 +284,12 @@ class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequ
   }
 
   private modify(changes: Changes): HttpServerRequest.HttpServerRequest {
-    return new UpgradableRequest(this.request.modify(changes), this.upgrader, this.attempt).proxy
+    return new UpgradableRequest(this.request.modify(changes), this.upgrader, this.upgrade).proxy
   }
 
   private upgradeWith(options: UpgradeOptions) {
-    return this.upgrader.upgradeWith(this.proxy, this.attempt, options)
+    return this.upgrader.upgradeWith(this.proxy, this.upgrade, options)
   }
 }
-
-const headerList = (headers: WebSocketServer.AcceptOptions["headers"]): Handshake.HeaderList =>
-  headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
 
 const firstOffered = (offered: ReadonlyArray<string>): string | undefined => offered[0]

@@ -22,6 +22,7 @@ import type { MessageExtension } from "./MessageExtension.ts"
 import type * as Observability from "./Observability.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import { portable, type Primitives } from "./Primitives.ts"
+import { toHeaderList } from "./http/HeadersInput.ts"
 import { invalidRequest } from "./http/Refusal.ts"
 import * as Negotiation from "./handshake/Negotiation.ts"
 import type { Transport } from "./Transport.ts"
@@ -48,7 +49,7 @@ import { type HandshakeError, IOError } from "./WebSocketError.ts"
 export interface ConnectOptions extends Limits.Options {
   readonly subprotocols?: string | ReadonlyArray<string> | undefined
   readonly requireSubprotocol?: boolean | undefined
-  readonly headers?: Readonly<Record<string, string>> | Handshake.HeaderList | undefined
+  readonly headers?: Handshake.HeadersInput | undefined
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
   readonly extensions?: ReadonlyArray<MessageExtension> | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
@@ -85,9 +86,6 @@ export class Dialer extends Context.Service<Dialer, {
 
 // Stands in for the origin that a base URL will supply.
 const relativeBase = "http://relative.invalid"
-
-const headerList = (headers: ConnectOptions["headers"]): Handshake.HeaderList =>
-  headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
 
 const isRelative = (url: string | URL): url is string => typeof url === "string" && !hasScheme(url)
 
@@ -146,7 +144,7 @@ export const connect = (
       base: relative ? relativeBase : undefined,
       subprotocols: options.subprotocols,
       extensions: yield* Effect.fromResult(Negotiation.offer(extensions)),
-      headers: headerList(options.headers)
+      headers: toHeaderList(options.headers)
     }))
     const request = relative ? { ...made, url: made.url.slice(relativeBase.length) } : made
     const open = Effect.gen(function*() {

@@ -10,16 +10,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import * as Attempt from "./server/UpgradeAttempt.ts"
+import * as PendingUpgrade from "./server/PendingUpgrade.ts"
 import type { Connection } from "./connection/Connection.ts"
-import { OpenConnections } from "./server/OpenConnections.ts"
+import { ConnectionTable, type OpenConnections } from "./server/OpenConnections.ts"
 import * as Deadlines from "./runtime/Deadlines.ts"
 import * as HandlerScope from "./server/HandlerScope.ts"
+import { accepted, respondable } from "./server/Responses.ts"
 import * as Opening from "./connection/Opening.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
 import * as Handshake from "./Handshake.ts"
@@ -30,6 +30,7 @@ import type * as Origin from "./Origin.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import { acceptHead } from "./handshake/AcceptHead.ts"
 import { addressKey, AddressLimits } from "./server/AddressLimits.ts"
+import { toHeaderList } from "./http/HeadersInput.ts"
 import { refusal } from "./http/Refusal.ts"
 import * as Negotiation from "./handshake/Negotiation.ts"
 import type { Primitives } from "./Primitives.ts"
@@ -70,7 +71,7 @@ export interface AcceptOptions extends Limits.Options {
     | ReadonlyArray<string>
     | ((offered: ReadonlyArray<string>, request: HttpServerRequest.HttpServerRequest) => string | undefined)
     | undefined
-  readonly headers?: Readonly<Record<string, string>> | Handshake.HeaderList | undefined
+  readonly headers?: Handshake.HeadersInput | undefined
   readonly origin?: Origin.OriginPolicy | undefined
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
   readonly extensions?: ReadonlyArray<MessageExtension> | undefined
@@ -104,7 +105,8 @@ export interface Upgrade {
 
 /**
  * What an HTTP server offers to {@link accept}: its upgrades, found by the `source` of
- * their request (or by the `key` of its `HttpUpgrade.Attempt`), and its open connections.
+ * their request (or by the `key` of its `HttpUpgrade.PendingUpgrade`), and its open
+ * connections, as {@link makeConnections} makes them.
  *
  * **When to use**
  *
@@ -170,9 +172,9 @@ export interface ConnectionLimits {
  */
 export const makeConnections = (limits: ConnectionLimits = {}): OpenConnections => {
   const { maxConnections = Limits.defaultMaxConnections, perAddress } = limits
-  if (perAddress === undefined) return new OpenConnections(maxConnections)
+  if (perAddress === undefined) return new ConnectionTable(maxConnections)
   const { connections = Infinity, remembered = Limits.defaultRememberedAddresses, upgrades } = perAddress
-  return new OpenConnections(
+  return new ConnectionTable(
     maxConnections,
     new AddressLimits({
       connections,
@@ -187,25 +189,14 @@ export const makeConnections = (limits: ConnectionLimits = {}): OpenConnections 
 
 const refuse = (error: HandshakeError): Effect.Effect<never, HandshakeError> => Effect.fail(respondable(error))
 
-/** Lets a `HandshakeError` that a route does not handle answer with its own status. */
-const respondable = (error: HandshakeError): HandshakeError =>
-  Object.defineProperty(error, HttpServerRespondable.symbol, {
-    value: () => Effect.succeed(toResponse(error)),
-    enumerable: false
-  })
+export type { OpenConnections } from "./server/OpenConnections.ts"
+export { toResponse } from "./server/Responses.ts"
 
-/**
- * The response that a refused handshake is answered with: status and headers of the
- * error, its message as text.
- *
- * @category conversions
- * @since 0.1.0
- */
-export const toResponse = (error: HandshakeError): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(`${error.message}\n`, {
-    status: error.status ?? 400,
-    headers: Object.fromEntries(error.headers)
-  })
+// What an HTTP server sees of the table has nothing by which connections are added.
+const tableOf = (connections: OpenConnections): ConnectionTable => {
+  if (connections instanceof ConnectionTable) return connections
+  throw new TypeError("Upgrades.connections is to be made by WebSocketServer.makeConnections")
+}
 
 const choose = (
   options: AcceptOptions,
@@ -218,9 +209,6 @@ const choose = (
     ? selectSubprotocol(offered, request)
     : selectSubprotocol.find((supported) => offered.includes(supported))
 }
-
-const pairs = (headers: AcceptOptions["headers"]): Handshake.HeaderList =>
-  headers === undefined ? [] : Array.isArray(headers) ? headers : Object.entries(headers)
 
 const unavailable = (rule: HandshakeRule, retryAfterMillis: number, detail?: string) => {
   const error = refusal(rule, detail)
@@ -282,15 +270,16 @@ const accepting = (
   options: AcceptOptions,
   hold: Opening.Hold
 ): Effect.Effect<Connection, AcceptError, HttpServerRequest.HttpServerRequest | Scope.Scope> => {
-  const sent = pairs(options.headers)
+  const sent = toHeaderList(options.headers)
   let limits: Limits.Limits | undefined
   // One step for what every connection goes through; compression and refusals take more.
   return Effect.uninterruptible(Effect.withFiber((fiber): Effect.Effect<Connection, AcceptError> => {
     const upgrades = Context.getOption(fiber.context, Upgrades)
     if (upgrades._tag === "None") return Effect.fail(new UpgradeUnavailable())
-    const { connections, find } = upgrades.value
+    const { find } = upgrades.value
+    const connections = tableOf(upgrades.value.connections)
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-    const upgrade = Attempt.findOf(find, request)
+    const upgrade = PendingUpgrade.findUpgrade(find, request)
     const address = connections.addresses === undefined ? undefined : Option.getOrUndefined(request.remoteAddress)
     if (connections.addresses !== undefined && upgrade !== undefined) {
       const wait = connections.addresses.attempt(addressKey(address ?? ""), Deadlines.of(fiber).now())
@@ -328,7 +317,7 @@ const accepting = (
         }
       }
       const opening = begin()
-      Attempt.attemptOf(request)?.end()
+      PendingUpgrade.pendingOf(request)?.end()
       // Where a span is made for it, that can fail.
       const opened = Exit.isExit(opening) ? opening : Effect.onError(opening, () => Effect.sync(() => place.leave()))
       return Effect.mapEager(opened, (connection) => {
@@ -454,6 +443,3 @@ const annotated = <A, E, R>(effect: Effect.Effect<A, E, R>, ws: Connection, opti
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     return { subprotocol: ws.subprotocol, attributes: () => attributesOf(request, undefined) }
   })
-
-// Never sent: the connection has left HTTP. Middleware sees it.
-const accepted = HttpServerResponse.empty({ status: 101 })

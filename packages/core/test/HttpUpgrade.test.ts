@@ -10,6 +10,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { TestClock } from "effect/testing"
 import * as Deadlines from "../src/runtime/Deadlines.ts"
 import * as HttpUpgrade from "../src/HttpUpgrade.ts"
+import type { HandshakeError } from "../src/WebSocketError.ts"
 import * as WebSocketServer from "../src/WebSocketServer.ts"
 import { FakeTransport } from "./support/FakeTransport.ts"
 
@@ -104,8 +105,8 @@ describe("HttpUpgrade: the deadline of the handshake", () => {
 
   it.effect("what is served within another, under another Clock, has one deadline: the last", () =>
     Effect.gen(function*() {
-      const own = new HttpUpgrade.Attempt()
-      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.attempt]: own })
+      const own = new Own()
+      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.pending]: own })
       const { serve } = one(10_000, request)
       const another: Clock.Clock = Object.create(yield* Clock.Clock)
       const others = one(10_000)
@@ -131,19 +132,33 @@ describe("HttpUpgrade: the deadline of the handshake", () => {
     }))
 })
 
-describe("HttpUpgrade: a request that upgrades by itself", () => {
-  class Own extends HttpUpgrade.Attempt {
-    expired = 0
+/** What a server keeps of a request that upgrades by itself. */
+class Own implements HttpUpgrade.PendingUpgrade {
+  isAccepted = false
+  refused: HandshakeError | undefined
+  expired = 0
+  private deadline: HttpUpgrade.HandshakeDeadline | undefined
 
-    override expire(): void {
-      this.expired++
-    }
+  begin(deadline: HttpUpgrade.HandshakeDeadline | undefined): void {
+    this.end()
+    this.deadline = deadline
+    deadline?.start()
   }
 
+  end(): void {
+    this.deadline?.stop()
+  }
+
+  expire(): void {
+    this.expired++
+  }
+}
+
+describe("HttpUpgrade: a request that upgrades by itself", () => {
   it.effect("is handed on as it is, and expires by itself", () =>
     Effect.gen(function*() {
       const own = new Own()
-      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.attempt]: own })
+      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.pending]: own })
       const { serve, state } = one(10_000, request)
       let seen: unknown
       const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
@@ -170,7 +185,7 @@ describe("HttpUpgrade: a request that upgrades by itself", () => {
   it.effect("what its upgrader refused answers with the status that fits", () =>
     Effect.gen(function*() {
       const own = new Own()
-      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.attempt]: own })
+      const request = Object.assign(HttpServerRequest.fromWeb(new Request("http://a/")), { [HttpUpgrade.pending]: own })
       const { serve, upgrades } = one(10_000, request)
       const { upgradeWith } = HttpUpgrade.makeUpgrader({ ...upgrades, find: () => undefined })
       const handler = Effect.scoped(Effect.flatMap(upgradeWith(request, own, {}), (socket) => socket.reader))

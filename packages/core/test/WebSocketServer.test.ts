@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import * as Tracer from "effect/Tracer"
-import type { OpenConnections } from "../src/server/OpenConnections.ts"
+import { ConnectionTable } from "../src/server/OpenConnections.ts"
 import type { HandshakeError } from "../src/WebSocketError.ts"
 import * as WebSocketServer from "../src/WebSocketServer.ts"
 import { FakeTransport } from "./support/FakeTransport.ts"
@@ -22,6 +22,9 @@ const headers: ReadonlyArray<readonly [string, string]> = [
   ["Sec-WebSocket-Version", "13"]
 ]
 
+const tableOf = (connections: WebSocketServer.OpenConnections): ConnectionTable =>
+  connections instanceof ConnectionTable ? connections : assert.fail("not a table")
+
 interface Asking {
   readonly address?: string | undefined
   readonly headers?: ReadonlyArray<readonly [string, string]>
@@ -29,7 +32,7 @@ interface Asking {
 }
 
 /** A request of one client, and what becomes of it. */
-const ask = Effect.fnUntraced(function*(connections: OpenConnections, asking: Asking = {}) {
+const ask = Effect.fnUntraced(function*(connections: WebSocketServer.OpenConnections, asking: Asking = {}) {
   const transport = new FakeTransport()
   const all = [...headers, ...asking.headers ?? []]
   const request = HttpServerRequest.fromWeb(new Request("http://127.0.0.1/", { headers: all.slice(3).map(([name, value]) => [name, value] as [string, string]) }))
@@ -46,7 +49,7 @@ const ask = Effect.fnUntraced(function*(connections: OpenConnections, asking: As
   return { ws, transport, scope }
 })
 
-const refused = (connections: OpenConnections, asking?: Asking) =>
+const refused = (connections: WebSocketServer.OpenConnections, asking?: Asking) =>
   Effect.map(Effect.flip(ask(connections, asking)), (error) => error as HandshakeError)
 
 describe("WebSocketServer", () => {
@@ -140,7 +143,7 @@ describe("WebSocketServer", () => {
     it.effect("by default ten thousand from one address at once are let in", () =>
       Effect.gen(function*() {
         const connections = WebSocketServer.makeConnections()
-        for (let i = 0; i < 10_000; i++) assert.isNotString(connections.admit("127.0.0.1"))
+        for (let i = 0; i < 10_000; i++) assert.isNotString(tableOf(connections).admit("127.0.0.1"))
         assert.strictEqual(connections.size, 10_000)
       }))
 
@@ -208,12 +211,12 @@ describe("WebSocketServer", () => {
           if (what === "wait") yield* TestClock.adjust("1 second")
           assert.strictEqual(connections.size, open.length)
           for (const who of [0, 1, 2]) {
-            assert.strictEqual(connections.addresses!.count(`203.0.113.${who}`), open.filter((other) => other.who === who).length)
+            assert.strictEqual(tableOf(connections).addresses!.count(`203.0.113.${who}`), open.filter((other) => other.who === who).length)
           }
         }
         for (const { transport } of open) transport.closes()
         assert.strictEqual(connections.size, 0)
-        assert.strictEqual(connections.addresses!["open"].size, 0)
+        assert.strictEqual(tableOf(connections).addresses!["open"].size, 0)
       }))
   })
 })

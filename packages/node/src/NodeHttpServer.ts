@@ -183,11 +183,9 @@ const upgradable = <E, R>(
   return { connections, forRequests, served, upgrader }
 }
 
-type OpenConnections = WebSocketServer.Upgrades["Service"]["connections"]
-
 /** Tells all connections 1001 and waits for their end. */
 const shutdown = (
-  connections: OpenConnections,
+  connections: WebSocketServer.OpenConnections,
   grace: Duration.Input | undefined
 ): Effect.Effect<void> =>
   Effect.flatMap(
@@ -294,7 +292,11 @@ const isWebSocket = ({ rawHeaders }: Http.IncomingMessage): boolean => {
 }
 
 /** Refuses what asks for an upgrade while the server shuts down; no handler takes it any more. */
-const unlessClosing = (connections: OpenConnections, listener: UpgradeListener): UpgradeListener => (request, socket, head) => {
+const unlessClosing = (
+  connections: WebSocketServer.OpenConnections,
+  listener: UpgradeListener
+): UpgradeListener =>
+(request, socket, head) => {
   if (!connections.isClosing) return listener(request, socket, head)
   socket.on("error", () => {})
   socket.write("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")

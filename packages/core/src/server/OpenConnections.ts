@@ -12,7 +12,31 @@ export interface Place extends LinkOwner {
   leave(): void
 }
 
-export class OpenConnections implements Place {
+/**
+ * The open connections of a server, as an HTTP server sees them.
+ *
+ * **When to use**
+ *
+ * To implement an HTTP server: make them by `WebSocketServer.makeConnections`, offer them
+ * by `WebSocketServer.Upgrades`, and end them by `shutdown` when the server ends.
+ *
+ * **Details**
+ *
+ * - `size`: how many connections are open or being opened.
+ * - `isClosing`: `shutdown` has begun, so nobody is admitted any more.
+ * - `shutdown`: closes all connections with 1001 at once, waits until all are gone, at most
+ *   `grace` milliseconds, cuts the others and returns how many those were.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenConnections {
+  readonly size: number
+  readonly isClosing: boolean
+  readonly shutdown: (grace: number) => Effect.Effect<number>
+}
+
+export class ConnectionTable implements OpenConnections, Place {
   private readonly open = new Set<Connection>()
   private admitted = 0
   private closing = false
@@ -25,12 +49,10 @@ export class OpenConnections implements Place {
     this.addresses = addresses
   }
 
-  /** How many connections are open or being opened. */
   get size(): number {
     return this.admitted
   }
 
-  /** Whether the server shuts down, so that nobody is admitted any more. */
   get isClosing(): boolean {
     return this.closing
   }
@@ -67,10 +89,6 @@ export class OpenConnections implements Place {
     this.leave()
   }
 
-  /**
-   * Tells every connection 1001 at once, waits until all are gone, at most `grace`
-   * milliseconds, cuts the others and returns how many those were.
-   */
   shutdown(grace: number): Effect.Effect<number> {
     return Effect.suspend(() => {
       this.closing = true
@@ -88,10 +106,10 @@ export class OpenConnections implements Place {
 }
 
 class AddressPlace implements Place {
-  private readonly connections: OpenConnections
+  private readonly connections: ConnectionTable
   private readonly leaveAddress: () => void
 
-  constructor(connections: OpenConnections, leaveAddress: () => void) {
+  constructor(connections: ConnectionTable, leaveAddress: () => void) {
     this.connections = connections
     this.leaveAddress = leaveAddress
   }

@@ -3,7 +3,7 @@
  * of them become one, and then nobody ever writes a response: so that is made once it is
  * looked at. Measured: 1 KiB for each connection, for as long as it lives.
  */
-import { type Handshake, HttpUpgrade, type Transport, type WebSocketServer } from "@effect-ws/core"
+import type { Handshake, HttpUpgrade, Transport, WebSocketError, WebSocketServer } from "@effect-ws/core"
 import type * as Fiber from "effect/Fiber"
 import { ClientAbort } from "effect/http/HttpServerError"
 import * as Http from "node:http"
@@ -57,7 +57,11 @@ export interface PendingServer {
   readonly isShared: () => boolean
 }
 
-export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServer.Upgrade {
+export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServer.Upgrade {
+  isAccepted = false
+  refused: WebSocketError.HandshakeError | undefined = undefined
+  // Until it is answered: a connection holds no alarm.
+  private deadline: HttpUpgrade.HandshakeDeadline | undefined = undefined
   private known: Http.IncomingMessage | AcceptedRequest
   private readonly server: PendingServer
   // Runs the handler, which did not answer at once.
@@ -72,7 +76,6 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
   private isShown = false
 
   constructor(message: Http.IncomingMessage, socket: Duplex, early: Uint8Array, server: PendingServer) {
-    super()
     this.known = message
     this.socket = socket
     this.early = early
@@ -84,13 +87,19 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     return this
   }
 
-  override get key(): this {
+  get key(): this {
     return this
   }
 
-  override begin(fiber: Fiber.Fiber<unknown, unknown>, timeout: number): void {
-    this.allow(fiber, timeout)
-    if (this.fiber !== undefined) this.watch()
+  begin(deadline: HttpUpgrade.HandshakeDeadline | undefined): void {
+    this.end()
+    this.deadline = deadline
+    if (this.fiber !== undefined) deadline?.start()
+  }
+
+  end(): void {
+    this.deadline?.stop()
+    this.deadline = undefined
   }
 
   /**
@@ -105,7 +114,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
     socket.on("error", ignore)
     socket.on("end", onEnd)
     socket.on("close", onClose)
-    this.watch()
+    this.deadline?.start()
   }
 
   /** What is known of the request: Node's message, or what was copied of it at the accept. */
@@ -187,7 +196,7 @@ export class PendingUpgrade extends HttpUpgrade.Attempt implements WebSocketServ
       Object.getPrototypeOf(this.known) !== Http.IncomingMessage.prototype
   }
 
-  override expire(): void {
+  expire(): void {
     const { made, socket } = this
     if (made?.headersSent === true || socket === undefined || this.isExpired) return
     this.isExpired = true

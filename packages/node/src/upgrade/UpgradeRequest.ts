@@ -45,7 +45,7 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
     return HttpIncomingMessage.TypeId
   }
 
-  get [HttpUpgrade.attempt](): HttpUpgrade.Attempt {
+  get [HttpUpgrade.pending](): HttpUpgrade.PendingUpgrade {
     return this.pending
   }
 

@@ -1,0 +1,117 @@
+/**
+ * One request that asks for an upgrade: what became of it, and until when its handler must
+ * have answered, with the connection or with a refusal. A request that is never answered
+ * holds a socket, and the deadlines of an open connection do not apply to it yet.
+ *
+ * It is found by the request, so that what surrounds a handler is made once for all
+ * requests.
+ */
+import type * as Fiber from "effect/Fiber"
+import type { HandshakeError } from "../WebSocketError.ts"
+import * as Deadlines from "../runtime/Deadlines.ts"
+
+/**
+ * The record that an HTTP server keeps of one request for an upgrade, until the request is
+ * a connection or is answered otherwise.
+ *
+ * **When to use**
+ *
+ * To implement an HTTP server whose requests upgrade by themselves: a request leads to its
+ * record by the property `HttpUpgrade.pending`.
+ *
+ * **Details**
+ *
+ * - `isAccepted`: `request.upgrade` made a connection of it. The `Upgrader` sets it.
+ * - `refused`: why `request.upgrade` did not. The `Upgrader` sets it.
+ * - `key`: by what `WebSocketServer.Upgrades` finds the upgrade, where that is not the
+ *   `source` of the request.
+ * - `begin`: a handler is about to run, and has time until the deadline, which passes once
+ *   the server has started it. `undefined` where the time is not limited. Called again
+ *   where an effect is served within another: the earlier deadline is stopped.
+ * - `end`: the request is a connection, or is answered. Stops the deadline.
+ * - `expire`: the deadline has passed; see `WebSocketServer.Upgrade`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PendingUpgrade {
+  isAccepted: boolean
+  refused: HandshakeError | undefined
+  readonly key?: object | undefined
+  begin(deadline: HandshakeDeadline | undefined): void
+  end(): void
+  expire(): void
+}
+
+/**
+ * How long a handler may take to answer a request for an upgrade.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandshakeDeadline {
+  /** The time begins. */
+  readonly start: () => void
+  /** The request is answered. */
+  readonly stop: () => void
+}
+
+/** The deadline of an upgrade that a fiber is about to handle, in milliseconds. */
+export const deadlineOf = (
+  upgrade: PendingUpgrade,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  timeout: number
+): HandshakeDeadline | undefined =>
+  timeout === Infinity ? undefined : new DeadlineAlarm(upgrade, Deadlines.of(fiber), timeout)
+
+class DeadlineAlarm extends Deadlines.Alarm implements HandshakeDeadline {
+  private readonly upgrade: PendingUpgrade
+  // Where it is set: a route may run under another Clock than its server.
+  private readonly deadlines: Deadlines.Deadlines
+  private readonly timeout: number
+
+  constructor(upgrade: PendingUpgrade, deadlines: Deadlines.Deadlines, timeout: number) {
+    super()
+    this.upgrade = upgrade
+    this.deadlines = deadlines
+    this.timeout = timeout
+  }
+
+  start(): void {
+    this.deadlines.set(this, this.deadlines.now() + this.timeout)
+  }
+
+  stop(): void {
+    this.deadlines.set(this, Infinity)
+  }
+
+  onAlarm(): void {
+    this.upgrade.expire()
+  }
+}
+
+/**
+ * The property by which a request leads to its {@link PendingUpgrade}.
+ *
+ * **When to use**
+ *
+ * On an HTTP server whose requests upgrade by themselves, by an `Upgrader`. Requests that
+ * lack it are wrapped.
+ *
+ * @category symbols
+ * @since 0.1.0
+ */
+export const pending: unique symbol = Symbol.for("@effect-ws/core/HttpUpgrade/pending")
+
+/** The record of a request's upgrade. */
+export const pendingOf = (request: object): PendingUpgrade | undefined =>
+  (request as { readonly [pending]?: PendingUpgrade })[pending]
+
+/** The upgrade of a request, as an HTTP server finds it. */
+export const findUpgrade = <A>(
+  find: (source: object) => A | undefined,
+  request: { readonly source: object }
+): A | undefined => {
+  const key = pendingOf(request)?.key
+  return (key === undefined ? undefined : find(key)) ?? find(request.source)
+}
