@@ -44,7 +44,7 @@ export const floors: ReadonlyArray<{ readonly name: string; readonly files: Read
   },
   { name: "core: names for the pure rooms", files: modules("core", "Handshake", "PerMessageDeflate", "FrameSocket") },
   { name: "core: one connection", files: folders("core", "connection") },
-  { name: "core: connections", files: [...modules("core", "WebSocket"), ...folders("core", "server", "socket")] },
+  { name: "core: connections", files: [...modules("core", "WebSocket"), ...folders("core", "client", "server", "socket")] },
   {
     name: "core: clients and servers",
     files: modules("core", "WebSocketClient", "WebSocketServer", "EffectSocket", "HttpUpgrade", "WebSocketConfig")
@@ -72,6 +72,7 @@ const shell = [
   `${core}socket/**`,
   `${core}WebSocket.ts`,
   `${core}MemoryBudget.ts`,
+  `${core}client/**`,
   `${core}WebSocketClient.ts`,
   `${core}WebSocketServer.ts`,
   `${core}FrameSocket.ts`,
@@ -88,7 +89,7 @@ const runtime = ["Effect", "Stream", "Sink", "Channel", "Fiber", "Scope", "Clock
  * whether one of the others can do it.
  */
 const touchesUnstable = [
-  `${core}WebSocketClient.ts`,
+  `${core}client/HttpDialer.ts`,
   `${core}WebSocketServer.ts`,
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,

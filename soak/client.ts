@@ -129,7 +129,7 @@ const visits = (url: string, perSecond: number, seed: number) =>
   })
 
 const program = Effect.gen(function*() {
-  const runPromise = Effect.runPromiseWith(yield* Effect.context<WebSocketClient.Dialer>())
+  const runPromise = Effect.runPromiseWith(yield* Effect.context<WebSocketClient.Connector>())
   let running: Promise<unknown> | undefined
   answer({
     start: (task: ClientTask) => {

@@ -203,7 +203,7 @@ const closing = (talker: Talker, reading: Fiber.Fiber<void, unknown>, way: Way) 
   })
 
 /** Lives one connection. What went wrong is told to `talk.ended`, as is what went well. */
-export const session = (talk: Talk, plan: Plan): Effect.Effect<void, never, WebSocketClient.Dialer> =>
+export const session = (talk: Talk, plan: Plan): Effect.Effect<void, never, WebSocketClient.Connector> =>
   Effect.gen(function*() {
     const { epoch, number, style } = plan
     const key = `${number}.${epoch}`

@@ -279,7 +279,7 @@ const connectOptions = ({
 export const makeSocket = (
   url: string | URL | Effect.Effect<string | URL>,
   options?: SocketOptions
-): Effect.Effect<Socket.Socket, never, WebSocketClient.Dialer> =>
+): Effect.Effect<Socket.Socket, never, WebSocketClient.Connector> =>
   toSocket(Effect.flatMap(
     Effect.isEffect(url) ? url : Effect.succeed(url),
     (url) => WebSocketClient.connect(url, connectOptions(options))
@@ -295,7 +295,7 @@ export const makeSocket = (
 export const layerSocket = (
   url: string | URL | Effect.Effect<string | URL>,
   options?: SocketOptions
-): Layer.Layer<Socket.Socket, never, WebSocketClient.Dialer> => Layer.effect(Socket.Socket, makeSocket(url, options))
+): Layer.Layer<Socket.Socket, never, WebSocketClient.Connector> => Layer.effect(Socket.Socket, makeSocket(url, options))
 
 /**
  * Provides a `Socket.WebSocketConstructor`, for code that asks for that: cluster's
@@ -318,12 +318,12 @@ export const layerSocket = (
  */
 export const layerWebSocketConstructor = (
   options?: WebSocketClient.ConnectOptions
-): Layer.Layer<Socket.WebSocketConstructor, never, WebSocketClient.Dialer> =>
+): Layer.Layer<Socket.WebSocketConstructor, never, WebSocketClient.Connector> =>
   Layer.effect(
     Socket.WebSocketConstructor,
     Effect.gen(function*() {
       const scope = yield* Effect.scope
-      const context = yield* Effect.context<WebSocketClient.Dialer>()
+      const context = yield* Effect.context<WebSocketClient.Connector>()
       const fork = forkIn(context, scope)
       return (url: string, given?: Socket.WebSocketConstructorOptions) => {
         const { headers = options?.headers, protocols = options?.subprotocols } = givenOptions(given)

@@ -12,16 +12,17 @@ export type {
   HandshakeResponse,
   MakeRequestOptions
 } from "./handshake/ClientHandshake.ts"
-export { checkResponse, makeRequest } from "./handshake/ClientHandshake.ts"
+export { checkResponse, makeRequest, overConnect } from "./handshake/ClientHandshake.ts"
 export { acceptKey } from "./handshake/AcceptKey.ts"
 export type {
   AcceptOptions,
   CheckRequestOptions,
   ClientRequest,
-  UpgradeRequest,
-  UpgradeResponse
+  UpgradeRequest
 } from "./handshake/ServerHandshake.ts"
 export { acceptResponse, checkRequest } from "./handshake/ServerHandshake.ts"
+export type { UpgradeResponse } from "./handshake/UpgradeResponse.ts"
+export { encodeUpgradeResponse } from "./handshake/UpgradeResponse.ts"
 export { encodeRequestHead, encodeResponseHead, statusText } from "./handshake/HttpHead.ts"
 export type { HeadersInput } from "./http/HeadersInput.ts"
 export type { HeaderList } from "./http/Tokens.ts"

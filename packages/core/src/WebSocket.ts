@@ -19,6 +19,7 @@ import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
 import type { Stats } from "./connection/Stats.ts"
 import type { SendError } from "./connection/Writer.ts"
+import type { HeaderList } from "./http/Tokens.ts"
 import * as Limits from "./Limits.ts"
 import type { Message, Sendable } from "./Message.ts"
 import type { Transform } from "./MessageExtension.ts"
@@ -112,6 +113,11 @@ export interface WebSocket {
   readonly subprotocol: string | undefined
   /** The name of the extension that was negotiated, such as `permessage-deflate`. */
   readonly extension: string | undefined
+  /**
+   * On a client, the headers of the answer that accepted the connection, such as cookies: each
+   * line as it was received, names in lower case. Empty on a server.
+   */
+  readonly responseHeaders: HeaderList
 
   /** All messages until the connection ends. A closing handshake ends the stream normally. */
   readonly messages: Stream.Stream<Message, ProtocolError | IOError>
@@ -187,6 +193,7 @@ export interface WebSocket {
  *
  * - `subprotocol`: the one that the handshake negotiated.
  * - `extension`: opens the extension that the handshake negotiated.
+ * - `responseHeaders`: those of the answer that accepted, on a client.
  * - `closeCodeFor`: the code to close with where the scope ends with a typed failure;
  *   default 1011. A success closes with 1000, an interruption with 1001, a defect
  *   with 1011.
@@ -201,6 +208,7 @@ export interface Options extends Limits.Options {
   readonly role: "client" | "server"
   readonly subprotocol?: string | undefined
   readonly extension?: LazyArg<Transform> | undefined
+  readonly responseHeaders?: HeaderList | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
   readonly observability?: Observability.Options | undefined
   readonly attributes?: LazyArg<Readonly<Record<string, unknown>>> | undefined

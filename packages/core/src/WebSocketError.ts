@@ -50,9 +50,12 @@ export type ProtocolRule =
 export type HandshakeRule =
   | "MethodNotGet"
   | "HttpVersionTooOld"
+  | "HttpVersionUnsupported"
   | "RequestHasBody"
   | "HostInvalid"
   | "NotAnUpgrade"
+  | "ConnectInvalid"
+  | "ConnectProtocol"
   | "VersionMissing"
   | "VersionUnsupported"
   | "KeyInvalid"

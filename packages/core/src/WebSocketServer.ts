@@ -22,13 +22,13 @@ import * as HandlerScope from "./server/HandlerScope.ts"
 import { accepted, respondable } from "./server/Responses.ts"
 import * as Opening from "./connection/Opening.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
+import * as Extension from "./Extension.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Limits from "./Limits.ts"
 import type { MessageExtension } from "./MessageExtension.ts"
 import type * as Observability from "./Observability.ts"
 import type * as Origin from "./Origin.ts"
 import * as PerMessageDeflate from "./PerMessageDeflate.ts"
-import { acceptHead } from "./handshake/AcceptHead.ts"
 import { addressKey, AddressLimits } from "./server/AddressLimits.ts"
 import { toHeaderList } from "./http/HeadersInput.ts"
 import { refusal } from "./http/Refusal.ts"
@@ -85,8 +85,10 @@ export interface AcceptOptions extends Limits.Options {
  *
  * **Details**
  *
- * `open` writes the head of the 101 (Latin-1) and gives the transport behind it,
- * early bytes included. It is called once. `sha1` is the platform's own, if it has one.
+ * `open` answers the request as `answer` says and gives the transport behind it, early
+ * bytes included. It is called once. A platform that hands the connection over later gives
+ * an effect; where that is interrupted, the platform drops the connection. `sha1` is the
+ * platform's own, if it has one.
  *
  * `expire` is called when the deadline of the handshake has passed while the handler
  * still runs: where nothing was answered until then it answers 503, drops the
@@ -98,7 +100,7 @@ export interface AcceptOptions extends Limits.Options {
  */
 export interface Upgrade {
   readonly request: Handshake.UpgradeRequest
-  readonly open: (head: string) => Transport
+  readonly open: (answer: Handshake.UpgradeResponse) => Transport | Effect.Effect<Transport, IOError>
   readonly sha1?: Primitives["sha1"] | undefined
   readonly expire?: (() => void) | undefined
 }
@@ -233,7 +235,8 @@ const shuttingDown = "the server is shutting down"
  * alone, it answers with the status that fits: 426 for what is no WebSocket upgrade or
  * another version, 400 for what is malformed, 403 for the origin, 405 for the method,
  * 503 above the server's limit of connections, 429 above that of an address. On an HTTP server that cannot hand over
- * its connections it fails with `UpgradeUnavailable`.
+ * its connections it fails with `UpgradeUnavailable`, and with `IOError` on a platform that hands
+ * the connection over later, where it broke meanwhile.
  *
  * **Example** (Refusing strangers)
  *
@@ -262,7 +265,7 @@ export const accept = (
   options: AcceptOptions = {}
 ): Effect.Effect<
   WebSocket.WebSocket,
-  HandshakeError | UpgradeUnavailable,
+  HandshakeError | IOError | UpgradeUnavailable,
   HttpServerRequest.HttpServerRequest | Scope.Scope
 > => accepting(options, Opening.holdInScope)
 
@@ -290,10 +293,13 @@ const accepting = (
     if (upgrade === undefined) return refuse(refusal("NotAnUpgrade"))
     const subprotocol = choose(options, checked.success.subprotocols, request)
 
-    const open = (extensions: ReadonlyArray<MessageExtension>) => {
+    const open = (extensions: ReadonlyArray<MessageExtension>): Effect.Effect<Connection, AcceptError> => {
       const negotiated = Negotiation.answer(extensions, checked.success.extensions)
-      const head = acceptHead(checked.success, { subprotocol, headers: sent, sha1: upgrade.sha1 }, negotiated?.header)
-      if (Result.isFailure(head)) return refuse(head.failure)
+      const extension = negotiated === undefined ? noExtension : Extension.format([negotiated.header])
+      if (Result.isFailure(extension)) return refuse(extension.failure)
+      const chosen = { subprotocol, extensions: extension.success, headers: sent, sha1: upgrade.sha1 }
+      const answer = Handshake.acceptResponse(checked.success, chosen)
+      if (Result.isFailure(answer)) return refuse(answer.failure)
       limits ??= Limits.make(options)
       const place = connections.admit(address)
       if (typeof place === "string") {
@@ -301,24 +307,31 @@ const accepting = (
       }
       // Asked before the connection leaves HTTP: behind it a request has no address.
       const wanted = Telemetry.isWanted(fiber, options.observability) ? attributesOf(request, upgrade) : undefined
-      const begin = (): Effect.Effect<Connection> => {
+      const openOver = (transport: Transport): Effect.Effect<Connection> => {
+        const opening = Opening.open(fiber, transport, limits!, {
+          role: "server",
+          subprotocol,
+          extension: negotiated?.open,
+          closeCodeFor: options.closeCodeFor,
+          observability: options.observability,
+          attributes: wanted && (() => wanted)
+        }, hold)
+        PendingUpgrade.pendingOf(request)?.end()
+        return opening
+      }
+      const begin = (): Effect.Effect<Connection, IOError> => {
         try {
-          return Opening.open(fiber, upgrade.open(head.success), limits!, {
-            role: "server",
-            subprotocol,
-            extension: negotiated?.open,
-            closeCodeFor: options.closeCodeFor,
-            observability: options.observability,
-            attributes: wanted && (() => wanted)
-          }, hold)
+          const transport = upgrade.open(answer.success)
+          return Effect.isEffect(transport)
+            ? Effect.flatMap(Effect.interruptible(transport), openOver)
+            : openOver(transport)
         } catch (defect) {
           place.leave()
           throw defect
         }
       }
       const opening = begin()
-      PendingUpgrade.pendingOf(request)?.end()
-      // Where a span is made for it, that can fail.
+      // A span that is made for it, and a transport that comes later, can fail.
       const opened = Exit.isExit(opening) ? opening : Effect.onError(opening, () => Effect.sync(() => place.leave()))
       return Effect.mapEager(opened, (connection) => {
         connections.add(connection, place)
@@ -347,7 +360,9 @@ const attributesOf = (
   ...(upgrade !== undefined && { "url.scheme": upgrade.request.secure === true ? "wss" : "ws" })
 })
 
-type AcceptError = HandshakeError | UpgradeUnavailable
+type AcceptError = HandshakeError | IOError | UpgradeUnavailable
+
+const noExtension: Result.Result<string | undefined, HandshakeError> = Result.succeed(undefined)
 
 /** A request that is no upgrade: what its headers lack decides how it is refused. */
 const plainRequest = (request: HttpServerRequest.HttpServerRequest): Handshake.UpgradeRequest => ({

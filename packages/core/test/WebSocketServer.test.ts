@@ -1,8 +1,10 @@
 /** Whom a server lets in, without a server: requests and transports made by hand. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -10,7 +12,7 @@ import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import * as Tracer from "effect/Tracer"
 import { ConnectionTable } from "../src/server/OpenConnections.ts"
-import type { HandshakeError } from "../src/WebSocketError.ts"
+import { type HandshakeError, IOError } from "../src/WebSocketError.ts"
 import * as WebSocketServer from "../src/WebSocketServer.ts"
 import { FakeTransport } from "./support/FakeTransport.ts"
 
@@ -29,6 +31,7 @@ interface Asking {
   readonly address?: string | undefined
   readonly headers?: ReadonlyArray<readonly [string, string]>
   readonly options?: WebSocketServer.AcceptOptions
+  readonly open?: (transport: FakeTransport) => ReturnType<WebSocketServer.Upgrade["open"]>
 }
 
 /** A request of one client, and what becomes of it. */
@@ -42,7 +45,10 @@ const ask = Effect.fnUntraced(function*(connections: WebSocketServer.OpenConnect
     Effect.provideService(HttpServerRequest.HttpServerRequest, request),
     Effect.provideService(WebSocketServer.Upgrades, {
       connections,
-      find: () => ({ request: { method: "GET", httpVersion: "1.1", headers: all }, open: () => transport })
+      find: () => ({
+        request: { method: "GET", httpVersion: "1.1", headers: all },
+        open: () => asking.open?.(transport) ?? transport
+      })
     }),
     Scope.provide(scope)
   )
@@ -53,6 +59,44 @@ const refused = (connections: WebSocketServer.OpenConnections, asking?: Asking) 
   Effect.map(Effect.flip(ask(connections, asking)), (error) => error as HandshakeError)
 
 describe("WebSocketServer", () => {
+  describe("accept on a platform that hands the connection over later", () => {
+    it.effect("waits for it", () =>
+      Effect.gen(function*() {
+        const connections = WebSocketServer.makeConnections()
+        const later = yield* Deferred.make<FakeTransport>()
+        const asked = yield* Effect.forkChild(ask(connections, { open: () => Deferred.await(later) }))
+        yield* Effect.yieldNow
+        assert.isUndefined(asked.pollUnsafe())
+        assert.strictEqual(connections.size, 1, "it has its place")
+        const transport = new FakeTransport()
+        yield* Deferred.succeed(later, transport)
+        const { ws } = yield* Fiber.join(asked)
+        assert.strictEqual(ws.role, "server")
+        transport.closes()
+        assert.strictEqual(connections.size, 0)
+      }))
+
+    it.effect("fails with the IOError of one that broke meanwhile, and leaves its place", () =>
+      Effect.gen(function*() {
+        const connections = WebSocketServer.makeConnections()
+        const broken = new IOError({ phase: "handshake", reason: "Reset", detail: "gone" })
+        assert.strictEqual(yield* Effect.flip(ask(connections, { open: () => Effect.fail(broken) })), broken)
+        assert.strictEqual(connections.size, 0)
+      }))
+
+    it.effect("is interrupted at once, and leaves its place", () =>
+      Effect.gen(function*() {
+        const connections = WebSocketServer.makeConnections()
+        const dropped: Array<string> = []
+        const open = () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => dropped.push("dropped")))
+        const asked = yield* Effect.forkChild(Effect.uninterruptible(ask(connections, { open })))
+        yield* Effect.yieldNow
+        yield* Fiber.interrupt(asked)
+        assert.deepStrictEqual(dropped, ["dropped"])
+        assert.strictEqual(connections.size, 0)
+      }))
+  })
+
   describe("makeConnections", () => {
     it.effect("in total: one more is refused with 503 and Retry-After", () =>
       Effect.gen(function*() {

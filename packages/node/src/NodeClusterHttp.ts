@@ -72,14 +72,14 @@ export const layerClientProtocolWebsocket = (
     Effect.gen(function*() {
       const { https, path, ...socketOptions } = options
       const serialization = yield* RpcSerialization.RpcSerialization
-      const dialer = yield* Effect.context<WebSocketClient.Dialer>()
+      const connector = yield* Effect.context<WebSocketClient.Connector>()
       const base = (host: string, port: number) =>
         `${https === true ? "wss" : "ws"}://${NetAddress.formatUrlHostString(host)}:${port}`
       return Runners.RpcClientProtocol.of({
         codecFor: serialization.codecFor,
         make: ({ host, port }) =>
           EffectSocket.makeSocket(base(host, port) + (path.startsWith("/") ? path : `/${path}`), socketOptions).pipe(
-            Effect.provideContext(dialer),
+            Effect.provideContext(connector),
             Effect.flatMap((socket) => Effect.provideService(RpcClient.makeProtocolSocket(), Socket.Socket, socket)),
             Effect.provideService(RpcSerialization.RpcSerialization, serialization)
           )

@@ -148,7 +148,7 @@ export const makeWebSocket: (
 
 type Serving = Effect.Effect<
   HttpServerResponse.HttpServerResponse,
-  WebSocketError.UpgradeUnavailable,
+  WebSocketError.IOError | WebSocketError.UpgradeUnavailable,
   HttpServerRequest.HttpServerRequest
 >
 

@@ -35,13 +35,16 @@ import * as UpgradedResponse from "./undocumented/UpgradedResponse.ts"
  * @since 0.1.0
  */
 export const layerHttpClient: Layer.Layer<
-  WebSocketClient.Dialer | PerMessageDeflate.Codec,
+  WebSocketClient.Connector | PerMessageDeflate.Codec,
   never,
   HttpClient.HttpClient
 > = Layer.merge(
   Layer.effect(
-    WebSocketClient.Dialer,
-    Effect.map(HttpClient.HttpClient, (client) => WebSocketClient.makeHttpDialer(client, primitives, UpgradedResponse.take))
+    WebSocketClient.Connector,
+    Effect.map(
+      HttpClient.HttpClient,
+      (client) => WebSocketClient.makeConnector(WebSocketClient.makeHttpDialer(client, primitives, UpgradedResponse.take))
+    )
   ),
   NodeDeflate.layer
 )
@@ -66,7 +69,7 @@ export const layerHttpClient: Layer.Layer<
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<WebSocketClient.Dialer | PerMessageDeflate.Codec> = layerHttpClient.pipe(
+export const layer: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = layerHttpClient.pipe(
   Layer.provide(NodeHttpClient.layerUndiciOptions({ allowH2: false }))
 )
 
@@ -110,8 +113,11 @@ export interface DirectOptions extends DirectDialer.DirectOptions {}
  */
 export const layerDirectOptions = (
   options: DirectOptions
-): Layer.Layer<WebSocketClient.Dialer | PerMessageDeflate.Codec> =>
-  Layer.merge(Layer.sync(WebSocketClient.Dialer, () => DirectDialer.make(options)), NodeDeflate.layer)
+): Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> =>
+  Layer.merge(
+    Layer.sync(WebSocketClient.Connector, () => WebSocketClient.makeConnector(DirectDialer.make(options))),
+    NodeDeflate.layer
+  )
 
 /**
  * Dials by `node:http` and `node:https` themselves; see {@link layerDirectOptions}.
@@ -119,4 +125,4 @@ export const layerDirectOptions = (
  * @category layers
  * @since 0.1.0
  */
-export const layerDirect: Layer.Layer<WebSocketClient.Dialer | PerMessageDeflate.Codec> = layerDirectOptions({})
+export const layerDirect: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = layerDirectOptions({})

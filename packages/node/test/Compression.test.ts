@@ -113,7 +113,7 @@ const turned = (made: Array<MessageExtension.Transform> = [], closed: Array<stri
 
 const live = <A, E>(
   what: string,
-  test: () => Effect.Effect<A, E, WebSocketClient.Dialer | PerMessageDeflate.Codec | Scope.Scope>,
+  test: () => Effect.Effect<A, E, WebSocketClient.Connector | PerMessageDeflate.Codec | Scope.Scope>,
   timeout?: number
 ) => it.live(what, () => Effect.provide(test(), NodeWebSocketClient.layer), timeout)
 

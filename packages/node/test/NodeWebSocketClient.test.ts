@@ -60,7 +60,7 @@ for (const [name, Client, isTraced] of clients) {
   describe(`over ${name}`, () => {
     const unit = <A, E>(
       what: string,
-      test: () => Effect.Effect<A, E, WebSocketClient.Dialer | Scope.Scope>
+      test: () => Effect.Effect<A, E, WebSocketClient.Connector | Scope.Scope>
     ) => it.live(what, () => Effect.provide(test(), Client))
 
     unit("connects to ws and http URLs, strings and objects", () =>

@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { CloseInfo } from "../CloseCode.ts"
+import type { HeaderList } from "../http/Tokens.ts"
 import type { Sendable } from "../Message.ts"
 import { checkClose } from "../protocol/CloseFrame.ts"
 import { InvalidArgument, IOError } from "../WebSocketError.ts"
@@ -32,19 +33,23 @@ const invalidToken = (token: Uint8Array) =>
 
 const maxControls = 64
 
+const noHeaders: HeaderList = []
+
 // Inspectable, so that a log line that shows a connection shows these few words of it and not
 // its inside, where messages wait.
 export class Connection extends Inspectable.Class implements LinkHooks {
   readonly subprotocol: string | undefined
+  readonly responseHeaders: HeaderList
   readonly link: Link
   private readonly reader: Reader
   private readonly writer: Writer
   private sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
 
-  constructor(link: Link, subprotocol: string | undefined) {
+  constructor(link: Link, subprotocol: string | undefined, responseHeaders: HeaderList = noHeaders) {
     super()
     this.link = link
     this.subprotocol = subprotocol
+    this.responseHeaders = responseHeaders
     this.reader = new Reader(link)
     this.writer = makeWriter(link)
     link.hooks = this

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { HeaderList } from "../http/Tokens.ts"
 import type { Limits } from "../Limits.ts"
 import { CurrentBudget } from "../MemoryBudget.ts"
 import type { Transform } from "../MessageExtension.ts"
@@ -18,6 +19,7 @@ export interface Opening extends Telemetry.Described {
   readonly role: "client" | "server"
   readonly extension?: (() => Transform) | undefined
   readonly closeCodeFor?: ((error: unknown) => number) | undefined
+  readonly responseHeaders?: HeaderList | undefined
 }
 
 /** Leaves the release of a connection to someone. */
@@ -46,7 +48,7 @@ export const open = (
 ): Effect.Effect<Connection> => {
   const link = makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension)
   link.budget = fiber.getRef(CurrentBudget)
-  const connection = new Connection(link, opening.subprotocol)
+  const connection = new Connection(link, opening.subprotocol, opening.responseHeaders)
   const attach = Telemetry.attach(fiber, link, opening)
   if (attach === undefined) return begin(fiber, connection, opening.closeCodeFor, hold)
   return Effect.flatMap(

@@ -19,6 +19,8 @@ import { checkDowngrade, normalizeUrl } from "./WebSocketUrl.ts"
  * **Details**
  *
  * - `url`: ws, wss, http or https; relative where there is a `base`.
+ * - `transport`: what carries the handshake: `"http/1.1"`, the default, or `"connect"`, an
+ *   extended CONNECT of HTTP/2 or HTTP/3.
  * - `subprotocols`: subprotocols in order of preference.
  * - `headers`: what else to send along; those of the handshake itself are refused.
  * - `extensions`: the value of `Sec-WebSocket-Extensions`.
@@ -31,6 +33,7 @@ import { checkDowngrade, normalizeUrl } from "./WebSocketUrl.ts"
 export interface MakeRequestOptions {
   readonly url: string | URL
   readonly base?: string | URL | undefined
+  readonly transport?: "http/1.1" | "connect" | undefined
   readonly subprotocols?: string | ReadonlyArray<string> | undefined
   readonly headers?: HeaderList | undefined
   readonly extensions?: string | undefined
@@ -44,13 +47,16 @@ export interface MakeRequestOptions {
  * **Details**
  *
  * `url` is an http or https URL. `headers` has no `Host` unless the caller gave one: an
- * HTTP client adds it, and who writes the head by hand takes `host` and `target`.
+ * HTTP client adds it, and a program that writes the head by hand takes `host` and `target`.
+ * Those of an extended CONNECT are complete: the pseudo-headers come first, all names are in
+ * lower case, and the key is not sent.
  *
  * @category models
  * @since 0.1.0
  */
 export interface HandshakeRequest {
-  readonly method: "GET"
+  readonly transport: "http/1.1" | "connect"
+  readonly method: "GET" | "CONNECT"
   readonly url: string
   readonly host: string
   readonly target: string
@@ -64,7 +70,7 @@ const refuse = (rule: HandshakeRule, detail?: string): Result.Result<never, Hand
   Result.fail(invalidRequest(rule, detail))
 
 /**
- * Builds a client's request (RFC 6455 §4.1).
+ * Builds a client's request (RFC 6455 §4.1, RFC 8441 §5).
  *
  * **Details**
  *
@@ -107,7 +113,8 @@ export const makeRequest = (options: MakeRequestOptions): Result.Result<Handshak
     if (subprotocols.length > 0) headers.push(["Sec-WebSocket-Protocol", subprotocols.join(", ")])
     if (extensions.length > 0) headers.push(["Sec-WebSocket-Extensions", options.extensions ?? ""])
     headers.push(...own)
-    return {
+    const request: HandshakeRequest = {
+      transport: "http/1.1",
       method: "GET",
       url: url.href,
       host: host ?? url.host,
@@ -116,8 +123,38 @@ export const makeRequest = (options: MakeRequestOptions): Result.Result<Handshak
       key,
       subprotocols,
       extensions
-    } as const
+    }
+    return options.transport === "connect" ? overConnect(request) : request
   })
+
+// What an extended CONNECT says by its pseudo-headers, or does not have (RFC 8441 §5).
+const onlyHttp1: ReadonlyArray<string> = ["host", "upgrade", "connection", "sec-websocket-key"]
+
+/**
+ * The same request as an extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441, RFC 9220).
+ *
+ * **When to use**
+ *
+ * In a dialler that learns which version of HTTP the server speaks once it has connected.
+ *
+ * @category client
+ * @since 0.1.0
+ */
+export const overConnect = (request: HandshakeRequest): HandshakeRequest => {
+  if (request.transport === "connect") return request
+  const headers: Array<readonly [string, string]> = [
+    [":method", "CONNECT"],
+    [":protocol", "websocket"],
+    [":scheme", request.url.startsWith("https:") ? "https" : "http"],
+    [":authority", request.host],
+    [":path", request.target]
+  ]
+  for (const [name, value] of request.headers) {
+    const lower = name.toLowerCase()
+    if (!onlyHttp1.includes(lower)) headers.push([lower, value])
+  }
+  return { ...request, transport: "connect", method: "CONNECT", headers }
+}
 
 const keyOf = ({ key, randomFill }: MakeRequestOptions): Result.Result<string, HandshakeError> => {
   if (typeof key === "string") return isKey(key) ? Result.succeed(key) : refuse("KeyInvalid")
@@ -150,12 +187,15 @@ const extensionsOf = (
  *
  * **Details**
  *
- * `body` is what was read of a refusal's body; `url` is where the answer came from, after redirects.
+ * - `transport` is what carried the handshake; `"http/1.1"` unless given.
+ * - `body` is what was read of a refusal's body.
+ * - `url` is where the answer came from, after redirects.
  *
  * @category models
  * @since 0.1.0
  */
 export interface HandshakeResponse {
+  readonly transport?: "http/1.1" | "connect" | undefined
   readonly status: number
   readonly headers: HeaderList
   readonly body?: string | undefined
@@ -200,6 +240,7 @@ export interface Agreement {
  *
  * **Details**
  *
+ * An extended CONNECT is accepted by any 2xx, without `Sec-WebSocket-Accept` (RFC 8441 §5).
  * Every failure carries the answer: its status, its headers and the first 8 KiB of its body.
  *
  * **Example** (Checking an answer)
@@ -234,16 +275,8 @@ export const checkResponse = (
       const secure = checkDowngrade(expectation.url, response.url)
       if (Result.isFailure(secure)) return yield* fail("Downgraded", secure.failure.detail)
     }
-    if (response.status !== 101) {
-      return yield* fail("StatusNot101", `the server answered ${response.status} instead of 101`)
-    }
-    // Items 2 and 3: one value that equals "websocket", one list that contains "upgrade"
-    const upgrades = valuesOf(headers, "upgrade")
-    if (upgrades.length !== 1 || !equalsIgnoreCase(upgrades[0] ?? "", "websocket")) return yield* fail("UpgradeInvalid")
-    if (!listHas(splitList(valuesOf(headers, "connection")) ?? [], "upgrade")) return yield* fail("ConnectionInvalid")
-
-    const accepts = valuesOf(headers, "sec-websocket-accept")
-    if (accepts.length !== 1 || accepts[0] !== acceptKey(expectation.key)) return yield* fail("AcceptInvalid")
+    const carried = response.transport === "connect" ? checkConnected(response) : checkSwitched(response, expectation.key)
+    if (carried !== undefined) return yield* fail(...carried)
 
     const lines = valuesOf(headers, "sec-websocket-extensions")
     // §11.3.2: at most once in an answer
@@ -270,3 +303,20 @@ export const checkResponse = (
     }
     return { subprotocol, extensions: parsed.success }
   })
+
+type Broken = readonly [rule: HandshakeRule, detail?: string]
+
+/** What only HTTP/1.1 has: which rule is broken, if one is. */
+const checkSwitched = ({ headers, status }: HandshakeResponse, key: string): Broken | undefined => {
+  if (status !== 101) return ["StatusNot101", `the server answered ${status} instead of 101`]
+  // Items 2 and 3: one value that equals "websocket", one list that contains "upgrade"
+  const upgrades = valuesOf(headers, "upgrade")
+  if (upgrades.length !== 1 || !equalsIgnoreCase(upgrades[0], "websocket")) return ["UpgradeInvalid"]
+  if (!listHas(splitList(valuesOf(headers, "connection")) ?? [], "upgrade")) return ["ConnectionInvalid"]
+  const accepts = valuesOf(headers, "sec-websocket-accept")
+  return accepts.length === 1 && accepts[0] === acceptKey(key) ? undefined : ["AcceptInvalid"]
+}
+
+/** The same of an extended CONNECT. */
+const checkConnected = ({ status }: HandshakeResponse): Broken | undefined =>
+  status >= 200 && status <= 299 ? undefined : ["StatusNot101", `the server answered ${status} instead of 2xx`]

@@ -10,6 +10,7 @@ import { type HeaderList, isFieldValue, valuesOf } from "../http/Tokens.ts"
 
 const statusTexts: ReadonlyMap<number, string> = new Map([
   [101, "Switching Protocols"],
+  [200, "OK"],
   [400, "Bad Request"],
   [401, "Unauthorized"],
   [403, "Forbidden"],
@@ -20,7 +21,9 @@ const statusTexts: ReadonlyMap<number, string> = new Map([
   [429, "Too Many Requests"],
   [431, "Request Header Fields Too Large"],
   [500, "Internal Server Error"],
-  [503, "Service Unavailable"]
+  [501, "Not Implemented"],
+  [503, "Service Unavailable"],
+  [505, "HTTP Version Not Supported"]
 ])
 
 /**

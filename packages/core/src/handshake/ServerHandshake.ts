@@ -10,7 +10,8 @@ import type { HandshakeError, HandshakeRule } from "../WebSocketError.ts"
 import { parseAuthority } from "../http/Authority.ts"
 import { invalidCallerHeader } from "../http/CallerHeaders.ts"
 import { acceptKey, isKey } from "./AcceptKey.ts"
-import { refusal } from "../http/Refusal.ts"
+import { responseLines, type UpgradeResponse } from "./UpgradeResponse.ts"
+import { refusal, refusalOverConnect } from "../http/Refusal.ts"
 import { type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf } from "../http/Tokens.ts"
 
 /**
@@ -18,7 +19,10 @@ import { type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf
  *
  * **Details**
  *
- * - `headers` as they were sent, duplicates kept (Node: `rawHeaders`).
+ * - `transport` is what carries the handshake: `"http/1.1"`, the default, by `Upgrade`, or
+ *   `"connect"`, an extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441, RFC 9220).
+ * - `headers` as they were sent, duplicates kept (Node: `rawHeaders`). Those of an extended
+ *   CONNECT have its pseudo-headers among them (`:protocol`, `:scheme`, `:authority`, `:path`).
  * - `httpVersion` such as `"1.1"`.
  * - `secure` is true only where TLS is known to end here; it makes the origin policy stricter.
  * - `hasBody` is for an HTTP server that knows of a body by other means than the headers.
@@ -27,6 +31,7 @@ import { type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf
  * @since 0.1.0
  */
 export interface UpgradeRequest {
+  readonly transport?: "http/1.1" | "connect" | undefined
   readonly method: string
   readonly httpVersion: string
   readonly target?: string | undefined
@@ -56,7 +61,8 @@ export interface CheckRequestOptions {
  * @since 0.1.0
  */
 export interface ClientRequest {
-  readonly key: string
+  /** `undefined` over extended CONNECT, which has none. */
+  readonly key: string | undefined
   /** In the client's order of preference, distinct. */
   readonly subprotocols: ReadonlyArray<string>
   /** In the client's order of preference. */
@@ -66,13 +72,15 @@ export interface ClientRequest {
 }
 
 /**
- * Checks a client's request (RFC 6455 §4.2.1).
+ * Checks a client's request (RFC 6455 §4.2.1, RFC 8441 §5).
  *
  * **Details**
  *
  * A refusal's `status` and `headers` are those to answer with: 405 for another method,
  * 426 for what is no upgrade and for another version than 13, 403 for the origin, 431 for
- * lists beyond 8 KiB or 64 elements, 400 for all that is malformed.
+ * lists beyond 8 KiB or 64 elements, 505 for another major version of HTTP, 400 for all that
+ * is malformed. Over extended CONNECT another version is answered with 400, another
+ * `:protocol` with 501, and a key is ignored.
  *
  * **Example** (Checking a request)
  *
@@ -101,8 +109,45 @@ export const checkRequest = (
   options: CheckRequestOptions = {}
 ): Result.Result<ClientRequest, HandshakeError> => {
   const { headers } = request
+  const isConnect = request.transport === "connect"
+  const asked = isConnect ? checkConnect(request) : checkUpgrade(request)
+  if (Result.isFailure(asked)) return Result.fail(asked.failure)
+  const host = asked.success
+
+  const versions = valuesOf(headers, "sec-websocket-version")
+  if (versions.length !== 1) return refuse("VersionMissing")
+  if (versions[0] !== "13") {
+    return isConnect ? Result.fail(refusalOverConnect("VersionUnsupported")) : refuse("VersionUnsupported")
+  }
+  const key = isConnect ? noKey : keyOf(headers)
+  if (Result.isFailure(key)) return Result.fail(key.failure)
+
+  const subprotocols = subprotocolsOf(headers)
+  if (Result.isFailure(subprotocols)) return Result.fail(subprotocols.failure)
+  const extensions = Extension.parse(valuesOf(headers, "sec-websocket-extensions"))
+  if (Result.isFailure(extensions)) return Result.fail(extensions.failure)
+
+  const origins = valuesOf(headers, "origin")
+  if (origins.length > 1) return refuse("OriginDuplicated")
+  const origin = origins[0]
+  const allowed = Origin.check(options.origin ?? Origin.sameHost, origin, host, request)
+  if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
+
+  return Result.succeed({
+    key: key.success,
+    subprotocols: subprotocols.success,
+    extensions: extensions.success,
+    origin,
+    host
+  })
+}
+
+/** What only HTTP/1.1 has; the result is the host that is asked. */
+const checkUpgrade = (request: UpgradeRequest): Result.Result<string, HandshakeError> => {
+  const { headers } = request
   if (request.method !== "GET") return refuse("MethodNotGet")
-  if (!isHttp11(request.httpVersion)) return refuse("HttpVersionTooOld")
+  const version = checkVersion(request.httpVersion)
+  if (version !== undefined) return refuse(version)
   if (request.hasBody === true || announcesBody(headers)) return refuse("RequestHasBody")
 
   const hosts = valuesOf(headers, "host")
@@ -116,41 +161,58 @@ export const checkRequest = (
   const connection = linesHave(valuesOf(headers, "connection"), "upgrade")
   if (connection === undefined) return tooLong("connection")
   if (!connection) return refuse("NotAnUpgrade")
+  return Result.succeed(host)
+}
 
-  const versions = valuesOf(headers, "sec-websocket-version")
-  if (versions.length !== 1) return refuse("VersionMissing")
-  if (versions[0] !== "13") return refuse("VersionUnsupported")
+/** RFC 8441 §4 and §5, RFC 9113 §8.2.2 and §8.3.1: the same of an extended CONNECT. */
+const checkConnect = (request: UpgradeRequest): Result.Result<string, HandshakeError> => {
+  const { headers } = request
+  if (request.method !== "CONNECT") return refuse("ConnectInvalid", "the method is not CONNECT")
+  const protocols = valuesOf(headers, ":protocol")
+  if (protocols.length !== 1) return refuse("ConnectInvalid", "there is not exactly one :protocol")
+  if (protocols[0] !== "websocket") return refuse("ConnectProtocol")
+  if (request.hasBody === true || announcesBody(headers)) return refuse("RequestHasBody")
+  const schemes = valuesOf(headers, ":scheme")
+  if (schemes.length !== 1 || (schemes[0] !== "https" && schemes[0] !== "http")) {
+    return refuse("ConnectInvalid", "the :scheme is neither https nor http")
+  }
+  if (valuesOf(headers, ":path").length !== 1) return refuse("ConnectInvalid", "there is not exactly one :path")
+  for (const name of ["connection", "upgrade"]) {
+    if (valuesOf(headers, name).length > 0) return refuse("ConnectInvalid", `HTTP/2 and HTTP/3 have no ${name} header`)
+  }
+  const authorities = valuesOf(headers, ":authority")
+  const authority = authorities[0]
+  const isOne = authority !== undefined && authorities.length === 1 && parseAuthority(authority) !== undefined
+  if (!isOne || valuesOf(headers, "host").some((host) => host !== authority)) {
+    return refuse("HostInvalid", "there is not exactly one valid :authority")
+  }
+  return Result.succeed(authority)
+}
 
+const noKey: Result.Result<string | undefined, HandshakeError> = Result.succeed(undefined)
+
+const keyOf = (headers: HeaderList): Result.Result<string | undefined, HandshakeError> => {
   const keys = valuesOf(headers, "sec-websocket-key")
   const key = keys[0]
   if (key === undefined || keys.length > 1) {
     return refuse("KeyInvalid", `there are ${keys.length} Sec-WebSocket-Key headers`)
   }
-  if (!isKey(key)) return refuse("KeyInvalid")
-
-  const subprotocols = subprotocolsOf(headers)
-  if (Result.isFailure(subprotocols)) return Result.fail(subprotocols.failure)
-  const extensions = Extension.parse(valuesOf(headers, "sec-websocket-extensions"))
-  if (Result.isFailure(extensions)) return Result.fail(extensions.failure)
-
-  const origins = valuesOf(headers, "origin")
-  if (origins.length > 1) return refuse("OriginDuplicated")
-  const origin = origins[0]
-  const allowed = Origin.check(options.origin ?? Origin.sameHost, origin, host, request)
-  if (Result.isFailure(allowed)) return Result.fail(allowed.failure)
-
-  return Result.succeed({ key, subprotocols: subprotocols.success, extensions: extensions.success, origin, host })
+  return isKey(key) ? Result.succeed(key) : refuse("KeyInvalid")
 }
 
 const refuse = (rule: HandshakeRule, detail?: string): Result.Result<never, HandshakeError> =>
   Result.fail(refusal(rule, detail))
 
-/** RFC 9112 §2.3: DIGIT "." DIGIT; HTTP/2 has its own handshake (RFC 8441) but is no older. */
-const isHttp11 = (version: string): boolean => {
+/**
+ * RFC 9112 §2.3: DIGIT "." DIGIT. Text that names another major version is not HTTP/1.1: HTTP/2 and
+ * HTTP/3 are no text, and their handshake is an extended CONNECT.
+ */
+const checkVersion = (version: string): HandshakeRule | undefined => {
   const major = version.charCodeAt(0)
   const minor = version.charCodeAt(2)
-  return version.length === 3 && version[1] === "." && isDigit(major) && isDigit(minor) &&
-    (major > 0x31 || (major === 0x31 && minor >= 0x31))
+  const isVersion = version.length === 3 && version[1] === "." && isDigit(major) && isDigit(minor)
+  if (!isVersion || major < 0x31 || (major === 0x31 && minor < 0x31)) return "HttpVersionTooOld"
+  return major === 0x31 ? undefined : "HttpVersionUnsupported"
 }
 
 /** What is no plain zero announces a body, or is an attempt to have it read in two ways. */
@@ -197,18 +259,7 @@ export interface AcceptOptions {
 }
 
 /**
- * The head of a 101 answer.
- *
- * @category models
- * @since 0.1.0
- */
-export interface UpgradeResponse {
-  readonly status: 101
-  readonly headers: HeaderList
-}
-
-/**
- * Builds the answer that accepts a request (RFC 6455 §4.2.2).
+ * Builds the answer that accepts a request (RFC 6455 §4.2.2, RFC 8441 §5).
  *
  * **Details**
  *
@@ -222,31 +273,30 @@ export const acceptResponse = (
   request: ClientRequest,
   options: AcceptOptions = {}
 ): Result.Result<UpgradeResponse, HandshakeError> => {
-  const headers: Array<readonly [string, string]> = [
-    ["Upgrade", "websocket"],
-    ["Connection", "Upgrade"],
-    ["Sec-WebSocket-Accept", acceptKey(request.key, options.sha1)]
-  ]
-  if (options.subprotocol !== undefined) {
-    if (!isToken(options.subprotocol) || !request.subprotocols.includes(options.subprotocol)) {
-      return refuse("SubprotocolNotOffered", `the subprotocol ${show(options.subprotocol)} was not offered`)
-    }
-    headers.push(["Sec-WebSocket-Protocol", options.subprotocol])
+  const { headers: applicationHeaders = noHeaders, subprotocol } = options
+  if (subprotocol !== undefined && (!isToken(subprotocol) || !request.subprotocols.includes(subprotocol))) {
+    return refuse("SubprotocolNotOffered", `the subprotocol ${show(subprotocol)} was not offered`)
   }
-  if (options.extensions !== undefined && options.extensions !== "") {
-    const chosen = chosenExtensions(request, options.extensions)
-    if (Result.isFailure(chosen)) return Result.fail(chosen.failure)
-    headers.push(["Sec-WebSocket-Extensions", chosen.success])
-  }
-  if (options.headers !== undefined && options.headers.length > 0) {
-    const fault = invalidCallerHeader(options.headers, "response")
-    if (fault !== undefined) return refuse(fault.rule, fault.detail)
-    headers.push(...options.headers)
-  }
-  return Result.succeed({ status: 101, headers })
+  const extensions = options.extensions === undefined || options.extensions === ""
+    ? noExtensions
+    : chosenExtensions(request, options.extensions)
+  if (Result.isFailure(extensions)) return Result.fail(extensions.failure)
+  const fault = invalidCallerHeader(applicationHeaders, "response")
+  if (fault !== undefined) return refuse(fault.rule, fault.detail)
+  const accept = request.key === undefined ? undefined : acceptKey(request.key, options.sha1)
+  const chosen = { subprotocol, extensions: extensions.success, applicationHeaders }
+  return Result.succeed({
+    status: accept === undefined ? 200 : 101,
+    headers: responseLines(accept, chosen),
+    ...chosen
+  })
 }
 
-const chosenExtensions = (request: ClientRequest, value: string): Result.Result<string, HandshakeError> => {
+const noHeaders: HeaderList = []
+
+const noExtensions: Result.Result<string | undefined, HandshakeError> = Result.succeed(undefined)
+
+const chosenExtensions = (request: ClientRequest, value: string): Result.Result<string | undefined, HandshakeError> => {
   const chosen = Extension.parse([value])
   if (Result.isFailure(chosen)) return refuse("HeaderInvalid", chosen.failure.detail)
   const foreign = chosen.success.find(({ name }) => !request.extensions.some((offer) => offer.name === name))

@@ -37,6 +37,11 @@ export const handshakeRules = {
   // RFC 6455 §4.2.1 proposes 400. 426 would ask for an Upgrade that RFC 9110 §7.8
   // tells us to ignore in HTTP/1.0, and 505 concerns the major version.
   HttpVersionTooOld: { status: 400, section: "RFC 6455 §4.2.1", text: "the request is older than HTTP/1.1" },
+  HttpVersionUnsupported: {
+    status: 505,
+    section: "RFC 9110 §15.6.6",
+    text: "HTTP/1.1 is spoken here, and extended CONNECT on HTTP/2 and HTTP/3"
+  },
   RequestHasBody: { status: 400, section: "RFC 9110 §9.3.1", text: "the request has a body" },
   HostInvalid: { status: 400, section: "RFC 6455 §4.2.1", text: "there is not exactly one valid Host header" },
   NotAnUpgrade: {
@@ -45,6 +50,8 @@ export const handshakeRules = {
     text: "the request does not ask for an upgrade to websocket",
     headers: upgradeRequired
   },
+  ConnectInvalid: { status: 400, section: "RFC 8441 §4", text: "the extended CONNECT is malformed" },
+  ConnectProtocol: { status: 501, section: "RFC 9220 §3", text: "the :protocol of the extended CONNECT is not websocket" },
   VersionMissing: {
     status: 400,
     section: "RFC 6455 §4.2.1",
@@ -120,6 +127,13 @@ export const refusal = (rule: HandshakeRule, detail?: string): HandshakeError =>
     headers: info.headers ?? [],
     body: ""
   })
+}
+
+/** The same over extended CONNECT: HTTP/2 and HTTP/3 have no `Upgrade` to ask for, nor the 426 that does. */
+export const refusalOverConnect = (rule: HandshakeRule, detail?: string): HandshakeError => {
+  const error = refusal(rule, detail)
+  const headers = error.headers.filter(([name]) => name !== "upgrade" && name !== "connection")
+  return new HandshakeError({ ...error, status: error.status === 426 ? 400 : error.status, headers })
 }
 
 /** The error of a client that was not given what a request needs: nothing was sent. */

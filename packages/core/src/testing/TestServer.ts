@@ -123,12 +123,12 @@ const LinkObserver = Context.Reference<(link: TestLink.TestLink) => void>(
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<TestServer | HttpServer.HttpServer | WebSocketClient.Dialer> =>
+): Layer.Layer<TestServer | HttpServer.HttpServer | WebSocketClient.Connector> =>
   Layer.effectContext(Effect.map(Effect.scope, (scope) => {
     const state = new State(options, scope)
     return Context.make(TestServer, { links: Effect.sync(() => [...state.links]) }).pipe(
       Context.add(HttpServer.HttpServer, httpServer(state)),
-      Context.add(WebSocketClient.Dialer, { dial: (request) => dial(state, request) })
+      Context.add(WebSocketClient.Connector, WebSocketClient.makeConnector({ dial: (request) => dial(state, request) }))
     )
   }))
 
@@ -155,24 +155,17 @@ class State {
     const { answer, link, request } = exchange
     return {
       request,
-      open: (head) => {
+      open: (accepted) => {
         // A second `accept` finds nothing.
         exchanges.delete(source)
         this.links.push(link)
-        const response = { status: 101, headers: readHead(head) }
+        const response = { status: accepted.status, headers: accepted.headers }
         Deferred.doneUnsafe(answer, Effect.succeed({ response, transport: link.client }))
         return link.server
       }
     }
   }
 }
-
-/** The header lines of a head that a server wrote. */
-const readHead = (head: string): Handshake.HeaderList =>
-  head.split("\r\n").slice(1).filter((line) => line !== "").map((line) => {
-    const colon = line.indexOf(":")
-    return [line.slice(0, colon), line.slice(colon + 1).trim()] as const
-  })
 
 const httpServer = (state: State): HttpServer.HttpServer["Service"] =>
   HttpServer.make({
@@ -239,12 +232,9 @@ const dial = (
     if (transport !== undefined) observe(link)
     return {
       response: { ...response, url: url.href },
-      transport: transport === undefined ? Effect.fail(notSwitched()) : Effect.succeed(transport)
+      transport: transport === undefined ? WebSocketClient.notSwitched : Effect.succeed(transport)
     }
   })
-
-const notSwitched = () =>
-  new IOError({ phase: "handshake", reason: "Aborted", detail: "The server did not switch protocols" })
 
 /**
  * Connects to the server of {@link layer} and gives the link beside the connection.
@@ -282,7 +272,7 @@ export const connect = (
 ): Effect.Effect<
   { readonly client: WebSocket.WebSocket; readonly link: TestLink.TestLink },
   HandshakeError | IOError,
-  WebSocketClient.Dialer | Scope.Scope
+  WebSocketClient.Connector | Scope.Scope
 > =>
   Effect.suspend(() => {
     let link: TestLink.TestLink | undefined
@@ -292,7 +282,7 @@ export const connect = (
       }),
       Effect.flatMap((client) =>
         link === undefined
-          ? Effect.die(new Error("TestServer.connect needs the Dialer of TestServer.layer"))
+          ? Effect.die(new Error("TestServer.connect needs the Connector of TestServer.layer"))
           : Effect.as(Effect.addFinalizer(() => link!.reset), { client, link })
       )
     )

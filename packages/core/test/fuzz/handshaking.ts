@@ -67,7 +67,7 @@ const checkServer = (headers: Handshake.HeaderList): void => {
   expect(list(headers, "connection").includes("upgrade"), lacks("Connection"))
   expect(of(headers, "sec-websocket-version").join() === "13", lacks("version 13"))
   expect(of(headers, "sec-websocket-key").join() === checked.success.key, lacks("one key"))
-  expect(Buffer.from(checked.success.key, "base64").length === 16, lacks("16 bytes of key"))
+  expect(Buffer.from(checked.success.key ?? "", "base64").length === 16, lacks("16 bytes of key"))
   expect(of(headers, "transfer-encoding").length === 0, lacks("an empty body"))
   expect(of(headers, "content-length").every((value) => value === "0"), lacks("an empty body"))
   const origin = of(headers, "origin")
@@ -79,11 +79,11 @@ const checkServer = (headers: Handshake.HeaderList): void => {
   const answered = Handshake.acceptResponse(checked.success, { subprotocol: checked.success.subprotocols[0] })
   expect(Result.isSuccess(answered), () => "what was accepted cannot be answered")
   if (Result.isFailure(answered)) return
-  const head = Handshake.encodeResponseHead(101, "Switching Protocols", answered.success.headers)
+  const head = Handshake.encodeUpgradeResponse(answered.success)
   expect(Result.isSuccess(head), () => "what is answered cannot be written")
   // What a server answers, its client takes.
-  const { key, subprotocols } = checked.success
-  const back = Handshake.checkResponse(answered.success, { key, subprotocols: subprotocols })
+  const { key = "", subprotocols } = checked.success
+  const back = Handshake.checkResponse(answered.success, { key, subprotocols })
   expect(Result.isSuccess(back), () => `a client refuses: ${Result.isFailure(back) && back.failure.message}`)
 }
 

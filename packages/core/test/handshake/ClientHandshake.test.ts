@@ -68,6 +68,7 @@ describe("Handshake, client: the URL (RFC 6455 §3)", () => {
 describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
   it("asks for an upgrade of version 13", () => {
     assert.deepStrictEqual(made(), {
+      transport: "http/1.1",
       method: "GET",
       url: "http://server.example.com/chat",
       host: "server.example.com",
@@ -126,6 +127,43 @@ describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
     for (const bad of ["", "x", "A".repeat(24), new Uint8Array(15), new Uint8Array(17)]) {
       invalid({ key: bad }, "KeyInvalid")
     }
+  })
+
+  it("is an extended CONNECT on HTTP/2 and HTTP/3: pseudo-headers, lower case and no key (RFC 8441 §5)", () => {
+    const options: Partial<Handshake.MakeRequestOptions> = {
+      url: "wss://server.example.com:8443/a?b",
+      subprotocols: ["v2", "v1"],
+      extensions: "x-test",
+      headers: [["Origin", "https://server.example.com:8443"], ["X-A", "1"], ["x-a", "2"]]
+    }
+    const request = made({ ...options, transport: "connect" })
+    assert.deepStrictEqual(request.headers, [
+      [":method", "CONNECT"],
+      [":protocol", "websocket"],
+      [":scheme", "https"],
+      [":authority", "server.example.com:8443"],
+      [":path", "/a?b"],
+      ["sec-websocket-version", "13"],
+      ["sec-websocket-protocol", "v2, v1"],
+      ["sec-websocket-extensions", "x-test"],
+      ["origin", "https://server.example.com:8443"],
+      ["x-a", "1"],
+      ["x-a", "2"]
+    ])
+    assert.deepInclude(request, { transport: "connect", method: "CONNECT", url: "https://server.example.com:8443/a?b" })
+    assert.deepStrictEqual(Handshake.overConnect(made(options)), request)
+    assert.strictEqual(Handshake.overConnect(request), request)
+    const { headers, httpVersion, method, transport } = { ...request, httpVersion: "2.0" }
+    const checked = Result.getOrThrow(Handshake.checkRequest({ transport, method, httpVersion, headers }))
+    assert.deepInclude(checked, { key: undefined, subprotocols: ["v2", "v1"], host: "server.example.com:8443" })
+  })
+
+  it("names the caller's Host as :authority", () => {
+    const { headers } = made({ headers: [["Host", "other.example"]], transport: "connect" })
+    assert.deepStrictEqual(headers.filter(([name]) => name === ":authority" || name === "host"), [
+      [":authority", "other.example"]
+    ])
+    assert.deepInclude(headers, [":scheme", "http"])
   })
 
   it("validates subprotocols", () => {
@@ -253,6 +291,22 @@ describe("Handshake, client: the answer (RFC 6455 §4.1)", () => {
     const pair = failed({ status: 500, headers: [], body: `${"x".repeat(8191)}\u{1f600}` }, "StatusNot101")
     assert.strictEqual(pair?.body, "x".repeat(8191))
     for (const status of [100, 102, 200, 204, 301, 404, 426, 503]) failed(answerWith([], { status }), "StatusNot101")
+  })
+
+  it("accepts an extended CONNECT by any 2xx, without an accept value (RFC 8441 §5)", () => {
+    for (const status of [200, 204, 299]) {
+      const response = { transport: "connect" as const, status, headers: [["sec-websocket-protocol", "v1"]] as const }
+      assert.strictEqual(agreed(response, { subprotocols: ["v1"] }).subprotocol, "v1")
+    }
+    for (const status of [101, 199, 300, 403, 503, Number.NaN]) {
+      const result = Handshake.checkResponse({ transport: "connect", status, headers: answer }, { key })
+      assert.isTrue(Result.isFailure(result) && result.failure.reason === "StatusNot101")
+    }
+    const request = made({ subprotocols: ["v1"], transport: "connect" })
+    const asked = { method: request.method, httpVersion: "2.0", headers: request.headers, transport: request.transport }
+    const accepted = Handshake.acceptResponse(Result.getOrThrow(Handshake.checkRequest(asked)), { subprotocol: "v1" })
+    const response = { ...Result.getOrThrow(accepted), transport: "connect" as const }
+    assert.strictEqual(Result.getOrThrow(Handshake.checkResponse(response, request)).subprotocol, "v1")
   })
 
   it("is total on a status that is no integer", () => {

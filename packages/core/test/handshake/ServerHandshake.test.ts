@@ -79,11 +79,12 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
     }
   })
 
-  it("requires HTTP/1.1 or later", () => {
+  it("requires HTTP/1.1 or a later 1.x, since HTTP/2 is no text", () => {
     for (const httpVersion of ["1.0", "0.9", "", "1", "1.1.1", "x.y", "HTTP/1.1", "1,1"]) {
       refused(requestWith([], { httpVersion }), "HttpVersionTooOld", 400)
     }
-    for (const httpVersion of ["1.1", "1.2", "2.0", "3.0"]) accepted(requestWith([], { httpVersion }))
+    for (const httpVersion of ["1.1", "1.2"]) accepted(requestWith([], { httpVersion }))
+    for (const httpVersion of ["2.0", "3.0"]) refused(requestWith([], { httpVersion }), "HttpVersionUnsupported", 505)
   })
 
   it("refuses a request body", () => {
@@ -164,7 +165,8 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
       `${key}, ${key}`
     ]
     for (const value of bad) refused(requestWith([["Sec-WebSocket-Key", value]]), "KeyInvalid", 400)
-    assert.strictEqual(accepted(requestWith([["Sec-WebSocket-Key", "//////////////////////=="]])).key.length, 24)
+    const spare = "//////////////////////=="
+    assert.strictEqual(accepted(requestWith([["Sec-WebSocket-Key", spare]])).key, spare)
   })
 
   it("takes several lines of subprotocols as one list of distinct tokens (§11.3.4)", () => {
@@ -275,6 +277,90 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
   )
 })
 
+describe("Handshake, server: the request by extended CONNECT (RFC 8441)", () => {
+  const pseudo: Handshake.HeaderList = [
+    [":method", "CONNECT"],
+    [":protocol", "websocket"],
+    [":scheme", "https"],
+    [":path", "/chat"],
+    [":authority", "server.example.com"],
+    ["sec-websocket-version", "13"]
+  ]
+  const connectWith = (
+    changes: Handshake.HeaderList,
+    rest: Partial<Handshake.UpgradeRequest> = {}
+  ): Handshake.UpgradeRequest => ({
+    transport: "connect",
+    method: "CONNECT",
+    httpVersion: "2.0",
+    headers: [...pseudo.filter(([name]) => !changes.some(([changed]) => changed === name)), ...changes],
+    ...rest
+  })
+  const lacking = (name: string) => connectWith([], { headers: pseudo.filter(([other]) => other !== name) })
+
+  it("accepts the example of the RFC, with :authority as host and no key", () => {
+    const request = accepted(connectWith([
+      ["sec-websocket-protocol", "chat, superchat"],
+      ["sec-websocket-extensions", "permessage-deflate"],
+      ["origin", "https://server.example.com"]
+    ]))
+    assert.deepStrictEqual(request, {
+      key: undefined,
+      subprotocols: ["chat", "superchat"],
+      extensions: [{ name: "permessage-deflate", params: [] }],
+      origin: "https://server.example.com",
+      host: "server.example.com"
+    })
+    accepted(connectWith([["host", "server.example.com"], [":scheme", "http"]]))
+  })
+
+  it("ignores a key, as some clients send it here too", () => {
+    assert.isUndefined(accepted(connectWith([["sec-websocket-key", key]])).key)
+    assert.isUndefined(accepted(connectWith([["sec-websocket-key", "nonsense"]])).key)
+  })
+
+  it("refuses what is no extended CONNECT for a WebSocket", () => {
+    refused(connectWith([], { method: "GET" }), "ConnectInvalid", 400)
+    refused(connectWith([[":protocol", "connect-udp"]]), "ConnectProtocol", 501)
+    for (const name of [":protocol", ":scheme", ":path"]) {
+      refused(lacking(name), "ConnectInvalid", 400)
+      refused(connectWith([[name, "websocket"], [name, "websocket"]]), "ConnectInvalid", 400)
+    }
+    refused(connectWith([[":scheme", "ftp"]]), "ConnectInvalid", 400)
+    refused(connectWith([["content-length", "1"]]), "RequestHasBody", 400)
+    refused(connectWith([], { hasBody: true }), "RequestHasBody", 400)
+  })
+
+  it("refuses headers that HTTP/2 and HTTP/3 do not have (RFC 9113 §8.2.2)", () => {
+    refused(connectWith([["connection", "Upgrade"]]), "ConnectInvalid", 400)
+    refused(connectWith([["upgrade", "websocket"]]), "ConnectInvalid", 400)
+  })
+
+  it("wants one :authority, which Host does not contradict", () => {
+    refused(lacking(":authority"), "HostInvalid", 400)
+    refused(connectWith([[":authority", "a b"]]), "HostInvalid", 400)
+    refused(connectWith([[":authority", "a"], [":authority", "b"]]), "HostInvalid", 400)
+    refused(connectWith([["host", "other.example.com"]]), "HostInvalid", 400)
+  })
+
+  it("answers another version with 400 and ours, since there is no Upgrade to require", () => {
+    refused(lacking("sec-websocket-version"), "VersionMissing", 400)
+    const { headers } = refused(connectWith([["sec-websocket-version", "8"]]), "VersionUnsupported", 400)
+    assert.deepStrictEqual(headers, [["sec-websocket-version", "13"]])
+  })
+
+  it("applies the origin policy", () => {
+    refused(connectWith([["origin", "https://evil.example"]]), "OriginRefused", 403)
+  })
+
+  it("is accepted by 200, without an accept value", () => {
+    const request = accepted(connectWith([["sec-websocket-protocol", "chat"]]))
+    assert.deepInclude(Result.getOrThrow(Handshake.acceptResponse(request)), { status: 200, headers: [] })
+    const { headers } = Result.getOrThrow(Handshake.acceptResponse(request, { subprotocol: "chat" }))
+    assert.deepStrictEqual(headers, [["Sec-WebSocket-Protocol", "chat"]])
+  })
+})
+
 describe("Handshake, server: the answer (RFC 6455 §4.2.2)", () => {
   const request = accepted(requestWith([
     ["Sec-WebSocket-Protocol", "chat, superchat"],
@@ -295,22 +381,26 @@ describe("Handshake, server: the answer (RFC 6455 §4.2.2)", () => {
         ["Upgrade", "websocket"],
         ["Connection", "Upgrade"],
         ["Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]
-      ]
+      ],
+      subprotocol: undefined,
+      extensions: undefined,
+      applicationHeaders: []
     })
+    const { headers } = Result.getOrThrow(Handshake.acceptResponse(request, { sha1: () => "digest" }))
+    assert.deepStrictEqual(headers[2], ["Sec-WebSocket-Accept", "digest"], "the platform's own SHA-1")
   })
 
   it("names what was chosen, and sends the application's headers along", () => {
-    const { headers } = Result.getOrThrow(Handshake.acceptResponse(request, {
-      subprotocol: "superchat",
-      extensions: "x-test; a",
-      headers: [["Set-Cookie", "a=1"], ["set-cookie", "b=2"]]
-    }))
-    assert.deepStrictEqual(headers.slice(3), [
+    const applicationHeaders: Handshake.HeaderList = [["Set-Cookie", "a=1"], ["set-cookie", "b=2"]]
+    const chosen = { subprotocol: "superchat", extensions: "x-test; a" }
+    const response = Result.getOrThrow(Handshake.acceptResponse(request, { ...chosen, headers: applicationHeaders }))
+    assert.deepInclude(response, { ...chosen, applicationHeaders })
+    assert.deepStrictEqual(response.headers.slice(3), [
       ["Sec-WebSocket-Protocol", "superchat"],
       ["Sec-WebSocket-Extensions", "x-test; a"],
-      ["Set-Cookie", "a=1"],
-      ["set-cookie", "b=2"]
+      ...applicationHeaders
     ])
+    assert.isUndefined(Result.getOrThrow(Handshake.acceptResponse(request, { extensions: "" })).extensions)
   })
 
   it("does not choose what was not offered", () => {
@@ -344,11 +434,9 @@ describe("Handshake, server: the answer (RFC 6455 §4.2.2)", () => {
   })
 
   it("writes a head that cannot be split", () => {
-    const { headers, status } = Result.getOrThrow(Handshake.acceptResponse(request))
     assert.strictEqual(
-      Result.getOrThrow(Handshake.encodeResponseHead(status, Handshake.statusText(status), headers)),
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+      Result.getOrThrow(Handshake.encodeResponseHead(403, Handshake.statusText(403), [["Retry-After", "1"]])),
+      "HTTP/1.1 403 Forbidden\r\nRetry-After: 1\r\n\r\n"
     )
     assert.isTrue(Result.isFailure(Handshake.encodeResponseHead(101, "a\r\nb", [])))
     assert.isTrue(Result.isFailure(Handshake.encodeResponseHead(101, "", [["a", "b\nc"]])))

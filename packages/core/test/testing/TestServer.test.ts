@@ -43,6 +43,16 @@ describe("TestServer", () => {
       assert.lengthOf(yield* Effect.flatMap(TestServer.TestServer, ({ links }) => links), 1)
     }).pipe(Effect.provide(app())))
 
+  it.effect("the client can read the headers of the answer that accepted it", () =>
+    Effect.gen(function*() {
+      const ws = yield* WebSocketClient.connect("ws://a.example/private", { headers: { authorization: "Bearer 1" } })
+      assert.deepStrictEqual(ws.responseHeaders.filter(([name]) => !name.startsWith("sec-")), [
+        ["upgrade", "websocket"],
+        ["connection", "Upgrade"],
+        ["set-cookie", "a=1"]
+      ])
+    }).pipe(Effect.provide(app())))
+
   it.effect("refusals are answers, with status, headers and body", () =>
     Effect.gen(function*() {
       const refused = (path: string, options?: WebSocketClient.ConnectOptions) =>

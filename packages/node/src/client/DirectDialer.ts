@@ -37,7 +37,7 @@ export interface DirectOptions
 // The head of an answer; Node's default, but not what the process was started with.
 const maxHeaderSize = 16 * 1024
 
-export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer["Service"] => {
+export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer => {
   // Connections leave their agent, which is there for the sessions of TLS that it remembers.
   const plain = new Http.Agent()
   const secure = new Https.Agent({ ...tls, rejectUnauthorized: tls?.rejectUnauthorized !== false })
@@ -61,7 +61,7 @@ export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer["Se
     })
   }
 
-  return WebSocketClient.Dialer.of({
+  return {
     dial: Effect.fnUntraced(function*(request) {
       const url = yield* Effect.fromResult(Handshake.normalizeUrl(request.url))
       if (unverified && url.protocol === "https:") {
@@ -86,7 +86,7 @@ export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer["Se
       attempt.release()
       return { response: { ...response, body }, transport: WebSocketClient.notSwitched }
     })
-  })
+  }
 }
 
 /** Names and values in turn, each line as it was given; `Host` comes first (RFC 9110 §7.2). */

@@ -3,9 +3,10 @@
  * of them become one, and then nobody ever writes a response: so that is made once it is
  * looked at. Measured: 1 KiB for each connection, for as long as it lives.
  */
-import type { Handshake, HttpUpgrade, Transport, WebSocketError, WebSocketServer } from "@effect-ws/core"
+import { Handshake, type HttpUpgrade, type Transport, type WebSocketError, type WebSocketServer } from "@effect-ws/core"
 import type * as Fiber from "effect/Fiber"
 import { ClientAbort } from "effect/http/HttpServerError"
+import * as Result from "effect/Result"
 import * as Http from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
@@ -170,9 +171,10 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     return this.socket === undefined
   }
 
-  open(head: string): Transport.Transport {
+  open(answer: Handshake.UpgradeResponse): Transport.Transport {
     const { early, made, socket } = this
     if (socket === undefined) throw new Error("This request has been upgraded already")
+    const head = Result.getOrThrow(Handshake.encodeUpgradeResponse(answer))
     if (this.fiber !== undefined) {
       socket.off("end", onEnd)
       socket.off("close", onClose)

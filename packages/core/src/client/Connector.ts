@@ -1,0 +1,85 @@
+/**
+ * The seam between `WebSocketClient.connect` and the ways to reach a server.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { HeadersInput } from "../http/HeadersInput.ts"
+import type { HeaderList } from "../http/Tokens.ts"
+import type * as Limits from "../Limits.ts"
+import type { MessageExtension, Transform } from "../MessageExtension.ts"
+import type * as Observability from "../Observability.ts"
+import type * as PerMessageDeflate from "../PerMessageDeflate.ts"
+import type { Transport } from "../Transport.ts"
+import type { HandshakeError, IOError } from "../WebSocketError.ts"
+
+/**
+ * How to connect.
+ *
+ * **Details**
+ *
+ * - `subprotocols`: subprotocols to offer, the preferred first. If the server accepts none
+ *   of them the handshake fails, unless `requireSubprotocol` is `false`.
+ * - `headers`: what else to send along, a record or a list of pairs.
+ * - `compression`: whether, or how, to offer permessage-deflate. Default true where the
+ *   platform has a codec for it, as Node does.
+ * - `extensions`: other extensions to offer before it; one of all is used.
+ * - `observability`: what differs from `Observability.CurrentOptions`.
+ * - The other options bound the connection; see `Limits.Options`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectOptions extends Limits.Options {
+  readonly subprotocols?: string | ReadonlyArray<string> | undefined
+  readonly requireSubprotocol?: boolean | undefined
+  readonly headers?: HeadersInput | undefined
+  readonly compression?: boolean | PerMessageDeflate.Options | undefined
+  readonly extensions?: ReadonlyArray<MessageExtension> | undefined
+  readonly closeCodeFor?: ((error: unknown) => number) | undefined
+  readonly observability?: Observability.Options | undefined
+}
+
+/**
+ * What a {@link Connector} opened: a connection whose opening handshake is done.
+ *
+ * **Details**
+ *
+ * - `transport`: the bytes behind the handshake.
+ * - `subprotocol`, `extension`: what the handshake agreed on.
+ * - `responseHeaders`: the headers of the answer that accepted, each line as it was received.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Opened {
+  readonly transport: Transport
+  readonly subprotocol: string | undefined
+  readonly extension: (() => Transform) | undefined
+  readonly responseHeaders: HeaderList
+}
+
+/**
+ * How `connect` reaches a server: performs the opening handshake and gives the connection
+ * behind it.
+ *
+ * **When to use**
+ *
+ * A platform provides one. To connect through an HTTP client or a network of your own, make
+ * one of a `Dialer` by `makeConnector`.
+ *
+ * **Details**
+ *
+ * `open` is interrupted when `handshakeTimeout` has passed. Its scope is that of the
+ * connection, and is closed at once where the handshake fails. Options that a connector
+ * cannot honour are a typed failure, never ignored in silence.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Connector extends Context.Service<Connector, {
+  readonly open: (
+    url: string | URL,
+    options: ConnectOptions
+  ) => Effect.Effect<Opened, HandshakeError | IOError, Scope.Scope>
+}>()("@effect-ws/core/WebSocketClient/Connector") {}

@@ -1,0 +1,96 @@
+/**
+ * A connector that performs the opening handshake of RFC 6455 §4.1 over anything that sends a
+ * request and brings back the answer.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Handshake from "../Handshake.ts"
+import * as Negotiation from "../handshake/Negotiation.ts"
+import { toHeaderList } from "../http/HeadersInput.ts"
+import * as PerMessageDeflate from "../PerMessageDeflate.ts"
+import type { Transport } from "../Transport.ts"
+import { type HandshakeError, IOError } from "../WebSocketError.ts"
+import { Connector } from "./Connector.ts"
+import { isRelative, relativeBase } from "./RelativeUrl.ts"
+
+/**
+ * What a {@link Dialer} brings back: the answer to the request and, where that accepts it,
+ * the transport behind it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dialed {
+  readonly response: Handshake.HandshakeResponse
+  readonly transport: Effect.Effect<Transport, HandshakeError | IOError, Scope.Scope>
+}
+
+/**
+ * How a request is sent: sends the request of a handshake and brings back the answer,
+ * whatever it is. {@link makeConnector} applies the rules of the handshake.
+ *
+ * **When to use**
+ *
+ * To give a platform a faster way than `HttpClient`, or to connect through something that is
+ * no HTTP client.
+ *
+ * **Details**
+ *
+ * The request is one of HTTP/1.1. A dialler that speaks HTTP/2 sends what
+ * `Handshake.overConnect` makes of it and sets `transport: "connect"` in the response.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dialer {
+  readonly dial: (request: Handshake.HandshakeRequest) => Effect.Effect<Dialed, HandshakeError | IOError, Scope.Scope>
+}
+
+/**
+ * Makes a `Connector` of a {@link Dialer}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeConnector = (dialer: Dialer): Connector["Service"] =>
+  Connector.of({
+    open: Effect.fnUntraced(function*(url, options) {
+      const relative = isRelative(url)
+      const extensions = [
+        ...options.extensions ?? [],
+        ...yield* PerMessageDeflate.fromOption(options.compression ?? true)
+      ]
+      const made = yield* Effect.fromResult(Handshake.makeRequest({
+        url,
+        base: relative ? relativeBase : undefined,
+        subprotocols: options.subprotocols,
+        extensions: yield* Effect.fromResult(Negotiation.offer(extensions)),
+        headers: toHeaderList(options.headers)
+      }))
+      const request = relative ? { ...made, url: made.url.slice(relativeBase.length) } : made
+      const { response, transport } = yield* dialer.dial(request)
+      const agreed = yield* Effect.fromResult(Handshake.checkResponse(response, {
+        ...request,
+        // Without a scheme nothing secure was asked for that could be downgraded.
+        url: relative ? undefined : request.url,
+        requireSubprotocol: options.requireSubprotocol
+      }))
+      const extension = yield* Effect.fromResult(Negotiation.agree(extensions, agreed.extensions, response))
+      return {
+        transport: yield* transport,
+        subprotocol: agreed.subprotocol,
+        extension,
+        responseHeaders: response.headers.map(([name, value]) => [name.toLowerCase(), value] as const)
+      }
+    })
+  })
+
+/**
+ * The transport of an answer that does not accept: there is none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const notSwitched: Effect.Effect<never, IOError> = Effect.suspend(() =>
+  Effect.fail(new IOError({ phase: "handshake", reason: "Aborted", detail: "The server did not switch protocols" }))
+)
