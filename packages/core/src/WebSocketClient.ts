@@ -11,6 +11,7 @@ import { type ConnectOptions, Connector } from "./client/Connector.ts"
 import { isRelative, relativeBase } from "./client/RelativeUrl.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
 import * as Limits from "./Limits.ts"
+import * as Deadlines from "./runtime/Deadlines.ts"
 import * as WebSocket from "./WebSocket.ts"
 import { type HandshakeError, IOError } from "./WebSocketError.ts"
 
@@ -58,17 +59,13 @@ export const connect = (
     const limits = Limits.make(options)
     // Of its own, so that what was dialled in vain is dropped at once.
     const scope = yield* Scope.fork(yield* Effect.scope)
-    const opened = yield* Effect.timeoutOrElse(Effect.interruptible(Scope.provide(connector.open(url, options), scope)), {
-      duration: limits.handshakeTimeout,
-      orElse: () =>
-        Effect.fail(
-          new IOError({
-            phase: "handshake",
-            reason: "TimedOut",
-            detail: `The server did not answer the handshake within ${limits.handshakeTimeout} ms (handshakeTimeout)`
-          })
-        )
-    }).pipe(Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+    const opening = Effect.interruptible(Scope.provide(connector.open(url, options), scope))
+    const opened = yield* Deadlines.timeoutOption(opening, limits.handshakeTimeout).pipe(
+      Effect.flatMap((opened) =>
+        opened._tag === "Some" ? Effect.succeed(opened.value) : Effect.fail(unanswered(limits.handshakeTimeout))
+      ),
+      Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)
+    )
     const { transport, ...agreed } = opened
     const attributes = () => attributesOf(url)
     return yield* WebSocket.make(transport, { ...options, ...agreed, role: "client", attributes })
@@ -78,6 +75,13 @@ export const connect = (
       attributes: () => attributesOf(url)
     })
   ))
+
+const unanswered = (millis: number): IOError =>
+  new IOError({
+    phase: "handshake",
+    reason: "TimedOut",
+    detail: `The server did not answer the handshake within ${millis} ms (handshakeTimeout)`
+  })
 
 /** What spans and log lines say of a URL. The query is left out: many hold a token. */
 const attributesOf = (url: string | URL): Telemetry.Attributes => {

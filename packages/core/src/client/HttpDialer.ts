@@ -13,6 +13,7 @@ import type * as Handshake from "../Handshake.ts"
 import { invalidRequest } from "../http/Refusal.ts"
 import * as Limits from "../Limits.ts"
 import { portable, type Primitives } from "../Primitives.ts"
+import * as Deadlines from "../runtime/Deadlines.ts"
 import * as SocketTransport from "../socket/SocketTransport.ts"
 import type { Transport } from "../Transport.ts"
 import type { HandshakeError, IOError } from "../WebSocketError.ts"
@@ -111,6 +112,8 @@ const fromHttpResponse = (
   }))
 }
 
+const refusalTimeout = 2000
+
 /**
  * Reads the start of a refusal's body, at most 8 KiB and 2 seconds; one that cannot be
  * read is empty.
@@ -138,7 +141,7 @@ export const readRefusal = <E, R>(
           return size < body.length
         })
       ),
-      Effect.timeoutOption("2 seconds"),
+      (reading) => Deadlines.timeoutOption(reading, refusalTimeout),
       Effect.ignore,
       Effect.map(() => primitives.decodeUtf8(body, 0, size))
     )

@@ -23,6 +23,7 @@ import type { ControlFrame } from "./Pings.ts"
 import { Reader } from "./Reader.ts"
 import { makeWriter } from "./SlowConsumer.ts"
 import { type Stats, statsOf } from "./Stats.ts"
+import * as Deadlines from "../runtime/Deadlines.ts"
 import { uncaught } from "../runtime/Uncaught.ts"
 import type { SendError, Writer } from "./Writer.ts"
 
@@ -210,7 +211,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return this.writer.closeTurn.pipe(
       // Senders that cannot go on, or a streamed message that does not end, hold it up
       // no longer than this.
-      Effect.timeoutOption(link.limits.closeTimeout),
+      (turn) => Deadlines.timeoutOption(turn, link.limits.closeTimeout),
       Effect.flatMap(() => {
         link.close(code, reason)
         return this.closed

@@ -2,12 +2,17 @@
  * The deadlines of all connections, kept by one fiber on Effect's Clock: an idle
  * connection costs an entry in a heap, not a fiber and a timer. The fiber lives while
  * there are entries. Each Clock has its own (a test's Clock among them).
+ *
+ * A blocked event loop is not a silent peer: what the peer sent meanwhile has not been read
+ * when the loop goes on and the deadline has passed. So a wake-up that comes late holds all
+ * alarms for as long as it was late, within bounds, before it rings those that are still due.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Scheduler from "effect/Scheduler"
 import { uncaught } from "./Uncaught.ts"
 
@@ -26,12 +31,24 @@ export abstract class Alarm {
   abstract onAlarm(now: number): void
 }
 
+// A timer is a millisecond or two late on a loop that is not blocked.
+const tolerance = 4
+
+// A handshake takes several turns of the loop and round trips.
+const leastHold = 100
+
+// In total, before what is due rings all the same: a loop that is always late has deadlines too.
+const mostHold = 5000
+
 export class Deadlines {
   private readonly heap: Array<Alarm> = []
   private readonly clock: Clock.Clock
   private readonly context: Context.Context<never>
   private fiber: Fiber.Fiber<void> | undefined
   private wakesAt = Infinity
+  // Nothing rings before this time, after the loop was blocked; and how long that may still be extended.
+  private heldUntil = -Infinity
+  private holdLeft = mostHold
   private firing = false
   private readonly origin: number
 
@@ -97,22 +114,43 @@ export class Deadlines {
       this.fiber?.interruptUnsafe()
       this.fiber = undefined
       this.wakesAt = Infinity
-    } else if (this.fiber === undefined || this.heap[0].due < this.wakesAt) {
+      this.release()
+      return
+    }
+    const due = Math.max(this.heap[0].due, this.heldUntil)
+    if (this.fiber === undefined || due < this.wakesAt) {
       this.fiber?.interruptUnsafe()
-      this.wakesAt = this.heap[0].due
+      this.wakesAt = due
       this.fiber = Effect.runForkWith(this.context)(this.loop)
     }
+  }
+
+  private release(): void {
+    this.heldUntil = -Infinity
+    this.holdLeft = mostHold
   }
 
   private readonly loop: Effect.Effect<void> = Effect.suspend(() => {
     const wait = this.wakesAt - this.now()
     // A timer may go off a fraction of a millisecond early.
-    return wait > 0 ? Effect.flatMap(this.clock.sleep(Duration.millis(Math.ceil(wait))), () => this.loop) : this.fire
+    return wait > 0 ? Effect.flatMap(this.clock.sleep(Duration.millis(Math.ceil(wait))), () => this.woken) : this.fire
   })
 
-  // Not within `set`, whose caller is not done yet.
+  private readonly woken: Effect.Effect<void> = Effect.suspend(() => {
+    const now = this.now()
+    const late = now - this.wakesAt
+    if (late >= tolerance && this.holdLeft > 0) {
+      const hold = Math.min(Math.max(late, leastHold), this.holdLeft)
+      this.holdLeft -= hold
+      this.wakesAt = this.heldUntil = now + hold
+    }
+    return this.loop
+  })
+
+  // Not within `set`, whose caller is not done yet; and behind the I/O of this turn of the loop.
   private readonly fire: Effect.Effect<void> = Effect.flatMap(Effect.yieldNow, () => {
     const now = this.now()
+    this.release()
     this.firing = true
     while (this.heap.length > 0 && this.heap[0].due <= now) {
       const alarm = this.heap[0]
@@ -191,3 +229,34 @@ export const of = (fiber: Fiber.Fiber<unknown, unknown>): Deadlines => {
 
 /** The deadlines of the current Clock. */
 export const current: Effect.Effect<Deadlines> = Effect.withFiber((fiber) => Effect.succeed(of(fiber)))
+
+class Sleeper extends Alarm {
+  private readonly wake: () => void
+
+  constructor(wake: () => void) {
+    super()
+    this.wake = wake
+  }
+
+  onAlarm(): void {
+    this.wake()
+  }
+}
+
+/** Waits for a number of milliseconds, on the deadlines of the current Clock. */
+export const sleep = (millis: number): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const deadlines = of(fiber)
+    return Effect.callback<void>((resume) => {
+      const sleeper = new Sleeper(() => resume(Effect.void))
+      deadlines.set(sleeper, Math.ceil(deadlines.preciseNow() + millis))
+      return Effect.sync(() => deadlines.set(sleeper, Infinity))
+    })
+  })
+
+/** `Effect.timeoutOption` with a deadline of this module; `Infinity` is none. */
+export const timeoutOption = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  millis: number
+): Effect.Effect<Option.Option<A>, E, R> =>
+  millis === Infinity ? Effect.asSome(self) : Effect.raceFirst(Effect.asSome(self), Effect.as(sleep(millis), Option.none()))

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { addressKey, type AddressLimits } from "./AddressLimits.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { LinkHooks, LinkOwner } from "../connection/LinkHooks.ts"
+import * as Deadlines from "../runtime/Deadlines.ts"
 
 /** A place among the connections of a server, until it is left once. */
 export interface Place extends LinkOwner {
@@ -96,7 +97,7 @@ export class ConnectionTable implements OpenConnections, Place {
       const allGone = Effect.suspend(() =>
         Effect.forEach([...this.open], (connection) => connection.gone, { concurrency: "unbounded", discard: true })
       )
-      return Effect.flatMap(Effect.timeoutOption(allGone, grace), () => {
+      return Effect.flatMap(Deadlines.timeoutOption(allGone, grace), () => {
         const left = [...this.open]
         for (const connection of left) connection.cut("The server shut down and the peer did not close in time")
         return Effect.as(allGone, left.length)

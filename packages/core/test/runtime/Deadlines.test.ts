@@ -1,6 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
 import { Alarm, type Deadlines } from "../../src/runtime/Deadlines.ts"
@@ -208,4 +212,122 @@ describe("Deadlines", () => {
       assert.deepStrictEqual(sort(actual), sort(expected))
       assert.isTrue(isIdle(deadlines))
     }))
+
+  describe("after a blocked event loop", () => {
+    /** A clock of which the test says what time it is when a sleep ends. */
+    const make = () => {
+      let now = 0
+      let wake: (() => void) | undefined
+      const clock: Clock.Clock = {
+        currentTimeMillisUnsafe: () => now,
+        currentTimeMillis: Effect.sync(() => now),
+        currentTimeNanosUnsafe: () => BigInt(now) * 1_000_000n,
+        currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
+        monotonicTimeNanosUnsafe: () => BigInt(now) * 1_000_000n,
+        monotonicTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
+        sleep: () =>
+          Effect.callback<void>((resume) => {
+            wake = () => resume(Effect.void)
+            return Effect.sync(() => {
+              wake = undefined
+            })
+          })
+      }
+      const deadlines = new DeadlinesModule.Deadlines(clock, new Scheduler.MixedScheduler())
+      /** The timer goes off, at whatever time that is; then the loop turns. */
+      const wakeAt = (time: number) =>
+        Effect.suspend(() => {
+          now = time
+          wake?.()
+          return Effect.repeat(Effect.yieldNow, { times: 3 })
+        })
+      return { deadlines, wakeAt }
+    }
+
+    it.effect("what is due is held for as long as the wake-up was late", () =>
+      Effect.gen(function*() {
+        const { deadlines, wakeAt } = make()
+        const bell = new Bell(0)
+        deadlines.set(bell, 300)
+        yield* wakeAt(601)
+        assert.deepStrictEqual(bell.rings, [])
+        yield* wakeAt(902)
+        assert.deepStrictEqual(bell.rings, [902])
+        assert.isTrue(isIdle(deadlines))
+      }))
+
+    it.effect("what is set anew by the I/O that is read meanwhile does not ring", () =>
+      Effect.gen(function*() {
+        const { deadlines, wakeAt } = make()
+        const [answered, silent, other] = [new Bell(0), new Bell(1), new Bell(2)]
+        deadlines.set(answered, 300)
+        deadlines.set(silent, 310)
+        yield* wakeAt(350)
+        deadlines.set(answered, 10_000)
+        // Others that are set meanwhile do not end the hold.
+        deadlines.set(other, 360)
+        yield* Effect.repeat(Effect.yieldNow, { times: 3 })
+        assert.deepStrictEqual(silent.rings, [])
+        yield* wakeAt(450)
+        assert.deepStrictEqual([answered.rings, silent.rings, other.rings], [[], [450], [450]])
+        deadlines.set(answered, Infinity)
+        assert.isTrue(isIdle(deadlines))
+      }))
+
+    it.effect("a timer that is late by a few milliseconds rings", () =>
+      Effect.gen(function*() {
+        const { deadlines, wakeAt } = make()
+        const bell = new Bell(0)
+        deadlines.set(bell, 300)
+        yield* wakeAt(303)
+        assert.deepStrictEqual(bell.rings, [303])
+      }))
+
+    it.effect("a loop that is always late holds what is due for five seconds at most", () =>
+      Effect.gen(function*() {
+        const { deadlines, wakeAt } = make()
+        const bell = new Bell(0)
+        deadlines.set(bell, 1000)
+        let now = 0
+        while (bell.rings.length === 0) {
+          now = deadlines["wakesAt"] + 1000
+          assert.isBelow(now, 100_000)
+          yield* wakeAt(now)
+        }
+        // Five times, each a second after a hold of one.
+        assert.deepStrictEqual(bell.rings, [1000 + 1000 + 5 * 2000])
+        // The next deadline has its own.
+        deadlines.set(bell, now + 1000)
+        yield* wakeAt(now + 1500)
+        assert.strictEqual(bell.rings.length, 1)
+        deadlines.set(bell, Infinity)
+        deadlines.set(bell, now + 1600)
+        yield* wakeAt(now + 1600)
+        assert.strictEqual(bell.rings.length, 2, "nothing is held once there is nothing to hold")
+      }))
+  })
+
+  describe("sleep and timeoutOption", () => {
+    it.effect("end in time, and leave no alarm behind", () =>
+      Effect.gen(function*() {
+        const deadlines = yield* DeadlinesModule.current
+        const slept = yield* Effect.forkChild(DeadlinesModule.sleep(1000))
+        const timed = yield* Effect.forkChild(DeadlinesModule.timeoutOption(Effect.never, 2000))
+        const done = yield* Effect.forkChild(DeadlinesModule.timeoutOption(Effect.as(DeadlinesModule.sleep(1500), 1), 2000))
+        const endless = yield* Effect.forkChild(DeadlinesModule.timeoutOption(Effect.never, Infinity))
+        yield* TestClock.adjust(999)
+        assert.isUndefined(slept.pollUnsafe())
+        yield* TestClock.adjust(1)
+        yield* Fiber.join(slept)
+        yield* TestClock.adjust(999)
+        assert.isUndefined(timed.pollUnsafe())
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(yield* Fiber.join(timed), Option.none())
+        assert.deepStrictEqual(yield* Fiber.join(done), Option.some(1))
+        const interrupted = yield* Effect.forkChild(DeadlinesModule.sleep(1000))
+        yield* Effect.yieldNow
+        yield* Fiber.interruptAll([endless, interrupted])
+        assert.isTrue(isIdle(deadlines))
+      }))
+  })
 })
