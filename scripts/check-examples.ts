@@ -1,9 +1,10 @@
 /**
  * Type-checks every `ts` block of the JSDoc in the packages, of README.md and of docs/: each as a module of its
- * own that imports the packages by name, with Effect's diagnostics, all in one run of the compiler.
+ * own that imports the packages by name, with Effect's diagnostics, all in one run of the compiler. A block that
+ * begins with a comment like `// server.ts` is the file of that name: the named blocks of one document import each other.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join, relative } from "node:path"
+import { dirname, join, relative } from "node:path"
 import { root, tsc } from "./lib/commands.ts"
 
 interface Example {
@@ -51,8 +52,13 @@ mkdirSync(folder, { recursive: true })
 
 const names = new Map<string, Example>()
 for (const example of examples) {
-  const name = `${example.file.replaceAll(/\W+/g, "-")}-${example.line + 1}.ts`
+  const page = example.file.replaceAll(/\W+/g, "-")
+  const given = /^\/\/ ([\w.]+\.ts)$/.exec(example.code.split("\n", 1)[0]!)?.[1]
+  const name = given === undefined ? `${page}-${example.line + 1}.ts` : `${page}/${given}`
+  const other = names.get(name)
+  if (other !== undefined) throw new Error(`${example.file}: lines ${other.line} and ${example.line} are both ${given}`)
   names.set(name, example)
+  mkdirSync(dirname(join(folder, name)), { recursive: true })
   writeFileSync(join(folder, name), `${example.code}\n`)
 }
 const config = {
@@ -66,14 +72,14 @@ const config = {
       "@effect-ws/node": ["../../packages/node/src/index.ts"]
     }
   },
-  include: ["*.ts"]
+  include: ["**/*.ts"]
 }
 writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config, null, 2))
 
 const { output, status } = await tsc(["-p", folder, "--pretty", "false"], { cwd: folder, quiet: true })
 
 // Errors are told where the example stands, not where it was copied to.
-const located = output.replaceAll(/^([\w-]+\.ts)\((\d+),(\d+)\)/gm, (whole, name: string, line: string) => {
+const located = output.replaceAll(/^([\w./-]+\.ts)\((\d+),(\d+)\)/gm, (whole, name: string, line: string) => {
   const example = names.get(name)
   return example === undefined ? whole : `${example.file}:${example.line + Number(line)}`
 })
