@@ -14,27 +14,23 @@ import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import * as FrameDecoder from "./FrameDecoder.ts"
 import type { Frame } from "./Frame.ts"
+import { codeOf, reasonOf } from "./runtime/SystemCodes.ts"
 import { IOError, type ProtocolError } from "./WebSocketError.ts"
-
-const resets: ReadonlyArray<unknown> = ["ECONNRESET", "EPIPE", "ECONNABORTED"]
-
-const isReset = (cause: unknown): boolean =>
-  typeof cause === "object" && cause !== null && "code" in cause && resets.includes(cause.code)
 
 const toIOError = ({ reason }: Socket.SocketError): IOError => {
   switch (reason._tag) {
     case "SocketOpenError":
       return reason.kind === "Timeout"
         ? new IOError({ phase: "connect", reason: "TimedOut", detail: reason.message, cause: reason.cause })
-        : new IOError({ phase: "connect", reason: "Unknown", detail: reason.message, cause: reason.cause })
+        : new IOError({ phase: "connect", reason: reasonOf(codeOf(reason.cause)), detail: reason.message, cause: reason.cause })
     case "SocketUpgradeError":
       return new IOError({ phase: "connect", reason: "Tls", detail: reason.message, cause: reason.cause })
     case "SocketWriteError":
-      return new IOError({ phase: "write", reason: "Unknown", detail: reason.message, cause: reason.cause })
+      return new IOError({ phase: "write", reason: reasonOf(codeOf(reason.cause)), detail: reason.message, cause: reason.cause })
     case "SocketReadError":
       return new IOError({
         phase: "read",
-        reason: isReset(reason.cause) ? "Reset" : "Unknown",
+        reason: reasonOf(codeOf(reason.cause)),
         detail: reason.message,
         cause: reason.cause
       })

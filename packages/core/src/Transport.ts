@@ -8,6 +8,20 @@
 import type { Primitives } from "./Primitives.ts"
 import type { IOError } from "./WebSocketError.ts"
 
+export {
+  /**
+   * An error of the system's as an `IOError`, by its code or that of its cause.
+   *
+   * **When to use**
+   *
+   * In a transport of your own, for the error that ended the connection.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  toIOError
+} from "./runtime/SystemCodes.ts"
+
 /**
  * What a transport tells its connection. They are methods, to be called on the object, and
  * none throws. None is called before `write`, `pause` or `end` has returned, except

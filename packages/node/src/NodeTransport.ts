@@ -3,27 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Primitives, Transport } from "@effect-ws/core"
-import { WebSocketError } from "@effect-ws/core"
+import { type Primitives, Transport, type WebSocketError } from "@effect-ws/core"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as NodePrimitives from "./NodePrimitives.ts"
 import * as SharedReading from "./undocumented/SharedReading.ts"
-
-const reset: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ERR_STREAM_PREMATURE_CLOSE"])
-
-/**
- * An error of Node's as ours.
- *
- * @internal
- */
-export const toIOError = (phase: "read" | "write", cause: Error & { readonly code?: string }): WebSocketError.IOError =>
-  new WebSocketError.IOError({
-    phase,
-    reason: reset.has(cause.code ?? "") ? "Reset" : cause.code === "ETIMEDOUT" ? "TimedOut" : "Unknown",
-    detail: `The connection failed: ${cause.message}`,
-    cause
-  })
 
 /**
  * Makes a transport of a duplex stream that nobody else reads.
@@ -77,7 +61,7 @@ class NodeTransport implements Transport.Transport {
     // memory hands on what its other end wrote.
     this.chunks = SharedReading.canShare(duplex) ? "scratch" : duplex instanceof Socket ? "owned" : "borrowed"
     duplex.on("error", (cause: Error) => {
-      if (!this.dropped) this.error ??= toIOError("read", cause)
+      if (!this.dropped) this.error ??= Transport.toIOError("read", cause)
     })
     duplex.on("close", () => this.onClose())
   }
@@ -182,7 +166,7 @@ class NodeTransport implements Transport.Transport {
   private readonly onWritten = (error?: Error | null): void => {
     this.answered++
     if (error !== undefined && error !== null) {
-      if (!this.dropped) this.error ??= toIOError("write", error)
+      if (!this.dropped) this.error ??= Transport.toIOError("write", error)
       return
     }
     if (!this.waiting || this.answered < this.issued) return

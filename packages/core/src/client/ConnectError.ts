@@ -1,7 +1,7 @@
 /**
  * Why a server could not be reached, in words that help.
  */
-import { errorCode } from "../socket/SocketTransport.ts"
+import { codeOf, reasonOf } from "../runtime/SystemCodes.ts"
 import { IOError } from "../WebSocketError.ts"
 
 /**
@@ -15,8 +15,8 @@ import { IOError } from "../WebSocketError.ts"
  * @since 0.1.0
  */
 export const connectError = (cause: unknown): IOError => {
-  const code = errorCode(cause)
-  const reason = code === undefined ? "Unknown" : connectReasons.get(code) ?? (isTls(code) ? "Tls" : "Unknown")
+  const code = codeOf(cause)
+  const reason = reasonOf(code)
   return new IOError({
     phase: "connect",
     reason,
@@ -33,21 +33,3 @@ const connectAdvice: Partial<Record<IOError["reason"], string>> = {
   Reset: "it cut the connection",
   TimedOut: "it does not answer"
 }
-
-const connectReasons: ReadonlyMap<string, IOError["reason"]> = new Map([
-  ["ECONNREFUSED", "Refused"],
-  ["ENOTFOUND", "Unresolved"],
-  ["EAI_AGAIN", "Unresolved"],
-  ["ECONNRESET", "Reset"],
-  ["EPIPE", "Reset"],
-  ["UND_ERR_SOCKET", "Reset"],
-  ["ETIMEDOUT", "TimedOut"],
-  ["UND_ERR_CONNECT_TIMEOUT", "TimedOut"],
-  ["DEPTH_ZERO_SELF_SIGNED_CERT", "Tls"],
-  ["SELF_SIGNED_CERT_IN_CHAIN", "Tls"],
-  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "Tls"],
-  ["EPROTO", "Tls"]
-])
-
-const isTls = (code: string): boolean =>
-  code.startsWith("ERR_TLS_") || code.startsWith("ERR_SSL_") || code.startsWith("CERT_")

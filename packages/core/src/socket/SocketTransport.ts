@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import type { Primitives } from "../Primitives.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
+import { codeOf, reasonOf } from "../runtime/SystemCodes.ts"
 import { IOError } from "../WebSocketError.ts"
 
 // Written in pieces, so that a slow write is told from a stalled one, and a large
@@ -23,25 +24,14 @@ const ioError = (phase: IOError["phase"], error: Socket.SocketError): IOError =>
   if (reason._tag === "SocketOpenError" && reason.kind === "Timeout") {
     return new IOError({ phase, reason: "TimedOut", detail: "The socket did not open in time", cause: error })
   }
-  const code = errorCode(error)
-  const reset = code === "ECONNRESET" || code === "EPIPE" || reason._tag === "SocketCloseError"
+  const known = reason._tag === "SocketCloseError" ? "Reset" : reasonOf(codeOf(error))
+  const reset = known === "Reset"
   return new IOError({
     phase,
-    reason: reset ? "Reset" : "Unknown",
+    reason: known,
     detail: reset ? "The connection was reset" : `The socket failed: ${error.message}`,
     cause: error
   })
-}
-
-/** The system's code of an error or of what caused it, such as `ECONNRESET`. */
-export const errorCode = (error: unknown): string | undefined => {
-  let current = error
-  // A cause may, in theory, cause itself.
-  for (let depth = 0; depth < 8 && typeof current === "object" && current !== null; depth++) {
-    if ("code" in current && typeof current.code === "string") return current.code
-    current = "cause" in current ? current.cause : "reason" in current ? current.reason : undefined
-  }
-  return undefined
 }
 
 const isOrderly = (error: Socket.SocketError): boolean =>

@@ -9,12 +9,11 @@
  * looked for first; where something is missing (`--permission`, another runtime), and for
  * TLS, the stream's own road serves: `NodeTransport`.
  */
-import { Primitives, type Transport, type WebSocketError } from "@effect-ws/core"
+import { Primitives, Transport, type WebSocketError } from "@effect-ws/core"
 import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import { getSystemErrorMap, getSystemErrorName } from "node:util"
 import * as NodePrimitives from "../NodePrimitives.ts"
-import { toIOError } from "../NodeTransport.ts"
 
 const transportKey = Symbol("transport")
 
@@ -354,7 +353,7 @@ class HandleTransport implements Transport.Transport {
   }
 
   private fail(phase: "read" | "write", code: number): void {
-    this.error ??= toIOError(phase, systemError(code, phase))
+    this.error ??= Transport.toIOError(phase, systemError(code, phase))
     this.destroy()
   }
 
