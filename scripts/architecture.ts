@@ -90,6 +90,7 @@ const runtime = ["Effect", "Stream", "Sink", "Channel", "Fiber", "Scope", "Clock
  */
 const touchesUnstable = [
   `${core}client/HttpDialer.ts`,
+  `${core}client/ResponseLines.ts`,
   `${core}WebSocketServer.ts`,
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,

@@ -110,7 +110,9 @@ for (const [name, Client, isTraced] of clients) {
     unit("a refusal is a HandshakeError with status, headers and body", () =>
       Effect.gen(function*() {
         const { peers, port } = yield* answering(() => [
-          "HTTP/1.1 403 Forbidden\r\nX-Why: because\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 4\r\n\r\nno!\n"
+          "HTTP/1.1 403 Forbidden\r\nX-Why: because\r\nSet-Cookie: a=1; Expires=Wed, 09 Jun 2027 10:18:14 GMT\r\n" +
+          "Set-Cookie: b=2\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: Basic realm=\"x\"\r\n" +
+          "Content-Length: 4\r\n\r\nno!\n"
         ])
         const error = yield* Effect.flip(WebSocketClient.connect(`ws://127.0.0.1:${port}`))
         assert.strictEqual(error._tag, "HandshakeError")
@@ -118,8 +120,28 @@ for (const [name, Client, isTraced] of clients) {
         assert.strictEqual(error.reason, "StatusNot101")
         assert.strictEqual(error.status, 403)
         assert.strictEqual(error.body, "no!\n")
-        assert.strictEqual(error.headers.find(([name]) => name === "x-why")?.[1], "because")
+        assert.deepStrictEqual(error.headers, [
+          ["x-why", "because"],
+          ["set-cookie", "a=1; Expires=Wed, 09 Jun 2027 10:18:14 GMT"],
+          ["set-cookie", "b=2"],
+          ["www-authenticate", "Negotiate"],
+          ["www-authenticate", "Basic realm=\"x\""],
+          ["content-length", "4"]
+        ])
         yield* until("the connection is dropped", () => peers.every((peer) => peer.closed || peer.ended))
+      }))
+
+    unit("the headers of the answer that accepts are readable, each line as it was sent", () =>
+      Effect.gen(function*() {
+        const { port } = yield* answering((_, accept) => [
+          switching(accept).replace("\r\n\r\n", "\r\nSet-Cookie: a=1; Expires=Wed, 09 Jun 2027 10:18:14 GMT\r\nX-A: 1\r\n" +
+            "set-cookie: b=2\r\nx-a: 2\r\n\r\n")
+        ])
+        const { responseHeaders } = yield* WebSocketClient.connect(`ws://127.0.0.1:${port}`, { closeTimeout: 100 })
+        const values = (wanted: string) => responseHeaders.filter(([name]) => name === wanted).map(([, value]) => value)
+        assert.deepStrictEqual(values("set-cookie"), ["a=1; Expires=Wed, 09 Jun 2027 10:18:14 GMT", "b=2"])
+        assert.deepStrictEqual(values("x-a"), ["1", "2"])
+        assert.deepStrictEqual(values("upgrade"), ["websocket"])
       }))
 
     unit("a redirect is a refusal that says where to", () =>

@@ -20,6 +20,7 @@ import type { HandshakeError, IOError } from "../WebSocketError.ts"
 import { connectError } from "./ConnectError.ts"
 import { Connector } from "./Connector.ts"
 import { type Dialed, type Dialer, makeConnector, notSwitched } from "./HttpHandshake.ts"
+import { linesOf } from "./ResponseLines.ts"
 
 /**
  * Provides a `Connector` through the current `HttpClient`.
@@ -93,7 +94,7 @@ const fromHttpResponse = (
   primitives: Primitives,
   takeOver: TakeOver | undefined
 ): Effect.Effect<Dialed, HandshakeError | IOError, Scope.Scope> => {
-  const head = { status: response.status, headers: Object.entries(response.headers), url: response.url }
+  const head = { status: response.status, headers: linesOf(response), url: response.url }
   if (response.status === 101) {
     // Taken at once: behind a redirect no scope but the socket's own holds the connection.
     return response.upgrade.pipe(
