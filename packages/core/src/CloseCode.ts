@@ -228,3 +228,24 @@ export const CloseInfo = Schema.Struct({
  * @since 0.1.0
  */
 export type CloseInfo = typeof CloseInfo.Type
+
+/**
+ * What to close a connection with. The reason is at most 123 bytes in UTF-8; one that is
+ * longer is left out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CloseWith {
+  readonly code: number
+  readonly reason?: string | undefined
+}
+
+/**
+ * What to close a connection with where its scope ends with a typed failure: a code, or a
+ * code and a reason. A code that may not be sent becomes 1011.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CloseCodeFor = (error: unknown) => number | CloseWith

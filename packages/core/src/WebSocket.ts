@@ -13,7 +13,7 @@ import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
-import type { CloseInfo } from "./CloseCode.ts"
+import type { CloseCodeFor, CloseInfo } from "./CloseCode.ts"
 import { holdInScope, open } from "./connection/Opening.ts"
 import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
@@ -194,8 +194,8 @@ export interface WebSocket {
  * - `subprotocol`: the one that the handshake negotiated.
  * - `extension`: opens the extension that the handshake negotiated.
  * - `responseHeaders`: those of the answer that accepted, on a client.
- * - `closeCodeFor`: the code to close with where the scope ends with a typed failure;
- *   default 1011. A success closes with 1000, an interruption with 1001, a defect
+ * - `closeCodeFor`: the code to close with where the scope ends with a typed failure, or
+ *   `{ code, reason }`; default 1011. A success closes with 1000, an interruption with 1001, a defect
  *   with 1011.
  * - `observability`: what differs from `Observability.CurrentOptions`.
  * - `attributes`: what else the span and the log lines say, such as an address. Asked
@@ -209,7 +209,7 @@ export interface Options extends Limits.Options {
   readonly subprotocol?: string | undefined
   readonly extension?: LazyArg<Transform> | undefined
   readonly responseHeaders?: HeaderList | undefined
-  readonly closeCodeFor?: ((error: unknown) => number) | undefined
+  readonly closeCodeFor?: CloseCodeFor | undefined
   readonly observability?: Observability.Options | undefined
   readonly attributes?: LazyArg<Readonly<Record<string, unknown>>> | undefined
 }

@@ -30,13 +30,15 @@ import * as ByteSize from "effect/ByteSize"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as LogLevel from "effect/LogLevel"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Limits from "./Limits.ts"
 import type * as Observability from "./Observability.ts"
 import * as Origin from "./Origin.ts"
+import { checkClose } from "./protocol/CloseFrame.ts"
 import type * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import type { ConnectOptions } from "./WebSocketClient.ts"
-import type { AcceptOptions, PerAddress } from "./WebSocketServer.ts"
+import type { AcceptOptions, PerAddress, ShutdownOptions } from "./WebSocketServer.ts"
 
 // What stands in one variable: a text that is judged and read. A failure names the variable, by its path, and says
 // what was expected.
@@ -348,11 +350,26 @@ export const connect = (prefix?: string): Config.Config<ConnectOptions> =>
  */
 export interface ServerOptions {
   readonly maxConnections?: number | undefined
-  readonly closeGracePeriod?: Duration.Duration | undefined
+  readonly shutdown?: ShutdownOptions | undefined
   readonly headersTimeout?: Duration.Duration | undefined
   readonly handshakeTimeout?: Duration.Duration | undefined
   readonly perAddress?: PerAddress | undefined
 }
+
+const shutdownGroup: Config.Config<ShutdownOptions> = Config.all({
+  notice: duration("SHUTDOWN_NOTICE"),
+  code: variable("SHUTDOWN_CODE", "a close code that a server may send, such as 1001, 1012 or 4000", (text) => {
+    const code = digits(text.trim())
+    return code !== undefined && Result.isSuccess(checkClose("server", code, "")) ? code : undefined
+  }),
+  reason: variable(
+    "SHUTDOWN_REASON",
+    "a text of at most 123 bytes",
+    (text) => Result.isSuccess(checkClose("server", 1001, text)) ? text : undefined
+  ),
+  over: duration("SHUTDOWN_OVER"),
+  grace: duration("SHUTDOWN_GRACE")
+})
 
 const perAddressGroup: Config.Config<PerAddress | undefined> = Config.all({
   connections: integer("PER_ADDRESS_CONNECTIONS", 1),
@@ -372,7 +389,11 @@ const perAddressGroup: Config.Config<PerAddress | undefined> = Config.all({
  * | variable | option | default |
  * |---|---|---|
  * | `MAX_CONNECTIONS` | `maxConnections` | 100000 |
- * | `CLOSE_GRACE_PERIOD` | `closeGracePeriod` | 5 seconds |
+ * | `SHUTDOWN_NOTICE` | `shutdown.notice` | 2 seconds |
+ * | `SHUTDOWN_CODE` | `shutdown.code` | 1001 |
+ * | `SHUTDOWN_REASON` | `shutdown.reason` | none |
+ * | `SHUTDOWN_OVER` | `shutdown.over` | 0: all at once |
+ * | `SHUTDOWN_GRACE` | `shutdown.grace` | 5 seconds more than `shutdown.over` |
  * | `HEADERS_TIMEOUT` | `headersTimeout` | 10 seconds |
  * | `HANDSHAKE_TIMEOUT` | `handshakeTimeout` | 10 seconds |
  * | `PER_ADDRESS_CONNECTIONS` | `perAddress.connections` | no limit |
@@ -385,7 +406,7 @@ const perAddressGroup: Config.Config<PerAddress | undefined> = Config.all({
 export const server = (prefix?: string): Config.Config<ServerOptions> =>
   Config.all({
     maxConnections: integer("MAX_CONNECTIONS", 0),
-    closeGracePeriod: duration("CLOSE_GRACE_PERIOD"),
+    shutdown: shutdownGroup,
     headersTimeout: duration("HEADERS_TIMEOUT"),
     handshakeTimeout: duration("HANDSHAKE_TIMEOUT"),
     perAddress: perAddressGroup

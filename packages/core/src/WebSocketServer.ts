@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,8 +15,11 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as PendingUpgrade from "./server/PendingUpgrade.ts"
+import type { CloseCodeFor } from "./CloseCode.ts"
 import type { Connection } from "./connection/Connection.ts"
+import { type ConnectionError, isConnectionsOwn } from "./server/ConnectionErrors.ts"
 import { ConnectionTable, type OpenConnections } from "./server/OpenConnections.ts"
+import { makePolicy, type ShutdownOptions } from "./server/Shutdown.ts"
 import * as Deadlines from "./runtime/Deadlines.ts"
 import * as HandlerScope from "./server/HandlerScope.ts"
 import { accepted, respondable } from "./server/Responses.ts"
@@ -37,11 +40,9 @@ import type { Primitives } from "./Primitives.ts"
 import type { Transport } from "./Transport.ts"
 import type * as WebSocket from "./WebSocket.ts"
 import {
-  type ConnectionClosed,
   HandshakeError,
   type HandshakeRule,
   type IOError,
-  type ProtocolError,
   UpgradeUnavailable
 } from "./WebSocketError.ts"
 
@@ -59,7 +60,8 @@ import {
  * - `extensions`: other extensions to accept; one of all is used, the first of the
  *   client's offers that suits.
  * - `origin`: which web pages may connect. Default `Origin.sameHost`.
- * - `closeCodeFor`: see `WebSocket.Options`.
+ * - `closeCodeFor`: what to close with where the handler fails with an error of its own: a
+ *   code, or `{ code, reason }`. Default 1011; see `WebSocket.Options`.
  * - `observability`: what differs from `Observability.CurrentOptions`.
  * - The other options bound the connection; see `Limits.Options`.
  *
@@ -75,7 +77,7 @@ export interface AcceptOptions extends Limits.Options {
   readonly origin?: Origin.OriginPolicy | undefined
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
   readonly extensions?: ReadonlyArray<MessageExtension> | undefined
-  readonly closeCodeFor?: ((error: unknown) => number) | undefined
+  readonly closeCodeFor?: CloseCodeFor | undefined
   readonly observability?: Observability.Options | undefined
 }
 
@@ -155,26 +157,30 @@ export interface PerAddress {
 }
 
 /**
- * How many connections a server keeps open, in total and for each address.
+ * How many connections a server keeps open, in total and for each address, and how they end
+ * with it.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ConnectionLimits {
+export interface ConnectionsOptions {
   readonly maxConnections?: number | undefined
   readonly perAddress?: PerAddress | undefined
+  readonly shutdown?: ShutdownOptions | undefined
 }
 
 /**
  * Makes the record of a server's open connections. Above `maxConnections` (default
- * 100,000) requests are refused with 503.
+ * 100,000) requests are refused with 503. Throws `InvalidArgument` where `shutdown` has a
+ * code or a reason that cannot be sent.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeConnections = (limits: ConnectionLimits = {}): OpenConnections => {
-  const { maxConnections = Limits.defaultMaxConnections, perAddress } = limits
-  if (perAddress === undefined) return new ConnectionTable(maxConnections)
+export const makeConnections = (options: ConnectionsOptions = {}): OpenConnections => {
+  const { maxConnections = Limits.defaultMaxConnections, perAddress } = options
+  const policy = makePolicy(options.shutdown)
+  if (perAddress === undefined) return new ConnectionTable(maxConnections, undefined, policy)
   const { connections = Infinity, remembered = Limits.defaultRememberedAddresses, upgrades } = perAddress
   return new ConnectionTable(
     maxConnections,
@@ -185,17 +191,20 @@ export const makeConnections = (limits: ConnectionLimits = {}): OpenConnections 
         count: upgrades.count,
         interval: Duration.toMillis(Duration.fromInputUnsafe(upgrades.interval))
       }
-    })
+    }),
+    policy
   )
 }
 
 const refuse = (error: HandshakeError): Effect.Effect<never, HandshakeError> => Effect.fail(respondable(error))
 
+export { goingAway, onGoingAway } from "./server/GoingAway.ts"
 export type { OpenConnections } from "./server/OpenConnections.ts"
+export type { ShutdownOptions, ShutdownReport } from "./server/Shutdown.ts"
 export { toResponse } from "./server/Responses.ts"
 
 // What an HTTP server sees of the table has nothing by which connections are added.
-const tableOf = (connections: OpenConnections): ConnectionTable => {
+const asTable = (connections: OpenConnections): ConnectionTable => {
   if (connections instanceof ConnectionTable) return connections
   throw new TypeError("Upgrades.connections is to be made by WebSocketServer.makeConnections")
 }
@@ -280,7 +289,7 @@ const accepting = (
     const upgrades = Context.getOption(fiber.context, Upgrades)
     if (upgrades._tag === "None") return Effect.fail(new UpgradeUnavailable())
     const { find } = upgrades.value
-    const connections = tableOf(upgrades.value.connections)
+    const connections = asTable(upgrades.value.connections)
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     const upgrade = PendingUpgrade.findUpgrade(find, request)
     const address = connections.addresses === undefined ? undefined : Option.getOrUndefined(request.remoteAddress)
@@ -371,25 +380,7 @@ const plainRequest = (request: HttpServerRequest.HttpServerRequest): Handshake.U
   headers: Object.entries(request.headers)
 })
 
-/**
- * What a handler may leave unhandled: the connection's own end and errors are logged
- * at Debug and are not the handler's failure.
- *
- * @category errors
- * @since 0.1.0
- */
-export type ConnectionError = ConnectionClosed | ProtocolError | IOError
-
-const isConnectionError = (error: unknown): error is ConnectionError =>
-  typeof error === "object" && error !== null && "_tag" in error &&
-  (error._tag === "ConnectionClosed" || error._tag === "ProtocolError" || error._tag === "IOError")
-
-/** Whether nothing but the connection's end is the cause: a defect beside it is not hidden. */
-const isConnectionsOwn = (cause: Cause.Cause<unknown>): boolean =>
-  Cause.hasFails(cause) &&
-  cause.reasons.every((reason) =>
-    reason._tag === "Interrupt" || (reason._tag === "Fail" && isConnectionError(reason.error))
-  )
+export type { ConnectionError } from "./server/ConnectionErrors.ts"
 
 /**
  * A route's handler that accepts the connection and runs `f` with it: the short form

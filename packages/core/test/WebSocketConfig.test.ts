@@ -205,7 +205,11 @@ describe("server", () => {
     Effect.gen(function*() {
       const env = {
         WS_MAX_CONNECTIONS: "10",
-        WS_CLOSE_GRACE_PERIOD: "1 second",
+        WS_SHUTDOWN_NOTICE: "1 second",
+        WS_SHUTDOWN_CODE: "1012",
+        WS_SHUTDOWN_REASON: "a new version",
+        WS_SHUTDOWN_OVER: "10 seconds",
+        WS_SHUTDOWN_GRACE: "20 seconds",
         WS_HEADERS_TIMEOUT: "2 seconds",
         WS_HANDSHAKE_TIMEOUT: "3 seconds",
         WS_PER_ADDRESS_CONNECTIONS: "4",
@@ -214,12 +218,22 @@ describe("server", () => {
       }
       assert.deepStrictEqual(yield* read(WebSocketConfig.server("WS"), env), {
         maxConnections: 10,
-        closeGracePeriod: Duration.seconds(1),
+        shutdown: {
+          notice: Duration.seconds(1),
+          code: 1012,
+          reason: "a new version",
+          over: Duration.seconds(10),
+          grace: Duration.seconds(20)
+        },
         headersTimeout: Duration.seconds(2),
         handshakeTimeout: Duration.seconds(3),
         perAddress: { connections: 4, upgrades: { count: 5, interval: Duration.seconds(6) } }
       })
       assert.include(yield* refused(WebSocketConfig.server("WS"), { WS_MAX_CONNECTIONS: "all" }), "MAX_CONNECTIONS")
+      for (const code of ["1005", "1010", "999", "x"]) {
+        assert.include(yield* refused(WebSocketConfig.server(), { SHUTDOWN_CODE: code }), "SHUTDOWN_CODE")
+      }
+      assert.include(yield* refused(WebSocketConfig.server(), { SHUTDOWN_REASON: "x".repeat(124) }), "SHUTDOWN_REASON")
     }))
 
   it.effect("no limits of an address unless one is given, and upgrades by the minute", () =>

@@ -24,7 +24,7 @@ const headers: ReadonlyArray<readonly [string, string]> = [
   ["Sec-WebSocket-Version", "13"]
 ]
 
-const tableOf = (connections: WebSocketServer.OpenConnections): ConnectionTable =>
+const asTable = (connections: WebSocketServer.OpenConnections): ConnectionTable =>
   connections instanceof ConnectionTable ? connections : assert.fail("not a table")
 
 interface Asking {
@@ -187,7 +187,7 @@ describe("WebSocketServer", () => {
     it.effect("by default ten thousand from one address at once are let in", () =>
       Effect.gen(function*() {
         const connections = WebSocketServer.makeConnections()
-        for (let i = 0; i < 10_000; i++) assert.isNotString(tableOf(connections).admit("127.0.0.1"))
+        for (let i = 0; i < 10_000; i++) assert.isNotString(asTable(connections).admit("127.0.0.1"))
         assert.strictEqual(connections.size, 10_000)
       }))
 
@@ -255,12 +255,12 @@ describe("WebSocketServer", () => {
           if (what === "wait") yield* TestClock.adjust("1 second")
           assert.strictEqual(connections.size, open.length)
           for (const who of [0, 1, 2]) {
-            assert.strictEqual(tableOf(connections).addresses!.count(`203.0.113.${who}`), open.filter((other) => other.who === who).length)
+            assert.strictEqual(asTable(connections).addresses!.count(`203.0.113.${who}`), open.filter((other) => other.who === who).length)
           }
         }
         for (const { transport } of open) transport.closes()
         assert.strictEqual(connections.size, 0)
-        assert.strictEqual(tableOf(connections).addresses!["open"].size, 0)
+        assert.strictEqual(asTable(connections).addresses!["open"].size, 0)
       }))
   })
 })

@@ -75,8 +75,9 @@ export interface UpgradeOptions {
  * - Where to listen, and what `NodeHttpServer` of `@effect/platform-node` takes.
  * - `maxConnections`: the most open WebSockets; above it requests are refused with 503.
  *   Default 100,000.
- * - `closeGracePeriod`: how long a shutdown waits for the closing handshakes before it
- *   cuts. Default 5 seconds.
+ * - `shutdown`: how open WebSockets end with the server: what handlers may still say, the
+ *   code, whether all are closed at once, and how long that may take (5 seconds by default).
+ *   See `WebSocketServer.ShutdownOptions`.
  * - `perAddress`: what one address may take of the server; nothing is limited by default.
  *   See `WebSocketServer.PerAddress`.
  * - `headersTimeout`: how long the head of a request may take, from the connection on or
@@ -91,7 +92,7 @@ export interface UpgradeOptions {
 export interface Options extends Omit<StockHttpServer.Options, "websocket">, UpgradeOptions {
   readonly maxConnections?: number | undefined
   readonly perAddress?: WebSocketServer.PerAddress | undefined
-  readonly closeGracePeriod?: Duration.Input | undefined
+  readonly shutdown?: WebSocketServer.ShutdownOptions | undefined
   readonly handshakeTimeout?: Duration.Input | undefined
   readonly headersTimeout?: Duration.Input | undefined
 }
@@ -112,7 +113,8 @@ type UpgradeListener = UpgradeHandler.UpgradeListener
  *
  * **Details**
  *
- * When the scope of a served effect ends, its WebSockets are told 1001 at once, ordinary
+ * When the scope of a served effect ends, its WebSockets are closed as `shutdown` says: with
+ * 1001 and at once by default, after the last words of handlers that have any. Ordinary
  * requests are finished as `NodeHttpServer` of `@effect/platform-node` does, and
  * connections that did not close in time are cut and counted in a log line.
  *
@@ -156,7 +158,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
         Effect.suspend(() => {
           // A connection whose last request is finished meanwhile would be kept for the next one.
           Object.assign(server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 })
-          return shutdown(connections, options.closeGracePeriod)
+          return connections.shutdown
         }).pipe(Effect.provideContext(context))
       )
     })
@@ -166,7 +168,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
 /** The effect that is served, with the means by which its requests become connections. */
 const upgradable = <E, R>(
   httpEffect: Effect.Effect<HttpServerResponse, E, R>,
-  options: UpgradeOptions & WebSocketServer.ConnectionLimits & {
+  options: UpgradeOptions & WebSocketServer.ConnectionsOptions & {
     readonly handshakeTimeout?: Duration.Input | undefined
   }
 ) => {
@@ -183,17 +185,6 @@ const upgradable = <E, R>(
   return { connections, forRequests, served, upgrader }
 }
 
-/** Tells all connections 1001 and waits for their end. */
-const shutdown = (
-  connections: WebSocketServer.OpenConnections,
-  grace: Duration.Input | undefined
-): Effect.Effect<void> =>
-  Effect.flatMap(
-    connections.shutdown(Duration.toMillis(Duration.fromInputUnsafe(grace ?? Limits.defaults.closeTimeout))),
-    (cut) =>
-      cut === 0 ? Effect.void : Effect.logWarning(`Cut ${cut} WebSocket connections that did not close in time`)
-  )
-
 /**
  * Makes a Node `upgrade` listener for an effect, for a server that someone else made
  * and that serves its ordinary requests by itself or by {@link makeHandler}.
@@ -203,7 +194,7 @@ const shutdown = (
  * In place of the function of that name in `@effect/platform-node`, without its first
  * parameter, the server of `ws`. The effect may use `WebSocketServer.accept` and
  * `request.upgrade`; upgrades to other protocols than `websocket` are handled as there.
- * When the scope ends, connections are told 1001 and then have `closeGracePeriod`.
+ * When the scope ends, connections are closed as `shutdown` says.
  *
  * **Gotchas**
  *
@@ -235,11 +226,10 @@ export const makeUpgradeHandler = <
   App extends Effect.Effect<HttpServerResponse, unknown, unknown> = Effect.Effect<HttpServerResponse, E, R>
 >(
   httpEffect: Effect.Effect<HttpServerResponse, E, R>,
-  options: UpgradeOptions & WebSocketServer.ConnectionLimits & {
+  options: UpgradeOptions & WebSocketServer.ConnectionsOptions & {
     readonly scope: Scope.Scope
     readonly middleware?: HttpMiddleware.HttpMiddleware.Applied<App, E, R> | undefined
     readonly handshakeTimeout?: Duration.Input | undefined
-    readonly closeGracePeriod?: Duration.Input | undefined
   }
 ): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> =>
   Effect.gen(function*() {
@@ -256,8 +246,7 @@ export const makeUpgradeHandler = <
     const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served as typeof httpEffect, ours))
     const context = yield* Effect.context<never>()
     // The last finalizer of the scope runs first: before its fibers are interrupted.
-    const told = Effect.provideContext(shutdown(connections, options.closeGracePeriod), context)
-    yield* Scope.addFinalizer(options.scope, told)
+    yield* Scope.addFinalizer(options.scope, Effect.provideContext(connections.shutdown, context))
     return unlessClosing(connections, onUpgrade(handler, stock))
   })
 

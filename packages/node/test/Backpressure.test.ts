@@ -21,7 +21,7 @@ const serveSocket = Effect.fnUntraced(function*(
 ) {
   return yield* serve(
     HttpRouter.add("GET", "/", WebSocketServer.handle((ws) => Effect.ignore(f(ws)), { closeTimeout: 100, ...options })),
-    { closeGracePeriod: 100, ...serveOptions }
+    { shutdown: { grace: 100 }, ...serveOptions }
   )
 })
 

@@ -19,7 +19,7 @@ const echo = (ws: WebSocket.WebSocket) => Stream.run(ws.messages, ws.sink)
 
 const serveSocket = (options: WebSocketServer.AcceptOptions = {}, serveOptions?: ServeOptions) =>
   serve(HttpRouter.add("GET", "/", WebSocketServer.handle(echo, { closeTimeout: 200, ...options })), {
-    closeGracePeriod: 100,
+    shutdown: { grace: 100 },
     ...serveOptions
   })
 

@@ -46,7 +46,7 @@ describe("NodeWebSocketServer", () => {
         host: "127.0.0.1",
         port: 0,
         maxConnections: 1,
-        closeGracePeriod: 50
+        shutdown: { grace: 50 }
       }))
       const port = portOf(Context.get(context, HttpServer.HttpServer))
       const statusOf = Effect.fn(function*(headers: Readonly<Record<string, string>>) {

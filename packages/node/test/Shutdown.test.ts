@@ -70,9 +70,52 @@ describe("shutdown", () => {
       assert.isFalse(logs.some(({ text }) => text.includes("Cut")))
     }))
 
-  it.live("who does not answer is cut after closeGracePeriod, and the log says how many", () =>
+  it.live("a handler says a last word, then its connection is closed with the code and reason of choice", () =>
     Effect.gen(function*() {
-      const { logs, port, stop } = yield* stoppable(Echo, { closeGracePeriod: 200 })
+      const reports: Array<WebSocketServer.ShutdownReport> = []
+      const Feed = HttpRouter.add("GET", "/", WebSocketServer.handle((ws) =>
+        Effect.gen(function*() {
+          yield* Effect.addFinalizer(() => Effect.ignore(ws.send("and good bye")))
+          yield* WebSocketServer.onGoingAway(ws, ws.send("resume at 42"))
+          yield* ws.send("welcome")
+          yield* Effect.raceFirst(Stream.runDrain(ws.messages), WebSocketServer.goingAway(ws))
+        })))
+      const { port, stop } = yield* stoppable(Feed, {
+        shutdown: {
+          code: 1012,
+          reason: "a new version",
+          report: (report) => Effect.sync(() => reports.push(report))
+        }
+      })
+      const peer = yield* connectUpgraded(port)
+      peer.socket.on("data", () => {
+        if (isClose(peer.frames(), 1012)) peer.write(clientFrame(Opcode.Close, closeBody(1012)))
+      })
+      yield* until("welcome", () => peer.frames().length > 0)
+      assert.isBelow(yield* stop, 2_000)
+      const said = peer.frames().map(({ data, opcode }) =>
+        new TextDecoder().decode(opcode === Opcode.Close ? data.slice(2) : data))
+      assert.deepStrictEqual(said, ["welcome", "resume at 42", "and good bye", "a new version"])
+      assert.deepStrictEqual(reports, [{ closed: 1, cut: 0 }])
+    }))
+
+  it.live("in batches over a time: at no moment do all clients lose their connection", () =>
+    Effect.gen(function*() {
+      const { port, stop } = yield* stoppable(Echo, { shutdown: { over: 500 } })
+      const times: Array<number> = []
+      for (let i = 0; i < 10; i++) {
+        yield* Effect.promise(() =>
+          Promise.all(Array.from({ length: 10 }, () => simpleClient(port, () => times.push(performance.now())))))
+      }
+      assert.isAtLeast(yield* stop, 399)
+      assert.strictEqual(times.length, 100)
+      // A machine that is busy may be late, never early.
+      assert.isAtLeast(times[99]! - times[0]!, 390)
+    }))
+
+  it.live("who does not answer is cut after the grace, and the log says how many", () =>
+    Effect.gen(function*() {
+      const { logs, port, stop } = yield* stoppable(Echo, { shutdown: { grace: 200 } })
       const silent = yield* Effect.forEach([1, 2, 3], () => connectUpgraded(port))
       const polite = yield* connectUpgraded(port)
       polite.socket.on("data", () => polite.write(clientFrame(Opcode.Close, closeBody(1001))))
@@ -93,7 +136,7 @@ describe("shutdown", () => {
     Effect.gen(function*() {
       const { port, stop } = yield* stoppable(
         HttpRouter.add("GET", "/", WebSocketServer.handle((ws) => Effect.forever(ws.send(new Uint8Array(1 << 20))))),
-        { closeGracePeriod: 200 }
+        { shutdown: { grace: 200 } }
       )
       const peer = yield* connectUpgraded(port)
       peer.socket.pause()
@@ -111,7 +154,7 @@ describe("shutdown", () => {
           Effect.andThen(Stream.runDrain(ws.messages), note("ended")))),
         HttpRouter.add("GET", "/sleeps", WebSocketServer.handle(() =>
           Effect.onInterrupt(Effect.never, () => note("interrupted"))))
-      ), { closeGracePeriod: 500 })
+      ), { shutdown: { grace: 500 } })
       for (const path of ["/reads", "/sleeps"]) {
         const peer = yield* connectUpgraded(port, path)
         peer.socket.on("data", () => peer.write(clientFrame(Opcode.Close, closeBody(1001))))
@@ -131,7 +174,7 @@ describe("shutdown", () => {
           echo
         )),
         HttpRouter.add("GET", "/plain", HttpServerResponse.text("plain"))
-      ), { closeGracePeriod: 300 })
+      ), { shutdown: { grace: 300 } })
       const silent = yield* connectUpgraded(port)
       const waiting = yield* connectRaw(port)
       waiting.write(upgradeRequest("/slow"))

@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { CloseCodeFor } from "../CloseCode.ts"
 import type { HeadersInput } from "../http/HeadersInput.ts"
 import type { HeaderList } from "../http/Tokens.ts"
 import type * as Limits from "../Limits.ts"
@@ -24,6 +25,7 @@ import type { HandshakeError, IOError } from "../WebSocketError.ts"
  * - `compression`: whether, or how, to offer permessage-deflate. Default true where the
  *   platform has a codec for it, as Node does.
  * - `extensions`: other extensions to offer before it; one of all is used.
+ * - `closeCodeFor`: what to close with where the scope ends with a typed failure; see `WebSocket.Options`.
  * - `observability`: what differs from `Observability.CurrentOptions`.
  * - The other options bound the connection; see `Limits.Options`.
  *
@@ -36,7 +38,7 @@ export interface ConnectOptions extends Limits.Options {
   readonly headers?: HeadersInput | undefined
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
   readonly extensions?: ReadonlyArray<MessageExtension> | undefined
-  readonly closeCodeFor?: ((error: unknown) => number) | undefined
+  readonly closeCodeFor?: CloseCodeFor | undefined
   readonly observability?: Observability.Options | undefined
 }
 

@@ -11,7 +11,7 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import type { CloseInfo } from "../CloseCode.ts"
+import type { CloseCodeFor, CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { HeaderList } from "../http/Tokens.ts"
 import type { Sendable } from "../Message.ts"
 import { checkClose } from "../protocol/CloseFrame.ts"
@@ -235,9 +235,9 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   }
 
   /** Tells the peer at once, without waiting for anyone's turn. */
-  goAway(code: number): void {
+  goAway(code: number, reason = ""): void {
     this.writer.beforeClose()
-    this.link.close(code, "")
+    this.link.close(code, reason)
   }
 
   /** Drops the connection without a closing handshake. */
@@ -263,13 +263,14 @@ export class Connection extends Inspectable.Class implements LinkHooks {
    */
   release(
     exit: Exit.Exit<unknown, unknown>,
-    closeCodeFor: ((error: unknown) => number) | undefined
+    closeCodeFor: CloseCodeFor | undefined
   ): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const { link } = this
       if (link.isOpen) {
         this.writer.beforeClose()
-        link.close(closeCode(this.role, exit, closeCodeFor), "")
+        const { code, reason } = closeWith(this.role, exit, closeCodeFor, link.owner?.closeWith?.(this))
+        link.close(code, reason ?? "")
       }
       const released = () => {
         link.dispose()
@@ -281,21 +282,26 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   }
 }
 
-const closeCode = (
+const internalError: CloseWith = { code: 1011 }
+
+const closeWith = (
   role: "client" | "server",
   exit: Exit.Exit<unknown, unknown>,
-  closeCodeFor: ((error: unknown) => number) | undefined
-): number => {
-  if (Exit.isSuccess(exit)) return 1000
-  if (Cause.hasInterruptsOnly(exit.cause)) return 1001
+  closeCodeFor: CloseCodeFor | undefined,
+  ownersChoice: CloseWith | undefined
+): CloseWith => {
+  if (Exit.isSuccess(exit)) return ownersChoice ?? { code: 1000 }
+  if (Cause.hasInterruptsOnly(exit.cause)) return ownersChoice ?? { code: 1001 }
   const error = Cause.findErrorOption(exit.cause)
-  if (closeCodeFor === undefined || error._tag === "None") return 1011
+  if (closeCodeFor === undefined || error._tag === "None") return internalError
   try {
-    const code = closeCodeFor(error.value)
-    return Result.isSuccess(checkClose(role, code, "")) ? code : 1011
+    const chosen = closeCodeFor(error.value)
+    const { code, reason = "" } = typeof chosen === "number" ? { code: chosen } : chosen
+    if (Result.isFailure(checkClose(role, code, ""))) return internalError
+    return { code, reason: Result.isSuccess(checkClose(role, code, reason)) ? reason : "" }
   } catch (defect) {
     // The connection is closed all the same.
     uncaught(defect)
-    return 1011
+    return internalError
   }
 }

@@ -3,7 +3,7 @@
  * neighbour imports the link. And the errors that a link breaks with where its transport
  * gives none.
  */
-import type { CloseInfo } from "../CloseCode.ts"
+import type { CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Protocol } from "../Protocol.ts"
@@ -66,6 +66,8 @@ export interface LinkObserver {
  * closure, since each of many idle connections would keep one.
  */
 export interface LinkOwner {
+  /** What the connection is closed with where the owner is about to end it, whatever its scope would close with. */
+  closeWith?(hooks: LinkHooks): CloseWith | undefined
   /** The transport is closed. */
   onGone(hooks: LinkHooks): void
 }

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { CloseCodeFor } from "../CloseCode.ts"
 import type { HeaderList } from "../http/Tokens.ts"
 import type { Limits } from "../Limits.ts"
 import { CurrentBudget } from "../MemoryBudget.ts"
@@ -18,8 +19,8 @@ import * as Telemetry from "./Telemetry.ts"
 export interface Opening extends Telemetry.Described {
   readonly role: "client" | "server"
   readonly extension?: (() => Transform) | undefined
-  readonly closeCodeFor?: ((error: unknown) => number) | undefined
   readonly responseHeaders?: HeaderList | undefined
+  readonly closeCodeFor?: CloseCodeFor | undefined
 }
 
 /** Leaves the release of a connection to someone. */

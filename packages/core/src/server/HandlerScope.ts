@@ -9,9 +9,8 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { CloseCodeFor } from "../CloseCode.ts"
 import type { Connection } from "../connection/Connection.ts"
-
-type CloseCodeFor = ((error: unknown) => number) | undefined
 
 interface HandlerScope extends Scope.Closeable {
   // The scope around it, if there is one.
@@ -28,7 +27,7 @@ const current = (fiber: Fiber.Fiber<unknown, unknown>): HandlerScope =>
  */
 export const holding = <A, E, R>(
   self: Effect.Effect<A, E, R>,
-  closeCodeFor: CloseCodeFor
+  closeCodeFor: CloseCodeFor | undefined
 ): Effect.Effect<A, E, Exclude<R, Scope.Scope>> => {
   const held = Effect.onExitPrimitive(self, (exit) => letGo(Fiber.getCurrent()!, exit, closeCodeFor))
   return Effect.withFiber((fiber) => {
@@ -53,7 +52,7 @@ const around = (context: Context.Context<never>, outer: Scope.Scope | undefined)
 const letGo = (
   fiber: Fiber.Fiber<unknown, unknown>,
   exit: Exit.Exit<unknown, unknown>,
-  closeCodeFor: CloseCodeFor
+  closeCodeFor: CloseCodeFor | undefined
 ): Effect.Effect<void> | undefined => {
   const scope = current(fiber)
   fiber.setContext(around(fiber.context, scope.outer))

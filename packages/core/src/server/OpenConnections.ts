@@ -1,15 +1,17 @@
 /**
- * The open connections of a server: counted against a limit, told when the server
- * goes away, and cut when they take too long.
+ * The open connections of a server: counted against a limit, and closed when the server
+ * ends.
  */
 import * as Effect from "effect/Effect"
-import { addressKey, type AddressLimits } from "./AddressLimits.ts"
+import type { CloseWith } from "../CloseCode.ts"
 import type { Connection } from "../connection/Connection.ts"
 import type { LinkHooks, LinkOwner } from "../connection/LinkHooks.ts"
-import * as Deadlines from "../runtime/Deadlines.ts"
+import { addressKey, type AddressLimits } from "./AddressLimits.ts"
+import { type LastWord, type Leaving, makePolicy, type Policy, shutdown, type ShutdownReport } from "./Shutdown.ts"
 
 /** A place among the connections of a server, until it is left once. */
 export interface Place extends LinkOwner {
+  readonly table: ConnectionTable
   leave(): void
 }
 
@@ -19,14 +21,14 @@ export interface Place extends LinkOwner {
  * **When to use**
  *
  * To implement an HTTP server: make them by `WebSocketServer.makeConnections`, offer them
- * by `WebSocketServer.Upgrades`, and end them by `shutdown` when the server ends.
+ * by `WebSocketServer.Upgrades`, and run `shutdown` when the server ends.
  *
  * **Details**
  *
  * - `size`: how many connections are open or being opened.
  * - `isClosing`: `shutdown` has begun, so nobody is admitted any more.
- * - `shutdown`: closes all connections with 1001 at once, waits until all are gone, at most
- *   `grace` milliseconds, cuts the others and returns how many those were.
+ * - `shutdown`: ends all connections as `WebSocketServer.ShutdownOptions` says, waits until
+ *   they are gone, and reports what became of them. To be run once.
  *
  * @category models
  * @since 0.1.0
@@ -34,20 +36,31 @@ export interface Place extends LinkOwner {
 export interface OpenConnections {
   readonly size: number
   readonly isClosing: boolean
-  readonly shutdown: (grace: number) => Effect.Effect<number>
+  readonly shutdown: Effect.Effect<ShutdownReport>
 }
 
-export class ConnectionTable implements OpenConnections, Place {
+export class ConnectionTable implements OpenConnections, Place, Leaving {
   private readonly open = new Set<Connection>()
   private admitted = 0
-  private closing = false
   private readonly limit: number
   /** What one address may take, if that is limited. */
   readonly addresses: AddressLimits | undefined
+  private readonly policy: Policy
+  // Of the few handlers that want to hear of the server's end, by their connections.
+  private readonly lastWords = new Map<Connection, Array<LastWord>>()
+  // Once the server ends: the connections whose turn has come, and how many have gone.
+  private told: Set<Connection> | undefined
+  private goneSince = 0
+  private onEmpty: (() => void) | undefined
 
-  constructor(limit: number, addresses?: AddressLimits) {
+  constructor(limit: number, addresses?: AddressLimits, policy: Policy = makePolicy()) {
     this.limit = limit
     this.addresses = addresses
+    this.policy = policy
+  }
+
+  get table(): this {
+    return this
   }
 
   get size(): number {
@@ -55,12 +68,12 @@ export class ConnectionTable implements OpenConnections, Place {
   }
 
   get isClosing(): boolean {
-    return this.closing
+    return this.told !== undefined
   }
 
   /** Takes a place, one of the address's too; a string says why there is none. */
   admit(address?: string): Place | "TooManyConnections" | "TooManyFromAddress" {
-    if (this.closing || this.admitted >= this.limit) return "TooManyConnections"
+    if (this.isClosing || this.admitted >= this.limit) return "TooManyConnections"
     if (this.addresses === undefined) {
       // One for all: an idle connection holds no place of its own.
       this.admitted++
@@ -82,46 +95,93 @@ export class ConnectionTable implements OpenConnections, Place {
     if (link.gone) return place.leave()
     this.open.add(connection)
     link.owner = place
-    if (this.closing) connection.goAway(1001)
+    if (this.told === undefined) return
+    this.told.add(connection)
+    connection.goAway(this.policy.code, this.policy.reason)
   }
 
   onGone(hooks: LinkHooks): void {
-    this.open.delete(hooks as Connection)
+    const connection = hooks as Connection
+    this.open.delete(connection)
+    this.lastWords.delete(connection)
     this.leave()
+    if (this.told === undefined) return
+    this.told.delete(connection)
+    this.goneSince++
+    if (this.open.size === 0) this.onEmpty?.()
   }
 
-  shutdown(grace: number): Effect.Effect<number> {
-    return Effect.suspend(() => {
-      this.closing = true
-      for (const connection of this.open) connection.goAway(1001)
-      const allGone = Effect.suspend(() =>
-        Effect.forEach([...this.open], (connection) => connection.gone, { concurrency: "unbounded", discard: true })
-      )
-      return Effect.flatMap(Deadlines.timeoutOption(allGone, grace), () => {
-        const left = [...this.open]
-        for (const connection of left) connection.cut("The server shut down and the peer did not close in time")
-        return Effect.as(allGone, left.length)
-      })
+  closeWith(hooks: LinkHooks): CloseWith | undefined {
+    return this.told?.has(hooks as Connection) === true ? this.policy : undefined
+  }
+
+  /** Lets a handler do something before the Close of its connection; the result takes that back. */
+  onGoingAway(connection: Connection, word: LastWord): () => void {
+    const words = this.lastWords.get(connection)
+    if (words === undefined) this.lastWords.set(connection, [word])
+    else words.push(word)
+    return () => {
+      const words = this.lastWords.get(connection) ?? []
+      if (words.includes(word)) words.splice(words.indexOf(word), 1)
+      if (words.length === 0) this.lastWords.delete(connection)
+    }
+  }
+
+  get shutdown(): Effect.Effect<ShutdownReport> {
+    return shutdown(this, this.policy)
+  }
+
+  begin(): ReadonlyArray<Connection> {
+    this.told ??= new Set()
+    return [...this.open]
+  }
+
+  tell(connection: Connection): ReadonlyArray<LastWord> {
+    if (!this.open.has(connection)) return []
+    this.told?.add(connection)
+    return [...this.lastWords.get(connection) ?? []]
+  }
+
+  gone(): number {
+    return this.goneSince
+  }
+
+  left(): ReadonlyArray<Connection> {
+    return [...this.open]
+  }
+
+  get empty(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (this.open.size === 0) return resume(Effect.void)
+      this.onEmpty = () => resume(Effect.void)
     })
   }
 }
 
 class AddressPlace implements Place {
-  private readonly connections: ConnectionTable
+  readonly table: ConnectionTable
   private readonly leaveAddress: () => void
 
-  constructor(connections: ConnectionTable, leaveAddress: () => void) {
-    this.connections = connections
+  constructor(table: ConnectionTable, leaveAddress: () => void) {
+    this.table = table
     this.leaveAddress = leaveAddress
   }
 
   leave(): void {
-    this.connections.leave()
+    this.table.leave()
     this.leaveAddress()
   }
 
+  closeWith(hooks: LinkHooks): CloseWith | undefined {
+    return this.table.closeWith(hooks)
+  }
+
   onGone(hooks: LinkHooks): void {
-    this.connections.onGone(hooks)
+    this.table.onGone(hooks)
     this.leaveAddress()
   }
 }
+
+/** The table that a connection stands in, if it is a server's and open. */
+export const tableOf = ({ link: { owner } }: Connection): ConnectionTable | undefined =>
+  owner instanceof ConnectionTable || owner instanceof AddressPlace ? owner.table : undefined

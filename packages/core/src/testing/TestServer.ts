@@ -33,6 +33,7 @@ import * as TestLink from "./TestLink.ts"
  * - `link`: how the link of each connection behaves; a function is asked for each anew,
  *   in order, from 0.
  * - `maxConnections`: one more is refused with 503.
+ * - `shutdown`: how connections end with the server; see `TestServer.shutdown`.
  *
  * @category models
  * @since 0.1.0
@@ -40,6 +41,7 @@ import * as TestLink from "./TestLink.ts"
 export interface Options {
   readonly link?: TestLink.Options | ((index: number) => TestLink.Options) | undefined
   readonly maxConnections?: number | undefined
+  readonly shutdown?: WebSocketServer.ShutdownOptions | undefined
 }
 
 /**
@@ -48,12 +50,16 @@ export interface Options {
  * **Details**
  *
  * - `links`: the links of all connections that were accepted, in order.
+ * - `shutdown`: ends the server as a real one ends: new connections are refused, handlers
+ *   hear of it, connections are closed and, at the end of the grace, cut. The end of the
+ *   layer only cuts, for then nobody moves the clock of a test any more.
  *
  * @category services
  * @since 0.1.0
  */
 export class TestServer extends Context.Service<TestServer, {
   readonly links: Effect.Effect<ReadonlyArray<TestLink.TestLink>>
+  readonly shutdown: Effect.Effect<WebSocketServer.ShutdownReport>
 }>()("@effect-ws/core/testing/TestServer") {}
 
 type Served = Effect.Effect<void, never, HttpServerRequest.HttpServerRequest>
@@ -126,7 +132,10 @@ export const layer = (
 ): Layer.Layer<TestServer | HttpServer.HttpServer | WebSocketClient.Connector> =>
   Layer.effectContext(Effect.map(Effect.scope, (scope) => {
     const state = new State(options, scope)
-    return Context.make(TestServer, { links: Effect.sync(() => [...state.links]) }).pipe(
+    return Context.make(TestServer, {
+      links: Effect.sync(() => [...state.links]),
+      shutdown: Effect.suspend(() => state.connections.shutdown)
+    }).pipe(
       Context.add(HttpServer.HttpServer, httpServer(state)),
       Context.add(WebSocketClient.Connector, WebSocketClient.makeConnector({ dial: (request) => dial(state, request) }))
     )
@@ -134,6 +143,8 @@ export const layer = (
 
 class State {
   readonly links: Array<TestLink.TestLink> = []
+  /** Those of the effect that is served. */
+  connections: WebSocketServer.OpenConnections
   served: Served | undefined
   readonly options: Options
   /** What serves a request outlives who asked. */
@@ -141,6 +152,7 @@ class State {
 
   constructor(options: Options, scope: Scope.Scope) {
     this.options = options
+    this.connections = WebSocketServer.makeConnections(options)
     this.scope = scope
   }
 
@@ -172,7 +184,7 @@ const httpServer = (state: State): HttpServer.HttpServer["Service"] =>
     address: NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, 80),
     serve: (httpEffect, middleware) =>
       Effect.gen(function*() {
-        const connections = WebSocketServer.makeConnections({ maxConnections: state.options.maxConnections })
+        const connections = state.connections = WebSocketServer.makeConnections(state.options)
         const upgrades = { find: (source: object) => state.find(source), connections }
         const context = yield* Effect.context<Scope.Scope>()
         const handled = HttpEffect.toHandled(HttpUpgrade.serve(httpEffect, upgrades), answer, middleware)

@@ -162,7 +162,7 @@ describe("what only ours do", () => {
       )
       const serve = (path: string) =>
         Effect.gen(function*() {
-          const sockets = yield* NodeSocketServer.makeWebSocket({ server, path, closeGracePeriod: 50 })
+          const sockets = yield* NodeSocketServer.makeWebSocket({ server, path, shutdown: { grace: 50 } })
           yield* Effect.forkChild(sockets.run((socket) =>
             Effect.gen(function*() {
               const { write } = yield* socket.writer

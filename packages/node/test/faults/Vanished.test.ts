@@ -63,7 +63,7 @@ describe("a host that vanished", () => {
         HttpRouter.add("GET", "/flood", noted((ws) => Effect.forever(ws.send(new Uint8Array(1 << 20))))),
         HttpRouter.add("GET", "/closing", noted((ws) => Effect.map(ws.close(1000), ({ clean }) => void closes.push(clean))))
       )
-      const { node, port } = yield* serve(routes, { host: host.here, headersTimeout: "1 second", closeGracePeriod: 0 })
+      const { node, port } = yield* serve(routes, { host: host.here, headersTimeout: "1 second", shutdown: { grace: 0 } })
       const before = holdings()
       const [line] = yield* TestClock.withLive(host.run("vanishing.ts", "clients", host.here, String(port), "10"))
       assert.deepStrictEqual(JSON.parse(line!), { connected: 60 })
