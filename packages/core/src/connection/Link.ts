@@ -13,7 +13,6 @@ import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
-import * as DecodedTexts from "../memory/DecodedTexts.ts"
 import { joined } from "../memory/Slab.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { IOError, ProtocolError, ProtocolRule } from "../WebSocketError.ts"
@@ -216,15 +215,12 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
       if (this.waiting) this.hooks.onReadable()
     } finally {
       this.taking = false
-      DecodedTexts.forget()
     }
     this.afterInput()
   }
 
   private feed(chunk: Uint8Array, mayKeep: boolean): void {
     let next: number
-    // What is kept may be a message's, whose owner may write to it.
-    if (!mayKeep) DecodedTexts.begin(chunk)
     this.feeding = true
     try {
       next = this.protocol.receive(chunk)

@@ -4,7 +4,6 @@
  * doubling, so the work stays linear however small the fragments are. It is of one message.
  */
 import type { Primitives } from "../Primitives.ts"
-import * as SpareBuffers from "../memory/SpareBuffers.ts"
 
 const empty = new Uint8Array(0)
 
@@ -13,12 +12,9 @@ export class Assembly {
   length = 0
 
   private readonly primitives: Primitives
-  private readonly isText: boolean
 
-  /** The bytes of a text are seen by nobody, so they may be in memory that is used again. */
-  constructor(primitives: Primitives, isText: boolean) {
+  constructor(primitives: Primitives) {
     this.primitives = primitives
-    this.isText = isText
   }
 
   /** Makes room for `size` more bytes. `last`: nothing follows, so not a byte more. */
@@ -26,7 +22,7 @@ export class Assembly {
     const needed = this.length + size
     if (needed <= this.buffer.length) return
     const room = last ? needed : Math.max(needed, this.buffer.length * 2, 256)
-    const grown = this.isText ? SpareBuffers.take(room, this.primitives) : this.primitives.allocate(room)
+    const grown = this.primitives.allocate(room)
     if (this.length > 0) grown.set(this.buffer.subarray(0, this.length))
     this.buffer = grown
   }

@@ -14,7 +14,6 @@ import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
 import { Assembly } from "./Assembly.ts"
-import * as DecodedTexts from "../memory/DecodedTexts.ts"
 import { Decoding, type Stop } from "./Decoding.ts"
 import { readClose } from "./CloseFrame.ts"
 import { type Ending, violation } from "./Ending.ts"
@@ -423,12 +422,12 @@ export class Inbound {
     decoding.produced += piece.length
     if (this.opcode === Opcode.Text && !this.validator.push(piece, 0, piece.length)) this.fail("InvalidUtf8")
     else if (streamed) this.fragments!.push(piece)
-    else (this.assembly ??= new Assembly(this.payloads.primitives, false)).append(piece)
+    else (this.assembly ??= new Assembly(this.payloads.primitives)).append(piece)
     return true
   }
 
   private assemble(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
-    const assembly = this.assembly ??= new Assembly(this.payloads.primitives, this.opcode === Opcode.Text)
+    const assembly = this.assembly ??= new Assembly(this.payloads.primitives)
     if (frame.received === 0) assembly.reserve(frame.length, frame.fin)
     const at = assembly.length
     this.payloads.into(bytes, start, end, assembly.buffer, at, frame.key, frame.received & 3)
@@ -490,8 +489,6 @@ export class Inbound {
     } else {
       const { assembly, payloads } = this
       const message = assembly === undefined ? "" : payloads.primitives.decodeUtf8(assembly.buffer, 0, assembly.length)
-      // What came out of a decoder may be a part of what that keeps.
-      if (assembly !== undefined && !this.transformed) DecodedTexts.keep(message, assembly.buffer, assembly.length)
       this.resetMessage()
       this.deliver(message)
     }

@@ -12,8 +12,7 @@ import { headerLength, writeHeader } from "../codec/FrameHeader.ts"
 import { maskInPlace, maskInto, MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
-import * as DecodedTexts from "../memory/DecodedTexts.ts"
-import * as SpareBuffers from "../memory/SpareBuffers.ts"
+import * as SentText from "./SentText.ts"
 
 // Larger buffers save little (a chunk more in the same write) and cost memory for
 // every slow peer, whose last write keeps its buffer.
@@ -35,8 +34,8 @@ const maxPooled = 64
 const maxBlank = 1024
 
 const giveBack = (buffer: Uint8Array): void => {
-  if (buffer.length !== stagingSize) SpareBuffers.giveBack(buffer)
-  else if (pool.length < maxPooled) pool.push(buffer)
+  SentText.forget(buffer)
+  if (pool.length < maxPooled) pool.push(buffer)
 }
 
 // What an outbox holds that is empty: one for all, never written to.
@@ -54,7 +53,7 @@ export class Outbox {
   private end = 0
   // Few connections ever need what may be undefined here.
   private urgent: Array<Uint8Array> | undefined
-  // Staging buffers that are full and the memory of large frames, not handed over, and what was.
+  // Staging buffers that are full and not handed over, and those that were.
   private full: Array<Uint8Array> | undefined
   private lent: Array<Uint8Array> | undefined
 
@@ -94,7 +93,7 @@ export class Outbox {
     }
     const key = maskKeys.next()
     if (size > copyLimit) {
-      const chunk = this.large(headerLength(size, true) + size)
+      const chunk = this.primitives.allocate(headerLength(size, true) + size)
       const body = writeHeader(chunk, 0, firstByte, size, true, key)
       maskInto(payload, 0, size, chunk, body, key, 0)
       this.append(chunk)
@@ -109,44 +108,39 @@ export class Outbox {
 
   /** Appends a frame whose payload is `text` as UTF-8; lone surrogates become U+FFFD. */
   text(firstByte: number, text: string): void {
-    const known = DecodedTexts.find(text)
-    if (known >= 0) return this.found(firstByte, known)
-    const masked = this.maskKeys !== undefined
-    const key = masked ? this.maskKeys.next() : 0
+    const { maskKeys, primitives } = this
     if (text.length > textCopyLimit) {
-      const size = this.primitives.utf8Length(text)
-      const chunk = this.large(headerLength(size, masked) + size)
-      const body = writeHeader(chunk, 0, firstByte, size, masked, key)
-      this.primitives.encodeUtf8Into(text, chunk, body)
-      if (masked) maskInPlace(chunk, body, body + size, key, 0)
+      if (maskKeys === undefined) return this.frame(firstByte, SentText.encodedOnce(text, primitives))
+      const size = primitives.utf8Length(text)
+      const key = maskKeys.next()
+      const chunk = primitives.allocate(headerLength(size, true) + size)
+      const body = writeHeader(chunk, 0, firstByte, size, true, key)
+      primitives.encodeUtf8Into(text, chunk, body)
+      maskInPlace(chunk, body, body + size, key, 0)
       this.append(chunk)
       return
     }
+    const masked = maskKeys !== undefined
     const at = this.reserve(text.length * 3 + 14)
     const staging = this.staging!
+    const known = masked ? -1 : SentText.find(text)
+    if (known >= 0) {
+      const body = writeHeader(staging, at, firstByte, known, false, 0)
+      SentText.copyFound(staging, body)
+      this.end = body + known
+      this.queuedBytes += this.end - at
+      return
+    }
+    const key = masked ? maskKeys.next() : 0
     // The header's length depends on the encoded size. Guess that the text is
     // ASCII; where that was wrong, the payload moves by the difference.
     const guess = at + headerLength(text.length, masked)
-    const size = this.primitives.encodeUtf8Into(text, staging, guess)
+    const size = primitives.encodeUtf8Into(text, staging, guess)
     const body = at + headerLength(size, masked)
     if (body !== guess) staging.copyWithin(body, guess, guess + size)
     writeHeader(staging, at, firstByte, size, masked, key)
     if (masked) maskInPlace(staging, body, body + size, key, 0)
-    this.end = body + size
-    this.queuedBytes += this.end - at
-  }
-
-  /** Appends a frame whose payload of `size` bytes is that of the text that was found last. */
-  private found(firstByte: number, size: number): void {
-    const masked = this.maskKeys !== undefined
-    const key = masked ? this.maskKeys.next() : 0
-    const isLarge = size > copyLimit
-    const at = isLarge ? 0 : this.reserve(size + 14)
-    const target = isLarge ? this.large(headerLength(size, masked) + size) : this.staging!
-    const body = writeHeader(target, at, firstByte, size, masked, key)
-    DecodedTexts.copyFound(target, body)
-    if (masked) maskInPlace(target, body, body + size, key, 0)
-    if (isLarge) return this.append(target)
+    else SentText.remember(text, staging, body, body + size)
     this.end = body + size
     this.queuedBytes += this.end - at
   }
@@ -251,14 +245,6 @@ export class Outbox {
     this.staging = undefined
     this.start = this.end = 0
     this.queuedBytes = 0
-  }
-
-  /** Memory for a frame that is a chunk by itself. */
-  private large(size: number): Uint8Array {
-    const memory = SpareBuffers.take(size, this.primitives)
-    if (this.full === undefined) this.full = [memory]
-    else this.full.push(memory)
-    return memory.length === size ? memory : memory.subarray(0, size)
   }
 
   private append(chunk: Uint8Array): void {

@@ -8,7 +8,6 @@
 import { maskInPlace, maskInto, maskTextInPlace } from "../codec/Mask.ts"
 import { isUtf8 } from "../codec/Utf8.ts"
 import type { Primitives } from "../Primitives.ts"
-import * as DecodedTexts from "../memory/DecodedTexts.ts"
 import { copyOf } from "../memory/Slab.ts"
 
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
@@ -42,16 +41,10 @@ export class Payloads {
 
   private decoded(bytes: Uint8Array, start: number, end: number, isAscii: boolean): string | undefined {
     const { decodeAscii, decodeUtf8 } = this.primitives
-    let text: string
-    if (isAscii && decodeAscii !== undefined) {
-      text = decodeAscii(bytes, start, end)
-    } else {
-      text = decodeUtf8(bytes, start, end)
-      // RFC 6455 §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
-      if (text.includes("\uFFFD") && !isUtf8(bytes, start, end)) return undefined
-    }
-    DecodedTexts.remember(text, bytes, start, end)
-    return text
+    if (isAscii && decodeAscii !== undefined) return decodeAscii(bytes, start, end)
+    const text = decodeUtf8(bytes, start, end)
+    // RFC 6455 §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
+    return text.includes("\uFFFD") && !isUtf8(bytes, start, end) ? undefined : text
   }
 
   /** Bytes that may be kept: from `least` on a view of the chunk, where that was given away. */

@@ -114,7 +114,7 @@ describe("Assembly", () => {
       maxLength: 20
     })
   }, ({ sizes }) => {
-    const assembly = new Assembly(portable, false)
+    const assembly = new Assembly(portable)
     const parts = sizes.map((size, i) => new Uint8Array(size).fill(i))
     parts.forEach((part, i) => {
       assembly.reserve(part.length, i === parts.length - 1)
