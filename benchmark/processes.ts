@@ -1,6 +1,7 @@
 /** The measured processes: started, asked what they used, stopped. */
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { bunBinary, type Peer } from "./peers.ts"
 import type { Usage } from "./probe.ts"
 
 const probe = new URL("./probe.ts", import.meta.url).href
@@ -14,9 +15,14 @@ export interface Subject {
   readonly stop: () => Promise<void>
 }
 
-/** Starts a program of the repository on the Node that runs this. */
-export const start = (file: string, env: Readonly<Record<string, string>>): Subject => {
-  const child = spawn(process.execPath, ["--import", probe, fileURLToPath(new URL(file, import.meta.url))], {
+const commandOf = ({ runtime }: Peer): readonly [command: string, preload: string] =>
+  runtime === "bun" ? [bunBinary!, "--preload"] : [process.execPath, "--import"]
+
+/** Starts the program of a peer, with the probe in it. */
+export const start = (peer: Peer, env: Readonly<Record<string, string>>): Subject => {
+  const { file, runtime } = peer
+  const [command, preload] = commandOf(peer)
+  const child = spawn(command, [preload, runtime === "bun" ? fileURLToPath(probe) : probe, fileURLToPath(new URL(file, import.meta.url))], {
     env: { ...process.env, NO_COLOR: "1", ...env, EFFECT_WS_PROBE: "1" },
     stdio: ["ignore", "pipe", "pipe", "ipc"]
   })

@@ -1,6 +1,6 @@
 /** What is printed: the tables, the comparison, how far it is. */
 import { advantage, type Change, type Row } from "./results.ts"
-import { base, type Workload } from "./workloads.ts"
+import type { Workload } from "./workloads.ts"
 
 // Below this share of a CPU the measured process waited for something.
 const busyEnough = 0.85
@@ -12,21 +12,40 @@ const number = (value: number | undefined, digits: number): string =>
 
 const percent = (share: number | undefined): string => share === undefined ? "-" : `${Math.round(share * 100)} %`
 
+const micros = (value: number | undefined): string => number(value, value !== undefined && value < 100 ? 1 : 0)
+
 /** The rows of one workload. */
 export const table = (workload: Workload, rows: ReadonlyArray<Row>): string => {
-  const header = ["", rows[0]!.unit, "per second", "its CPU", "load CPU", `times ${base}`]
+  const { base, unit } = rows[0]!
+  const hasLatency = rows.some(({ latency }) => latency !== undefined)
+  const hasMemory = rows.some(({ residentBytes }) => residentBytes !== undefined)
+  const header = [
+    "",
+    unit,
+    "median",
+    "75 %",
+    "per second",
+    "its CPU",
+    "load CPU",
+    `times ${base}`,
+    ...hasLatency ? ["p50 us", "p99 us", "p99.9 us"] : [],
+    ...hasMemory ? ["MiB"] : []
+  ]
+  const digits = (value: number) => value < 10 ? 2 : 1
   const cells = rows.map((row) => [
     row.peer,
-    number(row.cost, row.cost < 10 ? 2 : 1),
+    ...[row.cost, row.median, row.upper].map((value) => number(value, digits(value))),
     number(row.perSecond, 0),
     percent(row.busy),
     percent(row.loadBusy),
-    number(advantage(rows, row), 2)
+    number(advantage(rows, row), 2),
+    ...hasLatency ? [row.latency?.p50, row.latency?.p99, row.latency?.p999].map(micros) : [],
+    ...hasMemory ? [number(row.residentBytes === undefined ? undefined : row.residentBytes / 2 ** 20, 0)] : []
   ])
   const widths = header.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
   const line = (row: ReadonlyArray<string>) =>
     `  ${row.map((cell, i) => i === 0 ? cell.padEnd(Math.max(9, widths[0]!)) : cell.padStart(widths[i]!)).join("  ")}`
-  const waited = rows.filter(({ busy }) => busy !== undefined && busy < busyEnough).map(({ peer }) => peer)
+  const waited = hasLatency ? [] : rows.filter(({ busy }) => busy !== undefined && busy < busyEnough).map(({ peer }) => peer)
   return [
     `${workload.name}: ${workload.about}`,
     line(header),
@@ -41,18 +60,17 @@ export const table = (workload: Workload, rows: ReadonlyArray<Row>): string => {
   ].join("\n")
 }
 
-export const legend =
-  "Cost: CPU time, user and system, of the measured process; the lower quartile of the rounds.\n" +
-  `"times ${base}": how often the cost of ${base} would pay for it, so more is better.`
+export const legend = "Cost: CPU time, user and system, of the measured process for each message. The first figure is the lower quartile\n" +
+  "of the rounds, and the ratios are made of it. \"times ws\": how often the cost of ws would pay for it, so more is better."
 
 /** What became slower, or that nothing did. */
 export const comparison = (changes: ReadonlyArray<Change>, file: string, tolerance: number): string => {
   const slower = changes.filter(({ factor }) => factor > 1 + tolerance)
-  const lines = slower.map(({ before, factor, now, workload }) =>
+  const lines = slower.map(({ base, before, factor, now, workload }) =>
     `  ${workload}: ${number((factor - 1) * 100, 0)} % more (${number(before, 2)} times ${base}, now ${number(now, 2)})`
   )
   if (changes.length === 0) return `No workload of ${file} was measured.`
-  const title = `Against ${file}, ${changes.length} workloads, relative to ${base}`
+  const title = `Against ${file}, ${changes.length} workloads, relative to others`
   return slower.length === 0
     ? `${title}: nothing became slower by more than ${number(tolerance * 100, 0)} %.`
     : [`${title}, these became slower:`, ...lines].join("\n")

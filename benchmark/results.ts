@@ -1,19 +1,35 @@
 /** What was measured, how it is kept in a file, and what became slower since. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { arch, cpus, platform, release } from "node:os"
-import { base, ours } from "./workloads.ts"
+import { ours } from "./peers.ts"
+
+/** Percentiles in microseconds. */
+export interface Latency {
+  readonly p50: number
+  readonly p99: number
+  readonly p999: number
+  readonly most: number
+}
 
 export interface Row {
   readonly workload: string
   readonly peer: string
+  /** Whose cost this one is compared with. */
+  readonly base: string
   readonly unit: string
-  /** The lower quartile of the rounds. */
+  /** The lower quartile of the rounds, what counts; the median and the upper quartile tell how they differ. */
   readonly cost: number
+  readonly median: number
+  readonly upper: number
   readonly costs: ReadonlyArray<number>
   readonly perSecond: number | undefined
   /** Share of a CPU that the measured process had, and that the load generator had. */
   readonly busy: number | undefined
   readonly loadBusy: number | undefined
+  /** Where messages are sent at a fixed rate. */
+  readonly latency?: Latency | undefined
+  /** Memory of the measured process, where buffers are what is asked about. */
+  readonly residentBytes?: number | undefined
 }
 
 export interface Results {
@@ -25,10 +41,10 @@ export interface Results {
   readonly rows: ReadonlyArray<Row>
 }
 
-/** The lower quartile, between two values where it falls there. */
-export const quartile = (values: ReadonlyArray<number>): number => {
+/** The value below which a share of all lies, between two of them where it falls there. */
+export const quantile = (values: ReadonlyArray<number>, share: number): number => {
   const sorted = values.toSorted((a, b) => a - b)
-  const place = (sorted.length - 1) / 4
+  const place = (sorted.length - 1) * share
   const low = sorted[Math.floor(place)]!
   const high = sorted[Math.ceil(place)]!
   return low + (high - low) * (place - Math.floor(place))
@@ -37,10 +53,11 @@ export const quartile = (values: ReadonlyArray<number>): number => {
 const json = (path: string): unknown => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"))
 
 const versions = (): Readonly<Record<string, string>> => {
-  const root = json("../package.json") as { readonly devDependencies: Readonly<Record<string, string>> }
+  const { devDependencies } = json("../package.json") as { readonly devDependencies: Readonly<Record<string, string>> }
+  const { optionalDependencies } = json("./package.json") as { readonly optionalDependencies: Readonly<Record<string, string>> }
   const { version } = json("../packages/node/package.json") as { readonly version: string }
-  const { undici, ws } = root.devDependencies
-  return { [ours]: version, ws: ws!, undici: undici! }
+  const { undici, ws } = devDependencies
+  return { [ours]: version, ws: ws!, undici: undici!, Bun: Object.values(optionalDependencies)[0]! }
 }
 
 export const makeResults = (rows: ReadonlyArray<Row>, args: ReadonlyArray<string>): Results => ({
@@ -62,24 +79,25 @@ export const load = (file: string): Results => {
   return found as Results
 }
 
-const find = (rows: ReadonlyArray<Row>, workload: string, peer: string): Row | undefined =>
+export const find = (rows: ReadonlyArray<Row>, workload: string, peer: string): Row | undefined =>
   rows.find((row) => row.workload === workload && row.peer === peer)
 
-/** How many times `base` costs what this does: 2 is twice as good. */
+/** How many times the one that it is compared with costs what this does: 2 is twice as good. */
 export const advantage = (rows: ReadonlyArray<Row>, row: Row): number | undefined => {
-  const other = find(rows, row.workload, base)
+  const other = find(rows, row.workload, row.base)
   return other === undefined ? undefined : other.cost / row.cost
 }
 
 export interface Change {
   readonly workload: string
+  readonly base: string
   readonly before: number
   readonly now: number
   /** Above 1: slower. */
   readonly factor: number
 }
 
-/** How our ratios to `base` changed. Ratios, since the machine may be another, or busier. */
+/** How our ratios changed. Ratios, since the machine may be another, or busier. */
 export const changes = (before: Results, now: Results): ReadonlyArray<Change> =>
   now.rows.filter(({ peer }) => peer === ours).flatMap((row) => {
     const old = find(before.rows, row.workload, ours)
@@ -87,5 +105,5 @@ export const changes = (before: Results, now: Results): ReadonlyArray<Change> =>
     const today = advantage(now.rows, row)
     return then === undefined || today === undefined
       ? []
-      : [{ workload: row.workload, before: then, now: today, factor: then / today }]
+      : [{ workload: row.workload, base: row.base, before: then, now: today, factor: then / today }]
   })

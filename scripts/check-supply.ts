@@ -52,6 +52,12 @@ for (const [name, version] of Object.entries(devDependencies)) {
   check(version === "catalog:" || exact.test(version), `package.json: ${name} is ${version}, not an exact version`)
 }
 
+// Binaries that are measured beside ours, one for each platform: data to the package manager, without a script.
+const { optionalDependencies = {} } = JSON.parse(read("benchmark/package.json")) as Manifest
+for (const [name, version] of Object.entries(optionalDependencies)) {
+  check(exact.test(version), `benchmark/package.json: ${name} is ${version}, not an exact version`)
+}
+
 const workspace = read("pnpm-workspace.yaml").split("\n")
 const section = (name: string): ReadonlyArray<readonly [string, string]> => {
   const from = workspace.indexOf(`${name}:`) + 1

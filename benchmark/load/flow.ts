@@ -2,16 +2,23 @@
 import { type Address, dial } from "./dial.ts"
 import type { Link, LinkOptions } from "./link.ts"
 
-/** Runs for a time; resolves with the number of messages once nothing is on its way any more. */
+/** What one stretch of a flow came to. */
+export interface Ran {
+  readonly messages: number
+  /** Microseconds that messages took, where the flow has a fixed rate. */
+  readonly latencies?: ReadonlyArray<number>
+}
+
+/** Runs for a time; resolves once nothing is on its way any more. */
 export interface Flow {
-  readonly run: (millis: number) => Promise<number>
+  readonly run: (millis: number) => Promise<Ran>
   readonly close: () => void
 }
 
 const drainMillis = 15_000
 
 /** Rejects when a connection fails, or when messages stay away. */
-const guarded = (links: ReadonlyArray<Link>, millis: number, body: (done: () => void) => void): Promise<void> =>
+export const guarded = (links: ReadonlyArray<Link>, millis: number, body: (done: () => void) => void): Promise<void> =>
   new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("messages did not come back")), millis + drainMillis)
     const settle = (act: () => void) => {
@@ -23,7 +30,7 @@ const guarded = (links: ReadonlyArray<Link>, millis: number, body: (done: () => 
   })
 
 /** A clock that only says whether the time is over: asked for each message, it has to cost nothing. */
-const startClock = (millis: number): { over: boolean } => {
+export const startClock = (millis: number): { over: boolean } => {
   const clock = { over: false }
   setTimeout(() => {
     clock.over = true
@@ -31,7 +38,7 @@ const startClock = (millis: number): { over: boolean } => {
   return clock
 }
 
-const closeAll = (links: ReadonlyArray<Link>) => () => {
+export const closeAll = (links: ReadonlyArray<Link>) => () => {
   for (const link of links) link.destroy()
 }
 
@@ -51,7 +58,7 @@ export const echo = (links: ReadonlyArray<Link>, outstanding: number): Flow => (
         link.send(outstanding)
       }
     })
-    return total
+    return { messages: total }
   },
   close: closeAll(links)
 })
@@ -93,7 +100,7 @@ export const broadcast = (links: ReadonlyArray<Link>, outstanding: number): Flow
         for (const link of links) link.onMessages = onMessages
         send()
       })
-      return sent * links.length
+      return { messages: sent * links.length }
     },
     close: closeAll(links)
   }
@@ -120,7 +127,7 @@ export const upgrades = (address: Address, atOnce: number, options: LinkOptions)
         }
       }
       await Promise.all(Array.from({ length: atOnce }, worker))
-      return total
+      return { messages: total }
     },
     close: () => {}
   }

@@ -10,6 +10,8 @@ export interface LinkOptions {
   readonly masked: boolean
   readonly deflated: boolean
   readonly frames: Frames
+  /** In which order the answers come: that of the questions, or any, as where others' messages come too. */
+  readonly order: "same" | "any"
 }
 
 export class Link {
@@ -18,8 +20,10 @@ export class Link {
   onFailure: (error: Error) => void = () => {}
   /** The connection that was to be closed is. */
   onClosed: () => void = () => {}
-  /** What the peer sends back is compared with what it was sent, byte for byte. */
-  comparing = true
+  /** Gets each message where it is set. */
+  onPayload: ((payload: Buffer, link: Link) => void) | undefined
+  /** What the peer sends back is compared with what it was sent, byte for byte; nothing where it was sent nothing. */
+  comparing: boolean
   inFlight = 0
   /** Closing is wanted. */
   closed = false
@@ -38,12 +42,16 @@ export class Link {
   // The message being compared.
   #expected = 0
   #position = 0
+  #pieces: Array<Buffer> = []
+  readonly #known: ReadonlySet<string>
   readonly #inflated: Array<Buffer> = []
   #inflatedMessages = 0
 
   constructor(socket: Duplex, options: LinkOptions) {
     this.#socket = socket
     this.#options = options
+    this.comparing = options.frames.count > 0
+    this.#known = new Set(options.order === "any" ? options.frames.expected.map((one) => one.toString("latin1")) : [])
     socket.on("error", (error) => this.#fail(`a connection broke: ${error.message}`))
     socket.on("close", () => {
       if (this.closed) this.onClosed()
@@ -53,15 +61,23 @@ export class Link {
 
   /** Sends the next messages of its frames, as one piece. */
   send(count: number): void {
-    const { bytes, offsets, payloads } = this.#options.frames
+    const { bytes, count: most, offsets } = this.#options.frames
     this.inFlight += count
-    // A piece holds as many as there are at most.
     for (let left = count; left > 0;) {
-      const step = Math.min(left, payloads.length)
+      const step = Math.min(left, most)
       this.#socket.write(bytes.subarray(offsets[this.#next], offsets[this.#next + step]))
-      this.#next = (this.#next + step) % payloads.length
+      this.#next = (this.#next + step) % most
       left -= step
     }
+  }
+
+  /** Stops reading, as a peer does whose network is slow. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
   }
 
   sendClose(): void {
@@ -78,10 +94,10 @@ export class Link {
   compareRest(): void {
     this.comparing = false
     if (this.#inflated.length === 0) return
-    const { payloads } = this.#options.frames
+    const { count, expected } = this.#options.frames
     const found = inflateRawSync(Buffer.concat(this.#inflated), { finishFlush: constants.Z_SYNC_FLUSH })
-    const expected = Array.from({ length: this.#inflatedMessages }, (_, i) => payloads[i % payloads.length]!)
-    if (!found.equals(Buffer.concat(expected))) this.#fail("a compressed message came back as another one")
+    const all = Array.from({ length: this.#inflatedMessages }, (_, i) => expected[i % count]!)
+    if (!found.equals(Buffer.concat(all))) this.#fail("a compressed message came back as another one")
     this.#inflated.length = 0
   }
 
@@ -96,7 +112,7 @@ export class Link {
         if (this.#headerLength === this.#headerNeeded) this.#missing = payloadLength(this.#header)
       } else {
         const taken = Math.min(this.#missing, chunk.length - at)
-        if (this.comparing || this.#isControl) this.#kept.push(Buffer.from(chunk.subarray(at, at + taken)))
+        if (this.#isLookedAt) this.#kept.push(Buffer.from(chunk.subarray(at, at + taken)))
         this.#missing -= taken
         at += taken
       }
@@ -112,11 +128,15 @@ export class Link {
     return (this.#header[0]! & 8) !== 0
   }
 
+  get #isLookedAt(): boolean {
+    return this.comparing || this.onPayload !== undefined || this.#isControl
+  }
+
   /** 1 if the frame ends a message. */
   #endFrame(): number {
     const first = this.#header[0]!
     const control = this.#isControl
-    if (this.comparing || control) {
+    if (this.#isLookedAt) {
       const payload = this.#kept.length === 1 ? this.#kept[0]! : Buffer.concat(this.#kept)
       if ((this.#header[1]! & 0x80) !== 0) {
         unmask(payload, this.#header.subarray(this.#headerNeeded - 4, this.#headerNeeded))
@@ -124,6 +144,7 @@ export class Link {
       this.#kept = []
       const opcode = first & 15
       if (control) this.#answer(opcode, payload)
+      else if (this.onPayload !== undefined) this.onPayload(payload, this)
       else if (opcode === 0 || opcode === this.#options.frames.opcode) this.#compare(payload, first)
       else this.#fail("a message came back with another type")
     }
@@ -149,14 +170,22 @@ export class Link {
       this.#inflatedMessages += 1
       return
     }
-    const { payloads } = this.#options.frames
-    const expected = payloads[this.#expected]!
+    if (this.#options.order === "any") {
+      this.#pieces.push(payload)
+      if (!final) return
+      const whole = Buffer.concat(this.#pieces).toString("latin1")
+      this.#pieces = []
+      if (!this.#known.has(whole)) this.#fail(`a message came that nobody should have sent: ${whole.slice(0, 200)}`)
+      return
+    }
+    const { count, expected: all } = this.#options.frames
+    const expected = all[this.#expected]!
     const end = this.#position + payload.length
     if (!payload.equals(expected.subarray(this.#position, end)) || (final && end !== expected.length)) {
       this.#fail("a message came back as another one")
     }
     this.#position = final ? 0 : end
-    if (final) this.#expected = (this.#expected + 1) % payloads.length
+    if (final) this.#expected = (this.#expected + 1) % count
   }
 
   #fail(message: string): void {

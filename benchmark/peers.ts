@@ -1,0 +1,90 @@
+/** Who is measured: programs, each a process of its own. */
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import type { Program, Workload } from "./workloads.ts"
+
+export interface Peer {
+  readonly name: string
+  /** What runs the file; the Node that runs the benchmark where nothing is said. */
+  readonly runtime?: "bun"
+  readonly file: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export const ours = "effect-ws"
+/** The same program, held to what Node documents. */
+export const portable = "effect-ws portable"
+const ws = "ws"
+const stock = "Effect's own"
+
+/** Whose cost the others are compared with. */
+export const baseOf = (workload: { readonly kind: string; readonly program?: Program }): string =>
+  workload.kind === "answers" && workload.program === "rpc" ? stock : ws
+
+/** Where the binary of Bun lies, if this platform has one of its packages. */
+export const bunBinary: string | undefined = (() => {
+  const name = `@oven/bun-${process.platform}-${process.arch === "arm64" ? "aarch64" : process.arch}`
+  try {
+    const file = createRequire(import.meta.url).resolve(`${name}/bin/bun`)
+    return existsSync(file) ? file : undefined
+  } catch {
+    return undefined
+  }
+})()
+
+const bun = (file: string, env: Readonly<Record<string, string>> = {}): ReadonlyArray<Peer> =>
+  bunBinary === undefined ? [] : [{ name: "Bun", runtime: "bun", file, env }]
+
+const both = (file: string, env: Readonly<Record<string, string>> = {}): ReadonlyArray<Peer> => [
+  { name: ours, file, env },
+  { name: portable, file, env: { ...env, EFFECT_WS_PORTABLE: "1" } }
+]
+
+const servers = (mode: string, file: string): ReadonlyArray<Peer> => [
+  { name: ws, file: "./peers/ws-server.ts", env: { MODE: mode } },
+  ...both(file),
+  ...bun("./peers/bun-server.ts", { MODE: mode })
+]
+
+/** Where WebSockets end and Node begins: an echo of bytes, behind a handshake. */
+const floor: Peer = { name: "node:net", file: "./peers/net-server.ts" }
+
+const echoServer = "../examples/echo-server.ts"
+const ways = ["send", "sendAll", "sink"]
+
+export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
+  switch (workload.kind) {
+    case "client":
+      return [
+        { name: ws, file: "./peers/ws-client.ts" },
+        { name: "undici", file: "./peers/undici-client.ts" },
+        ...both("./peers/effect-ws-client.ts"),
+        ...bun("./peers/bun-client.ts")
+      ]
+    case "broadcast":
+      return servers("broadcast", "../examples/broadcast-server.ts")
+    case "chat":
+      return servers("chat", "./peers/effect-ws-chat.ts")
+    case "feed":
+      return servers("feed", "./peers/effect-ws-feed.ts")
+    case "upgrades":
+    case "memory":
+      return servers("echo", echoServer)
+    case "answers":
+      switch (workload.program) {
+        case "json":
+          return servers("json", "./peers/effect-ws-json.ts")
+        case "rpc":
+          return [{ name: stock, file: "./peers/rpc-server.ts", env: { STOCK: "true" } }, ...both("./peers/rpc-server.ts")]
+        case "ways":
+          return [
+            { name: ws, file: "./peers/ws-server.ts", env: { MODE: "echo" } },
+            ...ways.map((way) => ({ name: way, file: "./peers/effect-ws-ways.ts", env: { WAY: way } }))
+          ]
+        case "echo": {
+          const isRaw = workload.transport === undefined && workload.deflated !== true
+          return [...servers("echo", echoServer), ...isRaw ? [floor] : []]
+        }
+      }
+  }
+}

@@ -1,0 +1,6 @@
+/** Answers orders, see `order.ts`: all that have arrived together are answered together. */
+import * as Stream from "effect/Stream"
+import { answer } from "./order.ts"
+import { serve } from "./serve.ts"
+
+serve((ws) => Stream.runForEachArray(ws.messages, (orders) => ws.sendAll(orders.map((order) => answer(String(order))))))
