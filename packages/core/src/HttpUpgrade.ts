@@ -44,6 +44,7 @@ export {
   pending
 } from "./server/PendingUpgrade.ts"
 export type { HandshakeDeadline, PendingUpgrade } from "./server/PendingUpgrade.ts"
+export { headerLines } from "./server/Responses.ts"
 
 /**
  * How connections are accepted that a handler opens by `request.upgrade`.

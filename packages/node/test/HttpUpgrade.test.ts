@@ -1,6 +1,6 @@
 /** `HttpServerRequest.upgrade`, `upgradeWith` and `upgradeChannel` on our connections. */
 import { assert, describe, it } from "@effect/vitest"
-import { CloseCode, Opcode, Origin } from "@effect-ws/core"
+import { CloseCode, Opcode, Origin, WebSocketError, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
 import * as Channel from "effect/Channel"
 import * as Context from "effect/Context"
@@ -210,6 +210,51 @@ describe("a refused handshake", () => {
     }))
 })
 
+describe("a refusal with repeated headers", () => {
+  const headers: ReadonlyArray<readonly [string, string]> = [
+    ["set-cookie", "sid=1; Expires=Wed, 09 Jun 2027 10:18:14 GMT"],
+    ["set-cookie", "sid=2; Path=/other"],
+    ["www-authenticate", "Negotiate"],
+    ["www-authenticate", "Basic realm=\"x\""]
+  ]
+  const refusal = new WebSocketError.HandshakeError({ reason: "Application", section: "-", detail: "who?", status: 401, headers, body: "" })
+  const repeated = (lines: ReadonlyArray<string>) => lines.filter((line) => /^(set-cookie|www-authenticate):/i.test(line))
+  const expected = headers.map(([name, value]) => `${name}: ${value}`)
+
+  it.live("keeps each line on the wire, by `authorize` and by a route", () =>
+    Effect.gen(function*() {
+      const authorized = yield* route(undefined, { upgrade: { authorize: () => Effect.fail(refusal) } })
+      const refusing = yield* serve(HttpRouter.add("GET", "/", Effect.succeed(WebSocketServer.toResponse(refusal))))
+      for (const { port } of [authorized, refusing]) {
+        const answer = yield* answerTo(port, upgradeRequest("/"))
+        assert.strictEqual(answer.status, 401)
+        assert.sameMembers(repeated(answer.lines), expected)
+      }
+    }))
+
+  it.live("and behind middleware that adds headers and cookies of its own", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serve(Layer.mergeAll(
+        HttpRouter.add("GET", "/", Effect.succeed(WebSocketServer.toResponse(refusal))),
+        HttpRouter.middleware((handled) =>
+          Effect.map(handled, (response) =>
+            HttpServerResponse.setHeader(HttpServerResponse.setCookieUnsafe(response, "lb", "3"), "x-more", "1")), { global: true })
+      ))
+      const answer = yield* answerTo(port, upgradeRequest("/"))
+      assert.sameMembers(repeated(answer.lines), [...expected, "set-cookie: lb=3"])
+      assert.strictEqual(answer.headers["x-more"], "1")
+    }))
+
+  it.live("one that cannot be sent is answered with 500", () =>
+    Effect.gen(function*() {
+      const broken = new WebSocketError.HandshakeError({ ...refusal, headers: [["x-a", "b\r\nx-c: d"], ["x-a", "e"]] })
+      const { port } = yield* serve(HttpRouter.add("GET", "/", Effect.succeed(WebSocketServer.toResponse(broken))))
+      const answer = yield* answerTo(port, upgradeRequest("/"))
+      assert.strictEqual(answer.status, 500)
+      assert.notProperty(answer.headers, "x-c")
+    }))
+})
+
 describe("upgradeWith", () => {
   it.live("sends its headers with the 101, survives modify and chooses a subprotocol", () =>
     Effect.gen(function*() {
@@ -221,6 +266,18 @@ describe("upgradeWith", () => {
       assert.strictEqual(answer.headers["set-cookie"], "a=1")
       assert.strictEqual(answer.headers["sec-websocket-protocol"], "a")
       yield* echoes(answer.peer)
+    }))
+
+  it.live("repeated headers stay lines of their own", () =>
+    Effect.gen(function*() {
+      const { port } = yield* route(
+        (request) => request.upgradeWith({ headers: { "Set-Cookie": ["a=1", "b=2; Path=/"] } }),
+        { upgrade: { headers: [["Set-Cookie", "c=3"], ["Set-Cookie", "d=4"]] } }
+      )
+      const answer = yield* answerTo(port, upgradeRequest("/"))
+      assert.strictEqual(answer.status, 101)
+      const cookies = answer.lines.filter((line) => line.startsWith("Set-Cookie"))
+      assert.deepStrictEqual(cookies, ["Set-Cookie: c=3", "Set-Cookie: d=4", "Set-Cookie: a=1", "Set-Cookie: b=2; Path=/"])
     }))
 
   for (const headers of [{ "sec-websocket-accept": "x" }, { "x-a": "b\r\nx-c: d" }, { "x a": "b" }]) {

@@ -211,7 +211,9 @@ const answer = (
     return Effect.promise(async () => {
       const web = HttpServerResponse.toWeb(response)
       const body = (await web.text()).slice(0, maxRefusalBody)
-      const head = { status: web.status, headers: [...web.headers], body }
+      const named = HttpUpgrade.headerLines(response)
+      const others = [...web.headers].filter(([name]) => !named.some((line) => line[0] === name))
+      const head = { status: web.status, headers: [...named, ...others], body }
       Deferred.doneUnsafe(exchange.answer, Effect.succeed({ response: head, transport: undefined }))
     })
   })

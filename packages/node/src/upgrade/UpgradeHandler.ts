@@ -4,16 +4,17 @@
  * written by that. Measured beside its `makeHandler`: 500 bytes less for each connection,
  * since the fibers are kept in one set and what ends them is made once.
  */
-import type { HttpUpgrade } from "@effect-ws/core"
+import { HttpUpgrade } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Cookies from "effect/http/Cookies"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
-import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import { type HttpServerResponse, removeHeader, replaceCookies } from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
 import type { Buffer } from "node:buffer"
 import type * as Http from "node:http"
@@ -81,7 +82,7 @@ const answer = (scope: Scope.Scope) => (request: HttpServerRequest, response: Ht
       if (target.writableEnded) return resume(Effect.void)
       const written = Effect.as(
         Effect.addFinalizer((exit) => Effect.sync(() => resume(Effect.asVoid(exit as Exit.Exit<unknown>)))),
-        response
+        withLines(response, target)
       )
       // The request has its span already.
       const context = Context.add(fiber.context, HttpMiddleware.TracerDisabledWhen, () => true)
@@ -89,3 +90,29 @@ const answer = (scope: Scope.Scope) => (request: HttpServerRequest, response: Ht
       write(message, target)
     })
   })
+
+/**
+ * Puts repeated header lines onto Node's response, which keeps them apart, and leaves the rest
+ * to be written: Effect's headers have one value for each name.
+ */
+const withLines = (response: HttpServerResponse, target: Http.ServerResponse): HttpServerResponse => {
+  const values = new Map<string, Array<string>>()
+  for (const [name, value] of HttpUpgrade.headerLines(response)) {
+    const lines = values.get(name)
+    if (lines === undefined) values.set(name, [value])
+    else lines.push(value)
+  }
+  let rest = response
+  for (const [name, lines] of values) {
+    if (lines.length === 1 && name !== "set-cookie") continue
+    try {
+      target.setHeader(name, lines)
+    } catch {
+      // A header that cannot be sent: whoever writes the response answers for it.
+      continue
+    }
+    rest = removeHeader(rest, name)
+    if (name === "set-cookie") rest = replaceCookies(rest, Cookies.empty)
+  }
+  return rest
+}

@@ -59,6 +59,8 @@ export const closeBody = (code: number): Uint8Array => Uint8Array.of(code >> 8, 
 export interface Head {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
+  /** All header lines, repeated ones too. */
+  readonly lines: ReadonlyArray<string>
 }
 
 const parseHead = (text: string): Head => {
@@ -68,7 +70,7 @@ const parseHead = (text: string): Head => {
     const colon = line.indexOf(":")
     headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim()
   }
-  return { status: Number(first.split(" ")[1]), headers }
+  return { status: Number(first.split(" ")[1]), headers, lines }
 }
 
 /** The head of a request that asks for a WebSocket; `undefined` leaves a header out. */
