@@ -44,10 +44,10 @@ export const floors: ReadonlyArray<{ readonly name: string; readonly files: Read
   },
   { name: "core: names for the pure rooms", files: modules("core", "Handshake", "PerMessageDeflate", "FrameSocket") },
   { name: "core: one connection", files: folders("core", "connection") },
-  { name: "core: connections", files: [...modules("core", "WebSocket"), ...folders("core", "client", "server", "socket")] },
+  { name: "core: connections", files: [...modules("core", "WebSocket"), ...folders("core", "client", "server", "socket", "reconnect")] },
   {
     name: "core: clients and servers",
-    files: modules("core", "WebSocketClient", "WebSocketServer", "EffectSocket", "HttpUpgrade", "WebSocketConfig")
+    files: modules("core", "WebSocketClient", "ReconnectingClient", "WebSocketServer", "EffectSocket", "HttpUpgrade", "WebSocketConfig")
   },
   { name: "core: for tests, and the index", files: [...folders("core", "testing"), ...modules("core", "index")] },
   { name: "node", files: ["packages/node/src/**"] }
@@ -74,6 +74,8 @@ const shell = [
   `${core}MemoryBudget.ts`,
   `${core}client/**`,
   `${core}WebSocketClient.ts`,
+  `${core}reconnect/**`,
+  `${core}ReconnectingClient.ts`,
   `${core}WebSocketServer.ts`,
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,

@@ -1,6 +1,5 @@
 // Installs the locked dependencies, with nothing but Node 20 and npm at hand (so: plain JavaScript, no
 // imports from node_modules). When they are in place already it takes a moment and needs no network.
-// Those of the site are left out unless asked for by `--website`: only `npm run docs:build` needs them.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -20,7 +19,6 @@ const inputs = [
   "examples/package.json",
   "benchmark/package.json",
   "soak/package.json",
-  "website/package.json",
   "node_modules/.pnpm/lock.yaml"
 ]
 
@@ -33,15 +31,12 @@ const fingerprint = () => {
   return hash.digest("hex")
 }
 
-// The second line says that the site's dependencies are in place too; they stay once they are.
-const [installed, withWebsite = ""] = existsSync(marker) ? readFileSync(marker, "utf8").split("\n") : []
-const website = process.argv.includes("--website") || withWebsite !== ""
+const isCurrent = () => existsSync(marker) && readFileSync(marker, "utf8") === fingerprint()
 
-if (installed !== fingerprint() || (website && withWebsite === "")) {
+if (!isCurrent()) {
   rmSync(marker, { force: true })
   console.log("Installing dependencies (once; a minute or so) ...")
-  const filter = website ? [] : ["--filter", "!@effect-ws/website"]
-  const { status } = spawnSync("npx", ["-y", pnpm, "install", "--frozen-lockfile", "--reporter=append-only", ...filter], {
+  const { status } = spawnSync("npx", ["-y", pnpm, "install", "--frozen-lockfile", "--reporter=append-only"], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
     shell: process.platform === "win32"
@@ -50,5 +45,5 @@ if (installed !== fingerprint() || (website && withWebsite === "")) {
     console.error("The set-up failed: the dependencies could not be installed (is the registry reachable?).")
     process.exit(1)
   }
-  writeFileSync(marker, `${fingerprint()}${website ? "\nwith the site" : ""}`)
+  writeFileSync(marker, fingerprint())
 }

@@ -255,3 +255,52 @@ export class UpgradeUnavailable extends Schema.TaggedError<UpgradeUnavailable>("
       "`NodeHttpServer.layer` of @effect-ws/node in place of the one of @effect/platform-node"
   }
 }
+
+/**
+ * A client that comes back has no connection to send this message on. The message was handed to
+ * none, so it can be sent again without arriving twice.
+ *
+ * **Details**
+ *
+ * - `reason`: `Away` there is no connection now and the sender does not wait for the next one;
+ *   `TooManyWaiting` as many senders wait for it already as `maxWaiting` allows; `Lost` the
+ *   connection ended before it accepted the message; `Ended` the client makes no more connections.
+ * - `cause`: why the last connection, or attempt, ended.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotConnected extends Schema.TaggedError<NotConnected>("@effect-ws/core/WebSocketError/NotConnected")(
+  "NotConnected",
+  {
+    reason: Schema.Literals(["Away", "TooManyWaiting", "Lost", "Ended"]),
+    cause: Schema.optional(Schema.Defect())
+  }
+) {
+  override get message() {
+    return `Not sent: ${notConnected[this.reason]}`
+  }
+}
+
+const notConnected = {
+  Away: "there is no connection at the moment",
+  TooManyWaiting: "too many senders wait for the next connection already",
+  Lost: "the connection ended before it accepted the message",
+  Ended: "the client makes no more connections"
+}
+
+/**
+ * The connection broke after it had accepted messages and before its transport had taken all of
+ * them. They may have arrived or not; they are not sent again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DeliveryUnknown extends Schema.TaggedError<DeliveryUnknown>("@effect-ws/core/WebSocketError/DeliveryUnknown")(
+  "DeliveryUnknown",
+  { cause: Schema.optional(Schema.Defect()) }
+) {
+  override get message() {
+    return "The connection broke while it had messages to deliver: they may have arrived or not"
+  }
+}

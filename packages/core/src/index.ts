@@ -46,6 +46,8 @@ export * as PerMessageDeflate from "./PerMessageDeflate.ts"
 export * as Primitives from "./Primitives.ts"
 /** One connection as a state machine without I/O. */
 export * as Protocol from "./Protocol.ts"
+/** A client that comes back: one connection after the other to a service. */
+export * as ReconnectingClient from "./ReconnectingClient.ts"
 /** The byte stream under a connection. */
 export * as Transport from "./Transport.ts"
 /** A connection as a scoped resource. */

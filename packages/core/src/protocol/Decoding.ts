@@ -15,13 +15,13 @@ export type Stop = "undecided" | "full" | "turn"
 /** Where the decoded bytes go. */
 export interface DecodedSink {
   /** The reader must take what waits first. */
-  isFull(): boolean
+  readonly isFull: () => boolean
   /** Takes bytes that are given away. `false`: the reader must decide what becomes of them. */
-  put(bytes: Uint8Array): boolean
+  readonly put: (bytes: Uint8Array) => boolean
   /** The peer's bytes could not be decoded. */
-  onFailure(detail: string): void
+  readonly onFailure: (detail: string) => void
   /** Whether nothing more is wanted. */
-  isOver(): boolean
+  readonly isOver: () => boolean
 }
 
 // How much one turn of the event loop may cost: a millisecond or two, 5 at worst.

@@ -1,0 +1,329 @@
+/** The client that comes back: one fiber that keeps a connection, and what programs do with it. */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { Message, Sendable } from "../Message.ts"
+import type { WebSocket } from "../WebSocket.ts"
+import { ConnectionClosed, DeliveryUnknown, type InvalidArgument, IOError, NotConnected } from "../WebSocketError.ts"
+import { Attempts, type Plan } from "./Attempts.ts"
+import { Reachability } from "./Reachability.ts"
+import { type End, Session, Sessions } from "./Sessions.ts"
+import type { Status } from "./Status.ts"
+import type { Loss } from "./Verdict.ts"
+
+export type WhileAway = "wait" | "fail" | "drop"
+
+export interface SendOptions {
+  readonly whileAway?: WhileAway | undefined
+  readonly flush?: boolean | undefined
+}
+
+export interface Sending {
+  readonly whileAway: WhileAway
+  readonly maxWaiting: number
+}
+
+// How long a connection may take for a Pong once the platform says that the network was away.
+const probeTimeout = "5 seconds"
+
+/** Begins to keep a connection, until the scope ends. */
+export const make = <E>(plan: Omit<Plan<E>, "report">, sending: Sending): Effect.Effect<Client<E>, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.gen(function*() {
+      const status = yield* SubscriptionRef.make<Status<E>>({ _tag: "Connecting", attempt: 1, loss: undefined })
+      const client = new Client(status, plan, sending, yield* Scope.make())
+      yield* client.start
+      return client
+    }),
+    (client, exit) => client.release(exit)
+  )
+
+export class Client<E> {
+  private readonly ref: SubscriptionRef.SubscriptionRef<Status<E>>
+  private readonly sessions = new Sessions<Loss<E>>()
+  private readonly attempts: Attempts<E>
+  private readonly sending: Sending
+  private waiting = 0
+  private dropped_ = 0
+  // A connection broke while it held messages, and nobody was told yet.
+  private unknown: DeliveryUnknown | undefined
+  private readonly probe = Latch.makeUnsafe()
+  // Holds the connections.
+  private readonly scope: Scope.Closeable
+  private isFinished = false
+  private keeper: Fiber.Fiber<void> | undefined
+
+  constructor(
+    ref: SubscriptionRef.SubscriptionRef<Status<E>>,
+    plan: Omit<Plan<E>, "report">,
+    sending: Sending,
+    scope: Scope.Closeable
+  ) {
+    this.ref = ref
+    this.sending = sending
+    this.scope = scope
+    this.attempts = new Attempts({
+      ...plan,
+      // The first attempt is the first status.
+      report: (status) =>
+        this.isFinished || (status._tag === "Connecting" && status.loss === undefined)
+          ? Effect.void
+          : SubscriptionRef.set(ref, status)
+    })
+  }
+
+  // --- what programs see ------------------------------------------------------------------
+
+  get status(): Effect.Effect<Status<E>> {
+    return Effect.suspend(() => {
+      const status = SubscriptionRef.getUnsafe(this.ref)
+      const { current } = this.sessions
+      if (status._tag !== "Open" || current === undefined) return Effect.succeed(status)
+      return Effect.map(current.ws.stats, ({ roundTrip }) => ({ ...status, roundTrip }))
+    })
+  }
+
+  get statuses(): Stream.Stream<Status<E>> {
+    return Stream.takeUntil(SubscriptionRef.changes(this.ref), (status) => status._tag === "Ended")
+  }
+
+  get messages(): Stream.Stream<Message, Loss<E>> {
+    const { sessions } = this
+    const next = Effect.flatMap(
+      sessions.until(() => sessions.toRead),
+      (found) => found instanceof Session ? Effect.succeed([found] as const) : Effect.failCause(found)
+    )
+    const reading = Effect.acquireRelease(
+      Effect.suspend(() => {
+        if (sessions.isReading) {
+          return Effect.die(new Error("Another fiber is already reading the messages of this client; it has one reader at a time"))
+        }
+        sessions.startReading()
+        return Effect.void
+      }),
+      () => Effect.sync(() => sessions.stopReading())
+    )
+    return Stream.unwrap(Effect.as(
+      reading,
+      Stream.flatMap(Stream.fromPull(Effect.succeed(next)), (session) =>
+        session.ws.messages.pipe(
+          Stream.catch((failure) => {
+            session.failure = failure
+            return Stream.empty
+          }),
+          Stream.concat(Stream.suspend(() => {
+            sessions.wasRead(session)
+            return Stream.empty
+          }))
+        ))
+    ))
+  }
+
+  get connection(): Effect.Effect<WebSocket, NotConnected> {
+    return Effect.map(this.session, ({ ws }) => ws)
+  }
+
+  readonly send = (message: Sendable, options?: SendOptions): Effect.Effect<void, NotConnected | DeliveryUnknown> =>
+    Effect.suspend(() => {
+      const { current } = this.sessions
+      return current === undefined || current.isOver
+        ? this.away(message, options)
+        : this.handOver(current, message, options)
+    })
+
+  get sink(): Sink.Sink<void, Sendable, never, NotConnected | DeliveryUnknown> {
+    return Sink.forEach((message: Sendable) => this.send(message))
+  }
+
+  get flush(): Effect.Effect<void, DeliveryUnknown> {
+    return Effect.suspend(() => {
+      const { unknown } = this
+      this.unknown = undefined
+      if (unknown !== undefined) return Effect.fail(unknown)
+      const { current } = this.sessions
+      return current === undefined ? Effect.void : this.flushed(current)
+    })
+  }
+
+  get dropped(): Effect.Effect<number> {
+    return Effect.sync(() => this.dropped_)
+  }
+
+  get retryNow(): Effect.Effect<void> {
+    return Effect.sync(() => this.attempts.force())
+  }
+
+  close(code?: number, reason?: string): Effect.Effect<void, InvalidArgument> {
+    return Effect.suspend(() => {
+      const { current } = this.sessions
+      if (current === undefined) return this.stop
+      return Effect.andThen(Effect.forkChild(current.ws.close(code, reason), { startImmediately: true }), (closing) => {
+        // A code that cannot be sent ends nothing.
+        const exit = closing.pollUnsafe()
+        if (exit !== undefined && Exit.isFailure(exit)) return exit
+        return Effect.andThen(this.stop, Effect.asVoid(Fiber.join(closing)))
+      })
+    })
+  }
+
+  // --- sending ----------------------------------------------------------------------------
+
+  private away(message: Sendable, options: SendOptions | undefined): Effect.Effect<void, NotConnected | DeliveryUnknown> {
+    if (this.sessions.hasEnded) return Effect.fail(this.notConnected("Ended"))
+    switch (options?.whileAway ?? this.sending.whileAway) {
+      case "fail":
+        return Effect.fail(this.notConnected("Away"))
+      case "drop":
+        this.dropped_++
+        return Effect.void
+      case "wait":
+        if (this.waiting >= this.sending.maxWaiting) return Effect.fail(this.notConnected("TooManyWaiting"))
+        this.waiting++
+        return this.session.pipe(
+          Effect.ensuring(Effect.sync(() => this.waiting--)),
+          Effect.flatMap((session) => this.handOver(session, message, options))
+        )
+    }
+  }
+
+  private handOver(session: Session, message: Sendable, options: SendOptions | undefined) {
+    session.isDirty = true
+    const sent = Effect.mapError(session.ws.send(message), (error) => this.notConnected("Lost", error))
+    return options?.flush === true ? Effect.andThen(sent, this.flushed(session)) : sent
+  }
+
+  private flushed(session: Session): Effect.Effect<void, DeliveryUnknown> {
+    return Effect.suspend(() => {
+      session.isDirty = false
+      return Effect.mapError(session.ws.flush, (cause) => {
+        session.isDirty = true
+        // Whoever waits here is told, and nobody else needs to be.
+        if (this.unknown === undefined) return new DeliveryUnknown({ cause })
+        const { unknown } = this
+        this.unknown = undefined
+        return unknown
+      })
+    })
+  }
+
+  private notConnected(reason: NotConnected["reason"], cause: unknown = this.attempts.loss): NotConnected {
+    return new NotConnected({ reason, ...(cause !== undefined && { cause }) })
+  }
+
+  /** The session that is open, or the next one. */
+  private get session(): Effect.Effect<Session, NotConnected> {
+    const { sessions } = this
+    return Effect.flatMap(
+      sessions.until<Session | "ended">(() =>
+        sessions.hasEnded ? "ended" : sessions.current?.isOver === false ? sessions.current : undefined
+      ),
+      (found) => found === "ended" ? Effect.fail(this.notConnected("Ended")) : Effect.succeed(found)
+    )
+  }
+
+  // --- keeping a connection ---------------------------------------------------------------
+
+  /** Begins to keep a connection. */
+  get start(): Effect.Effect<void> {
+    return Effect.map(Effect.forkDetach(Effect.interruptible(this.keep)), (fiber) => {
+      this.keeper = fiber
+    })
+  }
+
+  /** Dials no more. What is open stays open. */
+  private get stop(): Effect.Effect<void> {
+    return Effect.andThen(this.finish(undefined), Effect.suspend(() => Fiber.interrupt(this.keeper!)))
+  }
+
+  /** Dials no more, and closes what is open. */
+  release(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.andThen(this.stop, Scope.close(this.scope, exit))
+  }
+
+  private readonly keep = Effect.gen({ self: this }, function*() {
+    yield* listening(() => {
+      this.attempts.nudge()
+      this.probe.openUnsafe()
+    })
+    while (true) yield* this.keepOne
+  }).pipe(
+    Effect.scoped,
+    Effect.catchCause((cause) => this.finish(cause))
+  )
+
+  /** From an attempt to the end of the connection, and to the moment for the next attempt. */
+  private readonly keepOne: Effect.Effect<void, Loss<E>> = Effect.gen({ self: this }, function*() {
+    const opened = yield* this.attempts.next(this.scope)
+    const session = new Session(opened.ws)
+    this.sessions.open(session)
+    const loss = yield* this.loss(session)
+    yield* this.sessions.mayLeave
+    this.sessions.leave(session)
+    // The closing handshake may take its time; the next attempt need not wait for it.
+    yield* Effect.forkIn(Effect.uninterruptible(Scope.close(opened.scope, Exit.void)), this.scope)
+    yield* this.attempts.lost(loss)
+  })
+
+  /** Waits until the session is lost, and tells why. */
+  private loss(session: Session): Effect.Effect<Loss<E>> {
+    const lost = Effect.gen({ self: this }, function*() {
+      const info = yield* session.ws.closed
+      session.isOver = true
+      // The reader may know more; it runs now, if it waited.
+      yield* Effect.yieldNow
+      const broken = yield* Effect.exit(session.ws.flush)
+      const error = Exit.isFailure(broken) ? Cause.findErrorOption(broken.cause) : undefined
+      const loss = session.failure ??
+        (error?._tag === "Some" ? error.value : new ConnectionClosed({ info }))
+      if (session.isDirty && !info.clean) this.unknown = new DeliveryUnknown({ cause: loss })
+      return loss
+    })
+    return Effect.raceFirst(lost, probing(session.ws, this.probe))
+  }
+
+  /** No more connections are made. */
+  private finish(end: End<Loss<E>>): Effect.Effect<void> {
+    return Effect.uninterruptible(Effect.suspend(() => {
+      if (this.isFinished) return Effect.void
+      this.isFinished = true
+      const found = end === undefined ? undefined : Cause.findErrorOption(end)
+      const loss = found?._tag === "Some" ? found.value : undefined
+      if (loss !== undefined) this.attempts.loss = loss
+      // The status first, for those who learn of the end otherwise and look at it.
+      return Effect.map(SubscriptionRef.set(this.ref, { _tag: "Ended", loss }), () => this.sessions.finish(end))
+    }))
+  }
+}
+
+/** Listens to what the platform says about the network, until the scope ends. */
+export const listening = (improved: () => void): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const signs = yield* Reachability
+    if (signs === undefined) return
+    yield* Effect.forkScoped(Stream.runForEach(signs, () => Effect.sync(improved)))
+  })
+
+/** Pings whenever the latch opens; returns once a Pong does not come in time. */
+export const probing = (ws: WebSocket, latch: Latch.Latch): Effect.Effect<IOError> =>
+  Effect.gen(function*() {
+    while (true) {
+      latch.closeUnsafe()
+      yield* latch.await
+      // A connection that cannot ping, or that closes meanwhile, says so elsewhere.
+      const answered = yield* Effect.timeoutOption(Effect.exit(ws.ping()), probeTimeout)
+      if (answered._tag === "None") {
+        return new IOError({
+          phase: "keepalive",
+          reason: "TimedOut",
+          detail: `No Pong within ${Duration.format(Duration.fromInputUnsafe(probeTimeout))} after the network came back`
+        })
+      }
+    }
+  })
