@@ -7,6 +7,7 @@ const slow = [
   "packages/node/test/interop/Compression.test.ts",
   "packages/node/test/conformance/Conformance.test.ts",
   "packages/node/test/interop/Interop.test.ts",
+  "packages/node/test/cli/Connect.test.ts",
   "examples/test/chat.test.ts",
   "examples/test/chat-page.test.ts",
   "packages/node/test/conformance/Runner.test.ts",

@@ -185,6 +185,14 @@ export const rules: ReadonlyArray<Rule> = [
     broken: { file: `${node}conformance/Broken.ts`, source: `import { Frame } from "@effect-ws/core"` }
   },
   {
+    // Whoever imports the package must not load the command line.
+    name: "nothing of the Node package knows the command line or the conformance suite but they themselves",
+    where: [node],
+    except: [`${node}cli/`, `${node}conformance/`],
+    forbid: [`${node}cli/**`, `${node}conformance/**`],
+    broken: { file: `${node}index.ts`, source: `export * as EffectWs from "./cli/EffectWs.ts"` }
+  },
+  {
     name: "examples are written as a user would write them",
     where: ["examples/"],
     except: ["examples/test/"],

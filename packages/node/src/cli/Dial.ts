@@ -1,0 +1,77 @@
+/**
+ * Connecting as the flags of a client say.
+ */
+import { type Limits, type WebSocket, WebSocketClient } from "@effect-ws/core"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { readFileSync } from "node:fs"
+import * as NodeWebSocketClient from "../NodeWebSocketClient.ts"
+import { type Failure, usage } from "./Failure.ts"
+import type { Style } from "./terminal/Style.ts"
+import { failureOf } from "./text/Refusal.ts"
+
+/** The flags of `Flags.client`, parsed. */
+export interface ClientFlags {
+  readonly headers: ReadonlyArray<readonly [string, string]>
+  readonly subprotocols: ReadonlyArray<string>
+  readonly origin: Option.Option<string>
+  readonly ca: Option.Option<string>
+  readonly cert: Option.Option<string>
+  readonly key: Option.Option<string>
+  readonly insecure: boolean
+  readonly compression: boolean
+  readonly unix: Option.Option<string>
+  readonly connectTimeout: number
+}
+
+type TlsFlags = Pick<ClientFlags, "ca" | "cert" | "key" | "insecure">
+
+/** Node's options of TLS; a file that cannot be read is a mistake of the command line. */
+export const tlsOptions = (flags: TlsFlags) =>
+  Effect.try({
+    try: () => ({
+      ...(Option.isSome(flags.ca) && { ca: readFileSync(flags.ca.value) }),
+      ...(Option.isSome(flags.cert) && { cert: readFileSync(flags.cert.value) }),
+      ...(Option.isSome(flags.key) && { key: readFileSync(flags.key.value) }),
+      ...(flags.insecure && { rejectUnauthorized: false })
+    }),
+    catch: (error) => usage(error instanceof Error ? error.message : String(error))
+  })
+
+/** A URL as people type it: without a scheme it is ws. */
+export const withScheme = (url: string): string => url.includes("://") ? url : `ws://${url}`
+
+export const isSecure = (url: string): boolean => /^(?:wss|https):/i.test(url)
+
+/** What is written before a connection whose certificate is not verified. */
+export const insecureWarning = (style: Style): string =>
+  style.red(style.bold("WARNING: ")) +
+  style.red("the certificate is not verified (--insecure): whoever is on the way can read and change what is sent.")
+
+/** A layer that dials as the flags say. */
+export const dialer = (flags: ClientFlags) =>
+  Effect.map(tlsOptions(flags), (tls) =>
+    NodeWebSocketClient.layerDirectOptions({
+      tls,
+      ...(Option.isSome(flags.unix) && { socketPath: flags.unix.value })
+    }))
+
+export const connectOptions = (flags: ClientFlags, limits: Limits.Options = {}): WebSocketClient.ConnectOptions => ({
+  ...limits,
+  subprotocols: flags.subprotocols,
+  headers: [
+    ...flags.headers,
+    ...(Option.isSome(flags.origin) ? [["Origin", flags.origin.value] as const] : [])
+  ],
+  compression: flags.compression,
+  handshakeTimeout: flags.connectTimeout
+})
+
+/** Opens one connection; the errors are those of a command. */
+export const connect = (
+  url: string,
+  options: WebSocketClient.ConnectOptions,
+  style: Style
+): Effect.Effect<WebSocket.WebSocket, Failure, WebSocketClient.Connector | Scope.Scope> =>
+  Effect.mapError(WebSocketClient.connect(url, options), (error) => failureOf(error, style))

@@ -1,0 +1,85 @@
+/**
+ * Flags that several commands have.
+ */
+import * as Flag from "effect/cli/Flag"
+import { parseDuration, parseSize } from "./text/Quantities.ts"
+
+const why = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+/** Milliseconds. */
+export const duration = (name: string) =>
+  Flag.String(name).pipe(Flag.withMetavar("DURATION"), Flag.mapTryCatch(parseDuration, why))
+
+/** Bytes. */
+export const size = (name: string) =>
+  Flag.String(name).pipe(Flag.withMetavar("SIZE"), Flag.mapTryCatch(parseSize, why))
+
+const pairOf = (line: string): readonly [string, string] => {
+  const colon = line.indexOf(":")
+  if (colon <= 0) throw new Error(`${JSON.stringify(line)} is no header; write "Name: value"`)
+  return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()]
+}
+
+export const headers = Flag.String("header").pipe(
+  Flag.withAlias("H"),
+  Flag.withMetavar("\"NAME: VALUE\""),
+  Flag.mapTryCatch(pairOf, why),
+  Flag.atLeast(0),
+  Flag.withDescription("Send this header with the handshake; may be given several times")
+)
+
+export const subprotocols = Flag.String("subprotocol").pipe(
+  Flag.withAlias("s"),
+  Flag.withMetavar("NAME"),
+  Flag.atLeast(0),
+  Flag.map((given) => given.flatMap((names) => names.split(",")).map((name) => name.trim()).filter((name) => name !== "")),
+  Flag.withDescription("Offer this subprotocol; may be given several times, or as a list with commas, the preferred first")
+)
+
+export const origin = Flag.String("origin").pipe(
+  Flag.withAlias("o"),
+  Flag.withMetavar("ORIGIN"),
+  Flag.optional,
+  Flag.withDescription("Say that a web page of this origin connects, such as https://app.example")
+)
+
+/** How to trust a TLS server, and how to prove who one is. */
+export const tls = {
+  ca: Flag.File("ca", { mustExist: true }).pipe(
+    Flag.optional,
+    Flag.withDescription("Trust the certificate authorities in this PEM file, and no others")
+  ),
+  cert: Flag.File("cert", { mustExist: true }).pipe(
+    Flag.optional,
+    Flag.withDescription("Present the client certificate in this PEM file")
+  ),
+  key: Flag.File("key", { mustExist: true }).pipe(
+    Flag.optional,
+    Flag.withDescription("The private key of --cert, a PEM file")
+  ),
+  insecure: Flag.Boolean("insecure").pipe(
+    Flag.withDefault(false),
+    Flag.withoutNegation,
+    Flag.withDescription("Accept any certificate: whoever is on the way can read and change what is sent")
+  )
+}
+
+/** How a client connects. */
+export const client = {
+  headers,
+  subprotocols,
+  origin,
+  ...tls,
+  compression: Flag.Boolean("compression").pipe(
+    Flag.withDefault(true),
+    Flag.withDescription("Offer compression (permessage-deflate); on unless --no-compression is given")
+  ),
+  unix: Flag.Path("unix").pipe(
+    Flag.optional,
+    Flag.withDescription("Connect to this Unix domain socket in place of the URL's host")
+  ),
+  connectTimeout: duration("connect-timeout").pipe(
+    Flag.withDefault(10_000),
+    Flag.withDescription("How long the opening handshake may take; 10s unless given")
+  )
+}

@@ -1,0 +1,210 @@
+/**
+ * `effect-ws connect`: talks to a server, from a terminal or from a script.
+ */
+import { CloseCode, type Limits, type WebSocket, type WebSocketError } from "@effect-ws/core"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { type ClientFlags, connect, connectOptions, dialer, insecureWarning, isSecure, withScheme } from "../Dial.ts"
+import { failed, type Failure } from "../Failure.ts"
+import * as Style from "../terminal/Style.ts"
+import * as Closing from "../text/Closing.ts"
+import { plural, showMillis } from "../text/Quantities.ts"
+import * as Input from "./Input.ts"
+import * as Prompt from "./Prompt.ts"
+import * as View from "./View.ts"
+
+export interface Options extends ClientFlags {
+  readonly url: string
+  readonly send: ReadonlyArray<string>
+  readonly binary: boolean
+  readonly json: boolean
+  readonly count: Option.Option<number>
+  readonly timeout: Option.Option<number>
+  readonly keepOpen: boolean
+  readonly linger: number
+  readonly ping: Option.Option<number>
+  readonly maxSize: number
+  readonly verbose: boolean
+}
+
+interface Console {
+  readonly view: View.View
+  /** What to send, and whether its end is the end of the connection. */
+  readonly input: Stream.Stream<Input.Input, never, Stdio.Stdio>
+  readonly isPrompt: boolean
+  /** Nothing is asked for any more. */
+  readonly end: () => void
+}
+
+const nothing = () => {}
+
+const write = (text: string | Uint8Array) => void process.stdout.write(text)
+const tell = (line: string) => void process.stderr.write(`${line}\n`)
+
+const makeConsole = (options: Options): Effect.Effect<Console, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { stderr, stdin, stdout } = process
+    const pipe = Input.fromPipe(options.binary)
+    const showsPerson = stdout.isTTY && !options.json && !options.binary
+    if (showsPerson && stdin.isTTY) {
+      const style = Style.of(stdout)
+      const prompt = yield* Prompt.make(style, Input.complete)
+      const columns = () => prompt.columns() - 2
+      const help = "/help lists the commands; Ctrl-D closes the connection."
+      return {
+        view: View.forPerson({ write: prompt.write, style, columns, showControls: options.verbose, help }),
+        input: Stream.fromQueue(prompt.lines).pipe(Stream.map(Input.fromLine)),
+        isPrompt: true,
+        end: prompt.end
+      }
+    }
+    if (options.json) return { view: View.forJson(write), input: pipe, isPrompt: false, end: nothing }
+    if (showsPerson) {
+      const view = View.forPerson({
+        write: (line) => write(`${line}\n`),
+        style: Style.of(stdout),
+        columns: () => stdout.columns,
+        showControls: options.verbose,
+        help: undefined
+      })
+      return { view, input: pipe, isPrompt: false, end: nothing }
+    }
+    const view = View.forLines({
+      out: write,
+      err: tell,
+      style: Style.of(stderr),
+      raw: options.binary,
+      isVerbose: options.verbose
+    })
+    return { view, input: pipe, isPrompt: false, end: nothing }
+  })
+
+/** Ping after ping; what they took is told at the end. */
+const pinging = (ws: WebSocket.WebSocket, view: View.View, interval: number, trips: Array<number>) =>
+  Effect.gen(function*() {
+    while (true) {
+      const millis = Duration.toMillis(yield* ws.ping())
+      trips.push(millis)
+      view.answered(millis)
+      yield* Effect.sleep(interval)
+    }
+  }).pipe(Effect.ignore)
+
+/**
+ * Waits until the server has said what it has to say: until it has answered a ping, which it reads behind everything
+ * that was sent to it, and has been silent for so long.
+ */
+const silence = (ws: WebSocket.WebSocket, millis: number, lastAt: () => number) =>
+  Effect.gen(function*() {
+    yield* Effect.timeoutOption(ws.ping(), 5000)
+    const since = performance.now()
+    while (true) {
+      const left = Math.max(since, lastAt()) + millis - performance.now()
+      if (left <= 0) return
+      yield* Effect.sleep(left)
+    }
+  }).pipe(Effect.ignore)
+
+const summary = (trips: ReadonlyArray<number>): string => {
+  const mean = trips.reduce((sum, trip) => sum + trip, 0) / trips.length
+  return `${plural(trips.length, "ping")} answered: least ${showMillis(Math.min(...trips))}, ` +
+    `mean ${showMillis(mean)}, most ${showMillis(Math.max(...trips))}`
+}
+
+const act = (
+  ws: WebSocket.WebSocket,
+  view: View.View,
+  input: Input.Input
+): Effect.Effect<void, WebSocket.SendError | WebSocketError.InvalidArgument> => {
+  switch (input._tag) {
+    case "Send":
+      return ws.send(input.message)
+    case "Close":
+      return Effect.asVoid(ws.close(input.code, input.reason))
+    case "Say":
+      return Effect.sync(() => view.note(input.text))
+    case "Ping":
+      return ws.ping(input.payload).pipe(
+        Effect.map((trip) => view.answered(Duration.toMillis(trip))),
+        Effect.catchTag("InvalidArgument", (error) => Effect.sync(() => view.note(error.message)))
+      )
+  }
+}
+
+const limits = (maxSize: number): Limits.Options => ({ maxMessageSize: maxSize })
+
+const conversation = (options: Options) =>
+  Effect.gen(function*() {
+    const url = withScheme(options.url)
+    const started = performance.now()
+    const ws = yield* connect(url, connectOptions(options, limits(options.maxSize)), Style.of(process.stderr))
+    const millis = performance.now() - started
+    const console = yield* makeConsole(options)
+    const { input, isPrompt, view } = console
+    view.opened(ws, url, millis)
+
+    const wanted = Option.getOrElse(options.count, () => Infinity)
+    const enough = yield* Deferred.make<void>()
+    let received = 0
+    let lastAt = 0
+    // What comes after enough is read all the same, so that the connection can close.
+    const reader = yield* Stream.runForEach(ws.messages, (message) =>
+      Effect.suspend(() => {
+        if (received >= wanted) return Effect.void
+        received++
+        lastAt = performance.now()
+        view.received(message)
+        return received === wanted ? Deferred.succeed(enough, undefined) : Effect.void
+      })).pipe(Effect.ignore, Effect.forkChild)
+    yield* Effect.forkChild(Stream.runForEach(ws.controls, ({ payload, type }) =>
+      Effect.sync(() => type === "ping" && view.pinged(payload))))
+    const trips: Array<number> = []
+    // A code that was typed is no fault, whatever it says.
+    let isAsked = false
+    if (Option.isSome(options.ping)) yield* Effect.forkChild(pinging(ws, view, options.ping.value, trips))
+
+    const sending = Stream.fromIterable(options.send).pipe(
+      Stream.map((message): Input.Input => ({ _tag: "Send", message })),
+      Stream.concat(input),
+      Stream.runForEach((input) => {
+        isAsked ||= input._tag === "Close"
+        return act(ws, view, input)
+      }),
+      // The end of the input ends the connection, once nothing more is to come.
+      Effect.andThen(() => {
+        if (isPrompt) return Effect.void
+        return options.keepOpen || Option.isSome(options.count) ? Effect.never : silence(ws, options.linger, () => lastAt)
+      }),
+      Effect.catch(() => Effect.never)
+    )
+    const ended = Effect.raceFirst(Effect.raceFirst(sending, Deferred.await(enough)), Fiber.await(reader))
+    yield* Option.match(options.timeout, {
+      onNone: () => ended,
+      onSome: (millis) => Effect.timeoutOption(ended, millis)
+    })
+    const info = yield* Effect.orDie(ws.close(CloseCode.NormalClosure))
+    console.end()
+    if (trips.length > 0) view.note(summary(trips))
+    view.closed(info)
+
+    if (received < wanted && wanted !== Infinity) {
+      return yield* failed(`${plural(received, "message")} came, ${wanted} ${wanted === 1 ? "was" : "were"} asked for`)
+    }
+    // What was asked for was received, however the connection ended.
+    const isFine = Closing.isFine(info) || (isAsked && info.clean)
+    if (wanted === Infinity && !isFine) return yield* failed("")
+  })
+
+/** Runs the command. */
+export const run = (options: Options): Effect.Effect<void, Failure, Stdio.Stdio> =>
+  Effect.gen(function*() {
+    if (options.insecure && isSecure(withScheme(options.url))) tell(insecureWarning(Style.of(process.stderr)))
+    const dial = yield* dialer(options)
+    yield* Effect.provide(Effect.scoped(conversation(options)), dial)
+  })

@@ -1,0 +1,125 @@
+/**
+ * Answers that a directory holds: one JSON file for each path, `index.json` for the root, `default.json` for all others.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { readdirSync, readFileSync } from "node:fs"
+import { join, relative, sep } from "node:path"
+import { type Failure, usage } from "../Failure.ts"
+
+const Code = Schema.Int.check(Schema.isBetween({ minimum: 1000, maximum: 4999 }))
+
+/** One thing to do; several in an object are done in the order in which they stand in this list. */
+const Action = Schema.Struct({
+  /** Milliseconds to wait first. */
+  wait: Schema.optional(Schema.Finite),
+  /** A text message: a string as it is, anything else as JSON. */
+  send: Schema.optional(Schema.Json),
+  /** A binary message, in hexadecimal. */
+  sendHex: Schema.optional(Schema.String.check(Schema.isPattern(/^(?:[0-9a-fA-F]{2} ?)*$/))),
+  /** Sends back the message that is answered. */
+  echo: Schema.optional(Schema.Literal(true)),
+  /** Sends a ping and waits for its pong. */
+  ping: Schema.optional(Schema.Literal(true)),
+  /** Closes the connection with this code. */
+  close: Schema.optional(Code),
+  reason: Schema.optional(Schema.String),
+  /** Cuts the connection without a Close frame. */
+  cut: Schema.optional(Schema.Literal(true))
+})
+
+const Answer = Schema.Struct({
+  /** The message: a text that is equal, or a JSON object or array whose parts the message has; every message if left out. */
+  to: Schema.optional(Schema.Json),
+  /** A regular expression that the text of the message matches. */
+  matching: Schema.optional(Schema.String),
+  /** How often this answer is given; without end if left out. */
+  times: Schema.optional(Schema.Int),
+  do: Schema.Array(Action)
+})
+
+const Script = Schema.Struct({
+  /** The subprotocols that this path speaks, the preferred first. */
+  subprotocols: Schema.optional(Schema.Array(Schema.String)),
+  /** Refuses the handshake. */
+  refuse: Schema.optional(Schema.Struct({
+    status: Schema.Int.check(Schema.isBetween({ minimum: 400, maximum: 599 })),
+    headers: Schema.optional(Schema.Record(Schema.String, Schema.String)),
+    body: Schema.optional(Schema.String)
+  })),
+  /** What happens as soon as a client has connected. */
+  open: Schema.optional(Schema.Array(Action)),
+  /** The first answer that fits a message is given. */
+  answers: Schema.optional(Schema.Array(Answer))
+})
+
+export type Action = typeof Action.Type
+export type Answer = typeof Answer.Type
+export type Script = typeof Script.Type
+
+/** The scripts of a directory, by path. */
+export type Scripts = ReadonlyMap<string, Script>
+
+const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Script), { onExcessProperty: "error" })
+
+const pathOf = (file: string): string => {
+  const name = file.slice(0, -".json".length)
+  if (name === "default") return "*"
+  return name === "index" ? "/" : `/${name.endsWith("/index") ? name.slice(0, -"/index".length) : name}`
+}
+
+/** Reads a directory; what is wrong in one of its files is a mistake of the command line. */
+export const read = (directory: string): Effect.Effect<Scripts, Failure> =>
+  Effect.suspend(() => {
+    const scripts = new Map<string, Script>()
+    const files = Result.try({
+      try: () => readdirSync(directory, { recursive: true, withFileTypes: true }),
+      catch: (error) => usage(String(error))
+    })
+    if (Result.isFailure(files)) return Effect.fail(files.failure)
+    for (const entry of files.success) {
+      if (!entry.isFile() || !entry.name.endsWith(".json")) continue
+      const full = join(entry.parentPath, entry.name)
+      const script = decode(readFileSync(full, "utf8"))
+      if (Result.isFailure(script)) return Effect.fail(usage(`${full}: ${script.failure.message}`))
+      const wrong = (script.success.answers ?? []).find(({ matching }) => matching !== undefined && !isPattern(matching))
+      if (wrong !== undefined) return Effect.fail(usage(`${full}: ${wrong.matching} is no regular expression`))
+      scripts.set(pathOf(relative(directory, full).split(sep).join("/")), script.success)
+    }
+    return scripts.size === 0
+      ? Effect.fail(usage(`${directory} holds no *.json file; see docs/cli.md for what stands in one`))
+      : Effect.succeed(scripts)
+  })
+
+const isPattern = (source: string): boolean => {
+  try {
+    return new RegExp(source, "u") instanceof RegExp
+  } catch {
+    return false
+  }
+}
+
+/** The script for a path. */
+export const find = (scripts: Scripts, path: string): Script | undefined => scripts.get(path) ?? scripts.get("*")
+
+/** Whether `part` is contained in `whole`: objects by their named members, arrays element by element. */
+const includes = (whole: unknown, part: unknown): boolean => {
+  if (typeof part !== "object" || part === null) return whole === part
+  if (typeof whole !== "object" || whole === null) return false
+  if (Array.isArray(part)) {
+    return Array.isArray(whole) && whole.length === part.length && part.every((item, index) => includes(whole[index], item))
+  }
+  return Object.entries(part).every(([name, value]) => Object.hasOwn(whole, name) && includes(Reflect.get(whole, name), value))
+}
+
+/** Whether an answer is one to this message. */
+export const fits = (answer: Answer, message: string | Uint8Array): boolean => {
+  if (answer.to === undefined && answer.matching === undefined) return true
+  if (typeof message !== "string") return false
+  if (answer.matching !== undefined && !new RegExp(answer.matching, "u").test(message)) return false
+  if (answer.to === undefined || message === answer.to) return true
+  if (typeof answer.to !== "object") return message === JSON.stringify(answer.to)
+  const parsed = Result.try((): unknown => JSON.parse(message))
+  return Result.isSuccess(parsed) && includes(parsed.success, answer.to)
+}
