@@ -75,9 +75,9 @@ const blind = samples.some(([text, count]) => deadLinks("docs/b.md", text, sampl
       .length !== 2
 if (blind) throw new Error("the check of the documents is blind")
 
-const files = globSync(["*.md", "{docs,examples,website}/**/*.md", "packages/*/*.md"], {
+const files = globSync(["*.md", "{docs,examples}/**/*.md", "packages/*/*.md"], {
   cwd: root,
-  exclude: (name) => name.includes("node_modules") || name.includes("website/.")
+  exclude: (name) => name.includes("node_modules")
 }).map((file) => file.replaceAll("\\", "/")).toSorted()
 const sources: Sources = {
   exists: (file) => existsSync(join(root, file)),

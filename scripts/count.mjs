@@ -2,8 +2,8 @@
 // is plain JavaScript without dependencies.
 //
 //   node scripts/count.mjs                    fails unless each folder of tests had one that passed (after `vitest run`)
-//   node scripts/count.mjs TESTS PACKAGES     prints `N passed, N failed`, given the exit codes of `npm test` and of
-//                                             `npm run check:packages`
+//   node scripts/count.mjs TESTS OTHERS...    prints `N passed, N failed`, given the exit codes of `npm test` and of
+//                                             what ran beside it: `npm run check:packages`, `npm run docs:build`
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
@@ -31,7 +31,7 @@ if (process.argv.length === 2) {
   for (const folder of missing) console.error(`${folder}: no test passed here`)
   process.exitCode = missing.length === 0 ? 0 : 1
 } else {
-  const [tests, packages] = process.argv.slice(2).map(Number)
+  const [tests, ...others] = process.argv.slice(2).map(Number)
   let passed = 0
   let failed = 0
   if (results !== undefined) {
@@ -46,8 +46,10 @@ if (process.argv.length === 2) {
     if (skipped > 0) console.log(`${skipped} skipped`)
   }
   if (tests !== 0 && failed === 0) failed += 1
-  if (packages === 0) passed += 1
-  else failed += 1
+  for (const status of others) {
+    if (status === 0) passed += 1
+    else failed += 1
+  }
   console.log(`${passed} passed, ${failed} failed`)
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 }

@@ -1,5 +1,6 @@
 // Installs the locked dependencies, with nothing but Node 20 and npm at hand (so: plain JavaScript, no
 // imports from node_modules). When they are in place already it takes a moment and needs no network.
+// Those of the site are left out unless asked for by `--website`: only `npm run docs:build` needs them.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -19,6 +20,7 @@ const inputs = [
   "examples/package.json",
   "benchmark/package.json",
   "soak/package.json",
+  "website/package.json",
   "node_modules/.pnpm/lock.yaml"
 ]
 
@@ -31,12 +33,15 @@ const fingerprint = () => {
   return hash.digest("hex")
 }
 
-const isCurrent = () => existsSync(marker) && readFileSync(marker, "utf8") === fingerprint()
+// The second line says that the site's dependencies are in place too; they stay once they are.
+const [installed, withWebsite = ""] = existsSync(marker) ? readFileSync(marker, "utf8").split("\n") : []
+const website = process.argv.includes("--website") || withWebsite !== ""
 
-if (!isCurrent()) {
+if (installed !== fingerprint() || (website && withWebsite === "")) {
   rmSync(marker, { force: true })
   console.log("Installing dependencies (once; a minute or so) ...")
-  const { status } = spawnSync("npx", ["-y", pnpm, "install", "--frozen-lockfile", "--reporter=append-only"], {
+  const filter = website ? [] : ["--filter", "!@effect-ws/website"]
+  const { status } = spawnSync("npx", ["-y", pnpm, "install", "--frozen-lockfile", "--reporter=append-only", ...filter], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
     shell: process.platform === "win32"
@@ -45,5 +50,5 @@ if (!isCurrent()) {
     console.error("The set-up failed: the dependencies could not be installed (is the registry reachable?).")
     process.exit(1)
   }
-  writeFileSync(marker, fingerprint())
+  writeFileSync(marker, `${fingerprint()}${website ? "\nwith the site" : ""}`)
 }

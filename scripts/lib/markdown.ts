@@ -8,7 +8,7 @@ export interface Link {
 }
 
 /** A document with its code blanked out, so that what looks like a link or a heading in code is none. */
-const withoutCode = (text: string): string => {
+export const withoutCode = (text: string): string => {
   let fence: string | undefined
   const lines = text.split("\n").map((line) => {
     const match = /^\s*(`{3,}|~{3,})/.exec(line)
@@ -31,7 +31,7 @@ export const linksOf = (text: string): ReadonlyArray<Link> =>
   )
 
 /** The anchor of a heading, as GitHub makes it. */
-const slugOf = (heading: string): string =>
+export const slugOf = (heading: string): string =>
   heading.trim().toLowerCase().replaceAll(/[^\p{L}\p{N}\p{M}_\- ]/gu, "").replaceAll(" ", "-")
 
 /** What a heading reads as: no emphasis, code marks or links. */
@@ -39,7 +39,7 @@ const plain = (heading: string): string =>
   heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").replaceAll(/[`*]/g, "")
 
 /** The headings of a document, with their levels. */
-const headingsOf = (text: string): ReadonlyArray<{ readonly level: number; readonly title: string }> => {
+export const headingsOf = (text: string): ReadonlyArray<{ readonly level: number; readonly title: string }> => {
   const bare = withoutCode(text).split("\n")
   return text.split("\n").flatMap((line, index) => {
     const match = /^(#{1,6})\s+(.+?)\s*#*$/.exec(line)

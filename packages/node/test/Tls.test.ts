@@ -67,22 +67,6 @@ for (const [name, evaluate] of servers) {
         }).pipe(Effect.provide(layer)))
     }
 
-    it.live("an unknown CA: IOError, connect, Tls", () =>
-      Effect.gen(function*() {
-        const { port } = yield* serve(Echo, { evaluate })
-        const error = yield* Effect.flip(WebSocketClient.connect(`wss://localhost:${port}/`))
-        assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["connect", "Tls"])
-      }).pipe(Effect.provide(NodeWebSocketClient.layer)))
-
-    it.live("another host than the certificate's: IOError, connect, Tls", () =>
-      Effect.gen(function*() {
-        const { port } = yield* serve(Echo, { evaluate })
-        const error = yield* Effect.flip(WebSocketClient.connect(`wss://localhost:${port}/`))
-        assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["connect", "Tls"])
-      }).pipe(Effect.provide(NodeWebSocketClient.layerHttpClient.pipe(
-        Layer.provide(NodeHttpClient.layerUndiciOptions({ allowH2: false, connect: { ca, servername: "other.example" } }))
-      ))))
-
     it.live("where TLS ends here, a page of the default port came by https", () =>
       Effect.gen(function*() {
         const { port } = yield* serve(Echo, { evaluate })
@@ -98,14 +82,66 @@ for (const [name, evaluate] of servers) {
   })
 }
 
-describe("TLS", () => {
-  it.live("a server that speaks no TLS: IOError, connect, Tls", () =>
-    Effect.gen(function*() {
-      const { port } = yield* serve(Echo)
-      const error = yield* Effect.flip(WebSocketClient.connect(`wss://127.0.0.1:${port}/`))
-      assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["connect", "Tls"])
-    }).pipe(Effect.provide(NodeWebSocketClient.layer)))
+describe("a TLS connection that is not established: IOError with reason Tls, and what to do", () => {
+  const certificates = (name: string) => ({ cert: file(`${name}.pem`), key: credentials.key })
+  const kinds: ReadonlyArray<{
+    readonly name: string
+    readonly server: Https.ServerOptions | "plain"
+    readonly client?: Tls.ConnectionOptions
+    readonly advice: string
+  }> = [
+    { name: "an unknown authority", server: credentials, client: {}, advice: "give it to the dialler (ca)" },
+    { name: "a certificate signed by itself", server: certificates("self"), advice: "give it to the dialler (ca)" },
+    { name: "no intermediate certificate", server: certificates("leaf"), advice: "send its intermediate certificates" },
+    { name: "an expired certificate", server: certificates("expired"), advice: "has expired" },
+    { name: "one that is not valid yet", server: certificates("early"), advice: "not valid yet" },
+    { name: "another name", server: credentials, client: { ca, servername: "other.example" }, advice: "another name" },
+    { name: "a server without TLS", server: "plain", advice: "does not speak TLS" },
+    {
+      name: "a client certificate wanted",
+      server: { ...credentials, ca, requestCert: true, maxVersion: "TLSv1.2" },
+      advice: "client certificate"
+    },
+    {
+      name: "no common version",
+      server: { ...credentials, minVersion: "TLSv1.3" },
+      client: { ca, maxVersion: "TLSv1.2" },
+      advice: "no version of TLS"
+    },
+    {
+      name: "no common cipher",
+      server: { ...credentials, ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256", maxVersion: "TLSv1.2" },
+      client: { ca, ciphers: "ECDHE-ECDSA-AES256-GCM-SHA384" },
+      advice: "ciphers"
+    }
+  ]
+  const clients = [
+    ["undici", (tls: Tls.ConnectionOptions) =>
+      NodeWebSocketClient.layerHttpClient.pipe(
+        Layer.provide(NodeHttpClient.layerUndiciOptions({ allowH2: false, connect: tls as Record<string, unknown> }))
+      )],
+    ["node:http", (tls: Tls.ConnectionOptions) =>
+      NodeWebSocketClient.layerHttpClient.pipe(
+        Layer.provide(NodeHttpClient.layerNodeHttpNoAgent),
+        Layer.provide(NodeHttpClient.layerAgentOptions(tls as Https.AgentOptions))
+      )],
+    ["no HttpClient", (tls: Tls.ConnectionOptions) => NodeWebSocketClient.layerDirectOptions({ tls })]
+  ] as const
+  for (const { advice, client = { ca }, name, server } of kinds) {
+    for (const [dialler, layer] of clients) {
+      it.live(`${name}, over ${dialler}`, () =>
+        Effect.gen(function*() {
+          const evaluate = server === "plain" ? {} : { evaluate: () => Https.createServer(server) }
+          const { port } = yield* serve(Echo, evaluate)
+          const error = yield* Effect.flip(WebSocketClient.connect(`wss://localhost:${port}/`))
+          assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["connect", "Tls"])
+          assert.include(error.message, advice)
+        }).pipe(Effect.provide(layer(client))))
+    }
+  }
+})
 
+describe("TLS", () => {
   it.live("a redirect from wss to ws is refused", () =>
     Effect.gen(function*() {
       const plain = yield* serve(Echo)

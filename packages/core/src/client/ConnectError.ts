@@ -1,15 +1,16 @@
 /**
  * Why a server could not be reached, in words that help.
  */
-import { codeOf, reasonOf } from "../runtime/SystemCodes.ts"
+import { chainOf, codeOf, reasonOf } from "../runtime/SystemCodes.ts"
 import { IOError } from "../WebSocketError.ts"
+import { tlsAdvice } from "./TlsAdvice.ts"
 
 /**
  * Why a server could not be reached, from the system's error or from what wraps it.
  *
  * **When to use**
  *
- * In a {@link Dialer} of your own.
+ * In a `Dialer` of your own.
  *
  * @category errors
  * @since 0.1.0
@@ -17,19 +18,29 @@ import { IOError } from "../WebSocketError.ts"
 export const connectError = (cause: unknown): IOError => {
   const code = codeOf(cause)
   const reason = reasonOf(code)
-  return new IOError({
-    phase: "connect",
-    reason,
-    detail: `The server could not be reached${code === undefined ? "" : ` (${code})`}: ` +
-      (connectAdvice[reason] ?? "see the cause"),
-    cause
-  })
+  const name = code === undefined ? "" : ` (${code})`
+  if (isNoHttp(code, cause)) {
+    const detail = code?.endsWith("_OVERFLOW") === true
+      ? `The head of the server's answer is too large${name}`
+      : `What the server answered is not HTTP/1.1${name}; does it speak TLS (wss://), or another protocol?`
+    return new IOError({ phase: "handshake", reason, detail, cause })
+  }
+  const advice = code === undefined || reason !== "Tls" ? connectAdvice[reason] : tlsAdvice(code, messageOf(cause))
+  const detail = `The server could not be reached${name}: ${advice ?? "see the cause"}`
+  return new IOError({ phase: "connect", reason, detail, cause })
 }
 
 const connectAdvice: Partial<Record<IOError["reason"], string>> = {
   Refused: "nothing listens there; is it running, and is the port right?",
   Unresolved: "its name is unknown",
-  Tls: "its certificate was not accepted; give the authority that signed it to whoever dials (ca)",
-  Reset: "it cut the connection",
-  TimedOut: "it does not answer"
+  Reset: "the connection was cut before an answer; a server does so that wants TLS (wss://), or a client certificate",
+  TimedOut: "it does not answer",
+  Aborted: "dialling was aborted on this side"
 }
+
+/** Node's parser and undici's, whose errors have no code where the first line is wrong. */
+const isNoHttp = (code: string | undefined, cause: unknown): boolean =>
+  code?.startsWith("HPE_") === true || chainOf(cause).some((error) => error.name === "HTTPParserError")
+
+/** All that the error and its causes say. */
+const messageOf = (cause: unknown): string => chainOf(cause).map(({ message }) => message).join(" ")

@@ -15,13 +15,13 @@ export type Stop = "undecided" | "full" | "turn"
 /** Where the decoded bytes go. */
 export interface DecodedSink {
   /** The reader must take what waits first. */
-  readonly isFull: () => boolean
+  isFull(): boolean
   /** Takes bytes that are given away. `false`: the reader must decide what becomes of them. */
-  readonly put: (bytes: Uint8Array) => boolean
+  put(bytes: Uint8Array): boolean
   /** The peer's bytes could not be decoded. */
-  readonly onFailure: (detail: string) => void
+  onFailure(detail: string): void
   /** Whether nothing more is wanted. */
-  readonly isOver: () => boolean
+  isOver(): boolean
 }
 
 // How much one turn of the event loop may cost: a millisecond or two, 5 at worst.

@@ -6,19 +6,18 @@
  * by piece. What ends the connection for the reader (`ending`) always stands behind
  * all messages, because nothing after a Close frame or a broken rule is read.
  */
-import { Utf8Validator } from "../codec/Utf8.ts"
 import type { Limits } from "../Limits.ts"
-import type { Message } from "../Message.ts"
 import type { Transform } from "../MessageExtension.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
-import { Assembly } from "./Assembly.ts"
-import { Decoding, type Stop } from "./Decoding.ts"
+import { type DecodedSink, Decoding, type Stop } from "./Decoding.ts"
 import { readClose } from "./CloseFrame.ts"
 import { type Ending, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
 import { IncomingFrame } from "./IncomingFrame.ts"
+import { Inbox } from "./Inbox.ts"
+import { IncomingMessage } from "./IncomingMessage.ts"
 import { type Chunks, type Payloads, payloadsOf } from "./Payloads.ts"
 import { largeMessage, Slab } from "../memory/Slab.ts"
 
@@ -30,24 +29,13 @@ const largestMessage = 0x1fffffe8
 const finalText = 0x80 | Opcode.Text
 const finalBinary = 0x80 | Opcode.Binary
 
-// A message costs an entry in an array besides its payload.
-const messageCharge = 64
-
-/** How much of the inbound mark a waiting message takes up. */
-const weigh = (message: Message): number => message.length + messageCharge
-
-// No message waits: one array for all connections. Frozen, since users see it.
-const none = Object.freeze([]) as unknown as Array<Message>
-
 /** Sees the control frames of a connection as they are read. */
 export interface ControlObserver {
   onPing(payload: Uint8Array): void
   onPong(payload: Uint8Array): void
 }
 
-export class Inbound {
-  /** Whole messages that wait for the reader. */
-  messages = none
+export class Inbound extends Inbox implements DecodedSink {
   /** The streamed message that is being received, until its reader has reached its end. */
   fragments: Fragments | undefined
   /** The peer's Close, or the rule it broke; nothing is read after it. */
@@ -59,8 +47,6 @@ export class Inbound {
   demand: "none" | "message" | "fragments" = "none"
   /** Why the last `receive` stopped early. */
   stopped: Stop | undefined
-  /** Messages that were received to their end; so one is told from the next. */
-  receivedMessages = 0
   readonly decoding: Decoding | undefined
   // The second byte's mask bit as the peer must send it (§5.1).
   private readonly maskBit: number
@@ -69,17 +55,11 @@ export class Inbound {
   private readonly payloads: Payloads
   // Our Close was sent.
   private dropping = false
-  private queuedMessageBytes = 0
   // What a frame, a message or a chunk needs comes and goes with it, so that an idle
   // connection holds none of it, whatever it has received: about 700 bytes of 3,900.
   private frame: IncomingFrame | undefined
-  private assembly: Assembly | undefined
+  private message: IncomingMessage | undefined
   private slab: Slab | undefined
-  private pieceValidator: Utf8Validator | undefined
-  /** The message that is being received: 0, or the opcode that began it. */
-  opcode = 0
-  private frames = 0
-  private charged = 0
 
   constructor(
     role: "client" | "server",
@@ -89,41 +69,32 @@ export class Inbound {
     observer: ControlObserver,
     transform: Transform | undefined
   ) {
+    super()
     this.maskBit = role === "server" ? 0x80 : 0
     this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
     this.observer = observer
     this.payloads = payloadsOf(chunks, primitives)
-    this.decoding = transform === undefined ? undefined : new Decoding(transform, {
-      // A reader of whole messages waits for this one, however large it becomes.
-      isFull: () => this.isFull && (this.demand !== "message" || this.isStreaming),
-      put: (bytes) => this.put(bytes),
-      onFailure: (detail) => this.fail("ExtensionData", detail),
-      isOver: () => this.ending !== undefined
-    })
-  }
-
-  private get validator(): Utf8Validator {
-    return this.pieceValidator ??= new Utf8Validator(this.payloads.primitives.isUtf8)
+    this.decoding = transform === undefined ? undefined : new Decoding(transform, this)
   }
 
   /** Bytes that were received and not pulled, those of an incomplete message included. */
   get queuedBytes(): number {
-    return this.queuedMessageBytes + (this.assembly?.length ?? 0) + (this.fragments?.queuedBytes ?? 0)
+    return this.messageBytes + (this.message?.length ?? 0) + (this.fragments?.queuedBytes ?? 0)
   }
 
   /** The same in memory: an incomplete message takes up what it declared. */
   get heldBytes(): number {
-    return this.queuedMessageBytes + (this.assembly?.buffer.length ?? 0) + (this.fragments?.queuedBytes ?? 0)
+    return this.messageBytes + (this.message?.capacity ?? 0) + (this.fragments?.queuedBytes ?? 0)
   }
 
   /** Whether the peer is in the middle of a frame or a message. */
   get isPartial(): boolean {
-    return this.isInsideFrame || this.opcode !== 0
+    return this.isInsideFrame || this.message !== undefined
   }
 
   /** Whether the peer is in the middle of a data message. */
   get isInsideMessage(): boolean {
-    return this.opcode !== 0
+    return this.message !== undefined
   }
 
   /** Whether the peer is in the middle of a frame, so that it cannot send a Pong now. */
@@ -158,7 +129,7 @@ export class Inbound {
       if (frame === undefined || !frame.begun) {
         if (frame === undefined || !frame.complete) {
           if (frame === undefined || frame.isBlank()) {
-            offset = this.whole(bytes, offset, end)
+            offset = this.wholeMessages(bytes, offset, end)
             if (this.ending !== undefined) return end
           }
           if (offset === end) return end
@@ -198,9 +169,9 @@ export class Inbound {
    * Returns the offset of the first frame that is anything else, a broken rule included:
    * what it means is judged where all rules stand, in `begin`.
    */
-  private whole(bytes: Uint8Array, offset: number, end: number): number {
+  private wholeMessages(bytes: Uint8Array, offset: number, end: number): number {
     if (
-      this.opcode !== 0 || this.dropping || this.decoding !== undefined || this.fragments !== undefined ||
+      this.message !== undefined || this.dropping || this.decoding !== undefined || this.fragments !== undefined ||
       this.demand === "fragments"
     ) return offset
     const { maskBit } = this
@@ -235,36 +206,21 @@ export class Inbound {
     }
   }
 
-  takeMessages(): Array<Message> {
-    const messages = this.messages
-    this.messages = none
-    this.queuedMessageBytes = 0
-    return messages === none ? [] : messages
-  }
-
-  takeMessage(): Message {
-    const message = this.messages.shift()!
-    if (this.messages.length === 0) this.messages = none
-    this.queuedMessageBytes -= weigh(message)
-    return message
-  }
-
   /**
    * Hands the message that is being received, if there is one, to a reader of
    * fragments; one that has not begun will be once `demand` is `"fragments"`.
    */
   stream(): void {
-    if (this.opcode === 0 || this.fragments !== undefined || this.dropping) return
-    const fragments = new Fragments(this.opcode === Opcode.Text ? "text" : "binary", this.payloads.primitives)
-    if (this.assembly !== undefined) fragments.push(this.assembly.bytes)
-    this.assembly = undefined
-    this.fragments = fragments
+    const { message } = this
+    if (message === undefined || this.fragments !== undefined || this.dropping) return
+    this.fragments = new Fragments(message.type, this.payloads.primitives)
+    if (message.hasPayload) this.fragments.push(message.takePayload())
   }
 
   /** Our Close was sent: from here on what arrives is read and dropped (RFC 6455 §5.5.1). */
   drop(): void {
     this.dropping = true
-    this.assembly = undefined
+    this.message?.drop()
   }
 
   /** Judges the frame whose header is whole. `false`: it broke a rule, or must wait. */
@@ -276,25 +232,25 @@ export class Inbound {
       frame.begin()
       return true
     }
+    const first = this.message === undefined
+    // §5.4: a continuation frame stands inside a fragmented message only, and no other data frame does.
     if (opcode === Opcode.Continuation) {
-      // §5.4: a continuation frame stands inside a fragmented message only,
-      if (this.opcode === 0) return this.fail("ContinuationUnexpected")
-    } else if (this.opcode !== 0) {
-      // and no other data frame does.
+      if (first) return this.fail("ContinuationUnexpected")
+    } else if (!first) {
       return this.fail("ContinuationExpected")
     }
-    const first = this.opcode === 0
+    const message = this.message ?? new IncomingMessage(opcode, this.payloads.primitives)
     if (this.dropping) {
-      if (first) this.opcode = opcode
+      this.message = message
       frame.begin()
       return true
     }
     // A flood of small fragments is charged; those that carry a large message, as browsers
     // send it, cost their payload only.
     const cost = fin ? length : Math.max(length, this.limits.fragments.charge)
-    if (this.frames >= this.limits.fragments.max) return this.fail("TooManyFragments")
+    if (message.frames >= this.limits.fragments.max) return this.fail("TooManyFragments")
     // A little on the wire can become much, so what waits is taken before more is read.
-    if (first && this.decoding !== undefined && this.isFull) {
+    if (first && this.decoding !== undefined && this.isAtMark) {
       this.stopped = "full"
       return false
     }
@@ -305,14 +261,14 @@ export class Inbound {
     // The limit counts what a transform puts out; what goes in may be a little more.
     if (transformed) limit += Math.floor(limit / 256) + 1024
     // Compared before anything is added or allocated (§10.4); a length may be Infinity.
-    if (cost > limit - this.charged) {
+    if (cost > limit - message.charged) {
       // A reader that gets an earlier message may ask for this one in pieces.
       if (streamed || (this.demand === "message" && this.messages.length === 0)) return this.fail("MessageTooBig")
       this.stopped = "undecided"
       return false
     }
     if (first) {
-      this.opcode = opcode
+      this.message = message
       if (transformed) {
         this.decoding!.begin(rsv)
         if (this.ending !== undefined) return false
@@ -320,8 +276,8 @@ export class Inbound {
     }
     // Not for a first frame that is refused: its reader is told at once.
     if (starts) this.stream()
-    this.charged += cost
-    this.frames++
+    message.charged += cost
+    message.frames++
     frame.begin()
     return true
   }
@@ -336,7 +292,8 @@ export class Inbound {
     return this.fragments !== undefined && !this.fragments.done
   }
 
-  private get isFull(): boolean {
+  /** Whether as much waits as may: the reader is to take it before more is decoded. */
+  private get isAtMark(): boolean {
     // Where nothing waits nobody could take it, however low the mark is.
     return this.queuedBytes >= Math.max(this.limits.inboundHighWaterMark, 1)
   }
@@ -353,13 +310,13 @@ export class Inbound {
       // Read for its Close only.
     } else if (this.transformed) {
       this.decode(frame, bytes, start, end, fin && remaining === 0)
-    } else if (this.fragments !== undefined && !this.fragments.done) {
+    } else if (this.isStreaming) {
       this.piece(frame, bytes, start, end)
     } else if (whole && fin && opcode !== Opcode.Continuation) {
       if (opcode === Opcode.Text) this.text(bytes, start, end, frame.key)
       else this.binary(bytes, start, end, bytes.length, frame.key)
-    } else {
-      this.assemble(frame, bytes, start, end)
+    } else if (!this.message!.add(frame, this.payloads, bytes, start, end)) {
+      this.fail("InvalidUtf8")
     }
     frame.received = received + end - start
     if (remaining === 0 && this.ending === undefined && this.stopped === undefined) this.endFrame(frame)
@@ -405,45 +362,47 @@ export class Inbound {
     return true
   }
 
-  /** Takes what the decoder put out. `false`: the reader must decide first. */
-  private put(piece: Uint8Array): boolean {
-    let streamed = this.isStreaming
-    if (!streamed && this.demand === "fragments" && this.messages.length === 0 && this.fragments === undefined) {
-      this.stream()
-      streamed = true
-    }
+  /** For the decoder: the reader must take what waits before more is decoded. */
+  isFull(): boolean {
+    // A reader of whole messages waits for this one, however large it becomes.
+    return this.isAtMark && (this.demand !== "message" || this.isStreaming)
+  }
+
+  /** For the decoder: takes what it put out. `false`: the reader must decide first. */
+  put(piece: Uint8Array): boolean {
+    if (this.demand === "fragments" && this.messages.length === 0) this.stream()
+    const streamed = this.isStreaming
     const limit = streamed ? this.limits.maxStreamedMessageSize : this.limits.maxMessageSize
     const decoding = this.decoding!
+    const message = this.message!
     if (piece.length > limit - decoding.produced) {
       if (!streamed && (this.demand !== "message" || this.messages.length > 0)) return false
       this.fail("MessageTooBig")
       return true
     }
     decoding.produced += piece.length
-    if (this.opcode === Opcode.Text && !this.validator.push(piece, 0, piece.length)) this.fail("InvalidUtf8")
+    if (!message.admits(piece, 0, piece.length)) this.fail("InvalidUtf8")
     else if (streamed) this.fragments!.push(piece)
-    else (this.assembly ??= new Assembly(this.payloads.primitives)).append(piece)
+    else message.append(piece)
     return true
   }
 
-  private assemble(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
-    const assembly = this.assembly ??= new Assembly(this.payloads.primitives)
-    if (frame.received === 0) assembly.reserve(frame.length, frame.fin)
-    const at = assembly.length
-    this.payloads.into(bytes, start, end, assembly.buffer, at, frame.key, frame.received & 3)
-    assembly.length = at + end - start
-    // §8.1: text fails at the first byte that proves it invalid, not at its end.
-    if (this.opcode === Opcode.Text && !this.validator.push(assembly.buffer, at, assembly.length)) {
-      this.fail("InvalidUtf8")
-    }
+  /** For the decoder: the peer's bytes could not be decoded. */
+  onFailure(detail: string): void {
+    this.fail("ExtensionData", detail)
+  }
+
+  /** For the decoder: whether nothing more is wanted. */
+  isOver(): boolean {
+    return this.ending !== undefined
   }
 
   private piece(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
     const fragments = this.fragments!
     if (fragments.discarded && fragments.type === "binary") return
     const piece = this.payloads.part(bytes, start, end, frame.key, frame.received & 3, largeMessage)
-    if (fragments.type === "text" && !this.validator.push(piece, 0, piece.length)) this.fail("InvalidUtf8")
-    else fragments.push(piece)
+    if (this.message!.admits(piece, 0, piece.length)) fragments.push(piece)
+    else this.fail("InvalidUtf8")
   }
 
   private endFrame(frame: IncomingFrame): void {
@@ -461,59 +420,34 @@ export class Inbound {
     } else {
       this.ending = readClose(payload, this.payloads.primitives)
       // What is not whole never will be.
-      if (this.ending._tag === "Violation") this.assembly = undefined
+      if (this.ending._tag === "Violation") this.message?.drop()
     }
   }
 
   private endMessage(): void {
-    const text = this.opcode === Opcode.Text
-    const fragments = this.fragments
+    const message = this.message!
+    const { decoding, fragments } = this
+    // RFC 6455 §8.1: a text that ends inside a character is not UTF-8.
     if (this.dropping) {
-      this.resetMessage()
+      this.message = undefined
     } else if (fragments !== undefined && !fragments.done) {
-      fragments.done = !text || this.validator.isComplete()
-      if (fragments.done) this.receivedMessages++
-      else this.fail("InvalidUtf8")
       if (fragments.discarded) this.fragments = undefined
-      this.resetMessage()
-    } else if (this.frames === 1 && this.assembly === undefined && !this.transformed) {
-      // Delivered by `text` or `binary`.
-      this.resetMessage()
-    } else if (!text) {
-      const message = this.assembly?.bytes ?? new Uint8Array(0)
-      this.resetMessage()
-      this.deliver(message)
-    } else if (!this.validator.isComplete()) {
-      // §8.1: the text ends inside a code point.
-      this.fail("InvalidUtf8")
-    } else {
-      const { assembly, payloads } = this
-      const message = assembly === undefined ? "" : payloads.primitives.decodeUtf8(assembly.buffer, 0, assembly.length)
-      this.resetMessage()
-      this.deliver(message)
+      if (!message.isComplete) return void this.fail("InvalidUtf8")
+      fragments.done = true
+      this.receivedMessages++
+    } else if (message.frames > 1 || message.hasPayload || this.transformed) {
+      const whole = message.take()
+      if (whole === undefined) return void this.fail("InvalidUtf8")
+      this.deliver(whole)
     }
-  }
-
-  private resetMessage(): void {
-    this.assembly = this.pieceValidator = undefined
-    this.opcode = 0
-    this.frames = 0
-    this.charged = 0
-    if (this.decoding !== undefined) this.decoding.end()
-  }
-
-  private deliver(message: Message): void {
-    this.receivedMessages++
-    this.queuedMessageBytes += weigh(message)
-    // Most batches are of one: an array that begins empty gets room for 17 by its first `push`.
-    if (this.messages === none) this.messages = [message]
-    else this.messages.push(message)
+    this.message = undefined
+    if (decoding !== undefined) decoding.end()
   }
 
   /** The peer broke a rule: behind what was received until now, nothing more is read. */
   fail(rule: ProtocolRule, detail?: string): false {
     this.ending = violation(rule, detail)
-    this.assembly = undefined
+    this.message?.drop()
     return false
   }
 }

@@ -4,41 +4,75 @@
  */
 import { IOError, type IOPhase, type IOReason } from "../WebSocketError.ts"
 
-/** The code of an error, or of the error that caused it. */
-export const codeOf = (error: unknown): string | undefined => {
+/** An error and what caused it, the outermost first. */
+export const chainOf = (
+  error: unknown
+): ReadonlyArray<{ readonly name?: unknown; readonly message?: unknown; readonly code?: unknown }> => {
+  const chain: Array<object> = []
   let current = error
   // A cause may, in theory, cause itself.
-  for (let depth = 0; depth < 8 && typeof current === "object" && current !== null; depth++) {
-    if ("code" in current && typeof current.code === "string") return current.code
+  while (chain.length < 8 && typeof current === "object" && current !== null) {
+    chain.push(current)
     current = "cause" in current ? current.cause : "reason" in current ? current.reason : undefined
   }
-  return undefined
+  return chain
 }
 
-const reasons: ReadonlyMap<string, IOReason> = new Map([
-  ["ECONNREFUSED", "Refused"],
-  ["ENOTFOUND", "Unresolved"],
-  ["EAI_AGAIN", "Unresolved"],
-  ["ECONNRESET", "Reset"],
-  ["ECONNABORTED", "Reset"],
-  ["EPIPE", "Reset"],
-  ["ERR_STREAM_PREMATURE_CLOSE", "Reset"],
-  ["UND_ERR_SOCKET", "Reset"],
-  ["ETIMEDOUT", "TimedOut"],
-  ["UND_ERR_CONNECT_TIMEOUT", "TimedOut"],
-  ["DEPTH_ZERO_SELF_SIGNED_CERT", "Tls"],
-  ["SELF_SIGNED_CERT_IN_CHAIN", "Tls"],
-  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "Tls"],
-  ["EPROTO", "Tls"]
-])
+/** The code of an error, or of the error that caused it. */
+export const codeOf = (error: unknown): string | undefined =>
+  chainOf(error).map(({ code }) => code).find((code) => typeof code === "string")
 
-const tlsPrefixes = ["ERR_TLS_", "ERR_SSL_", "CERT_"]
+const codes: { readonly [R in IOReason]?: ReadonlyArray<string> } = {
+  // The second: there is no Unix socket of that name.
+  Refused: ["ECONNREFUSED", "ENOENT"],
+  Unresolved: ["ENOTFOUND", "ENODATA", "ESERVFAIL", "EREFUSED"],
+  Reset: [
+    "ECONNRESET",
+    "ECONNABORTED",
+    "EPIPE",
+    "EHOSTUNREACH",
+    "EHOSTDOWN",
+    "ENETUNREACH",
+    "ENETDOWN",
+    "ENETRESET",
+    "ERR_STREAM_PREMATURE_CLOSE",
+    "UND_ERR_SOCKET"
+  ],
+  TimedOut: [
+    "ETIMEDOUT",
+    "ERR_SOCKET_CONNECTION_TIMEOUT",
+    "ERR_TLS_HANDSHAKE_TIMEOUT",
+    "UND_ERR_CONNECT_TIMEOUT",
+    "UND_ERR_HEADERS_TIMEOUT"
+  ],
+  Aborted: ["ABORT_ERR", "ECANCELED", "UND_ERR_ABORTED", "UND_ERR_CLOSED", "UND_ERR_DESTROYED"],
+  // What OpenSSL finds wrong with a certificate and does not begin as those below.
+  Tls: ["EPROTO", "HOSTNAME_MISMATCH", "INVALID_CA", "INVALID_PURPOSE", "PATH_LENGTH_EXCEEDED", "UNSPECIFIED"]
+}
+
+const reasons: ReadonlyMap<string, IOReason> = new Map(
+  Object.entries(codes).flatMap(([reason, list]) => list.map((code) => [code, reason as IOReason] as const))
+)
+
+// X509_V_ERR_… without that, and OpenSSL's errors by Node's rule, alerts of the peer among them.
+const prefixes: ReadonlyArray<readonly [prefix: string, reason: IOReason]> = [
+  ["EAI_", "Unresolved"],
+  ["ERR_TLS_", "Tls"],
+  ["ERR_SSL_", "Tls"],
+  ["ERR_OSSL_", "Tls"],
+  ["CERT_", "Tls"],
+  ["CRL_", "Tls"],
+  ["UNABLE_TO_", "Tls"],
+  ["ERROR_IN_", "Tls"],
+  ["DEPTH_ZERO_", "Tls"],
+  ["SELF_SIGNED_", "Tls"]
+]
 
 /** The reason that a code stands for. */
 export const reasonOf = (code: string | undefined): IOReason =>
   code === undefined
     ? "Unknown"
-    : reasons.get(code) ?? (tlsPrefixes.some((prefix) => code.startsWith(prefix)) ? "Tls" : "Unknown")
+    : reasons.get(code) ?? prefixes.find(([prefix]) => code.startsWith(prefix))?.[1] ?? "Unknown"
 
 /** An error of the system's as an `IOError`, by its code or that of its cause. */
 export const toIOError = (phase: IOPhase, cause: Error): IOError =>

@@ -82,10 +82,10 @@ describe("An idle connection", () => {
       transport.holding = true
       const [first, second] = cut(text("first"), 8)
       transport.push(first)
-      assert.includeMembers(more(), ["IncomingFrame", "Assembly", "MessageWatch"])
+      assert.includeMembers(more(), ["IncomingFrame", "IncomingMessage", "MessageWatch"])
       transport.push(second)
       yield* turn
-      assert.notIncludeMembers(more(), ["IncomingFrame", "Assembly"])
+      assert.notIncludeMembers(more(), ["IncomingFrame", "IncomingMessage"])
       transport.push(text("second"), text("third"))
       yield* turn
       assert.includeMembers(more(), ["StallWatch", "Array"])

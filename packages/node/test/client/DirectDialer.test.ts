@@ -14,7 +14,7 @@ import { join } from "node:path"
 import { answering, switching, until } from "../support/RawPeer.ts"
 import { keepLogs, type Logged, serve } from "../support/Serve.ts"
 
-const file = (name: string) => readFileSync(`${import.meta.dirname}/support/tls/${name}`)
+const file = (name: string) => readFileSync(`${import.meta.dirname}/../support/tls/${name}`)
 const secureServer = () => createSecureServer({ cert: file("server.pem"), key: file("server.key") })
 
 const hasIpv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === "::1"))
@@ -80,7 +80,7 @@ describe("layerDirect", () => {
       Effect.gen(function*() {
         const { peers, port } = yield* answering(() => [answer])
         const error = yield* failure(`ws://127.0.0.1:${port}`)
-        assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["connect", "Unknown"])
+        assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["handshake", "Unknown"])
         yield* until("the connection is dropped", () => peers.every((peer) => peer.closed || peer.ended))
       }).pipe(Effect.provide(NodeWebSocketClient.layerDirect)))
   }
