@@ -11,12 +11,13 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { Histogram } from "./histogram.ts"
 import { collect, countFibers, holdings, waitedMicros } from "./holdings.ts"
-import { type ClientReport, type ClientTask, latencies, type Session } from "./messages.ts"
+import { type Accepted, type ClientReport, type ClientTask, latencies, type Session } from "./messages.ts"
 import { misbehaviours } from "./misbehaviours.ts"
 import { makePace, Room } from "./pace.ts"
 import { answer } from "./processes.ts"
 import { type Plan, session, type Talk } from "./session.ts"
 import { between, makeRandom, pick } from "./traffic.ts"
+import { uploads } from "./uploads.ts"
 
 // So many handshakes are under way at once.
 const connecting = new Room(64)
@@ -28,6 +29,9 @@ let kinds: Record<string, number> = {}
 let ways: Record<string, number> = {}
 let faults: Record<string, number> = {}
 let sessions: Array<Session> = []
+let accepted: Array<Accepted> = []
+let problems: Array<string> = []
+let round = 0
 
 const increment = (counts: Record<string, number>, name: string): void => {
   counts[name] = (counts[name] ?? 0) + 1
@@ -128,6 +132,20 @@ const visits = (url: string, perSecond: number, seed: number) =>
     yield* Fiber.awaitAll(under)
   })
 
+/** Those that send to slow peers. */
+const senders = (task: ClientTask) => {
+  round++
+  const urls = { raw: task.slowUrl, ours: task.url }
+  const record = (one: Accepted) => void accepted.push(one)
+  const problem = (what: string) => void problems.push(what)
+  const numbers = Array.from({ length: task.uploads }, (_, i) => task.first + i)
+  return Effect.forEach(
+    numbers,
+    (number) => uploads({ urls, bytes: task.slowBytes, seed: task.seed + number, isStopping, record, problem }, `upload${round}.${number}`),
+    { concurrency: "unbounded", discard: true }
+  )
+}
+
 const program = Effect.gen(function*() {
   const runPromise = Effect.runPromiseWith(yield* Effect.context<WebSocketClient.Connector>())
   let running: Promise<unknown> | undefined
@@ -143,7 +161,8 @@ const program = Effect.gen(function*() {
       const numbers = Array.from({ length: task.connections }, (_, i) => task.first + i)
       const all = [
         Effect.forEach(numbers, (number) => chain(talk, task, number), { concurrency: "unbounded", discard: true }),
-        task.faultsUrl === undefined ? Effect.void : visits(task.faultsUrl, task.faults, task.seed)
+        task.faultsUrl === undefined ? Effect.void : visits(task.faultsUrl, task.faults, task.seed),
+        senders(task)
       ]
       running = runPromise(Effect.all(all, { concurrency: "unbounded", discard: true }))
       // Told by `stop`.
@@ -162,12 +181,16 @@ const program = Effect.gen(function*() {
         ways,
         faults,
         sessions,
+        accepted,
+        problems,
         cpuMicros: user + system,
         waitedMicros: waitedMicros(),
         holdings: holdings(),
         latencies: Object.fromEntries(latencies.map((name) => [name, histograms[name]!.take()])) as ClientReport["latencies"]
       }
       sessions = []
+      accepted = []
+      problems = []
       return report
     },
     collect: () => collect().then(holdings)

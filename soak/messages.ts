@@ -33,6 +33,11 @@ export interface ServerReport extends Report {
   readonly sockets: number
   readonly open: number
   readonly accounts: ReadonlyArray<Account>
+  /** Of all handlers, since the start. */
+  readonly handlers: HandlerCounts
+  readonly accepted: ReadonlyArray<Accepted>
+  readonly received: ReadonlyArray<Received>
+  readonly ends: ReadonlyArray<HandlerEnd>
 }
 
 export const latencies = ["small", "large", "streamed", "ping", "connect"] as const
@@ -52,6 +57,9 @@ export interface ClientReport extends Report {
   readonly latencies: Readonly<Record<Latency, Recorded>>
   /** How connections to misbehaving servers ended. */
   readonly faults: Readonly<Record<string, number>>
+  /** What was sent to slow peers. */
+  readonly accepted: ReadonlyArray<Accepted>
+  readonly problems: ReadonlyArray<string>
 }
 
 export interface FaultsReport {
@@ -74,5 +82,65 @@ export interface ClientTask {
   readonly inFlightBytes: number
   readonly patience: number
   readonly faults: number
+  /** So many connections at a time send to slow peers: to a raw server, or to a handler of ours. */
+  readonly uploads: number
+  readonly slowUrl: string
+  readonly slowBytes: number
   readonly seed: number
+}
+
+/** What a sender to a slow peer knows: how much was accepted by `send`, and by `flush`; and how the connection closed. */
+export interface Accepted {
+  readonly key: string
+  readonly end: "close" | "scope"
+  readonly sent: number
+  readonly flushed: number
+  readonly clean: boolean
+  readonly code: number
+}
+
+/** What a slow peer received. */
+export interface Received {
+  readonly key: string
+  readonly pace: string
+  readonly received: number
+  /** Messages that were not the next ones. */
+  readonly outOfPlace: number
+  readonly end: "end of stream" | "reset"
+}
+
+/** Handlers of the server that clients leave: one that does nothing, one that sends and never reads, one that reads a message and then works, an echo. */
+export type HandlerKind = "never" | "push" | "job" | "echo"
+
+/** A client left, at a time (milliseconds since 1970). */
+export interface Departure {
+  readonly key: string
+  readonly kind: HandlerKind
+  readonly way: "Close" | "FIN" | "RST"
+  readonly at: number
+}
+
+/** A handler ended. */
+export interface HandlerEnd {
+  readonly key: string
+  readonly at: number
+}
+
+export type HandlerCounts = Readonly<Record<string, { readonly started: number; readonly ended: number }>>
+
+export interface GuestsTask {
+  readonly ports: ReadonlyArray<number>
+  readonly slow: number
+  readonly slowBytes: number
+  readonly subscribers: number
+  readonly leaversPerSecond: number
+  readonly seed: number
+}
+
+export interface GuestsReport {
+  readonly received: ReadonlyArray<Received>
+  readonly departures: ReadonlyArray<Departure>
+  readonly problems: ReadonlyArray<string>
+  /** Since the start. */
+  readonly pushes: { readonly received: number; readonly lost: number; readonly pings: number }
 }

@@ -12,8 +12,13 @@ export const help = `npm run soak -- [options]
   --mib-per-second N   the same in bytes, one way (8)
   --in-flight N        messages of a connection that are not answered yet, at most (8)
   --in-flight-mib N    the same of all busy connections together, in bytes: what a machine that is slow has to keep (8)
-  --patience N         seconds after which a message counts as lost that is not answered (180)
+  --patience N         seconds after which a message counts as lost that is not answered (180); a third longer for what
+                       is left at the end
   --faults N           connections of misbehaving peers per second (20); 0 for none
+  --slow N             slow peers at a time (8), half of them receive, half are sent to; 0 for none
+  --slow-mib N         about how much each of them is sent (4): less is read within the close deadline
+  --leavers N          clients per second that leave while a handler runs (5); 0 for none
+  --subscribers N      clients at a time of handlers that send and never read (20)
   --clients N          processes that the connections are spread over (one for 5,000)
   --tolerance-mib N    how much the heap of a process may grow by without being called a leak (8)
   --seed N             what sizes, kinds and times are drawn from (1)
@@ -35,6 +40,10 @@ export interface Options {
   readonly inFlightBytes: number
   readonly patience: number
   readonly faults: number
+  readonly slow: number
+  readonly slowBytes: number
+  readonly leavers: number
+  readonly subscribers: number
   readonly clients: number
   readonly toleranceBytes: number
   readonly seed: number
@@ -76,6 +85,10 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
           "in-flight-mib": { type: "string", default: "8" },
           "patience": { type: "string", default: "180" },
           "faults": { type: "string", default: "20" },
+          "slow": { type: "string", default: "8" },
+          "slow-mib": { type: "string", default: "4" },
+          "leavers": { type: "string", default: "5" },
+          "subscribers": { type: "string", default: "20" },
           "clients": { type: "string" },
           "tolerance-mib": { type: "string", default: "8" },
           "seed": { type: "string", default: "1" },
@@ -110,6 +123,10 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
     inFlightBytes: number("in-flight-mib", values["in-flight-mib"], 0.1) * 2 ** 20,
     patience: number("patience", values.patience, 0.1),
     faults: number("faults", values.faults, 0),
+    slow: whole("slow", values.slow, 0),
+    slowBytes: number("slow-mib", values["slow-mib"], 0.01) * 2 ** 20,
+    leavers: number("leavers", values.leavers, 0),
+    subscribers: whole("subscribers", values.subscribers, 0),
     clients: Math.min(clients, connections),
     toleranceBytes: number("tolerance-mib", values["tolerance-mib"], 0) * 2 ** 20,
     seed: whole("seed", values.seed, 0),

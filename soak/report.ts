@@ -132,6 +132,30 @@ const sampleTable = ({ samples }: Result): string => {
 const countTable = (title: string, counts: Readonly<Record<string, number>>): string =>
   table([title, "count"], Object.entries(counts).toSorted(([a], [b]) => a < b ? -1 : 1).map(([name, count]) => [name, number(count)]))
 
+const slowTable = ({ fates }: Result): string =>
+  table(
+    ["a peer that read", "connections", "accepted", "received", "lost", "not received, but told"],
+    Object.entries(fates.slow).toSorted(([a], [b]) => a < b ? -1 : 1).map(([name, counts]) =>
+      [name, ...[counts.connections, counts.accepted, counts.received, counts.lost, counts.told].map((count) => number(count))]
+    )
+  )
+
+const handlerTable = ({ fates }: Result): string =>
+  table(
+    ["handlers", "started", "ended", "left behind"],
+    Object.entries(fates.handlers).toSorted(([a], [b]) => a < b ? -1 : 1).map(([name, { ended, started }]) =>
+      [name, ...[started, ended, started - ended].map((count) => number(count))]
+    )
+  )
+
+const stayTable = ({ fates }: Result): string =>
+  table(
+    ["seconds that a handler went on", "count", "50 %", "99 %", "most"],
+    Object.entries(fates.stays).toSorted(([a], [b]) => a < b ? -1 : 1).map(([name, { histogram }]) =>
+      [name, number(histogram.count), ...[histogram.percentile(0.5), histogram.percentile(0.99), histogram.max].map((millis) => number(millis / 1000, 2))]
+    )
+  )
+
 const total = (counts: Readonly<Record<string, number>>): number => Object.values(counts).reduce((sum, count) => sum + count, 0)
 
 const machine = (): string =>
@@ -139,7 +163,7 @@ const machine = (): string =>
   `${platform()} ${release()} ${arch()}, Node ${process.version}`
 
 const verdict = (result: Result): string =>
-  result.failures.length === 0 ? "Passed: nothing was lost, nothing leaked." : `FAILED:\n${result.failures.map((failure) => `- ${failure}`).join("\n")}`
+  result.failures.length === 0 ? "Passed: nothing was lost, nothing leaked, no handler was left behind." : `FAILED:\n${result.failures.map((failure) => `- ${failure}`).join("\n")}`
 
 const problems = ({ tally }: Result): ReadonlyArray<string> =>
   tally.problems.length === 0 ? [] : [`The first of ${number(tally.problemCount)} problems:\n`, ...tally.problems.map((problem) => `- ${problem}`), ""]
@@ -157,7 +181,7 @@ const starvation = ({ samples }: Result): ReadonlyArray<string> => {
 
 /** For the terminal. */
 export const summary = (result: Result): string =>
-  ["", intro(result), "", ...starvation(result), accountTable(result), "", latencyTable(result), "", memoryTable(result), "", ...problems(result), verdict(result)].join("\n")
+  ["", intro(result), "", ...starvation(result), accountTable(result), "", slowTable(result), "", handlerTable(result), "", stayTable(result), "", latencyTable(result), "", memoryTable(result), "", ...problems(result), verdict(result)].join("\n")
 
 /** To be kept, Markdown. */
 export const markdown = (result: Result, options: Options, args: ReadonlyArray<string>): string =>
@@ -190,6 +214,27 @@ export const markdown = (result: Result, options: Options, args: ReadonlyArray<s
     countTable("how a connection ended", result.ways),
     "",
     ...problems(result),
+    "## Slow peers",
+    "",
+    `${number(options.slow)} connections at a time with a peer that takes data slowly: half of them clients of our server, half of them`,
+    `servers, raw ones and ours, of our clients. Each is sent about ${mib(options.slowBytes, 1)} MiB; 4 take it longer than the close deadline. *Lost* is`,
+    "what `send` and `flush` accepted, or what was accepted before a close that reported `clean`, and did not arrive. What did",
+    "not arrive while `clean` is false was told to its sender.",
+    "",
+    slowTable(result),
+    "",
+    "## Handlers",
+    "",
+    `Every handler of the server is counted. ${number(options.leavers)} clients a second leave while one runs that does nothing (\`never\`), that`,
+    "sends and never reads (`push`), that has read a message and works on it for an hour (`job`), or that echoes.",
+    "",
+    handlerTable(result),
+    "",
+    stayTable(result),
+    "",
+    `${number(options.subscribers)} clients at a time subscribe to handlers that never read: they received ${number(result.fates.pushes.received)} messages, missed`,
+    `${number(result.fates.pushes.lost)}, and had ${number(result.fates.pushes.pings)} Pings answered.`,
+    "",
     "## Time from sending a message until its echo was checked",
     "",
     `${number(options.busy)} of ${number(options.connections)} connections talk without a pause, each with up to ${options.inFlight} messages that are not answered`,

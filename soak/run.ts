@@ -19,7 +19,7 @@ const maxDescriptors = (): number => {
 const main = async (args: ReadonlyArray<string>): Promise<void> => {
   const options = parse(args)
   if (options === undefined) return console.log(help)
-  const needed = options.connections + 200 + 40 * options.faults
+  const needed = options.connections + 200 + 40 * options.faults + 30 * options.leavers + options.slow + options.subscribers
   if (needed > maxDescriptors()) {
     throw new UsageError(`${options.connections} connections need ${needed} file descriptors; ${maxDescriptors()} are allowed: see ulimit -n`)
   }

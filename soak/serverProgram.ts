@@ -1,5 +1,5 @@
 /** The server of a soak: it checks and counts what it receives, and sends it back. */
-import { type Limits, type Message, type WebSocket, WebSocketServer } from "@effect-ws/core"
+import { type Limits, type Message, type WebSocket, type WebSocketError, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import * as Http from "node:http"
 import { collect, countFibers, holdings, waitedMicros } from "./holdings.ts"
 import { Ledger } from "./ledger.ts"
+import { makeLives } from "./lives.ts"
 import type { Account, ServerReport } from "./messages.ts"
 import { check, Checker, type Verdict } from "./payload.ts"
 import { answer } from "./processes.ts"
@@ -50,6 +51,8 @@ export const problemOf = (exit: Exit.Exit<unknown, unknown>): string | undefined
 export const run = (behaviour: Behaviour): void => {
   let open = 0
   let accounts: Array<Account> = []
+  // The library's own deadlines: guests are slow, but make progress.
+  const lives = makeLives({})
 
   const note = (ledger: Ledger, verdict: Verdict, size: number): boolean => {
     if (verdict._tag === "Empty") ledger.takeNext(size)
@@ -85,11 +88,12 @@ export const run = (behaviour: Behaviour): void => {
       Effect.suspend(() => {
         open++
         const ledger = new Ledger()
-        return Effect.onExit(echo(ws, key, ledger), (exit) =>
+        const talk = Effect.onExit(echo(ws, key, ledger), (exit) =>
           Effect.sync(() => {
             open--
             accounts.push({ key, counts: ledger.counts(), next: ledger.expected, end: problemOf(exit) ?? "" })
           }))
+        return lives.counted("talk", "", talk)
       }), { compression: true, ...patient })
   })
 
@@ -100,7 +104,9 @@ export const run = (behaviour: Behaviour): void => {
     stalledWriteTimeout: "1500 millis",
     keepAlive: { interval: "1500 millis", timeout: "1500 millis" }
   }
-  const echo = (options: WebSocketServer.AcceptOptions) => WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), options)
+  const fault = (handler: (ws: WebSocket.WebSocket) => Effect.Effect<unknown, WebSocketServer.ConnectionError | WebSocketError.InvalidArgument>, options = strict) =>
+    WebSocketServer.handle((ws) => lives.counted("fault", "", handler(ws)), options)
+  const echo = (options: WebSocketServer.AcceptOptions) => fault((ws) => Stream.run(ws.messages, ws.sink), options)
   const piece = new Uint8Array(2 ** 18)
   const routes = () =>
     Layer.mergeAll(
@@ -108,8 +114,9 @@ export const run = (behaviour: Behaviour): void => {
       HttpRouter.add("GET", "/fault/echo", echo({ ...strict, keepAlive: undefined })),
       HttpRouter.add("GET", "/fault/strict", echo(strict)),
       HttpRouter.add("GET", "/fault/slow", Effect.andThen(Effect.sleep(5), echo(strict))),
-      HttpRouter.add("GET", "/fault/closing", WebSocketServer.handle((ws) => ws.close(4000), strict)),
-      HttpRouter.add("GET", "/fault/flood", WebSocketServer.handle((ws) => Effect.forever(ws.send(piece)), strict))
+      HttpRouter.add("GET", "/fault/closing", fault((ws) => ws.close(4000))),
+      HttpRouter.add("GET", "/fault/flood", fault((ws) => Effect.forever(ws.send(piece)))),
+      lives.routes()
     )
 
   const nodes: Array<Http.Server> = []
@@ -134,7 +141,7 @@ export const run = (behaviour: Behaviour): void => {
       ports: () => ports,
       report: async (): Promise<ServerReport> => {
         const { system, user } = process.cpuUsage()
-        const report = { cpuMicros: user + system, waitedMicros: waitedMicros(), holdings: holdings(), sockets: await sockets(), open, accounts }
+        const report = { cpuMicros: user + system, waitedMicros: waitedMicros(), holdings: holdings(), sockets: await sockets(), open, accounts, handlers: lives.counts(), ...lives.take() }
         accounts = []
         return report
       },

@@ -1,7 +1,8 @@
 /** Runs a soak: starts the processes, lets the traffic flow, and finds out whether all of it arrived and nothing is left. */
 import { setTimeout as sleep } from "node:timers/promises"
+import { Fates } from "./fates.ts"
 import type { Holdings } from "./holdings.ts"
-import type { ClientReport, ClientTask, FaultsReport, ServerReport } from "./messages.ts"
+import type { ClientReport, ClientTask, FaultsReport, GuestsReport, GuestsTask, ServerReport } from "./messages.ts"
 import type { Options } from "./options.ts"
 import { type Process, start } from "./processes.ts"
 import { Tally } from "./tally.ts"
@@ -43,6 +44,7 @@ export interface Result {
   readonly peers: Readonly<Record<string, number>>
   readonly servers: Readonly<Record<string, number>>
   readonly tally: Tally
+  readonly fates: Fates
   readonly samples: ReadonlyArray<Sample>
   readonly memory: ReadonlyArray<Memory>
   /** Why the soak failed; nothing when it did not. */
@@ -51,7 +53,6 @@ export interface Result {
 
 export type Progress = (phase: string, secondsLeft: number | undefined, sample: Sample) => void
 
-const quietMillis = 240_000
 const MiB = 2 ** 20
 
 const sum = <A>(all: ReadonlyArray<A>, of: (one: A) => number): number => all.reduce((total, one) => total + of(one), 0)
@@ -68,12 +69,14 @@ interface Processes {
   readonly clients: ReadonlyArray<Process>
   readonly faults: Process | undefined
   readonly faultsPort: number
+  readonly guests: Process
+  readonly guestsPort: number
 }
 
 const local = (file: string) => new URL(file, import.meta.url)
 
 /** Shares what is for all among the client processes. */
-const tasksOf = (options: Options, { clients, faults, faultsPort, ports }: Processes): ReadonlyArray<ClientTask> => {
+const tasksOf = (options: Options, { clients, faults, faultsPort, guestsPort, ports }: Processes): ReadonlyArray<ClientTask> => {
   const share = (of: number, index: number) => Math.floor(of * (index + 1) / clients.length) - Math.floor(of * index / clients.length)
   return clients.map((_, index) => ({
     url: `ws://127.0.0.1:${ports[index % ports.length]}`,
@@ -89,13 +92,26 @@ const tasksOf = (options: Options, { clients, faults, faultsPort, ports }: Proce
     patience: options.patience,
     // A few of the misbehaving peers are servers.
     faults: Math.max(0.5, options.faults / 5) / clients.length,
+    uploads: share(Math.floor(options.slow / 2), index),
+    slowUrl: `ws://127.0.0.1:${guestsPort}`,
+    slowBytes: options.slowBytes,
     seed: options.seed
   }))
 }
 
+const guestsTaskOf = (options: Options, ports: ReadonlyArray<number>): GuestsTask => ({
+  ports,
+  slow: Math.ceil(options.slow / 2),
+  slowBytes: options.slowBytes,
+  subscribers: options.subscribers,
+  leaversPerSecond: options.leavers,
+  seed: options.seed
+})
+
 /** Asks all processes how they are, once a second. */
 class Watch {
   readonly tally = new Tally()
+  readonly fates = new Fates()
   readonly samples: Array<Sample> = []
   server!: ServerReport
   clients: ReadonlyArray<ClientReport> = []
@@ -109,13 +125,14 @@ class Watch {
   }
 
   async look(): Promise<Sample> {
-    const { clients, faults, server } = this.processes
+    const { clients, faults, guests, server } = this.processes
     this.clients = await Promise.all(clients.map((client) => client.ask<ClientReport>("report")))
     this.server = await server.ask<ServerReport>("report")
     this.faults = await faults?.ask<FaultsReport>("report")
     for (const client of this.clients) this.tally.addClient(client)
     this.tally.addAccounts(this.server.accounts)
     for (const problem of this.faults?.problems ?? []) this.tally.problem(problem)
+    this.addFates(await guests.ask<GuestsReport>("report"))
     const at = performance.now()
     const now = {
       at,
@@ -138,10 +155,26 @@ class Watch {
       starved: Math.max(...now.waited.map((waited, i) => waited - last.waited[i]!)) / seconds / 1e6,
       serverResident: this.server.holdings.residentBytes,
       clientResident: sum(this.clients, ({ holdings }) => holdings.residentBytes),
-      missing: this.tally.there.missing + this.tally.back.missing
+      missing: this.tally.there.missing + this.tally.back.missing + this.fates.lost
     }
     this.samples.push(sample)
     return sample
+  }
+
+  private addFates({ departures, problems, pushes, received }: GuestsReport): void {
+    const { fates, server, tally } = this
+    fates.addAccepted(server.accepted)
+    fates.addReceived(server.received)
+    fates.addEnds(server.ends)
+    fates.handlers = server.handlers
+    fates.addReceived(received)
+    fates.addDepartures(departures)
+    fates.pushes = pushes
+    for (const problem of problems) tally.problem(problem)
+    for (const client of this.clients) {
+      fates.addAccepted(client.accepted)
+      for (const problem of client.problems) tally.problem(problem)
+    }
   }
 }
 
@@ -153,7 +186,7 @@ const flow = async (
   seconds: number,
   progress: Progress
 ): Promise<{ readonly watch: Watch; readonly seconds: number }> => {
-  const { clients, faults, ports } = processes
+  const { clients, faults, guests, ports } = processes
   const watch = new Watch(processes)
   const tasks = tasksOf(options, processes)
   await Promise.all(clients.map((client, index) => client.ask("start", tasks[index])))
@@ -169,6 +202,7 @@ const flow = async (
     await sleep(1000)
   }
   await faults?.ask("start", { ports, perSecond: options.faults, seed: options.seed })
+  await guests.ask("start", guestsTaskOf(options, ports))
   const full = performance.now()
   const end = full + seconds * 1000
   for (let now = full; now < end; now = performance.now()) {
@@ -178,18 +212,17 @@ const flow = async (
   }
   const lasted = (performance.now() - full) / 1000
   // The last answers, Closes and faults.
-  const stopping = Promise.all([...clients, ...faults === undefined ? [] : [faults]].map((one) => one.ask("stop")))
+  const stopping = Promise.all([...clients, guests, ...faults === undefined ? [] : [faults]].map((one) => one.ask("stop")))
   while (await Promise.race([stopping, sleep(250, "not yet")]) === "not yet") {
     progress(`${phase}: ending`, undefined, await watch.look())
   }
-  const giveUp = performance.now() + quietMillis
-  while (performance.now() < giveUp && (watch.server.sockets > 0 || watch.server.open > 0)) {
+  const giveUp = performance.now() + 4 / 3 * options.patience * 1000
+  while (performance.now() < giveUp && (watch.server.sockets > 0 || watch.fates.running > 0)) {
     await sleep(250)
     progress(`${phase}: waiting until all is closed`, undefined, await watch.look())
   }
   await watch.look()
   if (watch.server.sockets > 0) watch.tally.problem(`the server still has ${watch.server.sockets} sockets open`)
-  if (watch.server.open > 0) watch.tally.problem(`the server still runs ${watch.server.open} handlers`)
   watch.tally.finish()
   return { watch, seconds: lasted }
 }
@@ -222,8 +255,8 @@ const settled = async (process: Process, start: Holdings): Promise<Holdings> => 
   }
 }
 
-const failuresOf = (tally: Tally, phase: string): ReadonlyArray<string> => {
-  const failures: Array<string> = []
+const failuresOf = ({ fates, tally }: Watch, phase: string): ReadonlyArray<string> => {
+  const failures: Array<string> = [...fates.finish()]
   for (const [direction, counts] of [["to the server", tally.there], ["back from it", tally.back]] as const) {
     if (counts.missing > 0) failures.push(`${counts.missing} messages were lost on the way ${direction}`)
     if (counts.duplicates > 0) failures.push(`${counts.duplicates} messages came twice on the way ${direction}`)
@@ -242,20 +275,23 @@ const startAll = async (options: Options, started: Array<Process>): Promise<Proc
   }
   const server = await begin("server", options.server ?? local("server.ts"), { SOAK_LISTENERS: String(options.clients) })
   const starting = [
+    begin("guests", local("guests/process.ts")),
     ...options.faults > 0 ? [begin("faults", local("faults.ts"))] : [],
     ...Array.from({ length: options.clients }, (_, i) =>
       begin(options.clients === 1 ? "clients" : `clients ${i + 1}`, local("client.ts")))
   ]
   // Where one fails the others are to be stopped, too.
   await Promise.allSettled(starting)
-  const clients = await Promise.all(starting)
+  const [guests, ...clients] = await Promise.all(starting)
   const faults = options.faults > 0 ? clients.shift() : undefined
   return {
     server,
     ports: await server.ask<ReadonlyArray<number>>("ports"),
     clients,
     faults,
-    faultsPort: await faults?.ask<number>("port") ?? 0
+    faultsPort: await faults?.ask<number>("port") ?? 0,
+    guests: guests!,
+    guestsPort: await guests!.ask<number>("port")
   }
 }
 
@@ -275,15 +311,15 @@ export const soak = async (options: Options, progress: Progress): Promise<Result
     const failures: Array<string> = []
     if (options.warmUp > 0) {
       const { watch } = await flow(processes, options, "warm-up", options.warmUp, progress)
-      failures.push(...failuresOf(watch.tally, "in the warm-up"))
+      failures.push(...failuresOf(watch, "in the warm-up"))
       for (const problem of watch.tally.problems) failures.push(`in the warm-up: ${problem}`)
     }
     const before = await Promise.all(watched.map((one, i) => settled(one, starts[i]!)))
     const { seconds, watch } = await flow(processes, options, "soak", options.seconds, progress)
-    const { clients, faults, samples, tally } = watch
+    const { clients, fates, faults, samples, tally } = watch
     const servers = merged(clients.map(({ faults }) => faults))
     checkServers(servers, tally)
-    failures.push(...failuresOf(tally, ""))
+    failures.push(...failuresOf(watch, ""))
     const memory: Array<Memory> = []
     for (const [i, one] of watched.entries()) {
       const after = await settled(one, starts[i]!)
@@ -306,6 +342,7 @@ export const soak = async (options: Options, progress: Progress): Promise<Result
       peers: faults?.done ?? {},
       servers,
       tally,
+      fates,
       samples,
       memory,
       failures

@@ -12,6 +12,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
+import { frame } from "../../../soak/abandon.ts"
+import { Fates } from "../../../soak/fates.ts"
+import { numbered, opcodes, Reader, unmasked } from "../../../soak/guests/wire.ts"
 import { Histogram } from "../../../soak/histogram.ts"
 import { Ledger } from "../../../soak/ledger.ts"
 import { parse, UsageError } from "../../../soak/options.ts"
@@ -46,7 +49,7 @@ describe("npm run soak", { timeout: 180_000, concurrent: true }, () => {
   it("passes, and reports", async () => {
     const report = join(folder, "soak.md")
     const { output, status } = await soak(
-      "--seconds 2 --warm-up 0.5 --connections 12 --busy 8 --clients 2 --idle-interval 0.5 --rate 400 --mib-per-second 4 --faults 15 --report"
+      "--seconds 2 --warm-up 0.5 --connections 12 --busy 8 --clients 2 --idle-interval 0.5 --rate 400 --mib-per-second 4 --faults 15 --slow 2 --slow-mib 0.3 --leavers 0 --subscribers 2 --report"
         .split(" ").concat(report)
     )
     assert.strictEqual(status, 0, output)
@@ -60,11 +63,12 @@ describe("npm run soak", { timeout: 180_000, concurrent: true }, () => {
       assert.deepStrictEqual(cells.slice(4, 8), ["0", "0", "0", "0"])
     }
     for (const name of ["JSON", "empty text", "binary to 64 KiB", "resets", "leaves"]) assert.include(text, name)
+    for (const name of ["talk", "fault", "pour", "push"]) assert.match(text, new RegExp(`\\| ${name} +\\| +[\\d,]+ \\| +[\\d,]+ \\| +0 \\|`))
   })
 
   it("notices a server that loses, repeats, swaps and alters messages, and leaks", async () => {
     const { output, status } = await soak(
-      "--seconds 2 --warm-up 0.3 --connections 8 --mib-per-second 4 --faults 0 --patience 1 --tolerance-mib 1 --server".split(" ").concat(careless)
+      "--seconds 2 --warm-up 0.3 --connections 8 --mib-per-second 4 --faults 0 --slow 0 --leavers 0 --subscribers 0 --patience 1 --tolerance-mib 1 --server".split(" ").concat(careless)
     )
     assert.strictEqual(status, 1, output)
     for (const what of ["were lost on the way back", "came twice on the way back", "came out of order on the way back", "were altered on the way back"]) {
@@ -244,6 +248,40 @@ describe("the accounts of a soak", () => {
     assert.strictEqual(tally.problemCount, 1)
   })
 
+  const sent = { key: "a", end: "close", sent: 10, flushed: 0, clean: true, code: 1000 } as const
+  const received = { key: "a", pace: "slowly", received: 10, outOfPlace: 0, end: "end of stream" } as const
+
+  it("hold what a slow peer received against what was accepted, and was told", () => {
+    const fate = (accepted: Partial<typeof sent | { flushed: number; clean: boolean }>, received_: number) => {
+      const fates = new Fates()
+      fates.addReceived([{ ...received, received: received_ }])
+      fates.addAccepted([{ ...sent, ...accepted }])
+      const { lost, told } = Object.values(fates.slow)[0]!
+      assert.strictEqual(fates.finish().length, lost > 0 ? 1 : 0)
+      return { lost, told }
+    }
+    assert.deepStrictEqual(fate({}, 10), { lost: 0, told: 0 })
+    assert.deepStrictEqual(fate({}, 7), { lost: 3, told: 0 })
+    assert.deepStrictEqual(fate({ clean: false }, 7), { lost: 0, told: 3 })
+    assert.deepStrictEqual(fate({ clean: false, flushed: 9 }, 7), { lost: 2, told: 1 })
+  })
+
+  it("miss a receiver, a handler that is left behind, one that ended late, and a push", () => {
+    const fates = new Fates()
+    fates.addAccepted([sent])
+    fates.addDepartures([{ key: "b", kind: "never", way: "FIN", at: 1000 }, { key: "c", kind: "job", way: "RST", at: 1000 }])
+    fates.addEnds([{ key: "c", at: 70_000 }, { key: "b", at: 3000 }])
+    fates.handlers = { never: { started: 3, ended: 1 } }
+    fates.pushes = { received: 9, lost: 1, pings: 1 }
+    assert.strictEqual(fates.running, 2)
+    assert.deepStrictEqual(fates.finish(), [
+      "1 messages of handlers that never read were lost",
+      "1 handlers (job, left by RST) ended more than 60 s after their clients",
+      "2 handlers (never) were left behind",
+      "1 senders to slow peers have no receiver"
+    ])
+  })
+
   it("give percentiles within 5 %", () => {
     const histogram = new Histogram()
     for (let i = 1; i <= 1000; i++) histogram.record(i)
@@ -258,5 +296,28 @@ describe("the accounts of a soak", () => {
     assert.strictEqual(other.percentile(1), 1000)
     assert.strictEqual(other.max, 1000)
     assert.strictEqual(new Histogram().percentile(0.5), 0)
+  })
+})
+
+describe("the guests of a soak", () => {
+  it("read numbers and control frames, however the bytes are cut, masked or not", () => {
+    const masked = (payload: Buffer) => frame(0x82, payload)
+    const long = Buffer.concat([Buffer.from([0x82, 126, 0x20, 0]), numbered(2, 0x2000)])
+    const bytes = Buffer.concat([
+      masked(numbered(0, 8)),
+      unmasked(opcodes.ping, Buffer.from("hi")),
+      masked(numbered(1, 300)),
+      long,
+      unmasked(opcodes.close, Buffer.from([3, 232]))
+    ])
+    for (const step of [1, 3, 100, bytes.length]) {
+      const seen: Array<unknown> = []
+      const reader = new Reader({
+        message: (seq, length) => seen.push([seq, length]),
+        control: (opcode, payload) => seen.push([opcode, payload.toString("hex")])
+      })
+      for (let at = 0; at < bytes.length; at += step) reader.push(bytes.subarray(at, at + step))
+      assert.deepStrictEqual(seen, [[0, 8], [opcodes.ping, "6869"], [1, 300], [2, 0x2000], [opcodes.close, "03e8"]])
+    }
   })
 })

@@ -1,0 +1,97 @@
+/** Slow peers: clients that take what a server sends little by little, and a server that does so with what clients send. */
+import * as Net from "node:net"
+import type { Received } from "../messages.ts"
+import { pick, type Random } from "../traffic.ts"
+import { dial, within } from "./dial.ts"
+import { accepted, headReader, opcodes, Reader, readSlowly, unmasked } from "./wire.ts"
+
+const patienceMillis = 120_000
+
+/**
+ * How it reads, in milliseconds between two reads of at most 64 KiB. All of them take longer than the close deadline (5 s)
+ * for 4 MiB, and are never silent for half of that.
+ */
+const paces = {
+  "steadily, but slowly": () => 120,
+  "slowly at the end": (bytes: number) => bytes < 2 ** 20 ? 0 : 160,
+  "after a rest of 2 s": (bytes: number) => bytes === 0 ? 2000 : 60
+}
+
+export type Pace = keyof typeof paces
+
+export const drawPace = (random: Random): Pace =>
+  pick(random, [[2, "steadily, but slowly"], [1, "slowly at the end"], [1, "after a rest of 2 s"]] as const)
+
+/** What is sent to a slow peer, about so many bytes. */
+export const drawPlan = (random: Random, bytes: number) => {
+  const size = pick(random, [[1, 1000], [1, 16_384], [1, 131_072]] as const)
+  const count = Math.ceil(bytes * (0.75 + random() / 2) / size)
+  return { size, count, flush: random() < 0.5, end: random() < 0.5 ? "close" : "scope" } as const
+}
+
+/** Takes slowly what the server sends, to its end. */
+export const drink = async (port: number, key: string, random: Random, most: number): Promise<Received> => {
+  let received = 0
+  let bytes = 0
+  let outOfPlace = 0
+  const pace = drawPace(random)
+  const { count, end, flush, size } = drawPlan(random, most)
+  const guest = await dial(port, `/life/pour?key=${key}&count=${count}&size=${size}&flush=${flush}&end=${end}`, {
+    message: (seq) => {
+      if (seq !== received) outOfPlace++
+      received++
+    },
+    read: (socket, onChunk) =>
+      readSlowly(socket, () => paces[pace](bytes), (chunk) => {
+        onChunk(chunk)
+        bytes += chunk.length
+      })
+  })
+  const { ended } = await within(patienceMillis, `a client that reads ${pace}: the server did not end`, guest, guest.closed)
+  return { key, pace, received, outOfPlace, end: ended ? "end of stream" : "reset" }
+}
+
+/** A server for our clients that reads slowly; the path says how and as whom. */
+export const sip = (onReceived: (received: Received) => void): Promise<Net.Server> =>
+  new Promise((resolve) => {
+    const server = Net.createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+      const readHead = headReader()
+      let received = 0
+      let bytes = 0
+      let outOfPlace = 0
+      let ended = false
+      socket.on("error", () => {})
+      socket.on("end", () => {
+        ended = true
+        socket.end()
+      })
+      const reader = new Reader({
+        message: (seq) => {
+          if (seq !== received) outOfPlace++
+          received++
+        },
+        control: (opcode, payload) => {
+          if (opcode === opcodes.ping) socket.write(unmasked(opcodes.pong, payload))
+          // A server ends the stream first (RFC 6455 §7.1.1).
+          if (opcode === opcodes.close) socket.end(unmasked(opcodes.close, payload))
+        }
+      })
+      const onHead = (chunk: Buffer) => {
+        const asked = readHead(chunk)
+        if (asked === undefined) return
+        socket.off("data", onHead)
+        socket.write(accepted(asked.head))
+        const query = new URL(asked.head.split(" ")[1]!, "http://localhost").searchParams
+        const key = query.get("key") ?? ""
+        const pace = query.get("pace") as Pace
+        socket.on("close", () => onReceived({ key, pace, received, outOfPlace, end: ended ? "end of stream" : "reset" }))
+        readSlowly(socket, () => paces[pace](bytes), (piece) => {
+          reader.push(piece)
+          bytes += piece.length
+        })
+        reader.push(asked.rest)
+      }
+      socket.on("data", onHead)
+    })
+    server.listen(0, "127.0.0.1", () => resolve(server))
+  })
