@@ -58,6 +58,7 @@ export type HandshakeRule =
   | "ConnectProtocol"
   | "VersionMissing"
   | "VersionUnsupported"
+  | "ExpectationFailed"
   | "KeyInvalid"
   | "SubprotocolsInvalid"
   | "ExtensionsMalformed"

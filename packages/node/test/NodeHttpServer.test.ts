@@ -329,6 +329,15 @@ describe("accept", () => {
       assert.isUndefined(answer.headers["sec-websocket-protocol"])
     }))
 
+  it.live("sends 100 before 101 to a client that waits for it", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serve(Echo)
+      const { peer, status } = yield* answerTo(port, upgradeRequest("/", { Expect: "100-continue" }))
+      assert.strictEqual(status, 100)
+      assert.strictEqual((yield* peer.head).status, 101)
+      yield* echoes(peer)
+    }))
+
   it.live("the list of subprotocols is the server's order of preference", () =>
     Effect.gen(function*() {
       const { port } = yield* served({ selectSubprotocol: ["v3", "v2", "v1"] })
@@ -505,6 +514,8 @@ describe("refusals, by status", () => {
     ["a chunked body", 400, `${upgradeRequest("/", { "Transfer-Encoding": "chunked" })}0\r\n\r\n`, {}],
     ["no host", 400, upgradeRequest("/", { Host: undefined }), {}],
     ["HTTP/1.0", 400, upgradeRequest("/", {}, "GET / HTTP/1.0"), {}],
+    ["HTTP/2.0 as text", 505, upgradeRequest("/", {}, "GET / HTTP/2.0"), {}],
+    ["another expectation", 417, upgradeRequest("/", { Expect: "a-miracle" }), {}],
     ["a foreign origin", 403, upgradeRequest("/", { Origin: "http://evil.example" }), {}],
     ["an endless list", 431, upgradeRequest("/", { "Sec-WebSocket-Protocol": "a,".repeat(500) }), {}],
     ["a POST", 405, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", { allow: "GET" }],

@@ -144,6 +144,19 @@ for (const [name, Client, isTraced] of clients) {
         assert.deepStrictEqual(values("upgrade"), ["websocket"])
       }))
 
+    for (const interim of ["100 Continue", "102 Processing", "103 Early Hints"]) {
+      unit(`a ${interim} before the 101 is accepted, or the client is named that does not`, () =>
+        Effect.gen(function*() {
+          const { port } = yield* answering((_, accept) => [`HTTP/1.1 ${interim}\r\n\r\n`, switching(accept)])
+          const connected = yield* Effect.result(WebSocketClient.connect(`ws://127.0.0.1:${port}`, { closeTimeout: 10 }))
+          if (connected._tag === "Success") return assert.strictEqual(connected.success.role, "client")
+          assert.isTrue(interim.startsWith("100") && (name === "undici" || name === "the Socket of an HttpClient"))
+          const { failure } = connected
+          assert.deepStrictEqual(failure._tag === "IOError" && [failure.phase, failure.reason], ["handshake", "Aborted"])
+          assert.include(failure.message, "undici takes no 100 Continue")
+        }))
+    }
+
     unit("a redirect is a refusal that says where to", () =>
       Effect.gen(function*() {
         const { port } = yield* answering(() => [
@@ -239,11 +252,11 @@ for (const [name, Client, isTraced] of clients) {
         assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["connect", "Reset"])
       }))
 
-    unit("what is no HTTP: IOError, connect", () =>
+    unit("what is no HTTP: IOError, handshake", () =>
       Effect.gen(function*() {
         const { port } = yield* answering(() => ["SSH-2.0-OpenSSH\r\n\r\n"])
         const error = yield* Effect.flip(WebSocketClient.connect(`ws://127.0.0.1:${port}`))
-        assert.strictEqual(error._tag === "IOError" && error.phase, "connect")
+        assert.strictEqual(error._tag === "IOError" && error.phase, "handshake")
       }))
 
     unit("a server that never answers: IOError, handshake, TimedOut, and the connection is dropped", () =>

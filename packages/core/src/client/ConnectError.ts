@@ -25,6 +25,11 @@ export const connectError = (cause: unknown): IOError => {
       : `What the server answered is not HTTP/1.1${name}; does it speak TLS (wss://), or another protocol?`
     return new IOError({ phase: "handshake", reason, detail, cause })
   }
+  if (isBadToUndici(code, cause)) {
+    const detail = `The HTTP client dropped the connection because of what the server answered${name}: undici takes no ` +
+      "100 Continue that it did not ask for, other diallers do (NodeWebSocketClient.layerDirect)"
+    return new IOError({ phase: "handshake", reason: "Aborted", detail, cause })
+  }
   const advice = code === undefined || reason !== "Tls" ? connectAdvice[reason] : tlsAdvice(code, messageOf(cause))
   const detail = `The server could not be reached${name}: ${advice ?? "see the cause"}`
   return new IOError({ phase: "connect", reason, detail, cause })
@@ -41,6 +46,10 @@ const connectAdvice: Partial<Record<IOError["reason"], string>> = {
 /** Node's parser and undici's, whose errors have no code where the first line is wrong. */
 const isNoHttp = (code: string | undefined, cause: unknown): boolean =>
   code?.startsWith("HPE_") === true || chainOf(cause).some((error) => error.name === "HTTPParserError")
+
+/** Its words for a 100 before the answer. */
+const isBadToUndici = (code: string | undefined, cause: unknown): boolean =>
+  code === "UND_ERR_SOCKET" && chainOf(cause).some(({ message }) => message === "bad response")
 
 /** All that the error and its causes say. */
 const messageOf = (cause: unknown): string => chainOf(cause).map(({ message }) => message).join(" ")

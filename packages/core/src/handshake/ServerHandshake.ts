@@ -12,7 +12,7 @@ import { invalidCallerHeader } from "../http/CallerHeaders.ts"
 import { acceptKey, isKey } from "./AcceptKey.ts"
 import { responseLines, type UpgradeResponse } from "./UpgradeResponse.ts"
 import { refusal, refusalOverConnect } from "../http/Refusal.ts"
-import { type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf } from "../http/Tokens.ts"
+import { equalsIgnoreCase, type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf } from "../http/Tokens.ts"
 
 /**
  * The head of a request, as plain data.
@@ -69,6 +69,8 @@ export interface ClientRequest {
   readonly extensions: ReadonlyArray<Extension.ExtensionHeader>
   readonly origin: string | undefined
   readonly host: string
+  /** Waits for a 100 (RFC 9110 §10.1.1). */
+  readonly expectsContinue: boolean
 }
 
 /**
@@ -78,8 +80,8 @@ export interface ClientRequest {
  *
  * A refusal's `status` and `headers` are those to answer with: 405 for another method,
  * 426 for what is no upgrade and for another version than 13, 403 for the origin, 431 for
- * lists beyond 8 KiB or 64 elements, 505 for another major version of HTTP, 400 for all that
- * is malformed. Over extended CONNECT another version is answered with 400, another
+ * lists beyond 8 KiB or 64 elements, 417 for another expectation than 100-continue, 505 for
+ * another major version of HTTP, 400 for all that is malformed. Over extended CONNECT another version is answered with 400, another
  * `:protocol` with 501, and a key is ignored.
  *
  * **Example** (Checking a request)
@@ -119,6 +121,9 @@ export const checkRequest = (
   if (versions[0] !== "13") {
     return isConnect ? Result.fail(refusalOverConnect("VersionUnsupported")) : refuse("VersionUnsupported")
   }
+  const expected = splitList(valuesOf(headers, "expect"))
+  if (expected === undefined) return tooLong("expect")
+  if (expected.some((expectation) => !equalsIgnoreCase(expectation, "100-continue"))) return refuse("ExpectationFailed")
   const key = isConnect ? noKey : keyOf(headers)
   if (Result.isFailure(key)) return Result.fail(key.failure)
 
@@ -138,7 +143,8 @@ export const checkRequest = (
     subprotocols: subprotocols.success,
     extensions: extensions.success,
     origin,
-    host
+    host,
+    expectsContinue: expected.length > 0
   })
 }
 
@@ -288,6 +294,7 @@ export const acceptResponse = (
   return Result.succeed({
     status: accept === undefined ? 200 : 101,
     headers: responseLines(accept, chosen),
+    continues: request.expectsContinue,
     ...chosen
   })
 }

@@ -13,6 +13,7 @@ import { type HeaderList, isFieldValue } from "../http/Tokens.ts"
  *
  * - `status`: 101, or 200 where the request is an extended CONNECT.
  * - `headers`: all header lines to answer with, in order.
+ * - `continues`: whether a 100 goes out first, for which the client waits (RFC 9110 §7.8).
  * - `subprotocol`: the subprotocol that is spoken, if any.
  * - `extensions`: the value of `Sec-WebSocket-Extensions`, if one is used.
  * - `applicationHeaders`: those of `headers` that the application sends along, such as
@@ -27,6 +28,7 @@ import { type HeaderList, isFieldValue } from "../http/Tokens.ts"
 export interface UpgradeResponse {
   readonly status: 101 | 200
   readonly headers: HeaderList
+  readonly continues: boolean
   readonly subprotocol: string | undefined
   readonly extensions: string | undefined
   readonly applicationHeaders: HeaderList
@@ -38,7 +40,7 @@ const connection = ["Connection", "Upgrade"] as const
 /** The lines of an answer; `accept` is `undefined` over extended CONNECT. */
 export const responseLines = (
   accept: string | undefined,
-  { applicationHeaders, extensions, subprotocol }: Omit<UpgradeResponse, "headers" | "status">
+  { applicationHeaders, extensions, subprotocol }: Pick<UpgradeResponse, "applicationHeaders" | "extensions" | "subprotocol">
 ): HeaderList => {
   const lines: Array<readonly [string, string]> = accept === undefined
     ? []
@@ -53,7 +55,8 @@ export const responseLines = (
 const usual = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 
 /**
- * Writes the head of an answer for HTTP/1.1, its empty line included.
+ * Writes the head of an answer for HTTP/1.1, its empty line included, behind that of a 100
+ * where one goes out first.
  *
  * **Details**
  *
@@ -64,8 +67,10 @@ const usual = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnect
  * @since 0.1.0
  */
 export const encodeUpgradeResponse = (
-  { headers, status }: Pick<UpgradeResponse, "headers" | "status">
-): Result.Result<string, HandshakeError> =>
-  headers.length === 3 && headers[0] === upgrade && headers[1] === connection && isFieldValue(headers[2][1])
+  { continues, headers, status }: Pick<UpgradeResponse, "continues" | "headers" | "status">
+): Result.Result<string, HandshakeError> => {
+  const head = headers.length === 3 && headers[0] === upgrade && headers[1] === connection && isFieldValue(headers[2][1])
     ? Result.succeed(`${usual}${headers[2][1]}\r\n\r\n`)
     : encodeResponseHead(status, statusText(status), headers)
+  return continues ? Result.map(head, (head) => `HTTP/1.1 100 Continue\r\n\r\n${head}`) : head
+}

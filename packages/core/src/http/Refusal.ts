@@ -64,6 +64,7 @@ export const handshakeRules = {
     text: "Sec-WebSocket-Version is not 13",
     headers: [...version13, ...upgradeRequired]
   },
+  ExpectationFailed: { status: 417, section: "RFC 9110 §10.1.1", text: "an expectation other than 100-continue" },
   KeyInvalid: { status: 400, section: "RFC 6455 §4.2.1", text: "Sec-WebSocket-Key is not 16 bytes in base64" },
   SubprotocolsInvalid: {
     status: 400,

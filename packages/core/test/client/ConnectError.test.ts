@@ -38,6 +38,13 @@ describe("connectError: why a server could not be reached", () => {
     assert.include(error.detail, "has expired")
   })
 
+  it("says that it is undici that drops a connection because of a 100", () => {
+    const error = why({ cause: coded("UND_ERR_SOCKET", "bad response") })
+    assert.deepInclude(error, { phase: "handshake", reason: "Aborted" })
+    assert.include(error.detail, "100 Continue")
+    assert.strictEqual(why(coded("UND_ERR_SOCKET", "other side closed")).reason, "Reset")
+  })
+
   it("tells an answer that is no HTTP, or too long, from a server that cannot be reached", () => {
     const parser = Object.assign(new Error("Expected HTTP/"), { name: "HTTPParserError" })
     for (const cause of [coded("HPE_INVALID_CONSTANT"), parser, { cause: parser }]) {

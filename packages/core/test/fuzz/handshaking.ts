@@ -13,7 +13,7 @@ import { Choices, expect, type Target } from "./Target.ts"
 const key = "dGhlIHNhbXBsZSBub25jZQ=="
 const accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 const names = ["Host", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol",
-  "Sec-WebSocket-Extensions", "Origin", "Content-Length", "Transfer-Encoding", "Sec-WebSocket-Accept", "host",
+  "Sec-WebSocket-Extensions", "Origin", "Content-Length", "Transfer-Encoding", "Sec-WebSocket-Accept", "Expect", "host",
   "__proto__", "constructor"]
 const values = ["a.example", "websocket", "WebSocket", "Upgrade", "keep-alive, Upgrade", key, "13", "8", "13, 8", "chat",
   "chat, superchat", "permessage-deflate", "permessage-deflate; client_max_window_bits", "http://a.example",
@@ -58,7 +58,7 @@ const isTyped = (error: unknown): boolean =>
 const checkServer = (headers: Handshake.HeaderList): void => {
   const checked = Handshake.checkRequest({ method: "GET", httpVersion: "1.1", headers })
   if (Result.isFailure(checked)) {
-    expect(isTyped(checked.failure) && [400, 403, 426, 431].includes(checked.failure.status!), () => `untyped: ${checked.failure}`)
+    expect(isTyped(checked.failure) && [400, 403, 417, 426, 431].includes(checked.failure.status!), () => `untyped: ${checked.failure}`)
     return
   }
   const lacks = (what: string) => () => `accepted without ${what}: ${JSON.stringify(headers)}`

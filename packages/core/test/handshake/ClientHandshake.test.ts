@@ -103,7 +103,8 @@ describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
       subprotocols: ["v2", "v1"],
       extensions: [{ name: "x-test", params: [{ name: "a", value: "b", quoted: true }] }],
       origin: "https://server.example.com:8443",
-      host: "server.example.com:8443"
+      host: "server.example.com:8443",
+      expectsContinue: false
     })
   })
 

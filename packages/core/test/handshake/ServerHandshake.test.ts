@@ -59,7 +59,8 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
       subprotocols: ["chat", "superchat"],
       extensions: [{ name: "permessage-deflate", params: [{ name: "client_max_window_bits" }] }],
       origin: "http://server.example.com",
-      host: "server.example.com"
+      host: "server.example.com",
+      expectsContinue: false
     })
     const plain = accepted(requestWith([]))
     assert.deepStrictEqual([plain.subprotocols, plain.extensions, plain.origin], [[], [], undefined])
@@ -169,6 +170,18 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
     assert.strictEqual(accepted(requestWith([["Sec-WebSocket-Key", spare]])).key, spare)
   })
 
+  it("knows who waits for a 100, and fails every other expectation (RFC 9110 §10.1.1)", () => {
+    for (const value of ["100-continue", "100-Continue", "100-continue, 100-continue"]) {
+      const request = accepted(requestWith([["Expect", value]]))
+      assert.isTrue(request.expectsContinue)
+      assert.isTrue(Result.getOrThrow(Handshake.acceptResponse(request)).continues)
+    }
+    for (const value of ["200-ok", "100-continue, x", "100-continue;a=b", "\0"]) {
+      refused(requestWith([["Expect", value]]), "ExpectationFailed", 417)
+    }
+    assert.isFalse(accepted(requestWith([["Expect", ""]])).expectsContinue)
+  })
+
   it("takes several lines of subprotocols as one list of distinct tokens (§11.3.4)", () => {
     const request = accepted(requestWith([
       ["Sec-WebSocket-Protocol", "v2, Chat"],
@@ -218,7 +231,7 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
   })
 
   it("caps lists with 431", () => {
-    for (const name of ["Upgrade", "Connection", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"]) {
+    for (const name of ["Upgrade", "Connection", "Expect", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"]) {
       refused(requestWith([[name, "a".repeat(8193)]]), "HeaderTooLarge", 431)
       refused(requestWith([[name, Array.from({ length: 65 }, (_, i) => `a${i}`).join()]]), "HeaderTooLarge", 431)
     }
@@ -309,7 +322,8 @@ describe("Handshake, server: the request by extended CONNECT (RFC 8441)", () => 
       subprotocols: ["chat", "superchat"],
       extensions: [{ name: "permessage-deflate", params: [] }],
       origin: "https://server.example.com",
-      host: "server.example.com"
+      host: "server.example.com",
+      expectsContinue: false
     })
     accepted(connectWith([["host", "server.example.com"], [":scheme", "http"]]))
   })
@@ -382,6 +396,7 @@ describe("Handshake, server: the answer (RFC 6455 §4.2.2)", () => {
         ["Connection", "Upgrade"],
         ["Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]
       ],
+      continues: false,
       subprotocol: undefined,
       extensions: undefined,
       applicationHeaders: []

@@ -7,7 +7,8 @@ const request: Handshake.ClientRequest = {
   subprotocols: ["chat"],
   extensions: [{ name: "x-test", params: [] }],
   origin: undefined,
-  host: "a"
+  host: "a",
+  expectsContinue: false
 }
 
 const answer = (options: Handshake.AcceptOptions = {}, to = request) =>
@@ -35,11 +36,21 @@ describe("Handshake: the head of the answer that accepts", () => {
     assert.deepStrictEqual(Handshake.encodeUpgradeResponse(connected), general(connected))
   })
 
+  it("stands behind a 100 for a client that waits for it (RFC 9110 §7.8)", () => {
+    const [head, continued] = [request, { ...request, expectsContinue: true }].map((to) =>
+      Result.getOrThrow(Handshake.encodeUpgradeResponse(answer({}, to)))
+    )
+    assert.strictEqual(continued, `HTTP/1.1 100 Continue\r\n\r\n${head}`)
+  })
+
   it("writes no head that its own values would split", () => {
     for (const accept of ["a\r\nb: c", "a\n", "\0"]) {
       const { headers, status } = answer({ sha1: () => accept })
-      assert.isTrue(Result.isFailure(Handshake.encodeUpgradeResponse({ status, headers })))
+      for (const continues of [false, true]) {
+        assert.isTrue(Result.isFailure(Handshake.encodeUpgradeResponse({ status, headers, continues })))
+      }
     }
-    assert.isTrue(Result.isFailure(Handshake.encodeUpgradeResponse({ status: 101, headers: [["a", "b\nc"]] })))
+    const split = { status: 101, headers: [["a", "b\nc"]], continues: false } as const
+    assert.isTrue(Result.isFailure(Handshake.encodeUpgradeResponse(split)))
   })
 })
