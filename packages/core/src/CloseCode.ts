@@ -1,14 +1,13 @@
 /**
- * Close codes (RFC 6455 §7.4 and the IANA registry) and what is known of how a
- * connection closed.
+ * Close codes (RFC 6455 §7.4 and the IANA registry), and how a connection closed.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
 /**
- * Whether a code may stand in a Close frame (RFC 6455 §7.4): 1000-1003,
- * 1007-1014 and 3000-4999. 1004 is reserved; 1005, 1006 and 1015 are never sent.
+ * Whether a code may be sent in a Close frame (RFC 6455 §7.4): 1000-1003, 1007-1014 and
+ * 3000-4999. 1004 is reserved; 1005, 1006 and 1015 are never sent.
  *
  * @category guards
  * @since 0.1.0
@@ -28,7 +27,7 @@ export const isApplication = (code: number): boolean => code >= 3000 && code <= 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
 /**
- * A code that may stand in a Close frame.
+ * A code that may be sent in a Close frame.
  *
  * @category schemas
  * @since 0.1.0
@@ -63,7 +62,7 @@ export const ApplicationCloseCode = between(3000, 4999).annotate({ identifier: "
  */
 export const NormalClosure = 1000
 /**
- * A server goes down, or a browser leaves the page.
+ * A server shuts down, or a browser leaves the page.
  *
  * @category constants
  * @since 0.1.0
@@ -126,7 +125,7 @@ export const MessageTooBig = 1009
  */
 export const MandatoryExtension = 1010
 /**
- * The endpoint met an unexpected condition.
+ * Something unexpected prevented the endpoint from going on.
  *
  * @category constants
  * @since 0.1.0
@@ -203,8 +202,8 @@ export const nameOf = (code: number): string =>
  * **Details**
  *
  * - `code` and `reason` are those of the Close frame that began the closing
- *   handshake: the peer's where the peer was first, ours otherwise. A Close without
- *   a code is 1005; an end without a Close frame is 1006.
+ *   handshake: the peer's where the peer was first, this side's otherwise. A Close
+ *   without a code is 1005; an end without a Close frame is 1006.
  * - `initiator` says who closed first.
  * - `clean` is true where both sides sent a Close frame (RFC 6455 §7.1.4).
  * - `sent` and `received` are the codes and reasons of either side's frame.

@@ -1,7 +1,6 @@
 /**
- * The header grammar of extensions (RFC 6455 §9.1): what `Sec-WebSocket-Extensions`
- * says, as plain data. Which names and parameters make sense is for the extension
- * itself to say.
+ * The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1), as plain data. Which names and
+ * parameters are valid is for each extension to decide.
  *
  * @since 0.1.0
  */
@@ -15,8 +14,8 @@ import { isListTooLong, isToken, isTokenCode, maxListEntries, show, skipSpace } 
  *
  * **Details**
  *
- * `value` is absent where the parameter stands alone. `quoted` is true where the
- * value stood in quotes; the value itself is always the unquoted token.
+ * `value` is absent for a parameter without one. `quoted` is true for a value that was
+ * written in quotes; `value` itself is always the unquoted token.
  *
  * @category models
  * @since 0.1.0
@@ -28,7 +27,7 @@ export interface ExtensionParam {
 }
 
 /**
- * An extension with its parameters, as offered or answered: in order, duplicates kept.
+ * An extension with its parameters, as offered or answered: in order, with duplicates.
  *
  * @category models
  * @since 0.1.0
@@ -49,9 +48,9 @@ const Backslash = 0x5c
  *
  * **Details**
  *
- * No line at all is an empty list; a line without an extension is malformed. A list
- * has at most 8 KiB, 64 extensions and 64 parameters. The work is linear in the
- * length of the lines.
+ * Without a line the list is empty; a line without an extension is malformed. A list has
+ * at most 8 KiB, 64 extensions and 64 parameters. The work is linear in the length of the
+ * lines.
  *
  * **Example** (Parsing a header)
  *

@@ -19,7 +19,7 @@ import type { ProtocolError, ProtocolRule } from "./WebSocketError.ts"
 
 const encoder = new TextEncoder()
 
-// RFC 6455 §5.5, in the order in which a reader of the bytes would notice.
+// RFC 6455 §5.5, in the order in which a decoder finds them.
 const brokenRule = (opcode: number, fin: boolean, size: number): ProtocolRule | undefined => {
   if (!Number.isInteger(opcode) || opcode < 0 || !isOpcode(opcode)) return "ReservedOpcode"
   if (!isControl(opcode)) return undefined
@@ -28,13 +28,13 @@ const brokenRule = (opcode: number, fin: boolean, size: number): ProtocolRule | 
 }
 
 /**
- * A frame that may stand on the wire.
+ * A frame that RFC 6455 allows on the wire.
  *
  * **Details**
  *
  * - `data` is the payload as the application sees it, never masked.
- * - `masked` says whether the frame is, or was, masked on the wire. The key is not
- *   part of a frame: a fresh one is drawn whenever it is encoded (RFC 6455 §5.3).
+ * - `masked` says whether the frame is masked on the wire. The key is not part of a frame:
+ *   a fresh one is drawn whenever the frame is encoded (RFC 6455 §5.3).
  * - A control frame has `fin` set and at most 125 bytes (RFC 6455 §5.5).
  *
  * **Example** (Legal frames for a property test)
@@ -63,7 +63,7 @@ export const Frame = Schema.Struct({
   Schema.makeFilter(({ data, fin, opcode }) => {
     const rule = brokenRule(opcode, fin, data.length)
     return rule === undefined ? undefined : protocolError(rule).message
-  }, { expected: "a frame that may stand on the wire" })
+  }, { expected: "a frame that RFC 6455 allows" })
 ).annotate({ identifier: "Frame" })
 
 /**
@@ -105,7 +105,7 @@ export interface MakeOptions {
  *
  * **Gotchas**
  *
- * Nothing is checked here. {@link encode} refuses what may not stand on the wire.
+ * Nothing is checked here. {@link encode} refuses a frame that RFC 6455 does not allow.
  *
  * @category constructors
  * @since 0.1.0
@@ -121,18 +121,17 @@ export const make = (opcode: Opcode, data: Uint8Array | string, options?: MakeOp
 })
 
 /**
- * What {@link encode} may be given.
+ * Options of {@link encode}.
  *
  * **Details**
  *
- * `maskKey` is the four bytes to mask with, in the order of the wire. It is used
- * only where the frame is masked.
+ * `maskKey` is the four bytes to mask with, in the order of the wire. It is used only for
+ * a masked frame.
  *
  * **Gotchas**
  *
- * A key that is given is for reproducing known bytes. On a connection every frame
- * needs a fresh key that nobody can predict (RFC 6455 §10.3), which is what happens
- * without it.
+ * Set it to reproduce known bytes only. On a connection every frame needs a fresh,
+ * unpredictable key (RFC 6455 §10.3), which is the default.
  *
  * @category models
  * @since 0.1.0
@@ -146,8 +145,8 @@ const keys = new MaskKeys(portable.randomFill)
 const refuse = (rule: ProtocolRule, detail?: string) => Result.fail(protocolError(rule, detail))
 
 /**
- * The bytes of a frame for the wire: the shortest length form, masked with a fresh
- * key from a cryptographically secure source where `masked` is set.
+ * Encodes a frame: the length in its shortest form and, where `masked` is set, masked with
+ * a fresh key from a cryptographically secure source.
  *
  * **Details**
  *
@@ -170,7 +169,7 @@ const refuse = (rule: ProtocolRule, detail?: string) => Result.fail(protocolErro
  */
 export const encode = (frame: Frame, options?: EncodeOptions): Result.Result<Uint8Array, ProtocolError> => {
   const { data, fin, masked, opcode } = frame
-  // Nothing but bytes may decide how much memory is sent, whatever the types said.
+  // Checked at run time: a caller without types must not decide how much memory is sent.
   if (!(data instanceof Uint8Array)) return refuse("PayloadType")
   const rule = brokenRule(opcode, fin, data.length)
   if (rule !== undefined) return Result.fail(protocolError(rule))

@@ -1,9 +1,9 @@
 /**
- * Frames out of bytes that come in any pieces: the same frames however they are cut.
- * Nothing that the wire sends makes it throw, and its work is linear in the bytes.
+ * Decodes frames from bytes that arrive in pieces of any size. It never throws, and its
+ * work is linear in the bytes.
  *
- * A chunk is only read, never kept or written to. The payload of a frame is
- * allocated once, after the limit was checked, and belongs to the caller.
+ * A chunk is only read, never kept or written to. The payload of a frame is allocated once,
+ * after its limit was checked, and belongs to the caller.
  *
  * @since 0.1.0
  */
@@ -14,16 +14,16 @@ import { FrameHeader } from "./codec/FrameHeader.ts"
 import { maskInto } from "./codec/Mask.ts"
 
 /**
- * How to decode.
+ * Options of a decoder.
  *
  * **Details**
  *
  * - `mask`: whether frames must be masked (a server: `"required"`), must not be (a
  *   client: `"forbidden"`), or either (`"any"`, the default).
- * - `maxPayloadLength`: the most bytes of one frame's payload, 1 MiB by default. A
- *   longer one is refused with 1009 before anything is allocated.
- * - `allowedRsv`: the reserved bits that extensions claimed, RSV1 as 4, RSV2 as 2
- *   and RSV3 as 1; 0 by default.
+ * - `maxPayloadLength`: the most bytes of one frame's payload. A longer one is refused with
+ *   1009 before anything is allocated. Default 1 MiB.
+ * - `allowedRsv`: the reserved bits that extensions use: RSV1 is 4, RSV2 is 2, RSV3 is 1.
+ *   Default 0.
  *
  * @category models
  * @since 0.1.0
@@ -39,9 +39,9 @@ export interface Options {
  *
  * **Details**
  *
- * `frames` are those that the chunk completed, in order. `error` is the rule that
- * the bytes behind them broke: the frames before a violation are never lost. Listeners
- * set it is repeated by every later `push`, and no frame follows.
+ * `frames` are those that the chunk completed, in order. `error` is the rule that the bytes
+ * after them broke: frames before a violation are never lost. Once there is an error every
+ * later `push` returns it, and no frame follows.
  *
  * @category models
  * @since 0.1.0
@@ -57,8 +57,8 @@ export interface Decoded {
  * **Details**
  *
  * - `push` takes the next bytes.
- * - `isEmpty` is `true` between frames: where the input ends while it is `false`, it
- *   ended inside a frame, or behind a violation.
+ * - `isEmpty` is `true` between frames. If the input ends while it is `false`, it ended inside
+ *   a frame, or after a violation.
  *
  * @category models
  * @since 0.1.0
@@ -73,7 +73,7 @@ const defaultMaxPayloadLength = 1024 * 1024
 /**
  * Makes a decoder.
  *
- * **Example** (Bytes that come one by one)
+ * **Example** (Bytes that arrive one by one)
  *
  * ```ts
  * import { FrameDecoder } from "@effect-ws/core"
@@ -92,7 +92,7 @@ export const make = (options?: Options): FrameDecoder => {
   const header = new FrameHeader(options?.mask ?? "any")
   header.allowedRsv = options?.allowedRsv ?? 0
   const limit = options?.maxPayloadLength ?? defaultMaxPayloadLength
-  // The payload under way and how much of it is there.
+  // The payload that is being received, and how much of it has arrived.
   let data: Uint8Array | undefined
   let filled = 0
   let error: ProtocolError | undefined

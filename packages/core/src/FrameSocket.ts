@@ -1,6 +1,6 @@
 /**
- * The frames of any Effect `Socket`: bytes in, frames out, no handshake and no
- * state beyond the frame under way.
+ * The frames of any Effect `Socket`: bytes in, frames out. There is no handshake, and no
+ * state but the frame that is being received.
  *
  * @since 0.1.0
  */
@@ -50,8 +50,8 @@ type BatchPull = Pull.Pull<Arr.NonEmptyReadonlyArray<Frame>, ProtocolError | IOE
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-// Gives all frames of what the socket had, at least one. `restore` makes the wait for
-// the socket interruptible, and nothing else: what was read is always decoded.
+// Returns all frames that the socket had, at least one. `restore` makes the wait for the
+// socket interruptible, and nothing else: what was read is always decoded.
 const makePull = (
   socket: Socket.Socket,
   options: FrameDecoder.Options | undefined
@@ -98,13 +98,12 @@ const makePull = (
  *
  * **Details**
  *
- * - Running the stream opens the socket; its end closes it. Reading is
- *   backpressured.
- * - The stream ends where the socket closes with 1000 between two frames. A socket
- *   that ends inside a frame is an `IOError` (`EndOfStream` during `read`), as is
- *   every other way in which it closes.
- * - A broken rule is a `ProtocolError`, after the frames that came before it.
- * - Control frames are frames: nothing is answered.
+ * - Running the stream opens the socket; its end closes it. Reading has backpressure.
+ * - The stream ends when the socket closes with 1000 between two frames. A socket that ends
+ *   inside a frame fails with an `IOError` (`EndOfStream` during `read`), and so does every
+ *   other way in which it closes.
+ * - A broken rule fails with a `ProtocolError`, after the frames before it.
+ * - Control frames are frames like others: nothing is answered.
  *
  * **Example** (Reading frames)
  *
@@ -139,8 +138,8 @@ export const frames = (
  *
  * **Details**
  *
- * `next` is the next frame. It fails with `Cause.Done` where {@link frames} ends. An
- * interrupted `next` loses nothing: what arrived is there for the one after it.
+ * `next` is the next frame. It fails with `Cause.Done` where {@link frames} ends.
+ * Interrupting `next` loses nothing: what had arrived is returned by the one after it.
  *
  * **Gotchas**
  *
@@ -154,7 +153,7 @@ export interface FrameReader {
 }
 
 /**
- * Opens a socket to read single frames; bytes behind a frame are kept for the next.
+ * Opens a socket to read single frames. Bytes after a frame are kept for the next one.
  *
  * @category constructors
  * @since 0.1.0
@@ -181,7 +180,7 @@ export const reader = (
   })
 
 /**
- * The next frame of a reader: the seed's `recvFrame`.
+ * The next frame of a reader.
  *
  * @category streams
  * @since 0.1.0

@@ -12,16 +12,17 @@ import * as Limits from "./Limits.ts"
 
 export type {
   /**
-   * A budget that connections share. `bytes` tells what they hold now, in whole pages of
-   * 4 KiB each; `isExhausted` whether nobody reads because of it; `shed` how many were
-   * closed so far.
+   * A budget that connections share. `bytes` is what they hold now, in whole pages of 4 KiB
+   * each; `isExhausted` says whether reading is paused because of it; `shed` counts the
+   * connections that were closed so far.
    *
    * @category models
    * @since 0.1.0
    */
   Budget,
   /**
-   * Whom to close first: who holds most (`"largest"`), or who came last (`"newest"`).
+   * Which connection to close first: the one that holds most (`"largest"`), or the one that
+   * was opened last (`"newest"`).
    *
    * @category models
    * @since 0.1.0
@@ -35,9 +36,8 @@ export type {
  * **Details**
  *
  * - `bytes`: the most before reading pauses. Default 1 GiB. `Infinity` turns it off.
- * - `grace`: how long pausing may take to help, before connections are closed. Default 2
- *   seconds.
- * - `shed`: whom to close first. Default `"largest"`.
+ * - `grace`: how long reading is paused before connections are closed. Default 2 seconds.
+ * - `shed`: which connection to close first. Default `"largest"`.
  *
  * @category models
  * @since 0.1.0
@@ -69,17 +69,17 @@ export const make = (options: Options = {}): Budget => {
  *
  * **Details**
  *
- * Each connection is bounded by itself, see `Limits.Options`; ten thousand of them
- * together are not. Listeners they hold `bytes`, those that hold something stop reading at
- * once and the others behind their next read, so that TCP holds the peers back while
- * the application works off what waits and peers take what was sent. Reading goes on
- * at seven eighths. If that is not reached within `grace`, connections are closed
- * with 1013 until the rest fits; at five fourths of the budget that happens at once. A
- * closed one whose peer takes nothing more is cut at its close deadline.
+ * Each connection has its limits, see `Limits.Options`; ten thousand of them together have
+ * none. Once they hold `bytes`, connections that hold something stop reading at once, and
+ * the others after their next read. TCP then holds the peers back, while the application
+ * reads what waits and peers take what was sent. Reading resumes at seven eighths. If that
+ * is not reached within `grace`, connections are closed with 1013 until the rest fits; at
+ * five fourths of the budget that happens at once. A closed connection whose peer takes
+ * nothing more is cut at its close deadline.
  *
- * Counted are whole messages that wait for their reader, the room that a message under
- * way takes up, and what waits to be sent; not what the application made of messages,
- * nor compression contexts, which have a budget of their own
+ * Whole messages that wait for their reader count, the memory of a message that is being
+ * received, and bytes that wait to be sent. What the application keeps of messages does not
+ * count, nor do compression contexts, which have a budget of their own
  * (`CompressionBudget`).
  *
  * **Gotchas**

@@ -12,13 +12,13 @@ import { portableUtf8Length } from "./codec/Utf8Text.ts"
  *
  * **Gotchas**
  *
- * Text travels as UTF-8, which has no lone surrogates: each one in a string that is
- * sent arrives as U+FFFD.
+ * Text is sent as UTF-8, which has no lone surrogates: each one in a string arrives as
+ * U+FFFD.
  *
- * Small binary messages that arrived together are views of one `ArrayBuffer`: go by
- * `byteOffset` and `byteLength`, and copy one before its buffer is transferred.
+ * Small binary messages that arrived together are views of one `ArrayBuffer`: use
+ * `byteOffset` and `byteLength`, and copy a message before its buffer is transferred.
  *
- * **Example** (Telling the two apart)
+ * **Example** (Text or binary)
  *
  * ```ts
  * import { Message } from "@effect-ws/core"
@@ -59,7 +59,7 @@ export const isText = (message: Message): message is string => typeof message ==
 export const isBinary = (message: Message): message is Uint8Array => typeof message !== "string"
 
 /**
- * The number of bytes of a message's payload: of a text, those of its UTF-8.
+ * The number of bytes of a message's payload; of a text, those of its UTF-8.
  *
  * @category accessors
  * @since 0.1.0
@@ -81,12 +81,12 @@ export class Prepared {
    * See {@link prepare}.
    */
   constructor(message: Message) {
-    // The caller may go on with its bytes.
+    // A copy: the caller may change its bytes afterwards.
     this.message = typeof message === "string" ? message : Uint8Array.from(bytesOf(message))
   }
 
   /**
-   * What `encode` made of this message for the first who asked with this key.
+   * What `encode` returned for this message when it was first called with this key.
    *
    * @internal
    */
@@ -106,22 +106,22 @@ export class Prepared {
 export type Sendable = Message | Prepared
 
 /**
- * Prepares a message for many connections: it is encoded once for each way in which they
- * encode, instead of once for each of them.
+ * Prepares a message for many connections: it is encoded once for all connections that
+ * encode alike, instead of once for each.
  *
  * **When to use**
  *
- * For a broadcast. For one connection it gains nothing.
+ * For a broadcast. For a single connection it gains nothing.
  *
  * **Details**
  *
  * Servers share the whole frame among all connections without compression, and among those
- * that agreed on the same parameters with `server_no_context_takeover`. A context that is
- * kept makes the bytes depend on what went before (RFC 7692 §7.1.1), and a client masks
- * each frame anew (RFC 6455 §5.3): there the message is sent like any other. Bytes are
- * copied, so they may be changed afterwards.
+ * that negotiated the same parameters with `server_no_context_takeover`. With a kept context
+ * the bytes depend on earlier messages (RFC 7692 §7.1.1), and a client masks each frame with
+ * a fresh key (RFC 6455 §5.3): there the message is sent like any other. Bytes are copied,
+ * so they may be changed afterwards.
  *
- * **Example** (Telling everybody)
+ * **Example** (A broadcast)
  *
  * ```ts
  * import { Message, type WebSocket } from "@effect-ws/core"

@@ -1,7 +1,7 @@
 /**
- * What an extension is (RFC 6455 §9): it negotiates from plain header data and, once
- * negotiated, transforms the payloads of messages. The protocol machine knows none by
- * name; `PerMessageDeflate` is one, and anyone can write another.
+ * What an extension is (RFC 6455 §9): it negotiates from plain header data, and then
+ * transforms the payloads of messages. `Protocol` knows none by name. `PerMessageDeflate` is
+ * one, and you can write others.
  *
  * @since 0.1.0
  */
@@ -15,19 +15,19 @@ import type { Message } from "./Message.ts"
  * **Details**
  *
  * - `offers`: what a client offers, the preferred first.
- * - `agree`: a client judges the server's answer to its offers; a failure, with what is
- *   wrong, fails the handshake (RFC 6455 §9.1).
- * - `answer`: a server judges one offer; the offers are tried in order. `undefined`
- *   declines it. Otherwise the parameters to answer with and the transform that starts
- *   once the answer was sent.
+ * - `agree`: a client checks the server's answer to its offers. A failure, which says what
+ *   is wrong, fails the handshake (RFC 6455 §9.1).
+ * - `answer`: a server checks one offer; the offers are tried in order. `undefined` declines
+ *   it. Otherwise it returns the parameters of the answer, and the transform that starts once
+ *   the answer was sent.
  *
- * Nothing is allocated before `open` is called, and what it allocates is released by
- * `Transform.close`. `offers` may depend on the moment: it is read once a handshake.
+ * Nothing is allocated before `open` is called, and `Transform.close` releases what it
+ * allocated. `offers` is read once for each handshake and may differ between them.
  *
- * What an encoder throws is a defect of the sender; what a decoder throws ends the
- * connection as a {@link DecodeFailure} does.
+ * An exception of an encoder is a defect of the sender; one of a decoder ends the connection
+ * as a {@link DecodeFailure} does.
  *
- * **Example** (An extension of one's own, which masks messages with the server's key)
+ * **Example** (An extension that masks messages with the server's key)
  *
  * ```ts
  * import type { MessageExtension } from "@effect-ws/core"
@@ -91,13 +91,12 @@ export interface MessageExtension {
 }
 
 /**
- * A negotiated extension at work on one connection.
+ * A negotiated extension on one connection.
  *
  * **Details**
  *
  * `rsv` is the reserved bits that it claims on the first frame of a data message, as a
- * number: RSV1 is 4, RSV2 is 2, RSV3 is 1 (RFC 6455 §5.2). No other frame may carry
- * them.
+ * number: RSV1 is 4, RSV2 is 2, RSV3 is 1 (RFC 6455 §5.2). No other frame may set them.
  *
  * @category models
  * @since 0.1.0
@@ -108,8 +107,8 @@ export interface Transform {
   readonly encoder: Encoder
   readonly decoder: Decoder
   /**
-   * Called once, when the connection is gone and all that had arrived was decoded, or is
-   * not wanted any more. Nothing else is called after it.
+   * Called once, when the connection is released and everything that had arrived was
+   * decoded or dropped. Nothing else is called after it.
    */
   readonly close: () => void
 }
@@ -119,18 +118,18 @@ export interface Transform {
  *
  * **Details**
  *
- * - `begin` is asked before each message; `message` is `undefined` for one that is
- *   sent from a stream. It returns the reserved bits of the message's first frame, of
- *   those that were claimed; 0: the message goes out as it is and `push` is not called.
- * - `push` transforms the next bytes of the message and returns what there is to send
- *   so far, perhaps nothing; `last` ends the message. The result is the caller's to
- *   keep and change; `bytes` stays the caller's, and is overwritten: never return it.
- * - `sliceSize`: the most bytes to push at once, such that one call takes well under 5
- *   ms. A larger message is sent in fragments with a turn of the event loop in between,
- *   and so are many smaller ones that come to as much.
- * - `shareKey`: encoders with the same key make the same of a whole message, whatever went
- *   before, so that a message prepared for many is encoded once for all of them.
- *   `undefined`: what this one makes depends on its state.
+ * - `begin` is called before each message; `message` is `undefined` for one that is sent
+ *   from a stream. It returns the reserved bits of the message's first frame, out of those
+ *   that are claimed. 0 sends the message as it is, and `push` is not called.
+ * - `push` transforms the next bytes of the message and returns what can be sent so far,
+ *   possibly nothing; `last` ends the message. The caller may keep and change the result.
+ *   `bytes` remains the caller's and is overwritten: never return it.
+ * - `sliceSize`: the most bytes to push at once, chosen so that one call takes well under 5
+ *   ms. A larger message is sent in fragments, with a turn of the event loop between them;
+ *   many smaller ones of the same total size get such turns too.
+ * - `shareKey`: encoders with the same key encode a whole message to the same bytes, whatever
+ *   was sent before, so a prepared message is encoded once for all of them. `undefined` says
+ *   that the result depends on this encoder's state.
  *
  * @category models
  * @since 0.1.0
@@ -147,15 +146,14 @@ export interface Encoder {
  *
  * **Details**
  *
- * - `begin` starts a message whose first frame carried `rsv`, of the claimed bits; it is
- *   not called for a message without any of them.
- * - `push` gives the next bytes of the message, at most 16 KiB, which stay valid until
- *   `next` returned `undefined`; `last` ends the message.
- * - `next` does a bounded step of the work (well under 5 ms, a few MiB of output at
- *   most) and returns its output, perhaps empty, which the limits of a message count;
- *   `undefined` once all that was pushed is worked off; a {@link DecodeFailure} where
- *   the bytes are not what they should be.
- *   The output is given away.
+ * - `begin` starts a message whose first frame has the claimed bits `rsv`; it is not called
+ *   for a message without any of them.
+ * - `push` passes the next bytes of the message, at most 16 KiB, which remain valid until
+ *   `next` returns `undefined`; `last` ends the message.
+ * - `next` does a bounded step of the work (well under 5 ms, a few MiB of output at most)
+ *   and returns its output, possibly empty, which counts towards the limits of the message.
+ *   It returns `undefined` once everything that was pushed is decoded, and a
+ *   {@link DecodeFailure} if the bytes are invalid. The output belongs to the caller.
  *
  * @category models
  * @since 0.1.0
@@ -167,7 +165,7 @@ export interface Decoder {
 }
 
 /**
- * What a {@link Decoder} found wrong; the connection is closed with 1007.
+ * Why a {@link Decoder} could not decode a message. The connection is closed with 1007.
  *
  * @category models
  * @since 0.1.0

@@ -1,32 +1,33 @@
 /**
- * What a connection tells about itself: a span, log lines and metrics, each of which
- * can be turned off, for all connections or for one.
+ * What a connection reports: a span, log lines and metrics. Each can be turned off, for
+ * all connections or for one.
  *
  * **Details**
  *
  * - The *span* of a connection (`websocket.server`, `websocket.client`) lasts from its
  *   opening handshake to the end of its transport. It begins a trace of its own and is
- *   linked to the span around it: the request's on a server, that of whoever connects on
- *   a client. Without a tracer, or where the span around it is not sampled, there is none.
- * - The *log lines* tell of its opening, its end and of refused handshakes, at
- *   `logLevel`. With `handlerLogs` a handler's own lines are annotated like them.
+ *   linked to the span around it: the request's on a server, the caller's on a client.
+ *   Without a tracer, or where the span around it is not sampled, there is none.
+ * - The *log lines* report its opening, its end and refused handshakes, at `logLevel`.
+ *   With `handlerLogs` a handler's own lines carry the same attributes.
  * - The *metrics* are listed at {@link metrics}. Connections count in plain fields, which
- *   are added up when someone reads the metrics, so a message costs the same with and
- *   without them.
+ *   are added up when the metrics are read: a message costs the same with and without
+ *   them.
  *
- * Span and log lines carry these attributes, by OpenTelemetry's names where it has one:
+ * Span and log lines carry these attributes, named as OpenTelemetry names them where it
+ * has a name:
  *
  * | attribute | on | |
  * |---|---|---|
  * | `websocket.role` | both | `server` or `client` |
  * | `websocket.connection.id` | both | a number, unique in this process: `ws.id` |
  * | `network.protocol.name` | span | `websocket` |
- * | `client.address` | server | who connected, as `HttpServerRequest.remoteAddress` has it |
- * | `server.address`, `server.port` | client | where it is connected to |
+ * | `client.address` | server | the peer's address, as `HttpServerRequest.remoteAddress` gives it |
+ * | `server.address`, `server.port` | client | the address that it connects to |
  * | `url.path`, `url.scheme` | both | without the query, which often holds a token |
  * | `websocket.subprotocol` | both | where one was negotiated |
  * | `websocket.extension` | both | where one was negotiated |
- * | `websocket.close.code` | both | at the end; 1005 stands for an empty Close, 1006 for none |
+ * | `websocket.close.code` | both | at the end; 1005 is an empty Close, 1006 none |
  * | `websocket.close.initiator` | both | at the end: `local` or `remote` |
  * | `error.type` | both | at the end, where a rule was broken or the connection broke |
  * | `websocket.messages.received`, `.sent` | span | at the end |
@@ -40,7 +41,7 @@ import type * as LogLevel from "effect/LogLevel"
 import * as Metric from "effect/Metric"
 
 /**
- * What is told of a connection; what is left out is as {@link CurrentOptions} says.
+ * What is reported of a connection. Options left out are those of {@link CurrentOptions}.
  *
  * @category models
  * @since 0.1.0
@@ -51,13 +52,13 @@ export interface Options {
   /** Whether a connection logs. Default true. */
   readonly logs?: boolean | undefined
   /**
-   * The level of the log lines. Default `Debug`, which Effect does not show by default:
-   * whoever connects decides how many lines there are.
+   * The level of the log lines. Default `Debug`, which Effect does not show by default,
+   * because peers decide how many lines there are.
    */
   readonly logLevel?: LogLevel.Severity | undefined
   /**
-   * Whether what the handler of `WebSocketServer.handle` logs is annotated like the lines
-   * of its connection. Default false: a context of its own costs an idle connection about
+   * Whether what the handler of `WebSocketServer.handle` logs carries the attributes of its
+   * connection. Default false: the context that this needs costs an idle connection about
    * 0.7 KiB.
    */
   readonly handlerLogs?: boolean | undefined
@@ -77,8 +78,8 @@ export const CurrentOptions: Context.Reference<Options> = Context.Reference<Opti
 )
 
 /**
- * Sets what is told of connections; one that is given `observability` of its own may
- * differ.
+ * Sets what is reported of connections. The `observability` option of one connection comes
+ * before it.
  *
  * **Example** (No spans, and log lines that are shown)
  *
@@ -107,11 +108,11 @@ export interface ConnectionMetrics {
   /** `websocket.connection.duration`: seconds that connections were open. */
   readonly connectionDuration: Metric.Histogram<number>
   /**
-   * `websocket.handshake.failures`: handshakes that were refused or failed, by the
-   * `reason` of their `HandshakeError` or `IOError`.
+   * `websocket.handshake.failures`: handshakes that were refused or failed, by the `reason`
+   * of the `HandshakeError` or `IOError`.
    */
   readonly handshakeFailures: Metric.Frequency
-  /** `websocket.close.codes`: connections that ended, by the code that they closed with. */
+  /** `websocket.close.codes`: connections that ended, by close code. */
   readonly closeCodes: Metric.Frequency
   /** `websocket.messages`, `network.io.direction` `receive`: messages that were received. */
   readonly messagesReceived: Metric.Counter<number>
@@ -121,9 +122,9 @@ export interface ConnectionMetrics {
   readonly bytesReceived: Metric.Counter<number>
   /** `websocket.io`, `transmit`: bytes of frames that were sent. */
   readonly bytesSent: Metric.Counter<number>
-  /** `websocket.buffered`, `receive`: bytes that were received and not read yet. */
+  /** `websocket.buffered`, `receive`: bytes that were received and not yet read. */
   readonly bytesUnread: Metric.Gauge<number>
-  /** `websocket.buffered`, `transmit`: bytes that wait for a socket to take them. */
+  /** `websocket.buffered`, `transmit`: bytes that the socket has not taken yet. */
   readonly bytesUnsent: Metric.Gauge<number>
   /** `websocket.ping.duration`: seconds from a Ping to its Pong, the keepalive's included. */
   readonly roundTrip: Metric.Histogram<number>
@@ -209,14 +210,14 @@ const make = (role: "client" | "server"): ConnectionMetrics => {
  *
  * **When to use**
  *
- * To read one of them. Exporters (`PrometheusMetrics`, `OtlpMetrics`, DevTools) find
- * them by themselves, from the first connection or refusal on.
+ * To read one of them in a program. Exporters (`PrometheusMetrics`, `OtlpMetrics`, DevTools)
+ * find them by themselves, from the first connection or refusal on.
  *
  * **Details**
  *
- * They carry `websocket.role`, and what `Metric.CurrentMetricAttributes` held where the
- * connection was made: give a route attributes of its own with that. Prometheus shows
- * the dots of the names as underscores.
+ * They carry `websocket.role`, and the attributes of `Metric.CurrentMetricAttributes` where
+ * the connection was made: use it to tell routes apart. Prometheus shows the dots of the
+ * names as underscores.
  *
  * **Gotchas**
  *

@@ -7,7 +7,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * The opcode of a frame, as the number that stands on the wire (RFC 6455 §5.2).
+ * The opcode of a frame, as its number on the wire (RFC 6455 §5.2).
  *
  * **Example** (Decoding an opcode)
  *

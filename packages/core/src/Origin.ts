@@ -1,7 +1,7 @@
 /**
- * Which pages may connect. A browser sends cookies with any WebSocket handshake,
- * from whatever page it is opened, and no CORS rule stands in between: the server has
- * to look at the Origin header (RFC 6455 §10.2).
+ * Which pages may connect. A browser sends cookies with a WebSocket handshake from any page,
+ * and no CORS rule prevents it: the server has to check the Origin header (RFC 6455
+ * §10.2).
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import { type HeaderList, show } from "./http/Tokens.ts"
 import type { HandshakeError } from "./WebSocketError.ts"
 
 /**
- * What a policy may look at beside the origin.
+ * What a policy can look at besides the origin.
  *
  * @category models
  * @since 0.1.0
@@ -24,12 +24,12 @@ export interface OriginRequest {
 }
 
 /**
- * Lets every page of the world connect with its visitor's cookies.
+ * Allows every page of the world to connect with its visitor's cookies.
  *
  * **When to use**
  *
- * Only where a connection gives nothing that the public may not have, or where
- * something that a foreign page cannot know is checked before the first message.
+ * Only where a connection gives nothing that is not public, or where something that a
+ * foreign page cannot know is checked before the first message.
  *
  * @category constants
  * @since 0.1.0
@@ -37,7 +37,7 @@ export interface OriginRequest {
 export const unsafeAllowAny = "dangerouslyAllowAnyOrigin"
 
 /**
- * Only pages of the host that they connect to; the default.
+ * Allows pages of the host that they connect to, and no others. The default.
  *
  * @category constants
  * @since 0.1.0

@@ -1,8 +1,7 @@
 /**
- * What a platform may do faster than portable JavaScript, as one record of
- * plain functions. A transport brings its own (Node: Buffer's); everything else
- * uses {@link portable}. The record is captured when a connection is made and
- * never looked up per message.
+ * What a platform can do faster than portable JavaScript, as one record of plain functions.
+ * A transport brings its own (on Node, Buffer's); everything else uses {@link portable}. The
+ * record is read when a connection is made, not for each message.
  *
  * @since 0.1.0
  */
@@ -10,22 +9,23 @@ import { sharedBuffer as makeSharedBuffer } from "./codec/Simd.ts"
 import { portableDecodeUtf8, portableEncodeUtf8Into, portableUtf8Length } from "./codec/Utf8Text.ts"
 
 /**
- * The primitives a connection works with.
+ * The primitives of a connection.
  *
  * **Details**
  *
- * - `decodeUtf8` decodes `bytes[start, end)`, keeps a leading BOM and replaces
- *   what is not UTF-8 by U+FFFD (it never throws).
- * - `decodeAscii`, where the platform has one that is faster, decodes `bytes[start, end)`
- *   that are all below 0x80.
- * - `isUtf8`, where the platform has one, tells whether `bytes[start, end)` is UTF-8 (RFC 3629).
+ * - `decodeUtf8` decodes `bytes[start, end)`, keeps a leading BOM and replaces invalid
+ *   sequences by U+FFFD. It never throws.
+ * - `decodeAscii`, where the platform has a faster one, decodes `bytes[start, end)`, all of
+ *   which are below 0x80.
+ * - `isUtf8`, where the platform has it, returns whether `bytes[start, end)` is UTF-8 (RFC
+ *   3629).
  * - `encodeUtf8Into` writes `text` as UTF-8 at `offset` and returns the number of
  *   bytes written. The caller guarantees room for three bytes per UTF-16 unit. A
  *   lone surrogate becomes U+FFFD.
  * - `utf8Length` is the exact number of bytes that `encodeUtf8Into` writes.
- * - `allocate` gives a buffer whose contents are about to be overwritten whole.
+ * - `allocate` returns a buffer that is about to be overwritten completely.
  * - `randomFill` fills `bytes` from a cryptographically secure source.
- * - `sha1`, where the platform has a synchronous one, gives the SHA-1 of an ASCII text in
+ * - `sha1`, where the platform has a synchronous one, returns the SHA-1 of an ASCII text in
  *   base64, for the answer to a handshake.
  *
  * @category models
@@ -81,17 +81,17 @@ export const portable: Primitives = {
 }
 
 /**
- * Memory for as long as the program lives, in which frames are unmasked fastest.
+ * Allocates memory for the life of the program, in which frames are unmasked fastest.
  *
  * **When to use**
  *
- * For the buffer that a transport reads into, made once for all connections.
+ * For the buffer that a transport reads into, allocated once for all connections.
  *
  * **Details**
  *
- * Where the engine has WebAssembly with SIMD the buffer lies in a memory of that, at most
- * 2 MiB in all; otherwise it is an ordinary one. It is never given back, and its
- * `ArrayBuffer` is shared with others: never hand it to a user.
+ * Where the engine has WebAssembly with SIMD the buffer lies in WebAssembly memory, at most
+ * 2 MiB in all; otherwise it is an ordinary buffer. It is never freed, and its `ArrayBuffer`
+ * is shared with others: never pass it to a user.
  *
  * @category constructors
  * @since 0.1.0

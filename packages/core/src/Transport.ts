@@ -1,7 +1,7 @@
 /**
- * The byte stream under a connection, as plain callbacks: it *pushes* chunks and
- * is paused and resumed. The same small interface suits a Node socket, an Effect
- * `Socket`, an HTTP/2 stream and a pair in memory.
+ * The byte stream under a connection, as plain callbacks: it *pushes* chunks, and is paused
+ * and resumed. The same small interface fits a Node socket, an Effect `Socket`, an HTTP/2
+ * stream and a pair in memory.
  *
  * @since 0.1.0
  */
@@ -23,21 +23,20 @@ export {
 } from "./runtime/SystemCodes.ts"
 
 /**
- * What a transport tells its connection. They are methods, to be called on the object, and
- * none throws. None is called before `write`, `pause` or `end` has returned, except
- * `onClosed`; `start`, `resume` and `destroy` may call them at once.
+ * What a transport calls on its connection. These are methods, to be called on the object,
+ * and none throws. `write`, `pause` and `end` call none of them before they return, except
+ * `onClosed`; `start`, `resume` and `destroy` may.
  *
  * **Details**
  *
- * - `onData`: bytes arrived, at least one. A chunk is valid during the call only,
- *   unless the transport says otherwise in {@link Transport.chunks}. After
- *   `pause()` no further call is made until `resume()`.
+ * - `onData`: bytes arrived, at least one. A chunk is valid during the call only, unless
+ *   {@link Transport.chunks} says otherwise. After `pause()` it is not called until
+ *   `resume()`.
  * - `onEnd`: the peer ended its half; no `onData` follows.
- * - `onTaken`: everything handed to `write` so far has been taken. It is called
- *   once after a `write` that returned `false`, and not after one that returned
- *   `true`.
- * - `onClosed`: the transport is gone, with the error that ended it, or
- *   `undefined` after an orderly end. Called exactly once; nothing follows.
+ * - `onTaken`: everything passed to `write` so far has been taken. It is called once after
+ *   a `write` that returned `false`, and not after one that returned `true`.
+ * - `onClosed`: the transport is closed, with the error that ended it, or `undefined` after
+ *   an orderly end. Called exactly once; nothing follows.
  *
  * @category models
  * @since 0.1.0
@@ -54,20 +53,19 @@ export interface TransportHandlers {
  *
  * **Details**
  *
- * - `chunks` says who owns what `onData` hands out. `"borrowed"`: valid during the
- *   call, must not be written to. `"scratch"`: valid during the call, may be
- *   overwritten (so frames are unmasked in place). `"owned"`: given away for good,
- *   may be overwritten and kept (so views of it may be handed to users).
+ * - `chunks` says who owns the bytes passed to `onData`. `"borrowed"`: valid during the call,
+ *   must not be written to. `"scratch"`: valid during the call, may be overwritten (so frames
+ *   are unmasked in place). `"owned"`: given away for good, may be overwritten and kept (so
+ *   users may get views of it).
  * - `start` begins to read. Called exactly once.
- * - `write` hands over chunks in order, as one write. `true`: all bytes are taken
- *   and the buffers may be reused at once. `false`: the transport still reads from
- *   the buffers; it calls `onTaken` when it no longer does, and nothing is written
- *   before that.
- * - `pendingBytes`, where the transport knows it, says how many bytes of the last
- *   write are not taken yet, so that a slow write is told from a stalled one.
+ * - `write` writes chunks in order, as one write. `true`: all bytes are taken and the buffers
+ *   may be reused at once. `false`: the transport still reads from the buffers. It calls
+ *   `onTaken` when it no longer does, and nothing is written before that.
+ * - `pendingBytes`, where the transport knows it, returns how many bytes of the last write
+ *   are not taken yet. It distinguishes a slow write from a stalled one.
  * - `end` sends the end of stream after what was written.
- * - `destroy` drops the transport at once; `onClosed` follows if it was not called
- *   yet. Calling it again does nothing.
+ * - `destroy` drops the transport at once; `onClosed` follows unless it was called before.
+ *   Calling it again does nothing.
  *
  * @category models
  * @since 0.1.0

@@ -4,15 +4,15 @@
  *
  * **Details**
  *
- * Each function takes the prefix of its variables, and gives what the options of that
- * name take. A variable that is not set leaves its default; one that is wrong fails with
- * a `ConfigError` that names it.
+ * Each function takes the prefix of its variables and returns what the options of that
+ * name take. A variable that is not set leaves its default; one that cannot be read fails
+ * with a `ConfigError` that names it.
  *
- * Sizes are bytes, with a unit if you like (`65536`, `64 KiB`); durations have one
- * (`500 millis`, `10 seconds`, or `infinity`); booleans are `true` or `false` (`yes`,
- * `on`, `1`; `no`, `off`, `0`); lists have commas in between.
+ * Sizes are bytes, with a unit if you like (`65536`, `64 KiB`); durations have a unit
+ * (`500 millis`, `10 seconds`) or are `infinity`; booleans are `true` or `false` (`yes`,
+ * `on`, `1`; `no`, `off`, `0`); lists are separated by commas.
  *
- * **Example** (A server that is set up from its environment)
+ * **Example** (A server that is configured by its environment)
  *
  * ```ts
  * import { WebSocketConfig, WebSocketServer } from "@effect-ws/core"
@@ -40,8 +40,8 @@ import type * as PerMessageDeflate from "./PerMessageDeflate.ts"
 import type { ConnectOptions } from "./WebSocketClient.ts"
 import type { AcceptOptions, PerAddress, ShutdownOptions } from "./WebSocketServer.ts"
 
-// What stands in one variable: a text that is judged and read. A failure names the variable, by its path, and says
-// what was expected.
+// The value of one variable is text that is checked and parsed. A failure names the variable by its path and says what
+// was expected.
 
 /** Reads a variable; one that is not set is `undefined`. */
 const variable = <A>(
@@ -52,7 +52,7 @@ const variable = <A>(
   const judged = Schema.String.check(Schema.makeFilter((text) => parse(text) !== undefined, { expected }))
   return Config.schema(judged, name).pipe(
     Config.map((text) => parse(text)),
-    // For what is missing only: what is there and wrong fails.
+    // Only a missing variable has the default; a wrong value fails.
     Config.withDefault(undefined)
   )
 }
@@ -119,9 +119,9 @@ const boolean = (name: string) =>
 const oneOf = <const Word extends string>(name: string, words: ReadonlyArray<Word>) =>
   variable(name, `one of ${words.join(", ")}`, (text) => words.find((word) => word === text.trim()))
 
-/** Words with commas in between. */
+/** Words separated by commas. */
 const list = (name: string) =>
-  variable(name, "a list with commas in between", (text) => {
+  variable(name, "a list separated by commas", (text) => {
     const words = text.split(",").map((word) => word.trim())
     return words.every((word) => word !== "") ? words : undefined
   })
@@ -129,7 +129,7 @@ const list = (name: string) =>
 const within = (prefix: string | undefined) => <A>(config: Config.Config<A>): Config.Config<A> =>
   prefix === undefined ? config : Config.nested(config, prefix)
 
-// Groups are put together here, so that each is nested once.
+// Groups are combined before they are nested, so that each is nested once.
 const slowConsumer: Config.Config<Limits.SlowConsumer | undefined> = Config.map(
   oneOf("SLOW_CONSUMER", ["suspend", "dropNewest", "dropOldest", "close1008", "close1013"]),
   (word) => word === "close1008" ? { close: 1008 } : word === "close1013" ? { close: 1013 } : word
@@ -214,7 +214,7 @@ const compressionGroup = (byDefault: boolean): Config.Config<boolean | PerMessag
     Config.all({
       isOn: boolean("COMPRESSION"),
       threshold: size("COMPRESSION_THRESHOLD", 0),
-      // The bounds are those of the types.
+      // The bounds are those of the types, which is why the casts hold.
       level: integer("COMPRESSION_LEVEL", 1, 9) as Config.Config<Level>,
       memLevel: integer("COMPRESSION_MEM_LEVEL", 1, 9) as Config.Config<Level>,
       ownBits: integer("COMPRESSION_WINDOW_BITS_OWN", 9, 15) as Config.Config<Bits>,
@@ -238,8 +238,8 @@ const compressionGroup = (byDefault: boolean): Config.Config<boolean | PerMessag
  *
  * **Details**
  *
- * Whether there is any is said by `COMPRESSION` alone; without it, `byDefault` does:
- * true for a client, false for a server.
+ * `COMPRESSION` alone decides whether there is any. Without it `byDefault` decides: true for
+ * a client, false for a server.
  *
  * | variable | option | default |
  * |---|---|---|
@@ -269,7 +269,7 @@ const observabilityGroup: Config.Config<Observability.Options> = Config.all({
 })
 
 /**
- * What is told of connections; see `Observability.Options`.
+ * What is reported of connections; see `Observability.Options`.
  *
  * **Details**
  *
