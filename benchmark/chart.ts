@@ -5,9 +5,9 @@ import { advantage, type Results, type Row } from "./results.ts"
 const width = 800
 const labels = 150
 const room = 500
-const bar = 14
-const gap = 14
-const top = 78
+const bar = 13
+const gap = 9
+const top = 72
 
 // It brings its own background: where it is shown as an image, the page's may be dark while the system's setting is light.
 const style = `
@@ -18,7 +18,6 @@ const style = `
   .line { stroke: #8c959f; stroke-dasharray: 3 3 }
   .ours { fill: #0969da }
   .portable { fill: #54aeff }
-  .base { fill: #6e7781 }
   .other { fill: #afb8c1 }
   @media (prefers-color-scheme: dark) {
     .back { fill: #0d1117; stroke: #30363d }
@@ -27,48 +26,50 @@ const style = `
     .line { stroke: #6e7681 }
     .ours { fill: #4493f8 }
     .portable { fill: #1f6feb }
-    .base { fill: #9198a1 }
     .other { fill: #565e68 }
   }`
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
 
-const classOf = ({ base, peer }: Row): string =>
-  peer === ours ? "ours" : peer === portable ? "portable" : peer === base ? "base" : "other"
+const classOf = ({ peer }: Row): string => peer === ours ? "ours" : peer === portable ? "portable" : "other"
 
-// Each doubling is as long: a factor of 20 leaves room for one of 1.2.
-const lengthOf = (value: number, least: number, most: number): number =>
-  room * (Math.log2(value) - Math.log2(least)) / (Math.log2(most) - Math.log2(least))
+/** Where a value lies: each doubling is as long, so that a factor of 20 leaves room for one of 1.2. */
+const placeOf = (least: number, most: number) => (value: number): number =>
+  labels + room * (Math.log2(value) - Math.log2(least)) / (Math.log2(most) - Math.log2(least))
 
 /** Powers of two around all values. */
 const bounds = (values: ReadonlyArray<number>): readonly [least: number, most: number] => [
-  2 ** Math.min(-1, Math.floor(Math.log2(Math.min(...values)) - 0.01)),
+  2 ** Math.min(-1, Math.floor(Math.log2(Math.min(...values)))),
   2 ** Math.max(1, Math.ceil(Math.log2(Math.max(...values))))
 ]
 
-/** Each bar says how many times the work of the first one of its group is done for the same CPU time, or memory. */
+/**
+ * Each bar says how many times the work of another is done for the same CPU time, or memory: to the right of the line
+ * that stands for the other, or to the left where it is less.
+ */
 export const chart = ({ machine, node, rows, versions }: Results): string => {
   const valued = rows.flatMap((row) => {
-    const value = advantage(rows, row)
+    const value = row.peer === row.base ? undefined : advantage(rows, row)
     return value === undefined ? [] : [{ row, value }]
   })
-  const [least, most] = bounds(valued.length === 0 ? [1] : valued.map(({ value }) => value))
+  const place = placeOf(...bounds(valued.length === 0 ? [1] : valued.map(({ value }) => value)))
+  const one = place(1)
   const parts: Array<string> = []
   let y = top
   for (const [workload, group] of Map.groupBy(valued, ({ row }) => row.workload)) {
-    parts.push(`<text x="${labels - 10}" y="${y + bar - 4}" text-anchor="end">${escape(workload)}</text>`)
+    parts.push(`<text x="${labels - 10}" y="${y + bar - 3}" text-anchor="end">${escape(workload)}</text>`)
     for (const { row, value } of group) {
-      const length = Math.max(1, lengthOf(value, least, most))
-      const label = `${row.peer} ${value.toFixed(value < 10 ? 2 : 1)}`
+      const at = place(value)
+      const box = `x="${Math.min(one, at).toFixed(1)}" y="${y}" width="${Math.max(1, Math.abs(at - one)).toFixed(1)}" height="${bar - 2}"`
+      const label = `${row.peer} ${value.toFixed(value < 10 ? 2 : 1)}${row.base === "ws" ? "" : ` (1 is ${row.base})`}`
       parts.push(
-        `<rect class="${classOf(row)}" x="${labels}" y="${y}" width="${length.toFixed(1)}" height="${bar - 2}" rx="2"/>` +
-          `<text class="small" x="${(labels + length + 6).toFixed(1)}" y="${y + bar - 4}">${escape(label)}</text>`
+        `<rect class="${classOf(row)}" ${box} rx="2"/>` +
+          `<text class="small" x="${(Math.max(one, at) + 6).toFixed(1)}" y="${y + bar - 3}">${escape(label)}</text>`
       )
       y += bar
     }
     y += gap
   }
-  const one = (labels + lengthOf(1, least, most)).toFixed(1)
   const versionText = Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")
   const height = y + 24
   return [
@@ -76,10 +77,10 @@ export const chart = ({ machine, node, rows, versions }: Results): string => {
     "<title>Work done for the same CPU time</title>",
     `<style>${style}</style>`,
     `<rect class="back" x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="6"/>`,
-    `<text class="title" x="14" y="26">Work done for the same CPU time (idle-memory: for the same memory)</text>`,
-    `<text class="small" x="14" y="44">The first of each group is 1; each doubling is as long. ${escape(portable)}: documented interfaces of Node only.</text>`,
-    `<line class="line" x1="${one}" x2="${one}" y1="${top - 8}" y2="${y - gap + 4}"/>`,
-    `<text class="small" x="${one}" y="${top - 14}" text-anchor="middle">1</text>`,
+    `<text class="title" x="14" y="24">Work done for the same CPU time (idle-memory: connections in the same memory)</text>`,
+    `<text class="small" x="14" y="42">ws is 1; each doubling is as long. ${escape(portable)}: documented interfaces of Node only.</text>`,
+    `<line class="line" x1="${one.toFixed(1)}" x2="${one.toFixed(1)}" y1="${top - 6}" y2="${y - gap + 4}"/>`,
+    `<text class="small" x="${one.toFixed(1)}" y="${top - 10}" text-anchor="middle">1</text>`,
     ...parts,
     `<text class="small" x="14" y="${height - 12}">${escape(`${versionText}, Node ${node}, ${machine}`)}</text>`,
     "</svg>",
