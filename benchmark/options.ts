@@ -16,6 +16,7 @@ export const help = `npm run bench -- [options]
   --from FILE          measures nothing: takes the results from FILE, of an earlier --json
   --svg FILE           draws them
   --table FILE         puts them as a table between the marks that FILE (Markdown) has for it
+  --profile FOLDER     keeps CPU profiles of the measured processes on Node, for DevTools; the figures are then higher
   --compare FILE       tells what became slower than in FILE, of an earlier --json; then the exit status is 1
   --tolerance N        by how many percent at least (10)`
 
@@ -36,6 +37,7 @@ export interface Options {
   readonly from: string | undefined
   readonly svg: string | undefined
   readonly table: string | undefined
+  readonly profile: string | undefined
   readonly compare: string | undefined
   readonly tolerance: number
 }
@@ -73,6 +75,7 @@ const valuesOf = (args: ReadonlyArray<string>) => {
         from: { type: "string" },
         svg: { type: "string" },
         table: { type: "string" },
+        profile: { type: "string" },
         compare: { type: "string" },
         tolerance: { type: "string", default: "10" }
       }
@@ -100,6 +103,7 @@ export const parse = (args: ReadonlyArray<string>): Options => {
     from: values.from,
     svg: values.svg,
     table: values.table,
+    profile: values.profile,
     compare: values.compare,
     tolerance: positive("tolerance", values.tolerance) / 100
   }

@@ -15,14 +15,25 @@ export interface Subject {
   readonly stop: () => Promise<void>
 }
 
-const commandOf = ({ runtime }: Peer): readonly [command: string, preload: string] =>
-  runtime === "bun" ? [bunBinary!, "--preload"] : [process.execPath, "--import"]
+// Where CPU profiles go, if any are wanted.
+let profiles: string | undefined
+
+/** From now on each process on Node leaves a CPU profile in that folder. */
+export const profileInto = (folder: string): void => {
+  profiles = folder
+}
+
+const commandOf = ({ file, name, runtime }: Peer): ReadonlyArray<string> => {
+  const program = fileURLToPath(new URL(file, import.meta.url))
+  if (runtime === "bun") return [bunBinary!, "--preload", fileURLToPath(probe), program]
+  const profiling = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}-${process.hrtime.bigint()}.cpuprofile`]
+  return [process.execPath, ...profiling, "--import", probe, program]
+}
 
 /** Starts the program of a peer, with the probe in it. */
 export const start = (peer: Peer, env: Readonly<Record<string, string>>): Subject => {
-  const { file, runtime } = peer
-  const [command, preload] = commandOf(peer)
-  const child = spawn(command, [preload, runtime === "bun" ? fileURLToPath(probe) : probe, fileURLToPath(new URL(file, import.meta.url))], {
+  const [command, ...args] = commandOf(peer)
+  const child = spawn(command!, args, {
     env: { ...process.env, NO_COLOR: "1", ...env, EFFECT_WS_PROBE: "1" },
     stdio: ["ignore", "pipe", "pipe", "ipc"]
   })
@@ -33,11 +44,11 @@ export const start = (peer: Peer, env: Readonly<Record<string, string>>): Subjec
       output = (output + chunk).slice(-10_000)
     })
   }
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
   const crashed = new Promise<never>((_, reject) => {
     child.once("error", reject)
     child.once("close", (code, signal) => {
-      if (!stopping) reject(new Error(`${file} ended (${signal ?? code}); it printed:\n${output}`))
+      if (!stopping) reject(new Error(`${peer.file} ended (${signal ?? code}); it printed:\n${output}`))
     })
   })
   // Whoever waits for something of the process races it against this.
@@ -55,7 +66,9 @@ export const start = (peer: Peer, env: Readonly<Record<string, string>>): Subjec
     output: () => output,
     stop: async () => {
       stopping = true
-      child.kill("SIGKILL")
+      // A profile is written when the process ends by itself, as the probe lets it.
+      if (profiles === undefined) child.kill("SIGKILL")
+      else child.disconnect()
       await ended
     }
   }

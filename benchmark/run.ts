@@ -13,6 +13,7 @@ import { chosenPeers, measure, roundsOf, type Settings } from "./measure.ts"
 import { measureInside, smallBuffers } from "./network.ts"
 import { help, type Options, parse, UsageError } from "./options.ts"
 import { bunBinary, peersOf } from "./peers.ts"
+import { profileInto } from "./processes.ts"
 import { comparison, legend, makeProgress, table } from "./report.ts"
 import { changes, load, makeResults, type Results, type Row, save } from "./results.ts"
 import { putTable } from "./tables.ts"
@@ -84,6 +85,7 @@ const main = async (): Promise<void> => {
   const kept = options.from === undefined ? undefined : load(options.from)
   if (options.micro !== false && kept === undefined) await runMicro()
   if (options.micro === true) return
+  if (options.profile !== undefined) profileInto(options.profile)
   const results = kept ?? await measureAll(options)
   if (options.json !== undefined) save(options.json, results)
   if (options.svg !== undefined) writeFileSync(options.svg, chart(results))

@@ -34,6 +34,8 @@ const tls = (name: string) => fileURLToPath(new URL(`../packages/node/test/suppo
 
 const environment = (workload: Workload, peer: Peer): Readonly<Record<string, string>> => ({
   PORT: "0",
+  // Of the example, which refuses more than 1 MiB.
+  MAX_MESSAGE_SIZE: String(16 * 1024 * 1024),
   ...peer.env,
   ..."deflated" in workload && workload.deflated === true && { COMPRESSION: "true" },
   ...workload.kind === "feed" && { RATE: String(workload.rate), SIZE: String(workload.size) },
@@ -49,14 +51,15 @@ const addressOf = ({ transport = "tcp" }: Workload, port: number): Address => ({
 
 const silent: LinkOptions = { masked: true, deflated: false, frames: noFrames, order: "same" }
 
-const framesOf = ({ content, deflated = false, kind, outstanding, size }: MessageWorkload): Frames =>
+const framesOf = ({ content, deflated = false, fragment, kind, outstanding, size }: MessageWorkload): Frames =>
   makeFrames({
     content,
     size,
     // A call's number may be used again only once it was answered, and calls may be answered in any order.
     count: content === "call" ? 4 * outstanding : outstanding,
     masked: kind !== "client",
-    deflated
+    deflated,
+    fragment
   })
 
 /** Each connection has messages of its own; where one sends to others all have the same. */

@@ -16,6 +16,8 @@ interface Messages extends Common {
   readonly content: Content
   readonly size: number
   readonly deflated?: boolean
+  /** Bytes of a fragment; default: each message is one frame. */
+  readonly fragment?: number
 }
 
 /**
@@ -72,6 +74,7 @@ export type Workload = MessageWorkload | Feed | Upgrades | Memory
 const binary64 = { content: "binary", size: 64 } as const
 const binary16k = { connections: 16, outstanding: 1, content: "binary", size: 16_384 } as const
 const binary1m = { connections: 4, outstanding: 1, content: "binary", size: 1_048_576 } as const
+const fragments = { connections: 4, outstanding: 1, size: 4_194_304, fragment: 1024 } as const
 const text1k = { outstanding: 8, size: 1024 } as const
 const json1k = { connections: 16, outstanding: 4, size: 1024, deflated: true } as const
 const order = { content: "order", size: 512 } as const
@@ -85,6 +88,8 @@ export const workloads: ReadonlyArray<Workload> = [
   { name: "text-unicode-1k", about: "the same, characters of 1 to 4 bytes", ...echo, ...text1k, content: "unicode" },
   { name: "binary-16k", about: "echo: 16 connections, 1 outstanding, 16 KiB", ...echo, ...binary16k },
   { name: "binary-1m", about: "echo: 4 connections, 1 outstanding, 1 MiB", ...echo, ...binary1m },
+  { name: "fragments-text", about: "echo: 4 connections, 4 MiB text in fragments of 1 KiB", ...echo, ...fragments, content: "ascii" },
+  { name: "fragments-binary", about: "the same, binary", ...echo, ...fragments, content: "binary" },
   {
     name: "deflate-1k",
     about: "echo: 16 connections, 4 outstanding, 1 KiB JSON, every message compressed",

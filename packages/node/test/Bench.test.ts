@@ -184,6 +184,12 @@ describe("the load generator", () => {
     })
   }
 
+  it("sends a message in fragments", () => {
+    const { bytes } = makeFrames({ content: "ascii", size: 250, count: 1, masked: false, deflated: false, fragment: 100 })
+    const heads = [0, 102, 204].map((at) => [...bytes.subarray(at, at + 2)])
+    assert.deepStrictEqual(heads, [[0x01, 100], [0x00, 100], [0x80, 50]])
+  })
+
   it("compares what was compressed", () => {
     for (const honest of [true, false]) {
       const { link, seen, sent } = linkOf("json", 1024, { deflated: true })
