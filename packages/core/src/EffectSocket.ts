@@ -20,7 +20,7 @@ import { EventSocket } from "./socket/EventSocket.ts"
 import { FailablePull, type Fork } from "./socket/FailablePull.ts"
 import { openError, SocketSession } from "./socket/SocketSession.ts"
 import * as SocketTransport from "./socket/SocketTransport.ts"
-import type { SendError } from "./connection/Writer.ts"
+import type { SendError } from "./connection/Sending.ts"
 import type { Message } from "./Message.ts"
 import { portable, type Primitives } from "./Primitives.ts"
 import * as WebSocket from "./WebSocket.ts"
@@ -229,23 +229,26 @@ class Unsent {
  * **Details**
  *
  * What `WebSocketClient.connect` takes, and the names that `Socket.makeWebSocket` has
- * for two of these: `openTimeout` is `handshakeTimeout`, `highWaterMark` is
- * `inboundHighWaterMark`.
+ * for three of these: `protocols` is `subprotocols`, `openTimeout` is `handshakeTimeout`,
+ * `highWaterMark` is `inboundHighWaterMark`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SocketOptions extends WebSocketClient.ConnectOptions {
+  readonly protocols?: WebSocketClient.ConnectOptions["subprotocols"]
   readonly openTimeout?: WebSocketClient.ConnectOptions["handshakeTimeout"]
   readonly highWaterMark?: number | undefined
 }
 
 const connectOptions = ({
-  openTimeout,
   highWaterMark,
+  openTimeout,
+  protocols,
   ...options
 }: SocketOptions = {}): WebSocketClient.ConnectOptions => ({
   ...options,
+  subprotocols: options.subprotocols ?? protocols,
   handshakeTimeout: options.handshakeTimeout ?? openTimeout,
   inboundHighWaterMark: options.inboundHighWaterMark ?? highWaterMark
 })

@@ -24,8 +24,12 @@ import * as Duration from "effect/Duration"
  * - `"dropNewest"`: the message is dropped. `send` succeeds.
  * - `"dropOldest"`: the message is kept back, and the oldest of those that are kept back
  *   are dropped so that they take no more than the mark again. `send` succeeds.
- * - `{ close }`: the connection is closed with this code, 1008 (a rule of yours) or 1013
- *   (try again later), and `send` fails with `ConnectionClosed`.
+ * - `{ close, after, maxBytes }`: messages are kept back, and `send` succeeds, until more
+ *   has waited than the mark allows for as long as `after` says (default 5 seconds), or
+ *   more than `maxBytes` are kept back (default 1 MiB). Then the connection is closed with
+ *   this code, 1008 (a rule of yours) or 1013 (try again later), what is kept back is
+ *   dropped, and `send` fails with `ConnectionClosed`. So one burst never closes a
+ *   connection whose peer reads at once.
  *
  * `WebSocket.dropped` tells how many messages were dropped. Control frames are never
  * dropped, nor is part of a message. A dropped message was not compressed either.
@@ -40,7 +44,15 @@ import * as Duration from "effect/Duration"
  * @category models
  * @since 0.1.0
  */
-export type SlowConsumer = "suspend" | "dropNewest" | "dropOldest" | { readonly close: 1008 | 1013 }
+export type SlowConsumer =
+  | "suspend"
+  | "dropNewest"
+  | "dropOldest"
+  | {
+    readonly close: 1008 | 1013
+    readonly after?: Duration.Input | undefined
+    readonly maxBytes?: number | undefined
+  }
 
 /**
  * How a connection is bounded, as callers may write it. Sizes are bytes.
@@ -122,19 +134,39 @@ export interface Options {
   readonly handshakeTimeout?: Duration.Input | undefined
   /**
    * A Ping every `interval` of which the Pong must come within `timeout`, or the peer
-   * is declared gone: `IOError`, phase `keepalive`. While this side's own reader is
-   * busy the timeout stands still. `false` turns it off: a peer that vanished without
-   * a word is then never noticed. Default 20 seconds each.
+   * is declared gone: `IOError`, phase `keepalive`. Bytes that the peer takes or sends
+   * meanwhile count as life and start the timeout anew: a Pong may stand behind a large
+   * message on a slow link. While reading stands still (see `unreadTimeout`) and this side
+   * does not look for more, the timeout is suspended. `false` turns it off: a peer that
+   * vanished without a word is then never noticed. Default 20 seconds each.
    */
   readonly keepAlive?:
     | false
     | { readonly interval?: Duration.Input | undefined; readonly timeout?: Duration.Input | undefined }
     | undefined
   /**
-   * How long the closing handshake may take before the connection is cut. Default 5
+   * How long the peer may be silent once this side has sent its Close, before the closing
+   * handshake has failed: bytes that it takes or sends start the timeout anew, so that a slow
+   * peer gets everything that was sent. Also how long the peer's Close waits for a busy reader
+   * or sender before it is answered, and how long `close` waits for its turn. Default 5
    * seconds.
    */
   readonly closeTimeout?: Duration.Input | undefined
+  /**
+   * How long all of closing may take, whatever the peer does. A peer that did not answer the
+   * Close is sent the end of the stream, and what it still says is read and dropped for so
+   * long: a socket that is dropped with unread input resets the connection, and a reset throws
+   * away what the peer has not read yet. Default 60 seconds.
+   */
+  readonly closeLimit?: Duration.Input | undefined
+  /**
+   * How long reading may stand still because the program takes nothing while more waits than
+   * `inboundHighWaterMark`; then the connection is closed with 1011. Meanwhile this side looks
+   * for Pings, Pongs and the end of the stream behind what waits, and takes in up to the mark
+   * once more for that. A handler that does not want to read should run `WebSocket.drain`.
+   * Default 5 minutes.
+   */
+  readonly unreadTimeout?: Duration.Input | undefined
   /**
    * How long the socket may take nothing of what waits to be written: a peer that
    * stopped reading. Default 30 seconds.
@@ -155,12 +187,16 @@ export interface Limits {
   readonly controlFrames: { readonly max: number; readonly interval: number }
   readonly inboundHighWaterMark: number
   readonly outboundHighWaterMark: number
-  readonly slowConsumer: SlowConsumer
+  readonly slowConsumer:
+    | Exclude<SlowConsumer, object>
+    | { readonly close: 1008 | 1013; readonly after: number; readonly maxBytes: number }
   readonly messageProgress: { readonly bytes: number; readonly timeout: number }
   readonly idleTimeout: number
   readonly handshakeTimeout: number
   readonly keepAlive: { readonly interval: number; readonly timeout: number } | undefined
   readonly closeTimeout: number
+  readonly closeLimit: number
+  readonly unreadTimeout: number
   readonly stalledWriteTimeout: number
 }
 
@@ -187,6 +223,8 @@ export const defaults: Limits = {
   handshakeTimeout: 10_000,
   keepAlive: { interval: 20_000, timeout: 20_000 },
   closeTimeout: 5_000,
+  closeLimit: 60_000,
+  unreadTimeout: 300_000,
   stalledWriteTimeout: 30_000
 }
 
@@ -248,6 +286,13 @@ const messageProgress = (input: Options["messageProgress"]): Limits["messageProg
   return { bytes: input.bytes ?? fallback.bytes, timeout: millis(input.timeout, fallback.timeout) }
 }
 
+const slowConsumer = (input: SlowConsumer | undefined): Limits["slowConsumer"] =>
+  typeof input !== "object" ? input ?? defaults.slowConsumer : {
+    close: input.close,
+    after: millis(input.after, 5_000),
+    maxBytes: input.maxBytes ?? MiB
+  }
+
 const keepAlive = (input: Options["keepAlive"]): Limits["keepAlive"] => {
   if (input === false) return undefined
   const fallback = defaults.keepAlive!
@@ -281,11 +326,13 @@ export const make = (options: Options | undefined): Limits =>
     controlFrames: controlFrames(options.controlFrames),
     inboundHighWaterMark: options.inboundHighWaterMark ?? defaults.inboundHighWaterMark,
     outboundHighWaterMark: options.outboundHighWaterMark ?? defaults.outboundHighWaterMark,
-    slowConsumer: options.slowConsumer ?? defaults.slowConsumer,
+    slowConsumer: slowConsumer(options.slowConsumer),
     messageProgress: messageProgress(options.messageProgress),
     idleTimeout: millis(options.idleTimeout, defaults.idleTimeout),
     handshakeTimeout: millis(options.handshakeTimeout, defaults.handshakeTimeout),
     keepAlive: keepAlive(options.keepAlive),
     closeTimeout: millis(options.closeTimeout, defaults.closeTimeout),
+    closeLimit: millis(options.closeLimit, defaults.closeLimit),
+    unreadTimeout: millis(options.unreadTimeout, defaults.unreadTimeout),
     stalledWriteTimeout: millis(options.stalledWriteTimeout, defaults.stalledWriteTimeout)
   }

@@ -32,6 +32,7 @@ import type { Message, Sendable } from "./Message.ts"
 import type { Transform } from "./MessageExtension.ts"
 import * as Opcode from "./Opcode.ts"
 import { portable, type Primitives } from "./Primitives.ts"
+import { Closing, patient } from "./protocol/Closing.ts"
 import { ControlBudget } from "./protocol/ControlBudget.ts"
 import type { Stop } from "./protocol/Decoding.ts"
 import type { Ending } from "./protocol/Ending.ts"
@@ -102,6 +103,7 @@ export class Protocol implements ControlObserver {
   readonly controls: ControlBudget
   private readonly observer: ControlObserver | undefined
   private receivedFirst = false
+  private closing: Closing | undefined
 
   /**
    * For the driver's use; see {@link make}.
@@ -298,6 +300,38 @@ export class Protocol implements ControlObserver {
   // ---------------------------------------------------------------------------
   // closing
   // ---------------------------------------------------------------------------
+
+  /** The peer's stream has ended: nothing more can be received. */
+  receiveEnd(): void {
+    this.machine.peerEnded()
+  }
+
+  /**
+   * What a driver is to do with its transport now, once it has written all output (RFC 6455
+   * §7.1.1): send the end of the stream (`"end"`, said once), drop the transport
+   * (`"destroy"`), or wait for more.
+   *
+   * **Details**
+   *
+   * A server ends its stream once both sides have closed, a client waits for that; where the
+   * peer broke a rule, either side ends its own at once. How long to wait is the driver's to
+   * decide: a machine knows no time.
+   */
+  nextStep(): "nothing" | "end" | "destroy" {
+    const { machine } = this
+    const { ending } = this.inbound
+    if (ending !== undefined) machine.receivedEnding(ending._tag)
+    if (this.isOpen) return machine.hasPeerEnded && ending === undefined ? "destroy" : "nothing"
+    machine.sent(0)
+    if (this.outputBytes === 0) machine.written()
+    const step = machine.next(0)
+    return step === "end" || step === "destroy" ? step : "nothing"
+  }
+
+  // For a driver without deadlines; `WebSocket` has a machine of its own, which knows the time.
+  private get machine(): Closing {
+    return this.closing ??= new Closing(this.role, patient)
+  }
 
   /** What is known of how the connection closed; 1006 where it ended without a Close. */
   get closeInfo(): CloseInfo {

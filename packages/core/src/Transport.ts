@@ -64,6 +64,8 @@ export interface TransportHandlers {
  * - `pendingBytes`, where the transport knows it, returns how many bytes of the last write
  *   are not taken yet. It distinguishes a slow write from a stalled one.
  * - `end` sends the end of stream after what was written.
+ * - `unref`, where the platform has it, lets the process end although the transport is open:
+ *   the connection has ended for its program, and only the peer's end is missing.
  * - `destroy` drops the transport at once; `onClosed` follows unless it was called before.
  *   Calling it again does nothing.
  *
@@ -79,5 +81,6 @@ export interface Transport {
   readonly write: (chunks: ReadonlyArray<Uint8Array>) => boolean
   readonly pendingBytes?: (() => number) | undefined
   readonly end: () => void
+  readonly unref?: (() => void) | undefined
   readonly destroy: () => void
 }

@@ -12,13 +12,15 @@ import type { LazyArg } from "effect/Function"
 import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import type { CloseCodeFor, CloseInfo } from "./CloseCode.ts"
+import { Connection, TypeId } from "./connection/Connection.ts"
 import { holdInScope, open } from "./connection/Opening.ts"
 import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
+import * as Relay from "./connection/Relay.ts"
 import type { Stats } from "./connection/Stats.ts"
-import type { SendError } from "./connection/Writer.ts"
+import type { SendError } from "./connection/Sending.ts"
 import type { HeaderList } from "./http/Tokens.ts"
 import * as Limits from "./Limits.ts"
 import type { Message, Sendable } from "./Message.ts"
@@ -27,6 +29,15 @@ import type * as Observability from "./Observability.ts"
 import type { Transport } from "./Transport.ts"
 import type { InvalidArgument, IOError, ProtocolError } from "./WebSocketError.ts"
 
+export {
+  /**
+   * Marks the connections of this library; see {@link isWebSocket}.
+   *
+   * @category symbols
+   * @since 0.1.0
+   */
+  TypeId
+} from "./connection/Connection.ts"
 export type {
   /**
    * A Ping or Pong as `controls` shows it.
@@ -71,7 +82,7 @@ export type {
    * @since 0.1.0
    */
   SendError
-} from "./connection/Writer.ts"
+} from "./connection/Sending.ts"
 
 /**
  * An open connection, made by `WebSocketClient.connect`, `WebSocketServer.accept` or
@@ -81,27 +92,31 @@ export type {
  *
  * Sending, in order and with backpressure: an effect completes once its message is
  * accepted under the outbound high-water mark, and one whose payload is sent
- * uncopied (a server's binary message above 8 KiB) once the socket has taken it;
- * until then the payload belongs to the connection and must not be changed. Lone
- * surrogates in text are sent as U+FFFD.
+ * uncopied (a server's binary message above 8 KiB) once the socket has taken it. Every wait
+ * can be interrupted at once. A payload belongs to the connection until its `send` has
+ * completed, or, where that was interrupted, until `flush` has; it must not be changed
+ * before. Lone surrogates in text are sent as U+FFFD.
  *
- * Receiving: one reader at a time; a second one dies at once. Interrupting a reader
- * that waits loses nothing.
+ * Receiving: one reader at a time; a second one dies at once. A reader that is interrupted
+ * or stops early loses nothing: what it was not given is there for the next reader.
+ *
+ * A connection is *open* while messages flow, *closing* once a Close frame was sent or
+ * received, *closed* once both were or the connection broke, and *released* once its
+ * transport is gone and nothing of it is held any more.
  *
  * **Gotchas**
  *
- * The `messages` stream hands out all that has arrived as one chunk, so a stream
- * that is stopped early (`Stream.take`) drops the rest of its chunk. To read single
- * messages and go on, use `receive`.
+ * The peer's Close is processed after all earlier messages have been read, so that what the
+ * reader still sends goes out first. A program that stops reading has it answered at the
+ * close deadline (5 seconds by default); `closing` tells at once.
  *
- * A peer's Close stands behind its messages: it is answered once the reader reaches it,
- * so that what the reader still sends goes out first. Someone who calls `receive` once
- * and never again has it answered at the close deadline (5 seconds by default).
+ * A program that never reads a connection holds up its peer: run `drain`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface WebSocket {
+  readonly [TypeId]: typeof TypeId
   /** Which end of the connection this is. */
   readonly role: "client" | "server"
   /**
@@ -119,16 +134,30 @@ export interface WebSocket {
    */
   readonly responseHeaders: HeaderList
 
-  /** All messages until the connection ends. A closing handshake ends the stream normally. */
+  /**
+   * All messages until the connection ends, one at a time. A closing handshake ends the
+   * stream normally. A stream that stops early (`Stream.take`, a failure, an interruption)
+   * leaves the rest to the next reader.
+   */
   readonly messages: Stream.Stream<Message, ProtocolError | IOError>
-  /** The next message: the seed's `readData`. */
+  /**
+   * The same as `messages` in arrays: each element is what had arrived, at least one message. The
+   * fast path for programs that work on many small messages.
+   */
+  readonly batches: Stream.Stream<NonEmptyReadonlyArray<Message>, ProtocolError | IOError>
+  /**
+   * Reads all messages and drops them, until the connection ends. For programs that only
+   * send: a connection that nobody reads holds up its peer, and hides its Pings and its end.
+   */
+  readonly drain: Effect.Effect<void, ProtocolError | IOError>
+  /** The next message. */
   readonly receive: Effect.Effect<Message, ReceiveError>
   /**
    * The next message piece by piece, in bounded memory however large it is. What is
    * left unread is dropped when the next message is pulled.
    */
   readonly receiveStream: Effect.Effect<IncomingMessage, ReceiveError>
-  /** All messages that have arrived, or else the next ones: what `messages` is made of. */
+  /** All messages that have arrived, or else the next ones: what `batches` is made of. */
   readonly pull: Pull.Pull<NonEmptyReadonlyArray<Message>, ProtocolError | IOError>
 
   /** Sends a message: text for a string, binary for bytes, or one that `Message.prepare` made for many. */
@@ -137,6 +166,13 @@ export interface WebSocket {
   readonly sendText: (text: string) => Effect.Effect<void, SendError>
   /** Sends a binary message. */
   readonly sendBinary: (bytes: Uint8Array) => Effect.Effect<void, SendError>
+  /**
+   * Sends a message at once if there is room for it under the outbound high-water mark and
+   * nobody waits before it, and says whether it did. Not an effect: a fan-out can send to
+   * many connections in one run of JavaScript, which nothing can interrupt. Binary payloads are
+   * copied where they would go out uncopied. `false` also after the end.
+   */
+  readonly offerUnsafe: (message: Sendable) => boolean
   /** Sends messages in order, in as few writes as can be. */
   readonly sendAll: (messages: Iterable<Sendable>) => Effect.Effect<void, SendError>
   /**
@@ -176,15 +212,86 @@ export interface WebSocket {
   /**
    * Performs the closing handshake, behind everything that was accepted before it,
    * and returns how the connection closed. Without a code the Close is empty. Closing
-   * again only waits. Bounded by the close deadline.
+   * again only waits.
+   *
+   * It waits for senders before it, for the peer to take what was sent, and for the peer's
+   * Close; a peer that takes and says nothing for `closeTimeout` is not waited for any
+   * longer (`clean` is then `false`), nor is anybody for more than `closeLimit`. An
+   * interruption ends the wait and not the closing.
    */
   readonly close: (code?: number, reason?: string) => Effect.Effect<CloseInfo, InvalidArgument>
+  /**
+   * Closes as another connection closed, for a proxy that stands between two: with its code
+   * and reason; with an empty Close where it had no code (1005); and without a Close, by
+   * dropping the connection, where it ended without one (1006). A code that this role may not
+   * send becomes 1011.
+   */
+  readonly closeAs: (info: CloseInfo) => Effect.Effect<CloseInfo>
+  /**
+   * Waits until the connection is closing or closed: at once when the peer's Close or the end of
+   * its stream arrives, before the reader comes to it. Tells what is known by then.
+   */
+  readonly closing: Effect.Effect<CloseInfo>
   /** Waits until the connection has closed, one way or another, and tells how. */
   readonly closed: Effect.Effect<CloseInfo>
 
   /** What the connection has counted so far: messages, bytes, the last round trip. */
   readonly stats: Effect.Effect<Stats>
 }
+
+/**
+ * Whether a value is a connection of this library.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isWebSocket = (input: unknown): input is WebSocket =>
+  typeof input === "object" && input !== null && TypeId in input
+
+/**
+ * Sends all that one connection receives into another, until the first ends.
+ *
+ * **When to use**
+ *
+ * For proxies, and for an echo (a connection into itself). It is faster than
+ * `Stream.run(from.batches, to.sink)`, since no fiber is woken while there is room.
+ *
+ * **Details**
+ *
+ * A message that was read and not accepted by `to` when the effect is interrupted is there for
+ * the next reader of `from`. The end of `from` leaves `to` open: `to.closeAs(yield* from.closed)`
+ * hands it on.
+ *
+ * **Example** (A proxy)
+ *
+ * ```ts
+ * import { WebSocket, WebSocketClient, WebSocketServer } from "@effect-ws/core"
+ * import { Effect } from "effect"
+ *
+ * const pass = (from: WebSocket.WebSocket, to: WebSocket.WebSocket) =>
+ *   WebSocket.relay(from, to).pipe(
+ *     Effect.ignore,
+ *     Effect.andThen(Effect.flatMap(from.closed, to.closeAs))
+ *   )
+ *
+ * export const Proxy = WebSocketServer.handle((downstream) =>
+ *   Effect.gen(function*() {
+ *     const upstream = yield* WebSocketClient.connect("ws://127.0.0.1:9001/feed")
+ *     yield* Effect.all([pass(downstream, upstream), pass(upstream, downstream)], { concurrency: 2 })
+ *   })
+ * )
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const relay = (
+  from: WebSocket,
+  to: WebSocket
+): Effect.Effect<void, ProtocolError | IOError | SendError> =>
+  from instanceof Connection && to instanceof Connection
+    ? Relay.relay(from.reader, to.writer)
+    : Stream.runForEach(from.batches, (batch) => to.sendAll(batch))
 
 /**
  * How a connection is made from a transport.

@@ -131,8 +131,13 @@ const within = (prefix: string | undefined) => <A>(config: Config.Config<A>): Co
 
 // Groups are combined before they are nested, so that each is nested once.
 const slowConsumer: Config.Config<Limits.SlowConsumer | undefined> = Config.map(
-  oneOf("SLOW_CONSUMER", ["suspend", "dropNewest", "dropOldest", "close1008", "close1013"]),
-  (word) => word === "close1008" ? { close: 1008 } : word === "close1013" ? { close: 1013 } : word
+  Config.all([
+    oneOf("SLOW_CONSUMER", ["suspend", "dropNewest", "dropOldest", "close1008", "close1013"]),
+    duration("SLOW_CONSUMER_AFTER"),
+    size("SLOW_CONSUMER_MAX_BYTES")
+  ]),
+  ([word, after, maxBytes]) =>
+    word === "close1008" ? { close: 1008, after, maxBytes } : word === "close1013" ? { close: 1013, after, maxBytes } : word
 )
 
 const limitsGroup: Config.Config<Limits.Options> = Config.all({
@@ -161,6 +166,8 @@ const limitsGroup: Config.Config<Limits.Options> = Config.all({
     ([isOn, interval, timeout]) => isOn === false ? false as const : { interval, timeout }
   ),
   closeTimeout: duration("CLOSE_TIMEOUT"),
+  closeLimit: duration("CLOSE_LIMIT"),
+  unreadTimeout: duration("UNREAD_TIMEOUT"),
   stalledWriteTimeout: duration("STALLED_WRITE_TIMEOUT")
 })
 
@@ -180,6 +187,8 @@ const limitsGroup: Config.Config<Limits.Options> = Config.all({
  * | `INBOUND_HIGH_WATER_MARK` | `inboundHighWaterMark` | 64 KiB |
  * | `OUTBOUND_HIGH_WATER_MARK` | `outboundHighWaterMark` | 64 KiB |
  * | `SLOW_CONSUMER` | `slowConsumer`: `suspend`, `dropNewest`, `dropOldest`, `close1008`, `close1013` | suspend |
+ * | `SLOW_CONSUMER_AFTER` | `slowConsumer.after`, where it closes | 5 seconds |
+ * | `SLOW_CONSUMER_MAX_BYTES` | `slowConsumer.maxBytes`, where it closes | 1 MiB |
  * | `MESSAGE_PROGRESS_BYTES` | `messageProgress.bytes` | 64 KiB |
  * | `MESSAGE_PROGRESS_TIMEOUT` | `messageProgress.timeout` | 60 seconds |
  * | `IDLE_TIMEOUT` | `idleTimeout` | infinity |
@@ -188,6 +197,8 @@ const limitsGroup: Config.Config<Limits.Options> = Config.all({
  * | `KEEP_ALIVE_INTERVAL` | `keepAlive.interval` | 20 seconds |
  * | `KEEP_ALIVE_TIMEOUT` | `keepAlive.timeout` | 20 seconds |
  * | `CLOSE_TIMEOUT` | `closeTimeout` | 5 seconds |
+ * | `CLOSE_LIMIT` | `closeLimit` | 60 seconds |
+ * | `UNREAD_TIMEOUT` | `unreadTimeout` | 5 minutes |
  * | `STALLED_WRITE_TIMEOUT` | `stalledWriteTimeout` | 30 seconds |
  *
  * **Example** (Reading them from a record)

@@ -19,6 +19,8 @@ describe("Limits", () => {
       handshakeTimeout: 10_000,
       keepAlive: { interval: 20_000, timeout: 20_000 },
       closeTimeout: 5_000,
+      closeLimit: 60_000,
+      unreadTimeout: 300_000,
       stalledWriteTimeout: 30_000
     })
     assert.strictEqual(Limits.defaultMaxConnections, 100_000)
@@ -43,6 +45,8 @@ describe("Limits", () => {
       handshakeTimeout: "12 seconds",
       keepAlive: { timeout: "13 seconds" },
       closeTimeout: 14,
+      closeLimit: 15,
+      unreadTimeout: 16,
       stalledWriteTimeout: Infinity
     })
     assert.deepStrictEqual(Object.keys(given).sort(), Object.keys(Limits.defaults).sort())
@@ -53,12 +57,14 @@ describe("Limits", () => {
       controlFrames: { max: 5, interval: 6000 },
       inboundHighWaterMark: 7,
       outboundHighWaterMark: 8,
-      slowConsumer: { close: 1008 },
+      slowConsumer: { close: 1008, after: 5000, maxBytes: MiB },
       messageProgress: { bytes: 10, timeout: 9000 },
       idleTimeout: 11_000,
       handshakeTimeout: 12_000,
       keepAlive: { interval: 20_000, timeout: 13_000 },
       closeTimeout: 14,
+      closeLimit: 15,
+      unreadTimeout: 16,
       stalledWriteTimeout: Infinity
     })
     assert.isUndefined(Limits.make({ keepAlive: false }).keepAlive)

@@ -141,9 +141,9 @@ describe("MemoryBudget", () => {
       assert.deepInclude((all[3].ws as Connection).link.closeInfo, { code: 1013, initiator: "local" })
       const error = yield* Effect.flip(all[3].ws.send("x"))
       assert.strictEqual(error._tag, "ConnectionClosed")
-      // Gone at its close deadline at the latest, and then the others read on.
+      // It holds nothing any more at its close deadline at the latest, and then the others read on.
       yield* TestClock.adjust("5 seconds")
-      assert.isTrue(all[3].transport.isClosed)
+      assert.isTrue(all[3].transport.isEnded)
       yield* turn
       assert.isFalse(budget.isExhausted)
       assert.isFalse(all[0].transport.isPaused)

@@ -632,4 +632,49 @@ describe("Protocol", () => {
     machine.receive(bytes(0x80, 0x00))
     assert.deepStrictEqual([machine.isPartial, machine.inbound.isInsideFrame], [false, false])
   })
+
+  describe("says what to do with the transport", () => {
+    const exchange = (from: Protocol.Protocol, to: Protocol.Protocol) => {
+      for (const chunk of from.takeOutput()) to.receive(chunk)
+      from.outputTaken()
+    }
+
+    it("the server ends first once both have closed, and each drops the transport when the other has ended", () => {
+      for (const first of ["client", "server"] as const) {
+        const client = Protocol.make({ role: "client" })
+        const server = Protocol.make({ role: "server" })
+        const [closer, other] = first === "client" ? [client, server] : [server, client]
+        closer.close(1000, "bye")
+        assert.strictEqual(closer.nextStep(), "nothing", "the Close is not written yet")
+        exchange(closer, other)
+        assert.strictEqual(closer.nextStep(), "nothing", "it is not answered")
+        assert.strictEqual(other.nextStep(), "nothing", "the reader has not come to it")
+        other.settle()
+        exchange(other, closer)
+        assert.strictEqual(client.nextStep(), "nothing")
+        assert.strictEqual(server.nextStep(), "end")
+        assert.strictEqual(server.nextStep(), "nothing", "is said once")
+        client.receiveEnd()
+        assert.strictEqual(client.nextStep(), "destroy")
+        server.receiveEnd()
+        assert.strictEqual(server.nextStep(), "destroy")
+        assert.isTrue(client.closeInfo.clean && server.closeInfo.clean)
+      }
+    })
+
+    it("a client ends first where the server broke a rule", () => {
+      const client = Protocol.make({ role: "client" })
+      client.receive(Uint8Array.of(0x83, 0))
+      client.settle()
+      client.takeOutput()
+      assert.strictEqual(client.nextStep(), "end")
+    })
+
+    it("a peer that ends without a Close leaves nothing to wait for", () => {
+      const server = Protocol.make({ role: "server" })
+      assert.strictEqual(server.nextStep(), "nothing")
+      server.receiveEnd()
+      assert.strictEqual(server.nextStep(), "destroy")
+    })
+  })
 })

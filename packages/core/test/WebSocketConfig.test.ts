@@ -21,7 +21,10 @@ const limits: { readonly [K in keyof Limits.Limits]: readonly [env: Record<strin
   maxStreamedMessageSize: [{ MAX_STREAMED_MESSAGE_SIZE: "1.5 GB" }, 1_500_000_000],
   fragments: [{ FRAGMENTS_CHARGE: "0", FRAGMENTS_MAX: "10" }, { charge: 0, max: 10 }],
   controlFrames: [{ CONTROL_FRAMES_MAX: "20", CONTROL_FRAMES_INTERVAL: "1 second" }, { max: 20, interval: 1000 }],
-  slowConsumer: [{ SLOW_CONSUMER: "close1013" }, { close: 1013 }],
+  slowConsumer: [
+    { SLOW_CONSUMER: "close1013", SLOW_CONSUMER_AFTER: "2 seconds", SLOW_CONSUMER_MAX_BYTES: "2 KiB" },
+    { close: 1013, after: 2000, maxBytes: 2048 }
+  ],
   messageProgress: [
     { MESSAGE_PROGRESS_TIMEOUT: "2 minutes", MESSAGE_PROGRESS_BYTES: "1 KiB" },
     { bytes: 1024, timeout: 120_000 }
@@ -32,6 +35,8 @@ const limits: { readonly [K in keyof Limits.Limits]: readonly [env: Record<strin
   handshakeTimeout: [{ HANDSHAKE_TIMEOUT: "500 millis" }, 500],
   keepAlive: [{ KEEP_ALIVE_INTERVAL: "1 minute", KEEP_ALIVE_TIMEOUT: "5 seconds" }, { interval: 60_000, timeout: 5000 }],
   closeTimeout: [{ CLOSE_TIMEOUT: "1 second" }, 1000],
+  closeLimit: [{ CLOSE_LIMIT: "2 minutes" }, 120_000],
+  unreadTimeout: [{ UNREAD_TIMEOUT: "infinity" }, Infinity],
   stalledWriteTimeout: [{ STALLED_WRITE_TIMEOUT: "infinity" }, Infinity]
 }
 

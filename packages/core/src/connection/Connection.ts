@@ -2,6 +2,7 @@
  * The connection as users see it: the effects of `Reader` and `Writer` over one
  * `Link`, and its release.
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,23 +10,24 @@ import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
-import type * as Sink from "effect/Sink"
+import * as Pull from "effect/Pull"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { CloseCodeFor, CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { HeaderList } from "../http/Tokens.ts"
-import type { Sendable } from "../Message.ts"
+import type { Message, Sendable } from "../Message.ts"
 import { checkClose } from "../protocol/CloseFrame.ts"
-import { InvalidArgument, IOError } from "../WebSocketError.ts"
-import { messagesOf, sinkOf } from "./Ends.ts"
+import { InvalidArgument, IOError, type ProtocolError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
 import type { ControlFrame } from "./Pings.ts"
-import { Reader } from "./Reader.ts"
+import { type Batch, Reader } from "./Reader.ts"
+import type { SendError } from "./Sending.ts"
 import { makeWriter } from "./SlowConsumer.ts"
 import { type Stats, statsOf } from "./Stats.ts"
-import * as Deadlines from "../runtime/Deadlines.ts"
 import { uncaught } from "../runtime/Uncaught.ts"
-import type { SendError, Writer } from "./Writer.ts"
+import { sendStream } from "./StreamedMessage.ts"
+import type { Writer } from "./Writer.ts"
 
 const invalidToken = (token: Uint8Array) =>
   Effect.fail(
@@ -36,14 +38,18 @@ const maxControls = 64
 
 const noHeaders: HeaderList = []
 
+/** Marks connections, whatever they run over. */
+export const TypeId: unique symbol = Symbol.for("@effect-ws/core/WebSocket")
+
 // Inspectable, so that a log line that shows a connection shows these few words of it and not
 // its inside, where messages wait.
 export class Connection extends Inspectable.Class implements LinkHooks {
+  readonly [TypeId]: typeof TypeId = TypeId
   readonly subprotocol: string | undefined
   readonly responseHeaders: HeaderList
   readonly link: Link
-  private readonly reader: Reader
-  private readonly writer: Writer
+  readonly reader: Reader
+  readonly writer: Writer
   private sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
 
   constructor(link: Link, subprotocol: string | undefined, responseHeaders: HeaderList = noHeaders) {
@@ -79,8 +85,20 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     this.writer.onWritable()
   }
 
-  hasWaitingSenders(): boolean {
-    return this.writer.hasWaiting
+  beforeClose(): void {
+    this.writer.beforeClose()
+  }
+
+  get isReading(): boolean {
+    return this.reader.isReading
+  }
+
+  get isWaiting(): boolean {
+    return this.reader.isWaiting
+  }
+
+  get hasWaitingSenders(): boolean {
+    return this.writer.hasWaiting || this.writer.isStreaming
   }
 
   get role() {
@@ -95,8 +113,16 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return this.link.transform?.name
   }
 
-  get messages() {
-    return messagesOf(this.reader, this.id)
+  get messages(): Stream.Stream<Message, ProtocolError | IOError> {
+    return this.reader.messages
+  }
+
+  get batches(): Stream.Stream<Batch, ProtocolError | IOError> {
+    return this.reader.batches
+  }
+
+  get drain() {
+    return this.reader.drain
   }
 
   get receive() {
@@ -125,15 +151,20 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   }
 
   sendTextStream<E, R>(fragments: Stream.Stream<string, E, R>) {
-    return this.writer.sendStream("text", fragments)
+    return sendStream(this.writer, "text", fragments)
   }
 
   sendBinaryStream<E, R>(fragments: Stream.Stream<Uint8Array, E, R>) {
-    return this.writer.sendStream("binary", fragments)
+    return sendStream(this.writer, "binary", fragments)
   }
 
   get sink(): Sink.Sink<void, Sendable, never, SendError> {
-    return sinkOf(this.writer, this.id)
+    const { writer } = this
+    return Sink.fromTransform((upstream) => drainInto(writer, upstream))
+  }
+
+  get offerUnsafe(): (message: Sendable) => boolean {
+    return (message) => this.writer.offer(message)
   }
 
   get flush() {
@@ -167,7 +198,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
         }
         if (settle()) return
         wake = settle
-        offClosed = link.onceClosed(settle)
+        offClosed = link.once("closed", settle)
       })
       return Effect.ensuring(
         Effect.flatMap(send, () => pong),
@@ -192,7 +223,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
           Effect.sync(() => {
             const offControls = link.pings.observe((frame) => Queue.offerUnsafe(queue, frame))
             const end = () => Queue.endUnsafe(queue)
-            const offClosed = link.isClosed ? (end(), () => {}) : link.onceClosed(end)
+            const offClosed = link.isClosed ? (end(), () => {}) : link.once("closed", end)
             return () => {
               offControls()
               offClosed()
@@ -207,26 +238,49 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   close(code?: number, reason = ""): Effect.Effect<CloseInfo, InvalidArgument> {
     const checked = checkClose(this.role, code, reason)
     if (Result.isFailure(checked)) return Effect.fail(checked.failure)
-    const { link } = this
-    return this.writer.closeTurn.pipe(
-      // Senders that cannot go on, or a streamed message that does not end, hold it up
-      // no longer than this.
-      (turn) => Deadlines.timeoutOption(turn, link.limits.closeTimeout),
-      Effect.flatMap(() => {
-        link.close(code, reason)
-        return this.closed
-      })
-    )
+    return Effect.suspend(() => {
+      const { link } = this
+      if (link.isOpen) this.writer.close(code, reason)
+      // Bounded by the close deadline: a peer that takes or says nothing is not waited for.
+      return this.when("done", () => link.isClosed || link.isDone)
+    })
+  }
+
+  closeAs(info: CloseInfo): Effect.Effect<CloseInfo> {
+    const { code, reason } = info
+    if (code === 1005) return Effect.orDie(this.close())
+    if (Result.isSuccess(checkClose(this.role, code, reason))) return Effect.orDie(this.close(code, reason))
+    return Effect.suspend(() => {
+      // There was no Close: the connection ends here without one, too.
+      if (code === 1006 || code === 1015) this.cut("The connection that this one stands for ended without a Close frame")
+      else this.writer.close(1011, "")
+      return this.when("done", () => this.link.isClosed || this.link.isDone)
+    })
+  }
+
+  get closing(): Effect.Effect<CloseInfo> {
+    return this.when("closing", () => this.link.isClosing)
   }
 
   get closed(): Effect.Effect<CloseInfo> {
+    return this.when("closed", () => this.link.isClosed)
+  }
+
+  private when(what: "closing" | "closed" | "done" | "gone", isSo: () => boolean): Effect.Effect<CloseInfo> {
     const { link } = this
     return Effect.callback<CloseInfo>((resume) => {
-      if (link.isClosed) {
+      if (isSo()) {
         resume(Effect.succeed(link.closeInfo))
         return
       }
-      return Effect.sync(link.onceClosed(() => resume(Effect.succeed(link.closeInfo))))
+      const offs = [link.once(what, settle)]
+      // Closed is as good as done.
+      if (what === "done") offs.push(link.once("closed", settle))
+      function settle() {
+        for (const off of offs) off()
+        resume(Effect.succeed(link.closeInfo))
+      }
+      return Effect.sync(() => offs.forEach((off) => off()))
     })
   }
 
@@ -245,26 +299,16 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     this.link.break(new IOError({ phase: "close", reason: "Aborted", detail }))
   }
 
-  /** Waits until the transport is closed. */
-  get gone(): Effect.Effect<void> {
-    const { link } = this
-    return Effect.callback((resume) => {
-      if (link.gone) {
-        resume(Effect.void)
-        return
-      }
-      return Effect.sync(link.onceGone(() => resume(Effect.void)))
-    })
+  /** Waits until nobody needs to wait any more: the transport is closed, or the peer is silent. */
+  get done(): Effect.Effect<unknown> {
+    return this.when("done", () => this.link.isDone)
   }
 
   /**
-   * Closes with the code that the exit maps to and waits until all is over. To be run where
-   * the fiber is not interruptible.
+   * Closes with the code that the exit maps to and waits until all is over, or the peer is
+   * silent. To be run where the fiber is not interruptible.
    */
-  release(
-    exit: Exit.Exit<unknown, unknown>,
-    closeCodeFor: CloseCodeFor | undefined
-  ): Effect.Effect<void> {
+  release(exit: Exit.Exit<unknown, unknown>, closeCodeFor: CloseCodeFor | undefined): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const { link } = this
       if (link.isOpen) {
@@ -273,11 +317,11 @@ export class Connection extends Inspectable.Class implements LinkHooks {
         link.close(code, reason ?? "")
       }
       const released = () => {
-        link.dispose()
+        link.abandon()
         resume(Effect.void)
       }
-      if (link.gone) released()
-      else link.onceGone(released)
+      if (link.isDone) released()
+      else link.once("done", released)
     })
   }
 }
@@ -305,3 +349,23 @@ const closeWith = (
     return internalError
   }
 }
+
+/** Sends all that a stream brings: one effect, which each batch goes through. */
+const drainInto = (
+  writer: Writer,
+  upstream: Pull.Pull<NonEmptyReadonlyArray<Sendable>>
+): Effect.Effect<Sink.End<void>, SendError> => {
+  const next: Effect.Effect<Sink.End<void>, SendError> = Effect.matchCauseEffect(upstream, {
+    onSuccess: (messages) => {
+      const sent = writer.sendAllNow(messages)
+      return sent === Effect.void ? next : Effect.flatMap(sent, () => next)
+    },
+    onFailure: atEnd
+  })
+  return next
+}
+
+const ended: Effect.Effect<Sink.End<void>> = Effect.succeed([undefined])
+
+const atEnd = (cause: Cause.Cause<SendError | Cause.Done>): Effect.Effect<Sink.End<void>, SendError> =>
+  Pull.isDoneCause(cause) ? ended : Effect.failCause(cause as Cause.Cause<SendError>)

@@ -11,16 +11,21 @@ export abstract class HeldMemory extends Alarm implements Holder {
   /** The pages that the budget knows of. */
   accounted = 0
   readonly serial: number = opened++
-  /** Bytes of messages that were accepted and not encoded. */
+  /** Bytes of messages that were accepted and not encoded; see {@link keep}. */
   keptBack = 0
 
   abstract readonly deadlines: Deadlines
   abstract readonly isOpen: boolean
   abstract regulate(): void
-  abstract close(code: number, reason: string): void
+  abstract shed(): void
 
   /** Bytes that this connection holds now, without those kept back; 0 once it is over. */
   protected abstract readonly heldBytes: number
+
+  /** So many bytes more of messages are kept back, or less. */
+  keep(bytes: number): void {
+    this.keptBack += bytes
+  }
 
   /** Tells the budget, if what is held has changed by a page. */
   account(): void {

@@ -1,49 +1,40 @@
 /**
- * A connection's state where protocol, transport and time meet: it moves bytes
- * between the two, keeps the deadlines, and knows how everything ends. It is plain
- * synchronous code, called by the transport, by the shared scheduler of deadlines
- * and by the effects of `Reader` and `Writer`, which it wakes.
- *
- * How a connection ends: the *ending* (the peer's Close, a broken rule, the end of
- * the stream) stands behind all messages and takes effect when the reader reaches
- * it, at the latest at the close deadline. A *break* (reset, timeout) takes effect on
- * senders at once and on the reader behind the messages that had arrived.
+ * A connection's state where protocol, transport and time meet: it moves bytes between the
+ * two and keeps the deadlines; how everything ends is the business of `LinkClosing`. It is
+ * plain synchronous code, called by the transport, by the shared scheduler of deadlines and by
+ * the effects of `Reader` and `Writer`, which it wakes.
  */
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
+import { joined } from "../memory/Slab.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
-import { joined } from "../memory/Slab.ts"
+import type { Deadlines } from "../runtime/Deadlines.ts"
+import { type Flushable, flushSoon } from "../runtime/FlushQueue.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { IOError, ProtocolError, ProtocolRule } from "../WebSocketError.ts"
 import { HeldMemory } from "./HeldMemory.ts"
-import { Closing, notClosing } from "./Closing.ts"
-import type { Deadlines } from "../runtime/Deadlines.ts"
-import type { LinkHooks, LinkObserver, LinkOwner, ObservedLink, TimedLink } from "./LinkHooks.ts"
-import { closeTimedOut, endedWithoutClose, goneWithoutClose, noHooks } from "./LinkHooks.ts"
-import { Listeners } from "../runtime/Listeners.ts"
+import { type ClosableLink, EndListeners, LinkClosing } from "./LinkClosing.ts"
+import { type LinkHooks, type LinkObserver, type LinkOwner, noHooks, type ObservedLink, type TimedLink } from "./LinkHooks.ts"
 import { Pings } from "./Pings.ts"
-import { flushSoon, type Flushable } from "../runtime/FlushQueue.ts"
+import { type StandingLink, Standstill } from "./Standstill.ts"
 import { Watches } from "./Watches.ts"
 
-export class Link extends HeldMemory implements TransportHandlers, Flushable, ObservedLink, TimedLink {
+export class Link extends HeldMemory
+  implements TransportHandlers, Flushable, ObservedLink, TimedLink, ClosableLink, StandingLink {
   readonly protocol: Protocol
   readonly limits: Limits
   readonly deadlines: Deadlines
+  readonly transport: Transport
+  readonly transform: Transform | undefined
   readonly pings: Pings
-  private watches: Watches | undefined
   hooks: LinkHooks = noHooks
-  /** Who keeps account of this connection, if anyone does. */
+  /** Observes this connection, if its metrics, span or log lines are wanted. */
   observer: LinkObserver | undefined
-  /** Who holds this connection, if anyone does. */
+  /** Holds this connection, as a server does. */
   owner: LinkOwner | undefined
-
-  /** A reader is present: it has begun to read and not said that it is done. */
-  reading = false
-  /** The reader waits for input. */
-  waiting = false
-  /** A message is being sent fragment by fragment, so other data must wait. */
-  streaming = false
+  /** Those who wait for its end. */
+  listeners: EndListeners | undefined
 
   /** When it opened, in the milliseconds of `Deadlines.now`. */
   openedAt = 0
@@ -51,21 +42,25 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
   receivedBytes = 0
   /** All bytes that the transport was ever given. */
   sentBytes = 0
+  /** Writes that the transport took later than at once: the peer made room for them. */
+  takenWrites = 0
+  /** Bytes of the last write that the transport has not taken. */
+  inFlight = 0
   /** Reading is paused, since what arrived was not pulled. */
   isPaused = false
 
-  readonly transform: Transform | undefined
-  private readonly transport: Transport
-  /** Bytes of the last write that the transport has not taken. */
-  inFlight = 0
+  private watches: Watches | undefined
+  private standstill: Standstill | undefined
+  private closing: LinkClosing | undefined
   private flushScheduled = false
   // Input is being read, at the end of which all is flushed.
   private taking = false
   private feeding = false
+  // Paused by the mark, it reads on nevertheless until something arrives.
+  private isLooking = false
   // What the protocol has not read: it waits for the reader, or for its next turn.
   private rest: Uint8Array | undefined
   private turnScheduled = false
-  private closing: Readonly<Closing> = notClosing
 
   constructor(
     role: "client" | "server",
@@ -101,31 +96,12 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
     return this.protocol.outputBytes + this.inFlight
   }
 
-  /** What broke the connection. */
-  get broken(): IOError | undefined {
-    return this.closing.broken
-  }
-
-  /** The transport is closed. */
-  get gone(): boolean {
-    return this.closing.goneAt !== undefined
-  }
-
-  /** When it closed, if it is. */
-  get goneAt(): number | undefined {
-    return this.closing.goneAt
-  }
-
-  /** Whether data can still be sent. */
-  get isOpen(): boolean {
-    return this.protocol.isOpen && this.broken === undefined && !this.gone
-  }
-
   /** Bytes of the last write that the transport has not passed on, where it knows. */
   get pendingBytes(): number {
     return this.transport.pendingBytes?.() ?? 0
   }
 
+  /** The transport has not taken the last write. */
   get isBlocked(): boolean {
     return this.inFlight > 0
   }
@@ -166,16 +142,19 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
   onTaken(): void {
     if (this.gone) return
     this.inFlight = 0
+    this.takenWrites++
     this.watches?.writeTaken()
     this.protocol.outputTaken()
     this.protocol.outbound.blocked = false
+    this.closing?.alive()
     this.hooks.onWriteTaken()
     this.flush()
     this.account()
     this.hooks.onWritable()
-    this.settle()
-    this.advanceClosing()
+    this.sendersMoved()
+    this.closing?.advance()
     // The alarm may now go off too early; it finds nothing due and is set anew.
+    if (this.closing !== undefined) this.updateAlarm()
   }
 
   /**
@@ -199,7 +178,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
 
   /** Suspended senders went on, or a streamed message ended. */
   sendersMoved(): void {
-    this.settle()
+    this.closing?.settle(false)
   }
 
   // ---------------------------------------------------------------------------
@@ -208,11 +187,13 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
 
   onData(chunk: Uint8Array): void {
     this.receivedBytes += chunk.length
+    this.isLooking = false
     this.taking = true
+    this.closing?.alive()
     try {
       if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
       else this.rest = joined(this.rest, chunk)
-      if (this.waiting) this.hooks.onReadable()
+      if (this.hooks.isWaiting) this.hooks.onReadable()
     } finally {
       this.taking = false
     }
@@ -235,7 +216,7 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
   }
 
   /** Reads what was left over. */
-  private feedRest(): void {
+  feedRest(): void {
     const rest = this.rest
     if (rest === undefined) return
     this.rest = undefined
@@ -243,17 +224,48 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
   }
 
   private afterInput(): void {
-    if (this.waiting) this.hooks.onReadable()
+    if (this.hooks.isWaiting) this.hooks.onReadable()
     this.checkEnding()
     this.flush()
+    // The answer to the peer's Close may have gone out just now.
+    this.closing?.advance()
     this.regulate()
     if (this.protocol.inbound.isInsideMessage) (this.watches ??= new Watches(this)).insideMessage()
+    if (this.closing !== undefined) this.updateAlarm()
   }
 
   /** The peer broke a rule about time. */
   violate(rule: ProtocolRule): void {
     this.protocol.fail(rule)
     this.afterInput()
+  }
+
+  /** Messages, or bytes that are not decoded, wait for the reader. */
+  get hasUnread(): boolean {
+    return this.protocol.messages.length > 0 || this.rest !== undefined
+  }
+
+  /** Input is being decoded, or waits to be. */
+  get isDecoding(): boolean {
+    return this.feeding || this.rest !== undefined
+  }
+
+  /** Messages wait above the mark, so that this side reads little or nothing. */
+  get isStanding(): boolean {
+    return this.isPaused || this.standstill !== undefined
+  }
+
+  /** The same, with a reader that is busy with something else. */
+  get isBusy(): boolean {
+    return this.isPaused || (this.standstill !== undefined && this.hooks.isReading)
+  }
+
+  get unreadBytes(): number {
+    return this.protocol.inbound.queuedBytes
+  }
+
+  get canReadMore(): boolean {
+    return this.rest === undefined && !this.budget.isExhausted
   }
 
   protected get heldBytes(): number {
@@ -270,18 +282,27 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
     // before the rest of this one. Whoever feeds regulates afterwards.
     if (this.gone || this.feeding) return
     this.account()
-    const dropping = !this.protocol.isOpen || this.closing.ended
-    const full = !dropping && (this.heldBack() || this.rest !== undefined ||
-      (!this.waiting && this.protocol.inbound.queuedBytes >= this.limits.inboundHighWaterMark))
-    if (full === this.isPaused) return
-    this.isPaused = full
+    const isDropping = !this.protocol.isOpen || this.closing?.isEnding === true
+    const isStanding = !isDropping && (this.rest !== undefined ||
+      (!this.hooks.isWaiting && this.unreadBytes >= this.limits.inboundHighWaterMark))
+    if (!isStanding) this.standstill = undefined
+    else this.standstill ??= new Standstill(this, this.deadlines.now())
+    const isFull = !isDropping && (this.heldBack() || (isStanding && !this.isLooking))
+    if (isFull === this.isPaused) return
+    this.isPaused = isFull
     // While this side does not read, no Pong can be seen.
-    this.pings.standStill(full, this.deadlines.now())
+    this.pings.standStill(isFull, this.deadlines.now())
     this.watches?.standStill()
     this.updateAlarm()
     // Last, because a transport may hand over at once what it kept.
-    if (full) this.transport.pause()
+    if (isFull) this.transport.pause()
     else this.transport.resume()
+  }
+
+  /** Reads on, until something arrives. */
+  look(): void {
+    this.isLooking = true
+    this.regulate()
   }
 
   /**
@@ -301,16 +322,13 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
   /** The reader took something, or waits now. */
   afterRead(): void {
     if (this.accounted > 0) this.account()
-    if (this.isPaused || this.closing.ended) this.regulate()
+    if (this.standstill !== undefined) this.standstill.progress(this.deadlines.now())
+    if (this.isPaused || this.standstill !== undefined || this.closing?.isEnding === true) this.regulate()
   }
 
   onEnd(): void {
-    this.end.halfClosed = true
-    if (this.protocol.sentClose !== undefined) {
-      // Nothing more can come. What still waits (our answer) goes out first.
-      this.advanceClosing()
-    }
-    if (this.waiting) this.hooks.onReadable()
+    this.end.peerEnded()
+    if (this.hooks.isWaiting) this.hooks.onReadable()
     this.checkEnding()
   }
 
@@ -318,172 +336,58 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
   // the end
   // ---------------------------------------------------------------------------
 
-  /** `closing`, to write to: the end begins, or goes on. */
-  private get end(): Closing {
-    if (this.closing === notClosing) this.closing = new Closing()
-    return this.closing
+  private get end(): LinkClosing {
+    return this.closing ??= new LinkClosing(this)
   }
 
-  /** From here on the end takes so long at most. */
-  private limitClosing(): void {
-    this.end.due = this.deadlines.now() + this.limits.closeTimeout
+  private checkEnding(): void {
+    if (this.closing !== undefined) this.closing.check()
+    else if (this.protocol.ending !== undefined) this.end.check()
+  }
+
+  /** Whether data can still be sent. */
+  get isOpen(): boolean {
+    return this.protocol.isOpen && this.broken === undefined && !this.gone
   }
 
   /** Whether an end stands behind the messages that wait. */
   get hasEnding(): boolean {
-    if (this.protocol.ending !== undefined) return true
-    // What a Pong wakes may find that the transport is closed, before the rest of the chunk is read.
-    return !this.feeding && this.rest === undefined && (this.closing.halfClosed || this.gone || this.broken !== undefined)
+    return this.closing === undefined ? this.protocol.ending !== undefined : this.closing.hasEnding
   }
 
-  private checkEnding(): void {
-    if (!this.hasEnding || this.closing.ended) return
-    this.end.ended = true
-    // Our Close was sent, or nobody reads: there is nothing that it could overtake.
-    if (this.protocol.sentClose !== undefined || (!this.reading && !this.hasUnread)) this.reach()
-    else if (!this.closing.reached) this.limitClosing()
-    this.updateAlarm()
+  /** Whether a Close frame was sent or received, or the connection broke. */
+  get isClosing(): boolean {
+    return !this.isOpen || this.closing?.isEnding === true
   }
 
-  private get hasUnread(): boolean {
-    return this.protocol.messages.length > 0 || this.rest !== undefined
+  /** Whether the closing handshake is over, one way or the other. */
+  get isClosed(): boolean {
+    return this.closing?.info !== undefined
   }
 
-  /** The reader went away; what it left behind is the next one's. */
-  doneReading(): void {
-    this.reading = false
-    if (this.closing.ended && !this.closing.reached && !this.hasUnread) this.reach()
+  /** Whether nobody needs to wait any more: the transport is closed, or the peer is silent. */
+  get isDone(): boolean {
+    return this.closing?.isDone === true
   }
 
-  /** The reader has reached the end, or nobody reads: it takes effect. */
-  reach(): void {
-    this.end.reached = true
-    this.settle()
+  /** What broke the connection. */
+  get broken(): IOError | undefined {
+    return this.closing?.broken
   }
 
-  /**
-   * Answers the ending, once what suspended senders were promised has gone out; the
-   * close deadline forces it.
-   */
-  private settle(forced = false): void {
-    if (!this.closing.reached || this.gone || this.broken !== undefined) return
-    const ending = this.protocol.ending
-    if (ending === undefined) {
-      if (this.closing.halfClosed && this.protocol.isOpen) {
-        this.break(endedWithoutClose())
-      }
-      return
-    }
-    if (this.protocol.sentClose === undefined) {
-      if (!forced && (this.streaming || this.hooks.hasWaitingSenders())) {
-        if (this.closing.due === undefined) {
-          this.limitClosing()
-          this.updateAlarm()
-        }
-        return
-      }
-      this.protocol.settle()
-      this.limitClosing()
-      this.hooks.onWritable()
-    }
-    this.flush()
-    this.regulate()
-    this.advanceClosing()
-    this.updateAlarm()
+  /** The transport is closed. */
+  get gone(): boolean {
+    return this.closing?.goneAt !== undefined
   }
 
-  /** Sends a Close frame behind everything that was accepted. Only the first counts. */
-  close(code: number | undefined, reason: string): void {
-    if (!this.isOpen) return
-    if (this.protocol.ending !== undefined) {
-      // The peer was first: it gets its answer.
-      this.end.reached = true
-      this.settle(true)
-      return
-    }
-    this.protocol.close(code, reason)
-    if (this.rest !== undefined) {
-      // Dropped, but read: the peer's next frame begins behind it.
-      this.feedRest()
-      this.checkEnding()
-    }
-    this.limitClosing()
-    this.flush()
-    if (this.waiting) this.hooks.onReadable()
-    this.hooks.onWritable()
-    this.regulate()
-    this.advanceClosing()
-    this.updateAlarm()
-  }
-
-  /** Takes the next step of the closing handshake that is due (RFC 6455 §7.1.1). */
-  private advanceClosing(): void {
-    const { protocol } = this
-    if (this.gone || protocol.sentClose === undefined || protocol.outputBytes > 0 || this.inFlight > 0) return
-    const ending = protocol.ending
-    if (this.closing.halfClosed) {
-      this.transport.destroy()
-    } else if (ending !== undefined) {
-      // The server closes TCP first; a client does so only where the peer broke a rule.
-      if (!this.closing.endSent && (protocol.role === "server" || ending._tag === "Violation")) {
-        this.end.endSent = true
-        this.transport.end()
-      }
-      this.settleClosed()
-    }
-  }
-
-  /** The connection broke: senders fail now, the reader behind what had arrived. */
-  break(error: IOError): void {
-    if (this.broken !== undefined || this.gone) return
-    this.end.broken = error
-    this.transport.destroy()
-    this.finish()
-  }
-
-  onClosed(error: IOError | undefined): void {
-    if (this.gone) return
-    this.end.goneAt = this.deadlines.now()
-    if (this.broken === undefined && this.protocol.ending === undefined && this.protocol.sentClose === undefined) {
-      this.end.broken = error ?? goneWithoutClose()
-    }
-    // Before anyone is told who might look at the account.
-    this.observer?.onGone(this)
-    this.finish()
-  }
-
-  private finish(): void {
-    this.end.ended = true
-    this.end.due = this.watches = undefined
-    this.pings.stop()
-    this.inFlight = 0
-    this.protocol.outbound.clear()
-    if (this.gone) this.protocol.outputTaken()
-    this.settleClosed()
-    this.hooks.onWritable()
-    if (this.waiting) this.hooks.onReadable()
-    this.leaveBudget()
-    if (this.gone) {
-      this.deadlines.set(this, Infinity)
-      // A transport that is closed while it is destroyed comes here twice.
-      const { owner } = this
-      this.owner = undefined
-      owner?.onGone(this.hooks)
-      this.closing.whenGone?.happen()
-      // What has arrived is still decoded.
-      if (this.rest === undefined && !this.feeding) this.dispose()
-    }
-  }
-
-  private settleClosed(): void {
-    if (this.isClosed) return
-    this.end.info = this.protocol.closeInfo
-    this.closing.whenClosed?.happen()
+  /** When it closed, if it is. */
+  get goneAt(): number | undefined {
+    return this.closing?.goneAt
   }
 
   /** How the connection closed or, before that, would have closed by now. */
   get closeInfo(): CloseInfo {
-    return this.closing.info ?? this.protocol.closeInfo
+    return this.closing?.info ?? this.protocol.closeInfo
   }
 
   /** What the reader fails with at its end; nothing after an orderly one. */
@@ -493,26 +397,93 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
     return ending === undefined && this.protocol.sentClose === undefined ? this.broken : undefined
   }
 
-  /** Whether the closing handshake is over, one way or the other. */
-  get isClosed(): boolean {
-    return this.closing.info !== undefined
+  /** Adds a listener that is called once. */
+  once(what: "closing" | "closed" | "done" | "gone", listener: () => void): () => void {
+    return (this.listeners ??= new EndListeners())[what].add(listener)
   }
 
-  onceClosed(listener: () => void): () => void {
-    return (this.end.whenClosed ??= new Listeners()).add(listener)
+  /** The reader went away; what it left unread is the next one's. */
+  readerLeft(): void {
+    this.closing?.readerLeft()
+  }
+
+  /** The reader has reached the end: it takes effect. */
+  processEnd(): void {
+    this.end.processEnd()
+  }
+
+  /** A call wants a Close that has to wait for its turn; it is sent at the close deadline in any case. */
+  wantClose(code: number | undefined, reason: string): void {
+    if (this.isOpen) this.end.want(code, reason)
+  }
+
+  /** Sends a Close frame behind everything that was accepted. Only the first counts. */
+  close(code: number | undefined, reason: string): void {
+    if (this.isOpen) this.end.close(code, reason)
+  }
+
+  /** Closes to make room for other connections. */
+  shed(): void {
+    this.close(1013, "out of memory")
+    this.end.isShed = true
+  }
+
+  /** Something that was accepted is not sent: the connection did not close cleanly. */
+  lose(): void {
+    this.end.hasLost = true
+  }
+
+  /** The connection broke: senders fail now, the reader behind what had arrived. */
+  break(error: IOError): void {
+    this.end.break(error)
+  }
+
+  onClosed(error: IOError | undefined): void {
+    if (!this.gone) this.end.transportClosed(error)
+  }
+
+  /** Nothing goes on any more but the end of the transport. */
+  stop(): void {
+    this.watches = this.standstill = undefined
+    this.pings.stop()
+    this.inFlight = 0
+    this.protocol.outbound.clear()
+    if (this.gone) this.protocol.outputTaken()
+    this.hooks.onWritable()
+    if (this.hooks.isWaiting) this.hooks.onReadable()
+    this.leaveBudget()
+  }
+
+  /** The transport is closed: the observer is told. */
+  observeGone(): void {
+    this.observer?.onGone(this)
+  }
+
+  /** The transport is closed: what the connection held is given back. */
+  release(): void {
+    this.deadlines.set(this, Infinity)
+    const { owner } = this
+    this.owner = undefined
+    owner?.onGone(this.hooks)
+    // What has arrived is still decoded.
+    if (this.rest === undefined && !this.feeding) this.dispose()
+  }
+
+  /** Nobody reads any more: what had arrived is dropped, and the process need not stay for the rest. */
+  abandon(): void {
+    if (this.gone) return this.dispose()
+    this.rest = undefined
+    this.transport.unref?.()
   }
 
   /** Gives back what the connection held: it is gone, and what had arrived is decoded or unwanted. */
   dispose(): void {
     this.rest = undefined
-    if (this.closing.disposed) return
-    this.end.disposed = true
+    const { end } = this
+    if (end.isDisposed) return
+    end.isDisposed = true
     this.transform?.close()
     this.observer?.onDisposed(this)
-  }
-
-  onceGone(listener: () => void): () => void {
-    return (this.end.whenGone ??= new Listeners()).add(listener)
   }
 
   // ---------------------------------------------------------------------------
@@ -520,26 +491,19 @@ export class Link extends HeldMemory implements TransportHandlers, Flushable, Ob
   // ---------------------------------------------------------------------------
 
   override onAlarm(now: number): void {
-    if (this.closing.due !== undefined && this.closing.due <= now) {
-      this.end.due = undefined
-      if (this.protocol.sentClose === undefined) {
-        this.end.reached = true
-        this.settle(true)
-      } else if (this.isClosed) {
-        // The handshake is done, and only the peer's end of stream is missing.
-        this.transport.destroy()
-      } else {
-        this.break(closeTimedOut(this.limits.closeTimeout))
-      }
-    }
+    this.closing?.onAlarm()
     this.watches = this.watches?.onAlarm(now)
-    if (this.broken === undefined && !this.gone) this.pings.onAlarm(now)
+    if (this.broken === undefined && !this.gone) {
+      this.standstill?.onAlarm(now)
+      this.pings.onAlarm(now)
+    }
     this.updateAlarm()
   }
 
   updateAlarm(): void {
     if (this.gone) return
-    const { closing, pings, watches } = this
-    this.deadlines.set(this, Math.min(closing.due ?? Infinity, pings.due ?? Infinity, watches?.due ?? Infinity))
+    const { closing, pings, standstill, watches } = this
+    const due = Math.min(closing?.due ?? Infinity, pings.due ?? Infinity, watches?.due ?? Infinity)
+    this.deadlines.set(this, Math.min(due, standstill?.due ?? Infinity))
   }
 }

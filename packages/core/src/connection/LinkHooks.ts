@@ -35,12 +35,18 @@ export interface TimedLink {
   readonly isOpen: boolean
   /** Reading is paused. */
   readonly isPaused: boolean
+  /** Messages wait above the mark, so that this side reads little or nothing. */
+  readonly isStanding: boolean
+  /** The same, with a reader that is busy with something else. */
+  readonly isBusy: boolean
   /** The transport has not taken the last write. */
   readonly isBlocked: boolean
   readonly broken: IOError | undefined
   readonly gone: boolean
   readonly receivedBytes: number
   readonly sentBytes: number
+  /** Writes that the transport took later than at once: the peer made room for them. */
+  readonly takenWrites: number
   /** Bytes of the last write that the transport has not passed on, where it knows. */
   readonly pendingBytes: number
   flush(): void
@@ -72,23 +78,32 @@ export interface LinkOwner {
   onGone(hooks: LinkHooks): void
 }
 
-/** What the effects of a connection are told. */
+/** The effects of a connection as its link sees them. */
 export interface LinkHooks {
+  /** A reader is present: it has begun to read and not said that it is done. */
+  readonly isReading: boolean
+  /** The reader waits for input. */
+  readonly isWaiting: boolean
+  /** Suspended senders wait for their turn, or a message is being sent fragment by fragment. */
+  readonly hasWaitingSenders: boolean
   /** Something arrived for the reader, or its end was reached. */
   onReadable(): void
   /** The transport has taken the last write. */
   onWriteTaken(): void
   /** Senders may go on, or never will. */
   onWritable(): void
-  /** Whether suspended senders wait for their turn. */
-  hasWaitingSenders(): boolean
+  /** A Close is sent now: what was accepted and not encoded goes before it. */
+  beforeClose(): void
 }
 
 export const noHooks: LinkHooks = {
+  isReading: false,
+  isWaiting: false,
+  hasWaitingSenders: false,
   onReadable: () => {},
   onWriteTaken: () => {},
   onWritable: () => {},
-  hasWaitingSenders: () => false
+  beforeClose: () => {}
 }
 
 /** The peer ended its half, and had not closed. */

@@ -50,24 +50,25 @@ class Probe {
   awaited = true
   /** How long it may still take, while the clock stands still. */
   remaining: number | undefined
-  // What the peer had sent at the last look, and whether that stopped inside a frame.
-  private seen: number
-  private sawFrame: boolean
+  // What the peer had sent and taken at the last look.
+  private received = 0
+  private taken = 0
 
   constructor(token: Uint8Array, link: TimedLink) {
     this.token = token
     this.sentAt = link.deadlines.preciseNow()
-    this.seen = link.receivedBytes
-    this.sawFrame = link.protocol.inbound.isInsideFrame
+    this.progressed(link)
   }
 
-  /** Whether a frame went on. Behind one that has ended since the last look, the Pong may be on its way. */
+  /**
+   * Whether the peer sent anything, or took a write that had to wait: the Pong may be on its way
+   * behind a large message.
+   */
   progressed(link: TimedLink): boolean {
-    const seen = link.receivedBytes
-    const inside = link.protocol.inbound.isInsideFrame
-    const progressed = seen > this.seen && (inside || this.sawFrame)
-    this.seen = seen
-    this.sawFrame = inside
+    const { receivedBytes, takenWrites } = link
+    const progressed = receivedBytes > this.received || takenWrites > this.taken
+    this.received = receivedBytes
+    this.taken = takenWrites
     return progressed
   }
 }
@@ -202,8 +203,8 @@ export class Pings implements ControlObserver {
       this.due = now + keepAlive.timeout
       if (link.isPaused) this.standStill(true, now)
     } else if (link.isBlocked || probe.progressed(link)) {
-      // Our Ping has not left, or a frame of the peer's is on its way that no Pong can
-      // interrupt. The former is the stalled-write deadline's business.
+      // Our Ping has not left, which is the stalled-write deadline's business, or the peer
+      // shows that it is there.
       this.due = now + keepAlive.timeout
     } else {
       this.due = undefined

@@ -6,6 +6,7 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import type * as Pull from "effect/Pull"
@@ -37,7 +38,9 @@ const incomingReady = (reader: Reader): boolean => reader.hasMessageOrEnd || rea
 export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> {
   private readonly link: Link
   // The stream that reads, for as long as its scope is open.
-  private owner: Reading | undefined
+  private owner: object | undefined
+  /** A reader is present: it has begun to read and not said that it is done. */
+  isReading = false
   // The reader that waits: how it is woken, for what, and what it does then.
   private wake: ((next: Effect.Effect<never>) => void) | undefined
   private isReady: (reader: Reader) => boolean = never
@@ -48,6 +51,11 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   constructor(link: Link) {
     super()
     this.link = link
+  }
+
+  /** The reader waits for input. */
+  get isWaiting(): boolean {
+    return this.wake !== undefined
   }
 
   /** Something arrived, or the end did. */
@@ -62,7 +70,6 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   stopWaiting(): void {
     if (this.wake === undefined) return
     this.wake = undefined
-    this.link.waiting = false
     this.link.demand("none")
   }
 
@@ -85,7 +92,6 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
       return undefined
     }
     this.wake = resume
-    link.waiting = true
     link.afterRead()
     // Reading on may have brought something at once.
     this.onReadable()
@@ -143,7 +149,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   /** Whether a whole message waits; asks for one if not. */
   hasMessage(): boolean {
     const { link } = this
-    link.reading = true
+    this.isReading = true
     // What was sent while the last batch was worked on goes out in one write.
     link.flush()
     this.leaveCurrent()
@@ -163,12 +169,14 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     const busy = this.busy()
     if (busy !== undefined) return busy
     if (this.hasMessage()) return Effect.succeed(this.takeBatch())
-    if (this.atEnd) {
-      this.link.reach()
-      const failure = this.link.readFailure
-      return failure === undefined ? Cause.done() : Effect.fail(failure)
-    }
-    return this.wait(messageReady, this.batch)
+    return this.atEnd ? this.ended : this.wait(messageReady, this.batch)
+  }
+
+  /** The end is reached: it takes effect. */
+  private get ended(): Pull.Pull<never, ProtocolError | IOError> {
+    this.link.processEnd()
+    const failure = this.link.readFailure
+    return failure === undefined ? Cause.done() : Effect.fail(failure)
   }
 
   /** The messages that wait; there is one. */
@@ -179,7 +187,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   }
 
   private endOfReading(): Effect.Effect<never, ReceiveError> {
-    this.link.reach()
+    this.link.processEnd()
     return Effect.fail(this.link.readFailure ?? this.closed)
   }
 
@@ -220,7 +228,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     const busy = this.owned()
     if (busy !== undefined) return busy
     const { link } = this
-    link.reading = true
+    this.isReading = true
     link.flush()
     if (this.current !== undefined) this.leaveCurrent()
     if (link.protocol.messages.length === 0 && this.fresh === undefined) link.demand("fragments")
@@ -279,46 +287,99 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return pull
   }
 
-  /** The beginning of a stream of all messages from now on; its scope holds the reader. */
-  reading(_upstream: unknown, scope: Scope.Scope): Reading {
-    return new Reading(this, scope)
+  /**
+   * A stream begins to read, by `pull`: it is the reader for as long as its scope is open. To
+   * begin never fails: the first pull does.
+   */
+  enter<A>(scope: Scope.Scope, pull: Pull.Pull<A, ProtocolError | IOError>): Effect.Effect<Pull.Pull<A, ProtocolError | IOError>> {
+    return Effect.suspend(() => {
+      const busy = this.owned()
+      if (busy !== undefined) return Effect.succeed(busy)
+      this.owner = scope
+      this.isReading = true
+      return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.leave(scope))), pull)
+    })
   }
 
-  /** A stream begins to read. */
-  enter(reading: Reading): Effect.Effect<Pull.Pull<Batch, ProtocolError | IOError>> {
-    const busy = this.owned()
-    // To begin never fails: the first pull does.
-    if (busy !== undefined) return Effect.succeed(busy)
-    this.owner = reading
-    this.link.reading = true
-    return Effect.as(Scope.addFinalizerExit(reading.scope, reading.end.bind(reading)), this.batch)
-  }
-
-  /** It is done. */
-  leave(reading: Reading): void {
-    if (this.owner !== reading) return
+  private leave(owner: object): void {
+    if (this.owner !== owner) return
     this.owner = undefined
-    this.link.doneReading()
+    this.isReading = false
+    this.link.readerLeft()
+  }
+
+  /** Runs an effect that is the reader until it ends. */
+  alone<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.suspend(() => {
+      const busy = this.owned()
+      if (busy !== undefined) return busy
+      const owner = {}
+      this.owner = owner
+      this.isReading = true
+      return Effect.ensuring(effect, Effect.sync(() => this.leave(owner)))
+    })
+  }
+
+  /** What the reader was given and did not use is the next reader's. */
+  putBack(messages: ReadonlyArray<Message>): void {
+    this.link.protocol.inbound.putBack(messages)
+    this.link.regulate()
+  }
+
+  /** The end is reached: it takes effect. */
+  get end(): Effect.Effect<void, ProtocolError | IOError> {
+    this.link.processEnd()
+    const failure = this.link.readFailure
+    return failure === undefined ? Effect.void : Effect.fail(failure)
+  }
+
+  /** The next message alone, in an array. Done at an orderly end. */
+  readonly one: Pull.Pull<Batch, ProtocolError | IOError> = new One(this)
+
+  /** What {@link one} does when it runs. */
+  takeOne(): Pull.Pull<Batch, ProtocolError | IOError> {
+    const busy = this.busy()
+    if (busy !== undefined) return busy
+    if (this.hasMessage()) {
+      const message = this.link.protocol.takeMessage()
+      this.link.afterRead()
+      return Effect.succeed([message])
+    }
+    return this.atEnd ? this.ended : this.wait(messageReady, this.one)
+  }
+
+  /** Reads and drops all messages until the connection ends. */
+  get drain(): Effect.Effect<void, ProtocolError | IOError> {
+    return Stream.runForEachArray(this.batches, () => Effect.void)
+  }
+
+  /** All messages from now on, as the arrays in which they arrived. */
+  get batches(): Stream.Stream<Batch, ProtocolError | IOError> {
+    return streamOf((scope) => this.enter(scope, Effect.map(this.batch, (batch): readonly [Batch] => [batch])))
+  }
+
+  /** All messages from now on, one at a time. */
+  get messages(): Stream.Stream<Message, ProtocolError | IOError> {
+    return streamOf((scope) => this.enter(scope, this.one))
   }
 }
 
-/** The beginning of a stream of messages, which gets the effect of pulling them. */
-class Reading extends Effectable.Class<Pull.Pull<Batch, ProtocolError | IOError>> {
-  readonly scope: Scope.Scope
+const streamOf = <A>(
+  enter: (scope: Scope.Scope) => Effect.Effect<Pull.Pull<NonEmptyReadonlyArray<A>, ProtocolError | IOError>>
+): Stream.Stream<A, ProtocolError | IOError> =>
+  Stream.fromChannel(Channel.fromTransform((_: unknown, scope: Scope.Scope) => enter(scope)))
+
+/** The effect of pulling one message: for each connection one object, and none for each message. */
+class One extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> {
   private readonly reader: Reader
 
-  constructor(reader: Reader, scope: Scope.Scope) {
+  constructor(reader: Reader) {
     super()
     this.reader = reader
-    this.scope = scope
   }
 
-  override asEffect(): Effect.Effect<Pull.Pull<Batch, ProtocolError | IOError>> {
-    return this.reader.enter(this)
-  }
-
-  end(): Effect.Effect<void> {
-    return Effect.sync(() => this.reader.leave(this))
+  override asEffect(): Pull.Pull<Batch, ProtocolError | IOError> {
+    return this.reader.takeOne()
   }
 }
 

@@ -9,9 +9,13 @@
  * bytes that would go out uncopied are copied first.
  */
 import * as Effect from "effect/Effect"
+import type { Limits } from "../Limits.ts"
 import { Prepared, type Sendable } from "../Message.ts"
 import type { Link } from "./Link.ts"
-import { type Attempt, type SendError, type Waiter, Writer } from "./Writer.ts"
+import type { Outcome, SendError, Waiter } from "./Sending.ts"
+import { Writer } from "./Writer.ts"
+
+type CloseWhenSlow = Extract<Limits["slowConsumer"], object>
 
 /** The writer that the connection's options ask for. */
 export const makeWriter = (link: Link): Writer => {
@@ -24,7 +28,7 @@ export const makeWriter = (link: Link): Writer => {
     case "dropOldest":
       return new DropOldest(link)
     default:
-      return new CloseSlow(link, slowConsumer.close)
+      return new CloseSlow(link, slowConsumer)
   }
 }
 
@@ -39,31 +43,37 @@ abstract class ImpatientWriter extends Writer {
     this.count++
   }
 
-  override sendNow(message: Sendable): Effect.Effect<void, SendError> {
-    return this.offer(this.plain(message))
+  protected override sendOr(message: Sendable, accepted: (() => void) | undefined): Effect.Effect<void, SendError> {
+    if (!this.link.isOpen) return this.fail()
+    const sent = this.give(message)
+    if (accepted === undefined) return sent
+    return Effect.tap(sent, () => Effect.sync(accepted))
   }
 
   override sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
-    return this.offerFrom(messages, 0)
+    return this.giveFrom(messages, 0)
   }
 
-  private offerFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
+  private giveFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
     for (let at = from; at < messages.length; at++) {
       const sent = this.sendNow(messages[at])
       if (sent !== Effect.void) {
-        return at + 1 === messages.length ? sent : Effect.flatMap(sent, () => this.offerFrom(messages, at + 1))
+        return at + 1 === messages.length ? sent : Effect.flatMap(sent, () => this.giveFrom(messages, at + 1))
       }
     }
     return Effect.void
   }
 
-  /** A prepared message only where it is sent as it was prepared. */
-  private plain(message: Sendable): Sendable {
-    return message instanceof Prepared && !this.link.protocol.outbound.shares(message) ? message.message : message
+  override push(messages: ReadonlyArray<Sendable>, from: number): number {
+    for (let at = from; at < messages.length; at++) {
+      // An effect that waits, and has not run: nothing is accepted yet.
+      if (!this.link.isOpen || this.isSliced(messages[at]) || this.sendNow(messages[at]) !== Effect.void) return at
+    }
+    return messages.length
   }
 
-  protected offer(message: Sendable): Effect.Effect<void, SendError> {
-    const isFull = this.isFull
+  protected give(message: Sendable): Effect.Effect<void, SendError> {
+    const isFull = this.isAboveMark
     if (!this.link.isOpen) return this.fail()
     return isFull ? this.onFull(message) : this.accept(message)
   }
@@ -74,30 +84,11 @@ abstract class ImpatientWriter extends Writer {
   /** Below the mark: nothing but the turn of others, or the event loop's, is waited for. */
   protected accept(message: Sendable): Effect.Effect<void, SendError> {
     const { link } = this
-    if (this.hasWaiting || link.streaming || this.isSliced(message) || link.isTurnOver) {
-      return super.sendNow(message)
+    if (this.hasWaiting || this.isStreaming || this.isSliced(message) || link.isTurnOver) {
+      return super.sendOr(message, undefined)
     }
-    const defect = this.encode(this.owned(message))
-    return defect === undefined ? Effect.void : Effect.die(defect.defect)
-  }
-
-  /** Whether more is buffered than the mark allows, even after a flush. */
-  get isFull(): boolean {
-    const { link } = this
-    const mark = link.limits.outboundHighWaterMark
-    if (link.bufferedBytes < mark) return false
-    link.flush()
-    return link.bufferedBytes >= mark
-  }
-
-  /** A message that the caller may change from now on. */
-  private owned(message: Sendable): Sendable {
-    // Not `slice`: on a Node Buffer it makes a view.
-    return !(message instanceof Prepared) && this.isUncopied(message) ? Uint8Array.from(message) : message
-  }
-
-  protected isSliced(message: Sendable): boolean {
-    return !(message instanceof Prepared) && this.link.protocol.outbound.isSliced(message)
+    const thrown = this.encode(this.owned(message))
+    return thrown === undefined ? Effect.void : Effect.die(thrown.defect)
   }
 
   encode(message: Sendable): { readonly defect: unknown } | undefined {
@@ -118,22 +109,6 @@ class DropNewest extends ImpatientWriter {
   }
 }
 
-class CloseSlow extends ImpatientWriter {
-  private readonly code: number
-
-  constructor(link: Link, code: number) {
-    super(link)
-    this.code = code
-  }
-
-  protected onFull(): Effect.Effect<void, SendError> {
-    // Behind what waits already; a peer that does not take that either is cut at the
-    // close deadline.
-    this.link.close(this.code, "too slow")
-    return this.fail()
-  }
-}
-
 // A message costs an entry in an array besides its payload.
 const messageCharge = 64
 
@@ -143,27 +118,55 @@ const weigh = (message: Sendable): number =>
 /** What its caller cannot change any more. */
 const kept = (message: Sendable): Sendable => message instanceof Uint8Array ? Uint8Array.from(message) : message
 
-class DropOldest extends ImpatientWriter {
-  protected override offer(message: Sendable): Effect.Effect<void, SendError> {
-    const isFull = this.isFull
+/** A writer that keeps messages back above the mark, so that nobody waits. */
+abstract class KeepingWriter extends ImpatientWriter {
+  protected override give(message: Sendable): Effect.Effect<void, SendError> {
+    const isFull = this.isAboveMark
     const { link, queue } = this
     if (!link.isOpen) return this.fail()
     // Encoded slice by slice, it could not be kept whole for later.
     if (this.isSliced(message)) return super.accept(message)
-    const last = queue[queue.length - 1]
-    return isFull || last instanceof Backlog ? this.onFull(message) : this.accept(message)
+    if (isFull || queue[queue.length - 1] instanceof Backlog) return this.onFull(message)
+    this.onRoom()
+    return this.accept(message)
   }
 
   protected onFull(message: Sendable): Effect.Effect<void, SendError> {
     let backlog = this.queue[this.queue.length - 1]
-    if (!(backlog instanceof Backlog)) this.enqueue(backlog = new Backlog(this, this.link))
+    if (!(backlog instanceof Backlog)) this.enqueue(backlog = new Backlog(this))
     const newest = kept(message)
     ;(backlog as Backlog).messages.push(newest)
-    const { link } = this
-    link.keptBack += weigh(newest)
+    this.link.keep(weigh(newest))
+    const judged = this.judge(newest)
+    this.link.account()
+    return judged
+  }
+
+  /** A message was kept back: is it too much? */
+  protected abstract judge(newest: Sendable): Effect.Effect<void, SendError>
+
+  /** Nothing is kept back, and there is room. */
+  protected onRoom(): void {}
+
+  /** A message left the backlog. */
+  taken(message: Sendable): void {
+    this.link.keep(-weigh(message))
+  }
+
+  override beforeClose(): void {
+    if (this.isStreaming) return
+    for (const waiter of this.queue) {
+      // What somebody waits for was not accepted, and would come before the rest.
+      if (!(waiter instanceof Backlog)) return
+      waiter.sendAll(() => false)
+    }
+  }
+}
+
+class DropOldest extends KeepingWriter {
+  protected judge(newest: Sendable): Effect.Effect<void, SendError> {
     // As much again as the mark.
-    while (link.keptBack > link.limits.outboundHighWaterMark && this.dropOldest(newest));
-    link.account()
+    while (this.link.keptBack > this.link.limits.outboundHighWaterMark && this.dropOldest(newest));
     return Effect.void
   }
 
@@ -177,39 +180,57 @@ class DropOldest extends ImpatientWriter {
     }
     return false
   }
+}
 
-  /** A message left the backlog. */
-  taken(message: Sendable): void {
-    this.link.keptBack -= weigh(message)
+/** Closes a connection whose peer was too slow for some time, or for too much. */
+class CloseSlow extends KeepingWriter {
+  private readonly policy: CloseWhenSlow
+  // Since when more waits than the mark allows.
+  private since: number | undefined
+
+  constructor(link: Link, policy: CloseWhenSlow) {
+    super(link)
+    this.policy = policy
+  }
+
+  protected override onRoom(): void {
+    this.since = undefined
+  }
+
+  protected judge(): Effect.Effect<void, SendError> {
+    const { link, policy } = this
+    const now = link.deadlines.now()
+    this.since ??= now
+    if (now - this.since < policy.after && link.keptBack <= policy.maxBytes) return Effect.void
+    // What is kept back is dropped: a peer so slow would keep it waiting for long.
+    link.lose()
+    link.close(policy.close, "too slow")
+    return this.fail()
   }
 
   override beforeClose(): void {
-    if (this.link.streaming) return
-    for (const waiter of this.queue) {
-      // What somebody waits for was not accepted, and would come before the rest.
-      if (!(waiter instanceof Backlog)) return
-      waiter.sendAll(() => false)
-    }
+    if (this.link.isOpen) super.beforeClose()
   }
 }
 
 /** Messages that wait in the queue as one of its senders, so that the order is one. */
 class Backlog implements Waiter {
   readonly messages: Array<Sendable> = []
-  private readonly writer: DropOldest
-  private readonly link: Link
+  private readonly writer: KeepingWriter
 
-  constructor(writer: DropOldest, link: Link) {
+  constructor(writer: KeepingWriter) {
     this.writer = writer
-    this.link = link
   }
 
-  readonly attempt = (): Attempt =>
-    this.sendAll(() => this.link.streaming || this.link.isTurnOver || this.writer.isFull)
+  readonly attempt = (): Outcome => {
+    const { writer } = this
+    return this.sendAll(() => writer.isStreaming || writer.link.isTurnOver || writer.isAboveMark)
+  }
 
   /** Sends until something `holds` it up. */
-  sendAll(holds: () => boolean): Attempt {
-    const { link, messages, writer } = this
+  sendAll(holds: () => boolean): Outcome {
+    const { messages, writer } = this
+    const { link } = writer
     while (messages.length > 0) {
       if (link.isOpen && holds()) return "wait"
       if (!link.isOpen) return "closed"

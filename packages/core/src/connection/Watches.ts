@@ -104,7 +104,7 @@ class IdleWatch {
     const { controls, outbound } = link.protocol
     const seen = link.receivedBytes + link.sentBytes - controls.received - outbound.controlBytes
     // While this side or the peer is too busy to read, something is going on.
-    this.quiet = seen === this.seen && !link.isPaused && !link.isBlocked ? this.quiet + 1 : 0
+    this.quiet = seen === this.seen && !link.isBusy && !link.isBlocked ? this.quiet + 1 : 0
     this.seen = seen
     if (this.quiet < looks) {
       this.due = now + this.pause
@@ -153,7 +153,7 @@ class MessageWatch {
     if (!this.link.isOpen || !protocol.inbound.isInsideMessage) return
     const isSame = protocol.inbound.receivedMessages === this.message
     const progresses = this.dataBytes - this.received >= limits.messageProgress.bytes
-    if (isSame && !progresses && !this.stoodStill && !this.link.isPaused && !this.isStreamed) {
+    if (isSame && !progresses && !this.stoodStill && !this.link.isStanding && !this.isStreamed) {
       this.link.violate("MessageTooSlow")
     } else {
       this.look(now)

@@ -19,7 +19,8 @@ export interface Holder {
   readonly isOpen: boolean
   /** Reads on or pauses, as is right now. */
   readonly regulate: () => void
-  readonly close: (code: number, reason: string) => void
+  /** Closes, to make room. */
+  readonly shed: () => void
 }
 
 /** Whom to close first: who holds most, or who came last. */
@@ -125,7 +126,7 @@ export class Budget {
       if (pages * pageSize <= this.maxBytes * relief) break
       pages -= holder.accounted
       this.shed++
-      holder.close(1013, "out of memory")
+      holder.shed()
     }
   }
 

@@ -32,6 +32,12 @@ export class Inbox {
     return message
   }
 
+  /** Puts messages that were taken back in front of those that wait. */
+  putBack(messages: ReadonlyArray<Message>): void {
+    for (const message of messages) this.messageBytes += weigh(message)
+    this.messages = this.messages === none ? [...messages] : [...messages, ...this.messages]
+  }
+
   protected deliver(message: Message): void {
     this.receivedMessages++
     this.messageBytes += weigh(message)

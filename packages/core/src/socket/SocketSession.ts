@@ -9,7 +9,7 @@ import type { Message } from "../Message.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import { type HandshakeError, type IOError, ProtocolError, type UpgradeUnavailable } from "../WebSocketError.ts"
 import { FailablePull, type Fork } from "./FailablePull.ts"
-import type { SendError } from "../connection/Writer.ts"
+import type { SendError } from "../connection/Sending.ts"
 
 type Batch = readonly [Message, ...Array<Message>]
 

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import type { Connection } from "../../src/connection/Connection.ts"
 import * as Opcode from "../../src/Opcode.ts"
 import type * as WebSocket from "../../src/WebSocket.ts"
 import type { InvalidArgument } from "../../src/WebSocketError.ts"
@@ -87,80 +88,35 @@ describe("Pings", () => {
         assert.deepStrictEqual(off.said(), [])
       }))
 
-    it.effect("stands still while this side's own reader is busy", () =>
+    it.effect("sees the Pongs of a peer whose messages a busy reader leaves unread, and notices its end", () =>
       Effect.gen(function*() {
         const { binary, pong, sent, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
-        // 5 s into the wait for the Pong, reading pauses.
-        yield* TestClock.adjust("25 seconds")
-        const [{ data }] = sent()
-        transport.push(binary(KiB), binary(KiB), pong(data))
+        const reading = yield* start(Effect.flip(Stream.runForEach(ws.messages, () => Effect.never)))
+        transport.push(binary(KiB), binary(KiB))
         assert.isTrue(transport.isPaused)
-        yield* TestClock.adjust("1 hour")
-        assert.isFalse(transport.isClosed, "a busy consumer is never declared gone")
-        const messages = yield* ws.pull
-        assert.isAtLeast(messages.length, 1)
-        yield* ws.pull
-        yield* TestClock.adjust("20 seconds")
-        assert.strictEqual(sent().length, 1)
-        assert.isFalse(transport.isClosed)
-      }))
-
-    it.effect("goes on where it stood still", () =>
-      Effect.gen(function*() {
-        const { binary, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
-        yield* TestClock.adjust("25 seconds")
-        transport.push(binary(KiB))
-        yield* TestClock.adjust("1 hour")
-        yield* ws.receive
-        // 15 of the 20 seconds are left.
-        yield* TestClock.adjust(14_999)
-        assert.isFalse(transport.isClosed)
-        yield* TestClock.adjust(1)
-        assert.isTrue(transport.isClosed)
-      }))
-
-    it.effect("a Ping that is due while reading is paused waits for its Pong without time", () =>
-      Effect.gen(function*() {
-        const { binary, said, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
-        transport.push(binary(KiB))
-        yield* TestClock.adjust("1 hour")
-        assert.deepStrictEqual(said(), ["ping 8"])
-        yield* ws.receive
-        yield* TestClock.adjust(19_999)
-        assert.isFalse(transport.isClosed)
-        yield* TestClock.adjust(1)
-        assert.isTrue(transport.isClosed)
-      }))
-
-    it.effect("a resume that brings enough to pause again leaves it standing still", () =>
-      Effect.gen(function*() {
-        const { binary, pong, sent, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
-        yield* TestClock.adjust("20 seconds")
-        const [{ data }] = sent()
-        for (let i = 0; i < 5; i++) transport.push(binary(KiB))
-        transport.push(pong(data))
-        for (let i = 0; i < 5; i++) {
-          yield* TestClock.adjust("1 hour")
-          assert.isFalse(transport.isClosed, `after ${i}`)
-          yield* ws.receive
+        for (let i = 0; i < 200; i++) {
+          yield* TestClock.adjust("1 second")
+          for (const { data, opcode } of sent()) if (opcode === Opcode.Ping) transport.push(pong(data))
         }
-        yield* TestClock.adjust("20 seconds")
-        assert.isFalse(transport.isClosed)
+        assert.isFalse(transport.isClosed, "the peer is there")
+        yield* TestClock.adjust("41 seconds")
+        assert.isTrue(transport.isClosed, "it is gone")
+        assert.isTrue(isPending(reading))
       }))
 
-    it.effect("and does not stand still for good", () =>
+    it.effect("is suspended while this side neither reads nor looks, and goes on afterwards", () =>
       Effect.gen(function*() {
-        const { binary, transport, ws } = yield* make({ inboundHighWaterMark: KiB })
-        yield* TestClock.adjust("20 seconds")
-        for (let i = 0; i < 5; i++) transport.push(binary(KiB))
-        for (let i = 0; i < 5; i++) {
-          yield* TestClock.adjust("1 hour")
-          yield* ws.receive
-        }
+        const { binary, transport, ws } = yield* make({ inboundHighWaterMark: KiB, unreadTimeout: "1 day" })
+        // More than all looks of an hour take in, so that no Pong can be seen.
+        for (let i = 0; i < 500; i++) transport.push(binary(KiB))
+        yield* TestClock.adjust("1 hour")
+        assert.isTrue(transport.isPaused)
+        assert.isFalse(transport.isClosed)
+        const draining = yield* start(Effect.flip(ws.drain))
         assert.isFalse(transport.isPaused)
-        assert.isFalse(transport.isClosed)
-        yield* TestClock.adjust("20 seconds")
+        yield* TestClock.adjust("1 minute")
         assert.isTrue(transport.isClosed)
+        assert.deepInclude(yield* done(draining), { _tag: "IOError", phase: "keepalive" })
       }))
 
     it.effect("a large frame on its way is a sign of life, one that stands still is not", () =>
@@ -179,33 +135,55 @@ describe("Pings", () => {
       }))
   })
 
-  describe("the Pong behind a large frame", () => {
-    // The frame ends 10 ms before the deadline, so that its Pong can only come after it.
-    for (const answers of [true, false]) {
-      it.effect(answers ? "has time of its own" : "must come nevertheless", () =>
-        Effect.gen(function*() {
-          const { binary, pong, sent, transport, ws } = yield* make()
-          yield* start(Effect.exit(Stream.runDrain(ws.messages)))
-          yield* TestClock.adjust("15 seconds")
-          const big = binary(100 * KiB)
-          transport.push(big.slice(0, 90 * KiB))
-          yield* TestClock.adjust("5 seconds")
-          const [ping] = sent()
-          yield* TestClock.adjust("19990 millis")
-          transport.push(big.slice(90 * KiB))
-          yield* TestClock.adjust("20 millis")
-          assert.isFalse(transport.isClosed)
-          if (answers) transport.push(pong(ping.data))
-          // Other messages are no answer.
-          for (let i = 0; i < 19; i++) {
-            transport.push(binary(10))
-            yield* TestClock.adjust("1 second")
-          }
-          assert.isFalse(transport.isClosed)
-          yield* TestClock.adjust("2 seconds")
-          assert.strictEqual(transport.isClosed, !answers)
-        }))
-    }
+  describe("progress counts as life", () => {
+    it.effect("what the peer sends, in one large frame or in many", () =>
+      Effect.gen(function*() {
+        const { binary, pong, sent, transport, ws } = yield* make()
+        yield* start(Effect.exit(Stream.runDrain(ws.messages)))
+        yield* TestClock.adjust("20 seconds")
+        const [ping] = sent()
+        for (let i = 0; i < 60; i++) {
+          transport.push(binary(10))
+          yield* TestClock.adjust("3 seconds")
+        }
+        assert.isFalse(transport.isClosed, "its Pong stands behind a large answer")
+        transport.push(pong(ping.data))
+        yield* TestClock.adjust("39 seconds")
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust("2 seconds")
+        assert.isTrue(transport.isClosed, "it sends nothing more")
+      }))
+
+    it.effect("what the peer takes of a write that had to wait", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make({ stalledWriteTimeout: "1 hour" })
+        yield* start(Effect.exit(Stream.runDrain(ws.messages)))
+        transport.holding = true
+        for (let i = 0; i < 20; i++) {
+          yield* ws.send("x".repeat(KiB))
+          yield* TestClock.adjust("10 seconds")
+          transport.take()
+          yield* turn
+          if (transport.isHeld) transport.take()
+        }
+        assert.isFalse(transport.isClosed)
+        transport.release()
+        yield* TestClock.adjust("41 seconds")
+        assert.isTrue(transport.isClosed)
+      }))
+
+    it.effect("what the transport takes at once is none: the peer may be gone", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make()
+        yield* start(Effect.exit(Stream.runDrain(ws.messages)))
+        for (let i = 0; i < 39; i++) {
+          yield* ws.send("into the network's buffers")
+          yield* TestClock.adjust("1 second")
+        }
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust("1 second")
+        assert.isTrue(transport.isClosed)
+      }))
   })
 
   describe("ping", () => {
@@ -282,14 +260,14 @@ describe("Pings", () => {
     it.effect("leaves nothing behind once its Pong came", () =>
       Effect.gen(function*() {
         const { pong, transport, ws } = yield* make()
-        const link = (ws as unknown as { link: { closing: { whenClosed: { size: number } } } }).link
+        const { link } = ws as Connection
         for (let i = 0; i < 10; i++) {
           const ping = yield* start(ws.ping(bytes(i)))
           transport.push(pong(bytes(i)))
           yield* turn
           yield* done(ping)
         }
-        assert.strictEqual(link.closing.whenClosed.size, 0)
+        assert.strictEqual(link.listeners!.closed.size, 0)
       }))
 
     it.effect("refuses a token over 125 bytes, and sends nothing", () =>

@@ -145,14 +145,32 @@ describe("Reader", () => {
       assert.strictEqual(yield* ws.receive, "free again")
     }))
 
-  it.effect("what stands behind an interrupted stream's chunk is the next reader's", () =>
-    Effect.gen(function*() {
-      const { text, transport, ws } = yield* make()
-      transport.push(concat([text("a"), text("b")]))
-      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(ws.messages, 1)), ["a"])
-      transport.push(text("c"))
-      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(ws.messages, 1)), ["c"])
-    }))
+  for (const how of ["stops early", "fails", "is interrupted"] as const) {
+    it.effect(`a stream that ${how} loses nothing: what it was not given is the next reader's`, () =>
+      Effect.gen(function*() {
+        const { text, transport, ws } = yield* make()
+        const all = Array.from({ length: 2000 }, (_, i) => `${i}`)
+        transport.push(concat(all.map((one) => text(one))))
+        const seen: Array<Message> = []
+        const take = Stream.runForEach(ws.messages, (message) =>
+          Effect.suspend(() => {
+            seen.push(message)
+            if (seen.length % 100 !== 0) return Effect.void
+            return how === "fails" ? Effect.fail("tired") : how === "is interrupted" ? Effect.never : Effect.void
+          }))
+        while (seen.length < 2000) {
+          if (how === "stops early") {
+            for (const message of yield* Stream.runCollect(Stream.take(ws.messages, 7))) seen.push(message)
+            if (seen.length === 1995) for (let i = 0; i < 5; i++) seen.push(yield* ws.receive)
+          } else if (how === "fails") {
+            yield* Effect.flip(take)
+          } else {
+            yield* Fiber.interrupt(yield* start(take))
+          }
+        }
+        assert.deepStrictEqual(seen, all)
+      }))
+  }
 
   it.effect("an orderly end: messages first, then Done, again and again", () =>
     Effect.gen(function*() {

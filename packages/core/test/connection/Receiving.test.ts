@@ -327,6 +327,7 @@ describe("Receiving through an extension", () => {
         const closing = yield* start(Scope.close(scope, Exit.void))
         yield* TestClock.adjust("5 seconds")
         yield* done(closing)
+        yield* TestClock.adjust("55 seconds")
         assert.isTrue(transport.isClosed)
         assert.strictEqual(transform.closed, 1)
       }))

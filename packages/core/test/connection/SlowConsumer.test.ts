@@ -288,33 +288,63 @@ describe("SlowConsumer", () => {
 
   describe("close", () => {
     for (const code of [1008, 1013] as const) {
-      it.effect(`closes with ${code} behind what waits, and fails the sender`, () =>
+      it.effect(`closes with ${code} behind what waits once the peer was slow for a time, and fails the sender`, () =>
         Effect.gen(function*() {
-          const { close, numbered, said, transport, ws } = yield* slow({ close: code })
-          const sent = yield* Effect.flip(Effect.forEach(Array.from({ length: 50 }, (_, i) => i), (i) => ws.send(numbered(i))))
+          const { close, numbered, said, transport, ws } = yield* slow({ close: code, after: "3 seconds" })
+          yield* Effect.forEach(Array.from({ length: 50 }, (_, i) => i), (i) => ws.send(numbered(i)))
+          yield* TestClock.adjust(2999)
+          yield* ws.send(numbered(50))
+          yield* TestClock.adjust(1)
+          const sent = yield* Effect.flip(ws.send(numbered(51)))
           assert(sent._tag === "ConnectionClosed")
           assert.deepInclude(sent.info, { code, reason: "too slow", initiator: "local" })
           transport.release()
           yield* turn
           assert.strictEqual(said().at(-1), `close ${code} too slow`)
           transport.push(close(code))
-          assert.deepInclude(yield* ws.closed, { code, clean: true })
+          // What was kept back is lost.
+          assert.deepInclude(yield* ws.closed, { code, clean: false })
           assert.strictEqual(yield* ws.dropped, 0)
         }))
     }
 
-    it.effect("a peer that takes nothing at all is cut at the close deadline", () =>
+    it.effect("a burst does not close: the peer takes it, and is fast again", () =>
       Effect.gen(function*() {
-        const { numbered, transport, ws } = yield* slow({ close: 1013 })
+        const { numbered, said, transport, ws } = yield* slow({ close: 1008, after: "3 seconds" }, { outboundHighWaterMark: 10 })
+        for (let burst = 0; burst < 5; burst++) {
+          yield* ws.sendAll(Array.from({ length: 1000 }, (_, i) => numbered(i)))
+          yield* TestClock.adjust("2 seconds")
+          for (let i = 0; i < 1010; i++) {
+            if (transport.isHeld) transport.take()
+            yield* turn
+          }
+          yield* TestClock.adjust("2 seconds")
+        }
+        assert.isTrue(ws.offerUnsafe("still open"))
+        assert.strictEqual(said().filter((one) => one.startsWith("text number")).length, 5000)
+      }))
+
+    it.effect("too many bytes close at once", () =>
+      Effect.gen(function*() {
+        const { ws } = yield* slow({ close: 1013, maxBytes: 10 * KiB }, { outboundHighWaterMark: 10 })
+        let sent = 0
+        const error = yield* Effect.flip(Effect.forever(Effect.tap(ws.send("x".repeat(KiB - 64)), () => Effect.sync(() => sent++))))
+        assert.deepInclude(error, { _tag: "ConnectionClosed" })
+        assert.strictEqual(sent, 10)
+      }))
+
+    it.effect("a peer that takes nothing at all is cut once its write has stalled", () =>
+      Effect.gen(function*() {
+        const { numbered, transport, ws } = yield* slow({ close: 1013, maxBytes: 0 })
         yield* Effect.exit(ws.sendAll(Array.from({ length: 50 }, (_, i) => numbered(i))))
-        yield* TestClock.adjust("5 seconds")
+        yield* TestClock.adjust("30 seconds")
         assert.isTrue(transport.isDestroyed)
         assert.deepInclude(yield* ws.closed, { code: 1013, clean: false })
       }))
 
     it.effect("does not wait for an uncopied payload, nor reads it after the send", () =>
       Effect.gen(function*() {
-        const { sent, transport, ws } = yield* makeConnection({ outboundHighWaterMark: 30 * KiB, slowConsumer: { close: 1008 } })
+        const { sent, transport, ws } = yield* makeConnection({ outboundHighWaterMark: 30 * KiB, slowConsumer: { close: 1008, maxBytes: 0 } })
         transport.holding = true
         const payload = new Uint8Array(20 * KiB).fill(1)
         yield* done(yield* start(ws.send(payload)))
@@ -329,7 +359,7 @@ describe("SlowConsumer", () => {
   })
 
   describe("a prepared message", () => {
-    for (const policy of ["dropNewest", "dropOldest", { close: 1013 }] as const) {
+    for (const policy of ["dropNewest", "dropOldest", { close: 1013, maxBytes: 0 }] as const) {
       it.effect(`is treated as any other: ${typeof policy === "string" ? policy : "close"}`, () =>
         Effect.gen(function*() {
           const { said, transport, ws } = yield* slow(policy, { outboundHighWaterMark: 200 })

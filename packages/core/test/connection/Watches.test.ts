@@ -75,8 +75,11 @@ describe("IdleWatch", () => {
       transport.push(text("x".repeat(20)))
       transport.push(text("waits"))
       assert.isTrue(transport.isPaused)
-      yield* TestClock.adjust("10 minutes")
+      const busy = yield* start(Stream.runForEach(ws.messages, () => Effect.never))
+      transport.push(text("x".repeat(20)))
+      yield* TestClock.adjust("4 minutes")
       assert.deepStrictEqual(said(), [])
+      yield* Fiber.interrupt(busy)
       yield* start(Stream.runDrain(ws.messages))
       yield* TestClock.adjust("75 seconds")
       assert.deepStrictEqual(said(), ["close 1001 idle"])
@@ -233,7 +236,7 @@ describe("MessageWatch", () => {
       const { more, said, text, transport, ws } = yield* makeAlive({ inboundHighWaterMark: 10 })
       transport.push(concat([text("x".repeat(20)), text("begun", false)]))
       assert.isTrue(transport.isPaused)
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("4 minutes")
       transport.push(more("ended"))
       assert.deepStrictEqual(said(), [])
       assert.strictEqual((yield* ws.receive).length, 20)
@@ -274,7 +277,7 @@ describe("MessageWatch", () => {
 
   it.effect("a connection that is closing has its own deadline", () =>
     Effect.gen(function*() {
-      const { said, text, transport, ws } = yield* makeAlive({ closeTimeout: "10 minutes" })
+      const { said, text, transport, ws } = yield* makeAlive({ closeTimeout: "10 minutes", closeLimit: "1 hour" })
       transport.push(text("begun", false))
       const closing = yield* start(ws.close(1000))
       yield* TestClock.adjust("5 minutes")

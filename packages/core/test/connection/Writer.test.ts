@@ -100,7 +100,7 @@ describe("Writer", () => {
       yield* done(yield* start(ws.send(payload)))
     }))
 
-  it.effect("interrupting a send in flight waits until it was taken; in the queue it does not", () =>
+  it.effect("a send can be interrupted at once, in flight as well as in the queue; what is in flight goes on", () =>
     Effect.gen(function*() {
       for (const how of ["send", "sendAll", "sendBinaryStream"] as const) {
         const { sent, transport, ws } = yield* make()
@@ -111,19 +111,17 @@ describe("Writer", () => {
         transport.holding = true
         const sending = yield* start(run(filled(large, 1)))
         const queued = yield* start(run(filled(large, 2)))
-        const interrupting = yield* start(Fiber.interrupt(sending))
-        assert.isTrue(isPending(sending) && isPending(interrupting))
-        yield* Fiber.interrupt(queued)
+        yield* done(yield* start(Fiber.interrupt(sending)))
+        yield* done(yield* start(Fiber.interrupt(queued)))
         transport.release()
         yield* turn
-        yield* done(interrupting)
         const frames = sent()
         assert.deepStrictEqual(frames[0].data, filled(large, 1))
         assert.deepStrictEqual(frames.slice(1).map((frame) => frame.opcode), how === "sendBinaryStream" ? [8] : [])
       }
     }))
 
-  it.effect("nor can one be interrupted that waited for its turn and is in flight now", () =>
+  it.effect("so can one that waited for its turn and is in flight now", () =>
     Effect.gen(function*() {
       const { transport, ws } = yield* make()
       transport.holding = true
@@ -134,12 +132,30 @@ describe("Writer", () => {
         transport.take()
         yield* turn
         assert.isTrue(transport.isHeld)
-        yield* start(Fiber.interrupt(fiber))
-        assert.isTrue(isPending(fiber))
+        yield* done(yield* start(Fiber.interrupt(fiber)))
+        assert.isFalse(isPending(fiber))
       }
       transport.release()
       yield* turn
-      assert.isFalse(isPending(queued) || isPending(fragments))
+    }))
+
+  it.effect("one that is interrupted in the turn in which it is resumed takes nobody's place", () =>
+    Effect.gen(function*() {
+      const { said, transport, ws } = yield* make({ outboundHighWaterMark: 1 })
+      transport.holding = true
+      yield* ws.send("first")
+      const second = yield* start(ws.send("second"))
+      const third = yield* start(ws.send("third"))
+      const fourth = yield* start(ws.send("fourth"))
+      // The transport takes the first: the second is accepted and resumed, and not run yet.
+      transport.take()
+      second.interruptUnsafe()
+      yield* turn
+      transport.release()
+      yield* turn
+      yield* done(third)
+      yield* done(fourth)
+      assert.deepStrictEqual(said(), ["text first", "text second", "text third", "text fourth"])
     }))
 
   it.effect("a client masks large payloads into a copy, and need not wait", () =>
@@ -384,12 +400,12 @@ describe("Writer", () => {
         }
       }))
 
-    it.effect("does not give a payload back that the transport still reads", () =>
+    it.effect("sends an uncopied payload whole, or not at all, whenever it is interrupted", () =>
       Effect.gen(function*() {
         for (const how of ["send", "sendAll", "stream"] as const) {
           let inFlight = 0
           for (let wait = 0; wait < 40; wait++) {
-            const { transport, ws } = yield* make()
+            const { sent, transport, ws } = yield* make()
             const payload = filled(large, 1)
             const sending = yield* Effect.forkChild(slowly(
               how === "send"
@@ -400,16 +416,29 @@ describe("Writer", () => {
             ))
             transport.holding = true
             for (let i = 0; i < wait; i++) yield* Effect.yieldNow
-            yield* Effect.forkChild(Fiber.interrupt(sending))
+            const interrupting = yield* Effect.forkChild(Fiber.interrupt(sending))
             for (let i = 0; i < 50; i++) yield* Effect.yieldNow
-            if (!transport.isHeld) continue
-            inFlight++
-            assert.isTrue(isPending(sending), `${how} after ${wait} steps`)
+            assert.isFalse(isPending(sending) || isPending(interrupting), `${how} after ${wait} steps`)
+            if (transport.isHeld) inFlight++
             transport.release()
-            for (let i = 0; i < 50; i++) yield* Effect.yieldNow
-            assert.isFalse(isPending(sending))
+            const data = sent().filter(({ data, opcode }) => opcode < 8 && data.length > 0)
+            for (const frame of data) assert.deepStrictEqual(frame.data, payload)
+            yield* turn
           }
           assert.isAbove(inFlight, 3)
+        }
+      }))
+
+    it.effect("does not wait for what was taken between its attempt and its wait", () =>
+      Effect.gen(function*() {
+        for (let wait = 0; wait < 40; wait++) {
+          const { transport, ws } = yield* make()
+          transport.holding = true
+          const sending = yield* Effect.forkChild(slowly(ws.send(filled(large, 1))))
+          for (let i = 0; i < wait; i++) yield* Effect.yieldNow
+          transport.release()
+          for (let i = 0; i < 50; i++) yield* Effect.yieldNow
+          yield* done(sending)
         }
       }))
 
@@ -467,7 +496,8 @@ describe("Writer", () => {
             ? ws.sendAll([payload])
             : ws.sendBinaryStream(Stream.make(payload.subarray(0, size >> 1), payload.subarray(size >> 1)))
           const fiber = yield* start(
-            Effect.andThen(effect, Effect.sync(() => completed.push(mine))).pipe(Effect.ensuring(mutate))
+            // Only what completed is the caller's again.
+            Effect.andThen(effect, Effect.andThen(mutate, Effect.sync(() => completed.push(mine))))
           )
           fibers.push({ fiber, value: mine })
         }

@@ -128,9 +128,9 @@ describe("a client that", () => {
       yield* gone
     }))
 
-  it.effect("answers no Close, but goes on talking, is cut after closeTimeout", () =>
+  it.effect("answers no Close, but goes on talking, is sent the end after closeLimit", () =>
     Effect.gen(function*() {
-      const { ends, gone, port } = yield* serveHandler((ws) => ws.close(1000), { closeTimeout: "5 seconds" })
+      const { ends, gone, port } = yield* serveHandler((ws) => ws.close(1000), { closeTimeout: "5 seconds", closeLimit: "12 seconds" })
       const peer = yield* connect(port, { allowHalfOpen: true })
       yield* soon("the Close", () => peer.frames().length === 1)
       let seconds = 0
@@ -141,7 +141,7 @@ describe("a client that", () => {
         seconds++
         yield* calm
       }
-      assert.strictEqual(seconds, 5)
+      assert.strictEqual(seconds, 12)
       assert.deepStrictEqual(ends, ["ended"])
       yield* gone
     }))

@@ -53,16 +53,6 @@ describe("The messages of a connection", () => {
       transport.push(text("a"))
       assert.deepStrictEqual([...yield* Fiber.join(first)], ["a"])
     }))
-
-  it.effect("are a channel that holds nothing but how it begins, as this Effect takes it", () =>
-    Effect.gen(function*() {
-      const { ws } = yield* make()
-      const { channel } = ws.messages
-      assert.strictEqual(Object.getPrototypeOf(Object.getPrototypeOf(channel)), Object.getPrototypeOf(Channel.empty))
-      const began = Channel.toTransform(channel)
-      assert.strictEqual(began.name, "bound reading")
-      assert.strictEqual(began, (channel as unknown as { transform: unknown }).transform)
-    }))
 })
 
 describe("A connection as a sink", () => {
@@ -87,7 +77,6 @@ it.effect("Neither shows what waits in the connection to who looks at it", () =>
     transport.push(text("a secret"))
     assert.include(inspect((ws as Connection).link, { depth: 9 }), "secret")
     for (const end of [ws.messages, ws.sink]) {
-      assert.deepStrictEqual(Object.keys(end), ["connection"])
       for (const shown of [inspect(end, { depth: 9, showHidden: true }), Inspectable.toStringUnknown(end), JSON.stringify(end)]) {
         assert.notInclude(shown, "secret")
       }

@@ -5,13 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
-import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { readerUnder } from "../../src/connection/Pump.ts"
-import { Reader } from "../../src/connection/Reader.ts"
-import type { Message } from "../../src/Message.ts"
-import type { WebSocket } from "../../src/WebSocket.ts"
+import * as WebSocket from "../../src/WebSocket.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
 import * as RunLength from "../support/RunLength.ts"
@@ -19,38 +15,12 @@ import { bytesOf, chop, chunking, plan } from "../support/Sequences.ts"
 
 const KiB = 1024
 
-/** What a sink is given to pull from when it runs such a stream. */
-const upstreamOf = <E>(stream: Stream.Stream<Message, E>) =>
-  Stream.run(stream, Sink.fromTransform((upstream) => Effect.succeed([upstream] as const)))
+const echo = (from: WebSocket.WebSocket, to = from) => WebSocket.relay(from, to)
 
-const echo = (from: WebSocket, to = from) => Stream.run(from.messages, to.sink)
+/** The same by a fiber. */
+const slowEcho = (from: WebSocket.WebSocket, to = from) => Stream.run(from.messages, to.sink)
 
-/** The same by its fiber: something is in between. */
-const slowEcho = (from: WebSocket, to = from) => Stream.run(Stream.map(from.messages, (message) => message), to.sink)
-
-describe("readerUnder", () => {
-  it.effect("finds the connection whose messages a sink is given as they come", () =>
-    Effect.gen(function*() {
-      const { ws } = yield* make()
-      assert.instanceOf(readerUnder(yield* upstreamOf(ws.messages)), Reader)
-      const caught = Stream.catchCause(ws.messages, () => Stream.empty)
-      for (
-        const other of [
-          Stream.map(ws.messages, (message) => message),
-          Stream.tap(ws.messages, () => Effect.void),
-          Stream.take(ws.messages, 3),
-          Stream.concat(ws.messages, Stream.make("last")),
-          caught,
-          Stream.empty,
-          Stream.make("a")
-        ]
-      ) assert.isUndefined(readerUnder(yield* upstreamOf(other)))
-      assert.isUndefined(readerUnder(Effect.succeed(1)))
-      assert.isUndefined(readerUnder(Effect.catchCause(Effect.succeed(1), Effect.failCause)))
-    }))
-})
-
-describe("Pump", () => {
+describe("Relay", () => {
   const extension = () => RunLength.open({ compress: () => false })
   for (const [how, options] of [["", {}], [", with an extension too", { extension }]] as const) {
     it.effect(`sends what comes without its fiber${how}`, () =>
@@ -115,8 +85,9 @@ describe("Pump", () => {
       transport.push(text("nobody hears"))
       yield* turn
       assert.strictEqual((yield* done(relaying))._tag, "ConnectionClosed")
-      // The first connection is as it was.
+      // The first connection is as it was, and what was not sent is the next reader's.
       transport.push(text("next"))
+      assert.strictEqual(yield* ws.receive, "nobody hears")
       assert.strictEqual(yield* ws.receive, "next")
     }))
 
@@ -218,7 +189,8 @@ describe("Pump", () => {
         yield* turn
         assert.isTrue(Exit.hasDies(yield* done(relaying)))
         transport.push(text("d"))
-        assert.strictEqual(yield* ws.receive, "d")
+        const rest = yield* Stream.runCollect(Stream.takeUntil(ws.messages, (message) => message === "d"))
+        assert.strictEqual(rest.at(-1), "d")
         other.transport.write = () => true
       }
     }))
@@ -289,7 +261,7 @@ describe("Pump", () => {
     end: Schema.Literals(["none", "reset", "close", "interrupt"])
   }, (given) =>
     Effect.gen(function*() {
-      const run = Effect.fnUntraced(function*(program: (ws: WebSocket) => Effect.Effect<void, unknown>) {
+      const run = Effect.fnUntraced(function*(program: (ws: WebSocket.WebSocket) => Effect.Effect<void, unknown>) {
         const { said, transport, ws } = yield* make({
           chunks: given.chunks,
           inboundHighWaterMark: given.inbound,

@@ -1,0 +1,315 @@
+/**
+ * The end of one connection: it tells the pure machine (`protocol/Closing`) what happens and
+ * does what that says. It exists from the first sign of an end on, so that an open connection
+ * holds none of it.
+ *
+ * The *ending* (the peer's Close, a broken rule, the end of the stream) is processed after all
+ * messages that arrived before it have been read, at the latest at the close deadline. A
+ * *break* (reset, timeout) fails senders at once, and the reader after the messages that had
+ * arrived.
+ */
+import type { CloseInfo } from "../CloseCode.ts"
+import type { Limits } from "../Limits.ts"
+import { Closing } from "../protocol/Closing.ts"
+import type { Protocol } from "../Protocol.ts"
+import type { Deadlines } from "../runtime/Deadlines.ts"
+import { Listeners } from "../runtime/Listeners.ts"
+import type { Transport } from "../Transport.ts"
+import type { IOError } from "../WebSocketError.ts"
+import { closeTimedOut, endedWithoutClose, goneWithoutClose, type LinkHooks } from "./LinkHooks.ts"
+
+/** A link as its end sees it. */
+export interface ClosableLink {
+  readonly protocol: Protocol
+  readonly transport: Transport
+  readonly limits: Limits
+  readonly deadlines: Deadlines
+  readonly hooks: LinkHooks
+  readonly listeners: EndListeners | undefined
+  /** Messages, or bytes that are not decoded, wait for the reader. */
+  readonly hasUnread: boolean
+  /** Input is being decoded, or waits to be. */
+  readonly isDecoding: boolean
+  readonly isBlocked: boolean
+  readonly pendingBytes: number
+  flush(): void
+  regulate(): void
+  /** Reads what was left over, to drop it. */
+  feedRest(): void
+  updateAlarm(): void
+  /** Nothing goes on any more but the end of the transport. */
+  stop(): void
+  /** The transport is closed: the observer is told. */
+  observeGone(): void
+  /** The transport is closed: what the connection held is given back. */
+  release(): void
+}
+
+/** Those who wait for a step of the end. Few connections have any. */
+export class EndListeners {
+  /** The connection is closing, or closed. */
+  readonly closing = new Listeners()
+  /** It is closed. */
+  readonly closed = new Listeners()
+  /** Nobody needs to wait for it any more: it is gone, or its peer is silent. */
+  readonly done = new Listeners()
+  /** Its transport is closed. */
+  readonly gone = new Listeners()
+}
+
+export class LinkClosing {
+  /** An end is known; it stands behind the messages that wait. */
+  isEnding = false
+  /** How the connection closed. */
+  info: CloseInfo | undefined
+  /** What broke it. */
+  broken: IOError | undefined
+  /** When its transport closed. */
+  goneAt: number | undefined
+  /** What the connection held is given back. */
+  isDisposed = false
+  /** Something that was accepted was dropped by this side. */
+  hasLost = false
+  /** The connection is closed to make room: a peer that takes nothing is cut at the close deadline. */
+  isShed = false
+
+  private readonly link: ClosableLink
+  private readonly machine: Closing
+  // The reader has reached the end, or nobody reads: it takes effect.
+  private isProcessed = false
+  private hasTold = false
+  // The Close that a call of this side waits to send.
+  private wanted: { readonly code: number | undefined; readonly reason: string } | undefined
+  private pending = 0
+
+  constructor(link: ClosableLink) {
+    const { limits, protocol } = link
+    this.link = link
+    this.machine = new Closing(protocol.role, { silence: limits.closeTimeout, bound: limits.closeLimit })
+  }
+
+  private get now(): number {
+    return this.link.deadlines.now()
+  }
+
+  private get isSent(): boolean {
+    return this.link.protocol.sentClose !== undefined
+  }
+
+  /** When to look next. */
+  get due(): number {
+    return this.machine.due
+  }
+
+  /** Nobody needs to wait any more: the transport is closed, or the peer is silent. */
+  get isDone(): boolean {
+    return this.goneAt !== undefined || this.machine.isUnanswered || this.machine.isGivenUp
+  }
+
+  /** The peer's stream has ended. */
+  get hasPeerEnded(): boolean {
+    return this.machine.hasPeerEnded
+  }
+
+  /** The peer took bytes, or sent some. */
+  alive(): void {
+    this.machine.alive(this.now)
+  }
+
+  /** Whether an end stands behind the messages that wait. */
+  get hasEnding(): boolean {
+    if (this.link.protocol.ending !== undefined) return true
+    // Whoever a Pong wakes may find that the transport is closed, before the rest of the chunk is read.
+    return !this.link.isDecoding && (this.machine.hasPeerEnded || this.goneAt !== undefined || this.broken !== undefined)
+  }
+
+  /** Something was read, or nobody reads any more: is there an end, and may it be processed? */
+  check(): void {
+    if (this.isEnding || !this.begins()) return
+    const { link } = this
+    // Our Close was sent, or nobody reads: there is nothing that the end could overtake.
+    if (this.isSent || (!link.hooks.isReading && !link.hasUnread)) this.processEnd()
+    else if (!this.isProcessed) this.machine.want(this.now, false)
+    link.updateAlarm()
+  }
+
+  /** Whether an end has begun. */
+  private begins(): boolean {
+    if (!this.hasEnding) return false
+    this.isEnding = true
+    const { ending } = this.link.protocol
+    if (ending !== undefined) this.machine.receivedEnding(ending._tag)
+    this.tellClosing()
+    return true
+  }
+
+  /** The reader went away: what it left unread is the next reader's. */
+  readerLeft(): void {
+    if (this.isEnding && !this.isProcessed && !this.link.hasUnread) this.processEnd()
+  }
+
+  /** The reader has reached the end, or nobody reads: it takes effect. */
+  processEnd(): void {
+    if (!this.isEnding) this.begins()
+    this.isProcessed = true
+    this.settle(false)
+  }
+
+  /** The peer's stream has ended. */
+  peerEnded(): void {
+    this.machine.peerEnded()
+    // Nothing more can arrive. What still waits (our answer) goes out first.
+    if (this.isSent) this.advance()
+  }
+
+  /**
+   * Answers the ending, once what suspended senders were promised has gone out; the close
+   * deadline forces it.
+   */
+  settle(forced: boolean): void {
+    const { hooks, protocol } = this.link
+    if (!this.isProcessed || this.goneAt !== undefined || this.broken !== undefined) return
+    if (protocol.ending === undefined) {
+      if (this.machine.hasPeerEnded && protocol.isOpen) this.break(endedWithoutClose())
+      return
+    }
+    if (!this.isSent) {
+      if (!forced && hooks.hasWaitingSenders) {
+        this.machine.want(this.now, false)
+        this.link.updateAlarm()
+        return
+      }
+      protocol.settle()
+      this.machine.sent(this.now)
+      hooks.onWritable()
+    }
+    this.link.flush()
+    this.link.regulate()
+    this.advance()
+    this.link.updateAlarm()
+  }
+
+  /** A call wants a Close that has to wait for its turn: at the close deadline it is sent in any case. */
+  want(code: number | undefined, reason: string): void {
+    if (this.isSent) return
+    this.wanted ??= { code, reason }
+    this.machine.want(this.now, true)
+    this.link.updateAlarm()
+  }
+
+  /** Sends a Close frame behind everything that was accepted. Only the first counts. */
+  close(code: number | undefined, reason: string): void {
+    const { link } = this
+    if (link.protocol.ending !== undefined) {
+      // The peer was first: it gets its answer.
+      this.isProcessed = true
+      this.settle(true)
+      return
+    }
+    link.protocol.close(code, reason)
+    this.machine.sent(this.now)
+    this.tellClosing()
+    // Dropped, but decoded: the peer's next frame begins behind it.
+    link.feedRest()
+    this.check()
+    link.flush()
+    if (link.hooks.isWaiting) link.hooks.onReadable()
+    link.hooks.onWritable()
+    link.regulate()
+    this.advance()
+    link.updateAlarm()
+  }
+
+  /** Does what is due (RFC 6455 §7.1.1). */
+  advance(): void {
+    const { link, machine } = this
+    const { protocol, transport } = link
+    if (this.goneAt !== undefined) return
+    if (this.isSent && protocol.outputBytes === 0 && !link.isBlocked) {
+      machine.written()
+      if (protocol.ending !== undefined) this.tellClosed()
+    }
+    const { now } = this
+    for (let step = machine.next(now); step !== "nothing"; step = machine.next(now)) {
+      if (step === "force") {
+        const { wanted } = this
+        link.hooks.beforeClose()
+        if (wanted !== undefined && protocol.ending === undefined) return this.close(wanted.code, wanted.reason)
+        this.isProcessed = true
+        return this.settle(true)
+      }
+      if (step === "end") {
+        transport.end()
+        if (machine.isUnanswered) link.listeners?.done.happen()
+      } else if (step === "giveUp" && !this.isShed) {
+        link.listeners?.done.happen()
+      } else if (step === "unanswered") {
+        this.broken ??= closeTimedOut(link.limits.closeTimeout)
+        this.isEnding = true
+        this.tellClosed()
+        link.stop()
+      } else {
+        if (this.info === undefined) this.broken ??= closeTimedOut(link.limits.closeTimeout)
+        transport.destroy()
+        return
+      }
+      if (this.goneAt !== undefined) return
+    }
+  }
+
+  /** The connection broke: senders fail now, the reader behind what had arrived. */
+  break(error: IOError): void {
+    if (this.broken !== undefined || this.goneAt !== undefined) return
+    this.broken = error
+    this.isEnding = true
+    this.link.transport.destroy()
+    // The transport may have told by now that it is closed.
+    if (this.goneAt === undefined) this.over()
+  }
+
+  /** The transport is closed. */
+  transportClosed(error: IOError | undefined): void {
+    const { protocol } = this.link
+    this.goneAt = this.now
+    if (this.broken === undefined && protocol.ending === undefined && protocol.sentClose === undefined) {
+      this.broken = error ?? goneWithoutClose()
+    }
+    // Before anyone is told who might look at what was counted.
+    this.link.observeGone()
+    this.over()
+  }
+
+  private over(): void {
+    this.isEnding = true
+    this.tellClosed()
+    this.link.stop()
+    if (this.goneAt === undefined) return
+    this.link.release()
+    this.link.listeners?.gone.happen()
+    this.link.listeners?.done.happen()
+  }
+
+  private tellClosing(): void {
+    if (this.hasTold) return
+    this.hasTold = true
+    this.link.listeners?.closing.happen()
+  }
+
+  private tellClosed(): void {
+    if (this.info !== undefined) return
+    const info = this.link.protocol.closeInfo
+    // What was accepted may not have reached the transport: then the Close has not, either.
+    this.info = info.clean && (this.hasLost || !this.machine.isWritten) ? { ...info, clean: false } : info
+    this.tellClosing()
+    this.link.listeners?.closed.happen()
+  }
+
+  onAlarm(): void {
+    const { link } = this
+    // A write that makes progress is a sign of life.
+    const pending = link.isBlocked ? link.pendingBytes : 0
+    if (pending < this.pending) this.alive()
+    this.pending = pending
+    this.advance()
+  }
+}

@@ -1,0 +1,48 @@
+/** What those who send on a connection share: the outcome of an attempt, and the queue of turns. */
+import type * as Effect from "effect/Effect"
+import type { Message } from "../Message.ts"
+import type { ConnectionClosed, IOError } from "../WebSocketError.ts"
+import type { Link } from "./Link.ts"
+
+/** What can keep a message from being sent. */
+export type SendError = ConnectionClosed | IOError
+
+/** What an extension threw while it encoded. */
+export class Thrown {
+  readonly defect: unknown
+
+  constructor(defect: unknown) {
+    this.defect = defect
+  }
+}
+
+/**
+ * The outcome of an attempt to send: not yet, done, done once the transport has taken an
+ * uncopied payload, never, or what an extension threw.
+ */
+export type Outcome = "wait" | "accepted" | "inFlight" | "closed" | Thrown
+
+/** A sender that waits for its turn. */
+export interface Waiter {
+  readonly attempt: () => Outcome
+  readonly resume: (effect: Effect.Effect<void, SendError>) => void
+}
+
+/** The writer of a connection as the sender of a message in several fragments sees it. */
+export interface Turns {
+  readonly link: Link
+  /** A message is being sent fragment by fragment, so other data must wait. */
+  isStreaming: boolean
+  /** Whether a sender that comes now has its turn at once. */
+  readonly isFree: boolean
+  /** Appends a payload if there is room for it, and its turn of the event loop has come. */
+  data(payload: Message, append: () => void): Outcome
+  /** Waits for the turn of `attempt`. */
+  turn(attempt: () => Outcome): Effect.Effect<void, SendError>
+  /** The same for the sender that holds the turn until its message ends. */
+  holdersTurn(attempt: () => Outcome): Effect.Effect<void, SendError>
+  /** What an attempt that need not be made again comes to. */
+  settle(outcome: Exclude<Outcome, "wait">): Effect.Effect<void, SendError>
+  fail(): Effect.Effect<never, SendError>
+  onWritable(): void
+}

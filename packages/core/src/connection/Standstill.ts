@@ -1,0 +1,66 @@
+/**
+ * A connection whose reading stands still, because its program reads nothing while messages
+ * wait above the inbound mark. Nothing of the peer is seen then: no Ping, Pong or Close, nor
+ * the end of its stream. So from time to time this side looks for more: it reads on until
+ * something arrives. A second mark is kept for what that brings; above it, looks are as rare as
+ * the keepalive's pings. A standstill as a whole has a limit (`unreadTimeout`).
+ */
+import type { Limits } from "../Limits.ts"
+
+/** A link whose reading stands still. */
+export interface StandingLink {
+  readonly limits: Limits
+  /** Bytes that wait for the reader. */
+  readonly unreadBytes: number
+  /** Whether more can be read at all: nothing waits undecoded, and memory is left. */
+  readonly canReadMore: boolean
+  close(code: number, reason: string): void
+  /** Reads on, until something arrives. */
+  look(): void
+}
+
+// How long reading may be paused before this side looks for more.
+const soon = 1000
+
+// Where the keepalive is off.
+const seldom = 20_000
+
+export class Standstill {
+  /** When to look next. */
+  due: number
+  private readonly link: StandingLink
+  private since: number
+  private lookedAt: number
+
+  constructor(link: StandingLink, now: number) {
+    this.link = link
+    this.since = this.lookedAt = now
+    this.due = now + this.pause
+  }
+
+  private get pause(): number {
+    return Math.min(soon, this.link.limits.keepAlive?.interval ?? soon)
+  }
+
+  /** The reader took something: it goes on. */
+  progress(now: number): void {
+    this.since = now
+  }
+
+  onAlarm(now: number): void {
+    if (now < this.due) return
+    const { link } = this
+    const { inboundHighWaterMark, keepAlive, unreadTimeout } = link.limits
+    if (now - this.since >= unreadTimeout) {
+      this.due = Infinity
+      link.close(1011, "messages are not read")
+      return
+    }
+    const hasReserve = link.unreadBytes < 2 * inboundHighWaterMark
+    this.due = Math.min(now + this.pause, this.since + unreadTimeout)
+    if (link.canReadMore && (hasReserve || now - this.lookedAt >= (keepAlive?.interval ?? seldom))) {
+      this.lookedAt = now
+      link.look()
+    }
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Messages that are sent fragment by fragment (RFC 6455 §5.4): those that a stream gives, and
+ * those so large that an extension works on them in slices. Other data waits until the last
+ * fragment is sent.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { byteLength, type Message } from "../Message.ts"
+import type { Outcome, SendError, Turns } from "./Sending.ts"
+
+type Kind = "text" | "binary"
+
+/** Whether part of a message has gone out that is not whole yet. */
+interface Begun {
+  begun: boolean
+}
+
+const noBytes = new Uint8Array(0)
+
+/** Sends one message from a stream of its fragments. */
+export const sendStream = <E, R>(
+  writer: Turns,
+  kind: Kind,
+  fragments: Stream.Stream<Message, E, R>
+): Effect.Effect<void, SendError | E, R> =>
+  holding(writer, (message) => {
+    const pairs = new SurrogatePairs()
+    const sendFrom = (payloads: NonEmptyReadonlyArray<Message>, from: number): Effect.Effect<void, SendError> => {
+      const sent = slices(writer, message, kind, pairs.join(payloads[from]), false)
+      return from + 1 === payloads.length ? sent : Effect.flatMap(sent, () => sendFrom(payloads, from + 1))
+    }
+    return Stream.runForEachArray(fragments, (payloads) => sendFrom(payloads, 0)).pipe(
+      Effect.flatMap(() =>
+        Effect.suspend(() => fragment(writer, message, kind, kind === "text" ? pairs.carry : noBytes, true))
+      )
+    )
+  })
+
+/**
+ * Sends a message so large that an extension works on it in slices. Until there is room for
+ * its first byte an interruption takes it back; from then on the connection sends the rest by
+ * itself: the caller asked for one message, not for a connection that closes.
+ */
+export const sendSliced = (
+  writer: Turns,
+  message: Message,
+  accepted: (() => void) | undefined
+): Effect.Effect<void, SendError> =>
+  Effect.withFiber((sender) => {
+    const kind: Kind = typeof message === "string" ? "text" : "binary"
+    let isBegun = false
+    const begin = (begun: Begun) =>
+      Effect.suspend(() => {
+        const { link } = writer
+        if (!link.isOpen) return writer.fail()
+        isBegun = true
+        accepted?.()
+        return link.protocol.outbound.beginFragments(kind, message)
+          ? slices(writer, begun, kind, message, true)
+          : fragment(writer, begun, kind, message, true)
+      })
+    const room = Effect.suspend(() => {
+      const attempt = () => writer.data(message, () => {})
+      const first = attempt()
+      return first === "wait" ? writer.holdersTurn(attempt) : writer.settle(first)
+    })
+    const fiber = Effect.runForkWith(sender.context)(holding(writer, (begun) => Effect.andThen(room, begin(begun))))
+    return Effect.callback<void, SendError>((resume) => {
+      const exit = fiber.pollUnsafe()
+      if (exit !== undefined) return resume(exit)
+      fiber.addObserver(resume)
+      return Effect.suspend(() => isBegun ? Effect.void : Fiber.interrupt(fiber))
+    })
+  })
+
+/** Runs `send` while no one else sends data; a message that it leaves unfinished ends the connection. */
+const holding = <E, R>(
+  writer: Turns,
+  send: (message: Begun) => Effect.Effect<void, E, R>
+): Effect.Effect<void, SendError | E, R> =>
+  Effect.suspend(() => {
+    const { link } = writer
+    const message: Begun = { begun: false }
+    let isHeld = false
+    const hold = (): Outcome => {
+      if (!link.isOpen) return "closed"
+      if (writer.isStreaming) return "wait"
+      isHeld = writer.isStreaming = true
+      return "accepted"
+    }
+    const turn = Effect.suspend(() => {
+      const first = writer.isFree ? hold() : "wait"
+      return first === "wait" ? writer.turn(hold) : writer.settle(first)
+    })
+    return turn.pipe(
+      Effect.flatMap(() => send(message)),
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (!isHeld) return
+          writer.isStreaming = false
+          // §5.4: a message that was begun can neither be ended early nor taken back.
+          if (Exit.isFailure(exit) && message.begun) link.close(1011, "a streamed message failed")
+          writer.onWritable()
+          link.sendersMoved()
+        })
+      )
+    )
+  })
+
+/** Sends a payload as fragments of at most a slice; between those that are encoded others run. */
+const slices = (
+  writer: Turns,
+  message: Begun,
+  kind: Kind,
+  payload: Message,
+  last: boolean
+): Effect.Effect<void, SendError> => {
+  const size = writer.link.protocol.outbound.sliceSize
+  const sliceFrom = (from: number): Effect.Effect<void, SendError> => {
+    const to = cut(payload, from, size)
+    const end = to === payload.length
+    const slice = from === 0 && end ? payload : part(payload, from, to)
+    const sent = slice.length === 0 && !last ? Effect.void : fragment(writer, message, kind, slice, last && end)
+    return end ? sent : Effect.flatMap(sent, () => sliceFrom(to))
+  }
+  return sliceFrom(0)
+}
+
+const fragment = (
+  writer: Turns,
+  message: Begun,
+  kind: Kind,
+  payload: Message,
+  last: boolean
+): Effect.Effect<void, SendError> =>
+  Effect.suspend(() => {
+    const attempt = () =>
+      writer.data(payload, () => {
+        writer.link.protocol.sendFragment(kind, payload, last)
+        message.begun = !last
+      })
+    const first = attempt()
+    return first === "wait" ? writer.holdersTurn(attempt) : writer.settle(first)
+  })
+
+const part = (payload: Message, from: number, to: number): Message =>
+  typeof payload === "string" ? payload.slice(from, to) : payload.subarray(from, to)
+
+/** Where a slice of at most `size` bytes ends that begins at `from`; not between two surrogates. */
+const cut = (payload: Message, from: number, size: number): number => {
+  let to = Math.min(from + size, payload.length)
+  if (typeof payload !== "string" || size === Infinity) return to
+  if ((to - from) * 3 > size && byteLength(payload.slice(from, to)) > size) to = from + Math.max(1, Math.floor(size / 3))
+  if (to === payload.length) return to
+  const last = payload.charCodeAt(to - 1)
+  // A step forward in any case, however small the slices are.
+  return last >= 0xd800 && last <= 0xdbff ? to - 1 > from ? to - 1 : to + 1 : to
+}
+
+/** Keeps surrogate pairs of a streamed text together: half a pair becomes U+FFFD. */
+class SurrogatePairs {
+  carry = ""
+
+  join(payload: Message): Message {
+    if (typeof payload !== "string") return payload
+    const text = this.carry + payload
+    const last = text.charCodeAt(text.length - 1)
+    this.carry = last >= 0xd800 && last <= 0xdbff ? text.slice(-1) : ""
+    return this.carry === "" ? text : text.slice(0, -1)
+  }
+}

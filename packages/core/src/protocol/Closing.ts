@@ -1,0 +1,171 @@
+/**
+ * How a connection ends (RFC 6455 §7), as a machine without I/O and without a clock of its
+ * own: events go in, with the time at which they happened, and {@link Closing.next} says
+ * what is to be done.
+ *
+ * ```text
+ *  open ──► wanted ──► sent ──► written ──► answered ──► (server: end) ──► peer ended ──► destroy
+ *                                  │            ▲
+ *                                  └► unanswered: end, read and drop until the peer ends
+ * ```
+ *
+ * A deadline measures silence: each sign of life of the peer (bytes that it took, bytes
+ * that it sent) starts it anew. All of closing has an upper bound, so that a peer that
+ * trickles does not hold a connection for ever.
+ */
+
+/** How long closing may take, in milliseconds. */
+export interface Patience {
+  /** How long the peer may be silent. */
+  readonly silence: number
+  /** How long all of closing may take. */
+  readonly bound: number
+}
+
+/** A machine that is driven without a clock waits for as long as the peer likes. */
+export const patient: Patience = { silence: Infinity, bound: Infinity }
+
+/**
+ * What is to be done next:
+ *
+ * - `"force"`: send the Close now, though senders still wait for their turn;
+ * - `"giveUp"`: nobody waits any longer for what the peer does not take; closing goes on;
+ * - `"unanswered"`: the peer did not answer the Close in time: the handshake has failed;
+ * - `"end"`: send the end of the stream (half-close);
+ * - `"destroy"`: drop the transport;
+ * - `"nothing"`: wait for the next event, or for {@link Closing.due}.
+ *
+ * All but `"nothing"` are said once.
+ */
+export type Step = "nothing" | "force" | "giveUp" | "unanswered" | "end" | "destroy"
+
+export class Closing {
+  /** The peer's stream has ended. */
+  hasPeerEnded = false
+  /** Ours has ended as well: the transport is half-closed, or about to be destroyed. */
+  hasEnded = false
+  /** The peer did not answer our Close in time: what it still sends is read and dropped. */
+  isUnanswered = false
+  /** The peer took nothing for so long that nobody waits for it any more. */
+  isGivenUp = false
+  /** The transport has taken everything, our Close included. */
+  isWritten = false
+
+  private readonly role: "client" | "server"
+  private readonly patience: Patience
+  private received: "Close" | "Violation" | undefined
+  private isSent = false
+  private isForced = false
+  private isDestroyed = false
+  // When closing began: a Close was wanted or sent.
+  private since: number | undefined
+  // Since when our Close waits for its turn, and for how long the peer has been silent.
+  private wantedAt: number | undefined
+  private quietSince = 0
+  // A call of ours waits for all of this: it has one deadline, whatever it waits for first.
+  private isCalled = false
+
+  constructor(role: "client" | "server", patience: Patience) {
+    this.role = role
+    this.patience = patience
+  }
+
+  /**
+   * A Close is to be sent and cannot be yet: senders wait for their turn, or the reader has
+   * not reached the peer's Close. `called`: a call of this side asks for it.
+   */
+  want(now: number, called: boolean): void {
+    if (this.isSent) return
+    if (this.wantedAt === undefined || (called && !this.isCalled)) {
+      this.wantedAt = this.quietSince = now
+      this.isForced = false
+    }
+    this.isCalled ||= called
+    this.since ??= now
+  }
+
+  /** Our Close is appended to the output. */
+  sent(now: number): void {
+    if (this.isSent) return
+    this.isSent = true
+    if (!this.isCalled) this.quietSince = now
+    this.since ??= now
+  }
+
+  /** The transport has taken everything, our Close included. */
+  written(): void {
+    if (this.isSent) this.isWritten = true
+  }
+
+  /** The peer's Close was read, or it broke a rule. */
+  receivedEnding(what: "Close" | "Violation"): void {
+    this.received ??= what
+  }
+
+  /** The peer's stream has ended. */
+  peerEnded(): void {
+    this.hasPeerEnded = true
+  }
+
+  /** The peer took bytes, or sent some. */
+  alive(now: number): void {
+    this.quietSince = now
+  }
+
+  /** When to ask {@link next} again, if nothing happens until then. */
+  get due(): number {
+    if (this.isDestroyed || this.since === undefined) return Infinity
+    const { silence } = this.patience
+    if (!this.isSent) return this.isForced || this.wantedAt === undefined ? Infinity : this.wantedAt + silence
+    const bound = this.since + this.patience.bound
+    const isWaiting = this.isWritten ? this.received !== undefined || !this.isUnanswered : !this.isGivenUp
+    return isWaiting ? Math.min(bound, this.quietSince + silence) : bound
+  }
+
+  /** What is to be done now. To be asked until it is `"nothing"`. */
+  next(now: number): Step {
+    if (this.isDestroyed || this.since === undefined) return "nothing"
+    if (!this.isSent) return this.beforeSent(now)
+    const isOver = now - this.since >= this.patience.bound
+    const isQuiet = now - this.quietSince >= this.patience.silence
+    if (!this.isWritten) {
+      if (isOver) return this.destroy()
+      if (!isQuiet || this.isGivenUp) return "nothing"
+      this.isGivenUp = true
+      return "giveUp"
+    }
+    // Both sides have ended: §7.1.1.
+    if (this.hasPeerEnded) return this.destroy()
+    if (!this.hasEnded && this.endsFirst) {
+      this.hasEnded = true
+      return "end"
+    }
+    if (isOver) return this.destroy()
+    if (!isQuiet) return "nothing"
+    // The handshake is done, and only the end of the peer's stream is missing.
+    if (this.received !== undefined) return this.destroy()
+    if (this.isUnanswered) return "nothing"
+    this.isUnanswered = true
+    return "unanswered"
+  }
+
+  private beforeSent(now: number): Step {
+    if (this.isForced || this.wantedAt === undefined || now - this.wantedAt < this.patience.silence) return "nothing"
+    this.isForced = true
+    return "force"
+  }
+
+  /**
+   * Whether this side ends its stream before the peer does. RFC 6455 §7.1.1: the server closes
+   * TCP first, so that the peer keeps no port in TIME_WAIT; a client does so where the server
+   * broke a rule (§7.1.7), or does not answer.
+   */
+  private get endsFirst(): boolean {
+    return this.isUnanswered || this.received === "Violation" || (this.received === "Close" && this.role === "server")
+  }
+
+  private destroy(): Step {
+    this.isDestroyed = this.hasEnded = true
+    return "destroy"
+  }
+}
