@@ -1,16 +1,15 @@
 /**
- * permessage-deflate (RFC 7692): messages compressed with DEFLATE, as an extension for
- * both roles. What deflates and inflates is the {@link Codec} of the platform; how much
- * memory it may take is bounded by a `CompressionBudget`.
+ * permessage-deflate (RFC 7692): messages compressed with DEFLATE, as an extension for both
+ * roles. The {@link Codec} of the platform deflates and inflates; a `CompressionBudget` bounds
+ * its memory.
  *
  * **Gotchas**
  *
- * Compression makes the length of a message depend on its contents. Where one message
- * (or, as long as contexts are kept, one connection) has both a secret and text that an
- * attacker chooses, and the attacker sees lengths, the secret can be found out by
- * guessing (CRIME, BREACH). So servers do not compress unless asked to, and `compress`
- * can keep messages with secrets out: they are sent as they are, and no later message
- * refers to them.
+ * Compression makes the length of a message depend on its contents. If one message (or, as
+ * long as contexts are kept, one connection) has both a secret and text that an attacker
+ * chooses, and the attacker sees lengths, the secret can be guessed (CRIME, BREACH). So
+ * servers do not compress by default, and `compress` can exclude messages with secrets:
+ * they are sent as they are, and no later message refers to them.
  *
  * @since 0.1.0
  */
@@ -102,7 +101,7 @@ const within = (name: string, value: number, least: number, most: number): numbe
  *
  * **When to use**
  *
- * Outside of Effect, or with several codecs; otherwise {@link extension}.
+ * Outside of Effect, or with several codecs. Otherwise use {@link extension}.
  *
  * **Details**
  *
@@ -127,7 +126,7 @@ export const make = (codec: Codec["Service"], budget: Budget, options: Options =
     ownNoTakeover: options.noContextTakeover?.own ?? false,
     peerNoTakeover: options.noContextTakeover?.peer ?? false
   }
-  // Our own compressor needs no agreement to do without memory; the peer's window does.
+  // Our own compressor can forget its context without an agreement; the peer's window needs one.
   const frugal: Wishes = { ...wishes, peerNoTakeover: true }
   const wishesNow = (): Wishes | undefined => {
     if (!codec.available) return undefined
@@ -140,8 +139,8 @@ export const make = (codec: Codec["Service"], budget: Budget, options: Options =
       const now = wishesNow()
       return now === undefined ? [] : [makeOffer(now)]
     },
-    // By what was asked for in the options: what was asked for the budget's sake is a
-    // wish, and a server that does not grant it costs us memory, no more.
+    // Checked against the options only. What was asked for because of the budget is a wish: a server that
+    // does not grant it costs memory, nothing else.
     agree: (answer) =>
       Result.map(agreeAnswer(answer.params, wishes), (agreement) => ({ open: () => makeTransform(shared, agreement) })),
     answer: (offer) => {
@@ -177,8 +176,8 @@ export const extension = (options?: Options): Effect.Effect<MessageExtension, ne
   })
 
 /**
- * The extensions that a `compression` option asks for, where the platform has a
- * {@link Codec}; none where it has not.
+ * The extensions that a `compression` option asks for; none if the platform has no
+ * {@link Codec}.
  *
  * @category constructors
  * @since 0.1.0

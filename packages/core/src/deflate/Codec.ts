@@ -1,19 +1,19 @@
 /**
- * What permessage-deflate needs from a platform: raw DEFLATE (RFC 1951) with contexts
- * that live as long as a connection. Everything here is synchronous and never throws.
+ * What permessage-deflate needs from a platform: raw DEFLATE (RFC 1951) with contexts that
+ * can live as long as a connection. Everything is synchronous and never throws.
  */
 import * as Context from "effect/Context"
 import type { DecodeFailure } from "../MessageExtension.ts"
 
 /**
- * Compresses the messages of one direction, with the window of those before.
+ * Compresses the messages of one direction, with the window of earlier ones.
  *
  * **Details**
  *
- * `push` compresses some bytes of a message and returns what there is so far, perhaps
- * nothing. With `last` the result completes the message as it travels (RFC 7692 §7.2.1):
- * a flush to a byte boundary without its last four bytes, `00 00 ff ff`. The result is
- * the caller's to keep. `reset` forgets the window. Nothing is called after `close`.
+ * `push` compresses some bytes of a message and returns the output so far, possibly empty.
+ * With `last` the result completes the message as RFC 7692 §7.2.1 sends it: a flush to a byte
+ * boundary without its last four bytes, `00 00 ff ff`. The caller may keep the result. `reset`
+ * forgets the window. Nothing is called after `close`.
  *
  * @category models
  * @since 0.1.0
@@ -25,16 +25,16 @@ export interface Compressor {
 }
 
 /**
- * Inflates the messages of one direction, with the window of those before.
+ * Inflates the messages of one direction, with the window of earlier ones.
  *
  * **Details**
  *
- * - `push` gives the next bytes of a message; they stay valid until `next` returned
- *   `undefined`. With `last` they are inflated as if `00 00 ff ff` followed (RFC 7692
- *   §7.2.2), and must then end at a boundary between blocks.
- * - `next` does a bounded step, at most 2 MiB of output in well under 5 ms, and returns
- *   its output, perhaps empty, which is the caller's to keep; `undefined` once all that
- *   was pushed is inflated; a failure where it is no DEFLATE, and from then on.
+ * - `push` passes the next bytes of a message; they remain valid until `next` returns
+ *   `undefined`. With `last` they are inflated as if `00 00 ff ff` followed (RFC 7692 §7.2.2),
+ *   and must then end at a boundary between blocks.
+ * - `next` does a bounded step, at most 2 MiB of output in well under 5 ms, and returns its
+ *   output, possibly empty, which the caller may keep. It returns `undefined` once everything
+ *   that was pushed is inflated, and a failure for invalid input, then and from then on.
  * - After a final block (BFINAL) the next one starts with an empty window.
  *
  * @category models
@@ -48,7 +48,7 @@ export interface Decompressor {
 }
 
 /**
- * How a compressor works: `windowBits` 9 to 15, `level` 1 to 9, `memLevel` 1 to 9.
+ * Options of a compressor: `windowBits` 9 to 15, `level` 1 to 9, `memLevel` 1 to 9.
  *
  * @category models
  * @since 0.1.0
@@ -60,8 +60,8 @@ export interface CompressorOptions {
 }
 
 /**
- * How a decompressor works: `windowBits`, 8 to 15, is the largest window that the peer
- * uses; a codec may take a larger one.
+ * Options of a decompressor: `windowBits`, 8 to 15, is the largest window that the peer uses.
+ * A codec may use a larger one.
  *
  * @category models
  * @since 0.1.0
@@ -75,15 +75,15 @@ export interface DecompressorOptions {
  *
  * **When to use**
  *
- * To bring DEFLATE to a platform that has none here; `@effect-ws/node` provides Node's.
+ * To add DEFLATE on another platform. `@effect-ws/node` provides Node's.
  *
  * **Details**
  *
- * - `available`: whether this platform can do it at all; if not, nothing is offered and
- *   every offer declined.
+ * - `available`: whether this platform has DEFLATE. If not, nothing is offered and every offer
+ *   is declined.
  * - `compressorBytes`, `decompressorBytes`: the memory of one, for the budget.
- * - `sliceSize`: the most bytes to push into a compressor of that level at once, such
- *   that one call takes less than 5 ms.
+ * - `sliceSize`: the most bytes to push into a compressor of a level at once, chosen so that
+ *   one call takes less than 5 ms.
  *
  * @category services
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The memory of all compression contexts of a process, bounded.
+ * A bound on the memory of all compression contexts of a process.
  */
 import type { Codec, Compressor, CompressorOptions, Decompressor, DecompressorOptions } from "./Codec.ts"
 
@@ -16,7 +16,7 @@ export interface Options {
   readonly bytes?: number | undefined
 }
 
-/** A compressor that outlives its messages; its owner can do without it between two of them. */
+/** A compressor that outlives its messages. Between two messages its owner can give it up. */
 export interface Kept {
   readonly size: number
   /** The budget's count of messages at its last use. */
@@ -27,7 +27,7 @@ export interface Kept {
   readonly drop: () => void
 }
 
-/** Contexts of one kind that are borrowed for a message each. */
+/** Contexts of one kind, each of which is borrowed for one message. */
 export interface Shelf<A> {
   readonly size: number
   readonly make: () => A
@@ -42,16 +42,15 @@ interface Shelves {
 const defaultContexts = 8192
 const defaultBytes = 256 * 1024 * 1024
 
-// How full the budget may become by contexts that are kept, so that room is left for
-// those that are borrowed. Our own compressor can always be done without; the window of
-// a peer, once agreed upon, cannot: so compressors stop first.
+// How much of the budget kept contexts may take, so that room is left for borrowed ones. Our own compressor can
+// always be given up; the window of a peer, once agreed upon, cannot. So compressors stop first.
 const compressorShare = 6 / 8
 const decompressorShare = 7 / 8
 
-// A kept compressor is idle after so many messages per kept compressor.
+// A kept compressor is idle after this many messages per kept compressor.
 const idleMessages = 64
 
-// So many contexts of one kind wait to be borrowed again.
+// This many contexts of one kind wait to be borrowed again.
 const maxIdle = 4
 
 /**
@@ -59,17 +58,17 @@ const maxIdle = 4
  *
  * **Details**
  *
- * A connection has up to two contexts. Listeners three quarters of the budget are taken, no
- * further compressor is kept between messages (it compresses each by itself), unless
- * one that was idle for long can be dropped for it. Listeners seven eighths are taken, new
- * connections have their peer forget each message (`no_context_takeover`), so that
- * inflating takes memory only while a message is under way. Listeners all is taken, new connections go without
- * compression. Contexts count from the opening of a connection if its peer's window
- * must be kept, else from their first use, and until the connection is closed.
+ * A connection has up to two contexts. Once three quarters of the budget are taken, no more
+ * compressors are kept between messages (each message is compressed by itself), unless one
+ * that was idle for long can be dropped. Once seven eighths are taken, new connections ask
+ * their peer to forget each message (`no_context_takeover`), so that inflating takes memory
+ * only while a message is being received. Once all is taken, new connections have no
+ * compression. A context counts from the opening of the connection if the peer's window must
+ * be kept, otherwise from its first use, until the connection is closed.
  *
  * **Gotchas**
  *
- * What was agreed upon is kept to: messages that are under way can exceed the budget.
+ * Agreements are kept: messages that are being received or sent can exceed the budget.
  *
  * @category models
  * @since 0.1.0
@@ -88,7 +87,7 @@ export class Budget {
     this.maxBytes = options.bytes ?? defaultBytes
   }
 
-  /** The contexts that are taken now. */
+  /** The number of contexts that are taken now. */
   get contexts(): number {
     return this.#contexts
   }
@@ -125,8 +124,8 @@ export class Budget {
   }
 
   /**
-   * Takes room for a compressor that is to be kept, for a message; where there is none,
-   * the message still counts.
+   * Reserves room for a compressor that is to be kept, for a message. Without room the
+   * message still counts.
    *
    * @internal
    */
@@ -150,7 +149,7 @@ export class Budget {
     if (this.#kept.delete(kept)) this.release(kept.size)
   }
 
-  // Looks at one compressor a time, so that the cost does not depend on their number.
+  // Looks at one compressor each time, so that the cost does not depend on their number.
   #dropIdle(): boolean {
     for (const kept of this.#kept) {
       if (!kept.busy && this.#messages - kept.lastUsed > idleMessages * this.#kept.size) {

@@ -1,6 +1,6 @@
 /**
- * permessage-deflate at work on one connection (RFC 7692 §6, §7.2): which context a
- * message goes through, and when it is taken and given back.
+ * permessage-deflate on one connection (RFC 7692 §6, §7.2): which context a message uses, and
+ * when the context is taken and given back.
  */
 import type { Decoder, DecodeFailure, Encoder, Transform } from "../MessageExtension.ts"
 import { byteLength, type Message } from "../Message.ts"
@@ -47,7 +47,7 @@ export const makeTransform = (shared: Shared, agreement: Agreement): Transform =
   }
 }
 
-/** For a window that cannot be made: nothing is compressed. */
+/** For a window that zlib does not have: nothing is compressed. */
 const never: Encoder & { readonly close: () => void } = {
   sliceSize: Number.MAX_SAFE_INTEGER,
   begin: () => 0,
@@ -55,12 +55,12 @@ const never: Encoder & { readonly close: () => void } = {
   close: () => {}
 }
 
-/** Whether a message has at least `threshold` bytes; most texts are judged without counting. */
+/** Whether a message has at least `threshold` bytes. Most texts are decided without counting. */
 const reaches = (message: Message, threshold: number): boolean =>
   message.length >= threshold ||
   (typeof message === "string" && message.length * 3 >= threshold && byteLength(message) >= threshold)
 
-// Options with a function of a user's own share among their own connections only.
+// With a `compress` function, prepared messages are shared only among connections of the same options.
 const identities = new WeakMap<object, number>()
 let lastIdentity = 0
 
@@ -79,7 +79,7 @@ class DeflateEncoder implements Encoder {
   readonly #kept: Kept
   /** The context that outlives messages. */
   #own: Compressor | undefined
-  /** The context of the message that is under way, once it has bytes. */
+  /** The context of the current message, once it has bytes. */
   #current: Compressor | undefined
 
   constructor(shared: Shared, agreement: Agreement) {
@@ -118,7 +118,7 @@ class DeflateEncoder implements Encoder {
     return out
   }
 
-  // Whoever compresses may always forget: a borrowed context is one that forgot.
+  // A compressor may always forget its window: a borrowed context is one that did.
   #acquire(): Compressor {
     const { budget } = this.#shared
     if (!this.#takeover) return budget.borrow(this.#shelf)

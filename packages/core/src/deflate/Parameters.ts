@@ -1,7 +1,7 @@
 /**
  * The parameters of permessage-deflate (RFC 7692 §7.1) as plain data: parsed, offered,
- * answered and agreed to, for both roles. Nothing here knows zlib; a window size that
- * leaves this module is a number from 8 to 15.
+ * answered and agreed to, for both roles. This module does not know zlib; every window size
+ * that it returns is a number from 8 to 15.
  */
 import * as Result from "effect/Result"
 import type { ExtensionParam } from "../Extension.ts"
@@ -18,7 +18,7 @@ const ClientBits = "client_max_window_bits"
 const minBits = 8
 const maxBits = 15
 
-/** The parameters of one offer or answer. `clientBits` is true where it stands without a value. */
+/** The parameters of one offer or answer. `clientBits` is true where it has no value. */
 interface Params {
   readonly serverNoTakeover: boolean
   readonly clientNoTakeover: boolean
@@ -26,7 +26,7 @@ interface Params {
   readonly clientBits: number | true | undefined
 }
 
-/** What one side wishes, in its own view. `ownBits` is 9 to 15: see {@link answerOffer} on 8. */
+/** What one side wishes, from its own view. `ownBits` is 9 to 15: see {@link answerOffer} on 8. */
 export interface Wishes {
   readonly ownBits: number
   readonly peerBits: number
@@ -34,7 +34,7 @@ export interface Wishes {
   readonly peerNoTakeover: boolean
 }
 
-/** What is in effect on a connection, in the view of one side. */
+/** What is in effect on a connection, from the view of one side. */
 export interface Agreement {
   /** The window that this side may use, 8 to 15. */
   readonly ownBits: number
@@ -142,9 +142,9 @@ const valued = (name: string, bits: number | undefined): ReadonlyArray<Extension
  * | without it                     | peer < 15       | declined: it may not be asked for |                  |
  * | without it                     | peer = 15       | nothing                           | peer: 15         |
  *
- * Window 8: zlib cannot make a raw stream with a window of 256 bytes; asked to, it takes
- * 512 in silence. So what demands 8 of us is declined and the next offer is tried. What
- * comes with a window of 8 is inflated with any larger one.
+ * Window 8: zlib cannot make a raw stream with a window of 256 bytes; asked for one, it
+ * silently uses 512. So an offer that demands 8 of this side is declined and the next one is
+ * tried. Data compressed with a window of 8 is inflated with any larger one.
  */
 export const answerOffer = (
   offer: ReadonlyArray<ExtensionParam>,
@@ -168,7 +168,7 @@ export const answerOffer = (
     })
   })
 
-/** What a client offers; {@link agreeAnswer} judges the answer by the same wishes. */
+/** What a client offers. {@link agreeAnswer} checks the answer against the same wishes. */
 export const makeOffer = (wishes: Wishes): ReadonlyArray<ExtensionParam> => [
   ...flag(ServerNoTakeover, wishes.peerNoTakeover),
   ...flag(ClientNoTakeover, wishes.ownNoTakeover),
@@ -177,10 +177,10 @@ export const makeOffer = (wishes: Wishes): ReadonlyArray<ExtensionParam> => [
 ]
 
 /**
- * A client's judgement of the answer to {@link makeOffer}: what is in effect, or the
- * reason why the handshake fails (RFC 7692 §5.1, §7.1).
+ * Checks the answer to {@link makeOffer} on a client: what is in effect, or the reason why
+ * the handshake fails (RFC 7692 §5.1, §7.1).
  *
- * | in the answer                  | offered                    | judgement, in effect                      |
+ * | in the answer                  | offered                    | result, in effect                         |
  * |--------------------------------|----------------------------|-------------------------------------------|
  * | invalid                        | any                        | fails                                     |
  * | server_no_context_takeover     | any                        | peer: no takeover                         |
@@ -197,8 +197,8 @@ export const makeOffer = (wishes: Wishes): ReadonlyArray<ExtensionParam> => [
  * | client_max_window_bits=n       | =m, a promise (§7.1.2.2)   | own: min(n, m)                            |
  * | without it                     | any                        | own: what was offered, or 15              |
  *
- * The offer always has client_max_window_bits, so that its answer is never unasked for.
- * A window of 8 for us is agreed to: who cannot make one sends nothing compressed.
+ * The offer always has client_max_window_bits, so that its answer is always allowed. A window
+ * of 8 for this side is agreed to: a side that cannot make one compresses nothing.
  */
 export const agreeAnswer = (
   answer: ReadonlyArray<ExtensionParam>,

@@ -1,9 +1,9 @@
-/** Decisions that a seed gives again: a generator after Marsaglia's xorshift. */
+/** Decisions that a seed reproduces: a generator after Marsaglia's xorshift. */
 export class Choose {
   private state: number
 
   constructor(seed: number) {
-    // Never 0, which would stay 0; near seeds are spread apart.
+    // Never 0, which would stay 0. Seeds that are close to each other are spread apart.
     this.state = (Math.imul(Math.trunc(seed) ^ 0x5bd1e995, 0x9e3779b1) | 0) || 1
     for (let i = 0; i < 8; i++) this.below(2)
   }

@@ -1,8 +1,8 @@
 /**
- * A link in memory between two transports that behaves as networks do at their worst:
- * it chops bytes anywhere, delays them, fills up, stalls, ends one half, resets, or
- * loses everything without a word. What it does is decided by a seed and happens on
- * Effect's Clock.
+ * A link in memory between two transports that behaves as networks do at their worst: it
+ * chops bytes anywhere, delays them, fills up, stalls, ends one half, resets, or loses
+ * everything without an error. A seed decides what it does, and it happens on Effect's
+ * Clock.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import { Choose } from "./Choose.ts"
 import { type Mark, Wire } from "./Wire.ts"
 
 /**
- * One end of a link, named by who holds it.
+ * One end of a link, named after the role that holds it.
  *
  * @category models
  * @since 0.1.0
@@ -25,17 +25,15 @@ import { type Mark, Wire } from "./Wire.ts"
 export type Side = "client" | "server"
 
 /**
- * What goes wrong once exactly `after` bytes of what `from` sends have arrived.
+ * What goes wrong once exactly `after` bytes sent by `from` have arrived.
  *
  * **Details**
  *
- * - `reset`: both sides are told that the connection was reset; what is on its way is
- *   lost.
- * - `drop`: the connection is lost and nobody is told, as when a cable is cut: from now
- *   on nothing arrives, in either direction.
- * - `halfClose`: the other side sees the end of the stream; what `from` sends later
- *   arrives nowhere.
- * - `stall`: nothing of what `from` sends arrives until {@link TestLink.resume}.
+ * - `reset`: both sides see a reset; bytes under way are lost.
+ * - `drop`: the connection is lost and no error is reported, as when a cable is cut: nothing
+ *   arrives any more, in either direction.
+ * - `halfClose`: the other side sees the end of the stream; what `from` sends later is lost.
+ * - `stall`: nothing sent by `from` arrives until {@link TestLink.resume}.
  *
  * @category models
  * @since 0.1.0
@@ -51,18 +49,18 @@ export interface Fault {
  *
  * **Details**
  *
- * - `seed`: decides everything that is left open here, the order in which things
- *   happen that are due at the same moment among them. The same seed and the same
- *   program give the same run. Default 0.
- * - `chop`: how large the pieces are in which bytes arrive: `true` is 1 to 32, `false`
+ * - `seed`: decides everything that the other options leave open, such as the order of
+ *   events that are due at the same moment. The same seed and the same program give the same
+ *   run. Default 0.
+ * - `chop`: how large the pieces are in which bytes arrive: `true` is 1 to 32 bytes, `false`
  *   (the default) leaves each write whole.
- * - `delay`: how long bytes take. They stay in order, but the two directions overtake
- *   each other, and deadlines of both sides. Default 0: the next turn of the scheduler.
- * - `capacity`: how many bytes are on their way in one direction before its sender has
- *   to wait. Default 64 KiB.
+ * - `delay`: how long bytes take. They stay in order, but the two directions can overtake
+ *   each other, and deadlines. Default 0: the next turn of the scheduler.
+ * - `capacity`: how many bytes are under way in one direction before its sender has to wait.
+ *   Default 64 KiB.
  * - `faults`: what goes wrong, and where in the stream.
- * - `chunks`: who owns what arrives, see `Transport.chunks`. Default `"scratch"`. A chunk
- *   that is not given away is destroyed behind the call.
+ * - `chunks`: who owns the bytes that arrive, see `Transport.chunks`. Default `"scratch"`. A
+ *   chunk that is not given away is overwritten after the call.
  * - `primitives`: default `Primitives.portable`.
  *
  * @category models
@@ -79,8 +77,8 @@ export interface Options {
 }
 
 /**
- * What is known of one direction: how many bytes were sent, have arrived, and were on
- * their way at most; and whether the sender's transport is closed.
+ * The state of one direction: how many bytes were sent, how many have arrived, how many were
+ * under way at most, and whether the sender's transport is closed.
  *
  * @category models
  * @since 0.1.0
@@ -93,11 +91,11 @@ export interface Stats {
 }
 
 /**
- * A link: the transports at its ends, and what can be done to it while it is in use.
+ * A link: the transports at its ends, and the faults that can be caused while it is in use.
  *
  * **Details**
  *
- * `reset`, `drop`, `halfClose` and `stall` do at once what a {@link Fault} does at a
+ * `reset`, `drop`, `halfClose` and `stall` cause at once what a {@link Fault} causes at a
  * point of the stream. `resume` ends a stall.
  *
  * @category models
@@ -116,13 +114,12 @@ export interface TestLink {
 }
 
 /**
- * Makes a link. The end of the scope cuts it: both transports are told that they are
- * gone.
+ * Makes a link. The end of the scope cuts it: both transports are closed.
  *
  * **When to use**
  *
- * For tests of a transport's user, or together with `WebSocket.make` where
- * `TestWebSocket.pair` is too coarse.
+ * For tests of code that uses a transport, or together with `WebSocket.make` where
+ * `TestWebSocket.pair` does not offer enough.
  *
  * **Example** (A connection that is lost in the middle of a message)
  *
@@ -138,7 +135,7 @@ export interface TestLink {
  *   const client = yield* WebSocket.make(link.client, { role: "client" })
  *   yield* server.send("x".repeat(1000))
  *   const received = yield* Effect.forkChild(Effect.flip(client.receive))
- *   yield* TestClock.adjust("1 minute") // neither side is told, so keepalive has to notice
+ *   yield* TestClock.adjust("1 minute") // no error is reported, so keepalive has to notice
  *   return received // IOError, phase "keepalive"
  * }).pipe(Effect.scoped)
  * ```
@@ -171,8 +168,8 @@ const millis = (delay: NonNullable<Options["delay"]>): { readonly min: number; r
 }
 
 /**
- * Moves what is due, one step in each turn of the scheduler. Which of several possible
- * steps is taken is the seed's choice.
+ * Moves what is due, one step in each turn of the scheduler. The seed chooses among several
+ * possible steps.
  */
 class Link extends Deadlines.Alarm implements TestLink {
   readonly seed: number
@@ -224,8 +221,8 @@ class Link extends Deadlines.Alarm implements TestLink {
     if (this.scheduled || this.isCut) return
     this.scheduled = true
     this.deadlines.nextTurn(this.turn)
-    // A clock that is set forward does not wait for a turn, but for what it wakes: so all that is possible now happens
-    // before the next deadline, and nobody takes a link for dead that had no turn.
+    // A test that sets its clock forward waits for the alarms that are due, not for turns of the scheduler. With an
+    // alarm, all that is possible now happens before the next deadline, so that a link without a turn is not taken for dead.
     this.deadlines.set(this, Math.min(this.isSet ? this.due : Infinity, this.now() + 1))
   }
 
@@ -233,7 +230,7 @@ class Link extends Deadlines.Alarm implements TestLink {
     if (!this.isCut) this.turn()
   }
 
-  /** Both sides are told that the connection is gone. */
+  /** Closes both transports. */
   cut(error: IOError | undefined): void {
     this.isCut = true
     this.deadlines.set(this, Infinity)
@@ -333,7 +330,7 @@ class End implements Transport {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
-    if (this.ended || this.isClosed) throw new Error("a write behind the end of the stream")
+    if (this.ended || this.isClosed) throw new Error("a write after the end of the stream")
     if (this.wire.blocked) throw new Error("a write before the last one was taken")
     this.wire.write(chunks, this.link.now())
     this.wire.blocked = !this.wire.hasRoom
@@ -366,7 +363,7 @@ class End implements Transport {
     else this.handlers.onClosed(error)
   }
 
-  /** When something arrives here that is still on its way. */
+  /** When the next bytes under way arrive here. */
   get wakesAt(): number {
     return this.isClosed || this.canRead ? this.other.wire.nextDue : Infinity
   }
@@ -385,14 +382,14 @@ class End implements Transport {
         this.handlers!.onTaken()
       }
     }
-    // Both halves are done, and the peer knows.
+    // Both halves have ended, and the peer has seen it.
     if (!this.isClosed && this.ended && this.sawEnd && this.wire.isEmpty) yield () => this.close(undefined)
   }
 
   private arrive(now: number): void {
     const arrived = this.other.wire.take(now)
     if (this.isClosed) {
-      // Nobody is here any more: who sends is told so.
+      // This end is closed: the sender sees a reset.
       if (arrived !== "end") this.other.close(resetError())
     } else if (arrived === "end") {
       this.sawEnd = true

@@ -1,6 +1,6 @@
 /**
- * An HTTP server in memory whose routes accept WebSockets, and the client's way to it:
- * requests, handshake, refusals and connections as on a real one, without a socket.
+ * An HTTP server in memory whose routes accept WebSockets, and the client that connects to
+ * it: requests, handshake, refusals and connections as on a real server, without a socket.
  *
  * @since 0.1.0
  */
@@ -30,8 +30,8 @@ import * as TestLink from "./TestLink.ts"
  *
  * **Details**
  *
- * - `link`: how the link of each connection behaves; a function is asked for each anew,
- *   in order, from 0.
+ * - `link`: how the link of each connection behaves. A function is called for each one with
+ *   its index, from 0.
  * - `maxConnections`: one more is refused with 503.
  * - `shutdown`: how connections end with the server; see `TestServer.shutdown`.
  *
@@ -50,9 +50,9 @@ export interface Options {
  * **Details**
  *
  * - `links`: the links of all connections that were accepted, in order.
- * - `shutdown`: ends the server as a real one ends: new connections are refused, handlers
- *   hear of it, connections are closed and, at the end of the grace, cut. The end of the
- *   layer only cuts, for then nobody moves the clock of a test any more.
+ * - `shutdown`: ends the server as a real one ends: new connections are refused, handlers are
+ *   informed, connections are closed and, at the end of the grace, cut. The end of the layer
+ *   only cuts, because the clock of a test does not move any more then.
  *
  * @category services
  * @since 0.1.0
@@ -64,7 +64,7 @@ export class TestServer extends Context.Service<TestServer, {
 
 type Served = Effect.Effect<void, never, HttpServerRequest.HttpServerRequest>
 
-/** What becomes of one request. */
+/** One request and its answer. */
 interface Exchange {
   readonly request: Handshake.UpgradeRequest
   readonly answer: Deferred.Deferred<Answer>
@@ -76,10 +76,10 @@ interface Answer {
   readonly transport: Transport | undefined
 }
 
-// A request is found again by its source, whatever middleware makes of it.
+// A request is found by its source, even where middleware has changed it.
 const exchanges = new WeakMap<object, Exchange>()
 
-/** Who wants to know the link of the connection that is being made. */
+/** Receives the link of the connection that is being made. */
 const LinkObserver = Context.Reference<(link: TestLink.TestLink) => void>(
   "@effect-ws/core/testing/TestServer/LinkObserver",
   { defaultValue: () => () => {} }
@@ -90,14 +90,14 @@ const LinkObserver = Context.Reference<(link: TestLink.TestLink) => void>(
  *
  * **When to use**
  *
- * For tests of routes: who is refused and how, which subprotocol is spoken, what is said
- * on the connection, and what becomes of both when the link breaks.
+ * For tests of routes: which requests are refused and how, which subprotocol is chosen, what
+ * is sent on the connection, and what happens when the link breaks.
  *
  * **Details**
  *
- * Whatever host a URL names, the request comes to the server that is being served; it
- * names no port and is `http` or `https` as the URL says. `TestServer` gives the links
- * of the connections. Compression takes a codec of the platform, provided to both.
+ * Every URL leads to this server, whatever its host. The request has no port, and is `http`
+ * or `https` as the URL says. `TestServer` gives the links of the connections. For compression
+ * provide a codec of the platform to both sides.
  *
  * **Example** (A route and its refusals)
  *
@@ -147,7 +147,7 @@ class State {
   connections: WebSocketServer.OpenConnections
   served: Served | undefined
   readonly options: Options
-  /** What serves a request outlives who asked. */
+  /** The fiber that serves a request outlives the one that sent it. */
   readonly scope: Scope.Scope
 
   constructor(options: Options, scope: Scope.Scope) {
@@ -192,7 +192,7 @@ const httpServer = (state: State): HttpServer.HttpServer["Service"] =>
         yield* Effect.addFinalizer(() =>
           Effect.suspend(() => {
             state.served = undefined
-            // Nobody moves a test's clock any more: what has not closed is cut.
+            // The clock of the test does not move any more: connections that are left are cut.
             return Effect.forEach(state.links, (link) => link.reset, { discard: true })
           })
         )
@@ -251,19 +251,19 @@ const dial = (
   })
 
 /**
- * Connects to the server of {@link layer} and gives the link beside the connection.
+ * Connects to the server of {@link layer} and returns the link together with the connection.
  *
  * **When to use**
  *
- * Instead of `WebSocketClient.connect`, to do something to the link. What connects by
- * itself is left as it is: its links are in `TestServer.links`.
+ * Instead of `WebSocketClient.connect`, to cause faults on the link. Where the code under test
+ * connects by itself, its links are in `TestServer.links`.
  *
  * **Details**
  *
- * The end of the scope cuts the link first, so that no test waits for a closing
- * handshake that its clock never lets happen.
+ * The end of the scope cuts the link first, so that no test waits for a closing handshake
+ * while its clock stands still.
  *
- * **Example** (A link that is cut)
+ * **Example** (A link that is reset)
  *
  * ```ts
  * import { TestServer } from "@effect-ws/core/testing"

@@ -1,5 +1,5 @@
 /**
- * Connections in memory, for tests of what speaks over them.
+ * Connections in memory, for tests of the code that uses them.
  *
  * @since 0.1.0
  */
@@ -16,7 +16,7 @@ import * as TestLink from "./TestLink.ts"
  *
  * - `link`: how the link between them behaves.
  * - `client` and `server`: limits and other options of either side.
- * - `subprotocol`: the one that both sides are told was negotiated.
+ * - `subprotocol`: the one that both sides have as negotiated.
  *
  * @category models
  * @since 0.1.0
@@ -44,18 +44,18 @@ const open = (link: TestLink.TestLink, role: TestLink.Side, options: Options) =>
   WebSocket.make(link[role], { ...options[role], role, subprotocol: options.subprotocol })
 
 /**
- * A client's and a server's connection, joined by a link. The opening handshake is
+ * Makes a client's and a server's connection, joined by a link. The opening handshake is
  * done.
  *
  * **When to use**
  *
- * For tests of code that is given a connection, on either side. For a handler there is
- * {@link serve}; for a whole route, handshake and all, `TestServer`.
+ * For tests of code that is given a connection, on either side. For a handler use
+ * {@link serve}; for a whole route with its handshake use `TestServer`.
  *
  * **Details**
  *
- * The end of the scope cuts the link first, so that no test waits for a closing
- * handshake that its clock never lets happen. Where the handshake matters, call `close`.
+ * The end of the scope cuts the link first, so that no test waits for a closing handshake
+ * while its clock stands still. Where the handshake matters, call `close`.
  *
  * **Example** (Nothing is lost, however the bytes are cut)
  *
@@ -100,8 +100,8 @@ export interface Served<A, E> {
 }
 
 /**
- * Runs a handler, as `WebSocketServer.handle` takes it, with a connection of its own,
- * and gives the client's end to the test.
+ * Runs a handler, as `WebSocketServer.handle` takes it, with a connection, and gives the
+ * client's end to the test.
  *
  * **Details**
  *

@@ -1,6 +1,6 @@
 /**
- * What one side of a link sends, on its way to the other: pieces of bytes and perhaps
- * an end of stream, each with the moment from which it may arrive.
+ * What one side of a link has sent and the other has not received yet: pieces of bytes and
+ * possibly an end of stream, each with the moment from which it may arrive.
  */
 import type { Choose } from "./Choose.ts"
 
@@ -12,7 +12,7 @@ interface Item {
   readonly due: number
 }
 
-/** Something that happens once so many bytes have arrived. */
+/** Something that happens once a number of bytes has arrived. */
 export interface Mark {
   readonly after: number
   readonly happen: () => void
@@ -30,9 +30,9 @@ export class Wire {
   mostInFlight = 0
   /** Nothing arrives for now. */
   stalled = false
-  /** Nothing arrives any more, and nobody is told. */
+  /** Nothing arrives any more, and no error is reported. */
   lost = false
-  /** An end of stream was sent, by this side or in its name: what follows is swallowed. */
+  /** An end of stream was sent, by this side or by a fault: what follows is dropped. */
   ended = false
   /** The sender was told to wait until there is room. */
   blocked = false
@@ -65,7 +65,7 @@ export class Wire {
     return this.lost || this.stalled || this.items.length === 0 ? Infinity : this.items[0].due
   }
 
-  /** Whether there is anything on the way. */
+  /** Whether anything is under way. */
   get isEmpty(): boolean {
     return this.items.length === 0
   }
@@ -73,7 +73,7 @@ export class Wire {
   write(chunks: ReadonlyArray<Uint8Array>, now: number): void {
     for (const chunk of chunks) {
       this.sent += chunk.length
-      // What is swallowed is taken; what is lost stays in the sender's buffer.
+      // Dropped bytes count as taken; lost ones stay in the sender's buffer.
       if (!this.ended) this.inFlight += chunk.length
       if (this.ended || this.lost) continue
       const { chop } = this.options
@@ -93,24 +93,24 @@ export class Wire {
     if (!this.lost) this.items.push({ what: end, due: this.dueFrom(now) })
   }
 
-  /** What is on its way arrives nowhere. */
+  /** Drops what is under way. */
   forget(): void {
     this.items.length = 0
     this.inFlight = 0
   }
 
-  /** The same, but nobody acknowledges it either. */
+  /** The same, but the sender is not told that it was taken either. */
   lose(): void {
     this.lost = true
     this.items.length = 0
   }
 
-  /** Lets happen what was to happen at this point. */
+  /** Runs the marks that have been reached. */
   passMarks(): void {
     while (this.marks.length > 0 && this.marks[0].after <= this.delivered) this.marks.shift()!.happen()
   }
 
-  /** What arrives next; chopped streams are joined anew at times, since a stream has no borders. */
+  /** What arrives next. Pieces of a chopped stream are sometimes joined, because a stream has no borders. */
   take(now: number): Uint8Array<ArrayBuffer> | "end" {
     const first = this.items.shift()!
     if (first.what === end) return "end"
@@ -125,7 +125,7 @@ export class Wire {
       joined.set(more, bytes.length)
       bytes = joined
     }
-    // To the byte: what comes behind a mark arrives by itself, if at all.
+    // Exact to the byte: what follows a mark arrives separately, if at all.
     const until = this.marks.length === 0 ? Infinity : this.marks[0].after - this.delivered
     if (bytes.length > until) {
       this.items.unshift({ what: bytes.slice(until), due: first.due })
