@@ -11,8 +11,8 @@
  *  +-+-+-+-+-------+-+-------------+-------------------------------+---------
  * ```
  *
- * One mutable object serves a whole connection: nothing is allocated per frame. A
- * broken rule is named at the first byte that proves it.
+ * One mutable object serves a whole connection: nothing is allocated for a frame. A broken
+ * rule is reported at the first byte that proves it.
  *
  * @internal
  */
@@ -29,9 +29,9 @@ export class FrameHeader {
   masked = false
   /** In the form of `Mask.ts`. */
   maskKey = 0
-  /** `Infinity` where it is above 2^53-1, so that every limit refuses it. */
+  /** `Infinity` above 2^53-1, so that every limit refuses it. */
   length = 0
-  /** The header is whole. */
+  /** Whether the header is complete. */
   complete = false
   violation: ProtocolRule | undefined = undefined
   /** The reserved bits that an extension claimed for the next frame. */
@@ -50,8 +50,8 @@ export class FrameHeader {
   }
 
   /**
-   * Consumes header bytes of `bytes[offset, end)` and returns the offset behind
-   * them. Nothing more is consumed once the header is complete or broke a rule.
+   * Consumes header bytes of `bytes[offset, end)` and returns the offset after them. Nothing
+   * is consumed once the header is complete or has broken a rule.
    */
   parse(bytes: Uint8Array, offset: number, end: number): number {
     if (this.seen === 0 && end - offset >= 2) {
@@ -195,7 +195,7 @@ export const headerLength = (payloadLength: number, masked: boolean): number =>
   (payloadLength < 126 ? 2 : payloadLength < 0x10000 ? 4 : 10) + (masked ? 4 : 0)
 
 /**
- * Writes a header at `offset` and returns the offset behind it. `firstByte` is
+ * Writes a header at `offset` and returns the offset after it. `firstByte` is
  * `fin << 7 | rsv << 4 | opcode`; `maskKey` has the form of `Mask.ts`.
  *
  * @internal

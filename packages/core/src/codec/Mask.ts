@@ -34,8 +34,8 @@ const byBytes = (bytes: Uint8Array, start: number, end: number, key: number): vo
 }
 
 /**
- * Masks or unmasks `bytes[start, end)`. `phase` is how many payload bytes of the
- * frame came before `start`, modulo 4.
+ * Masks or unmasks `bytes[start, end)`. `phase` is how many payload bytes of the frame
+ * precede `start`, modulo 4.
  *
  * @internal
  */
@@ -86,8 +86,8 @@ export const maskInPlace = (bytes: Uint8Array, start: number, end: number, key: 
 }
 
 /**
- * The same for a whole text; whether it is known to be ASCII afterwards. A key of 0 is not
- * for nothing: the text is looked at.
+ * The same for a whole text. Returns whether the text is known to be ASCII, so it is
+ * inspected even for a key of 0.
  *
  * @internal
  */
@@ -130,9 +130,9 @@ export const maskInto = (
 const poolWords = 2048
 
 /**
- * A private pool of mask keys from a cryptographically secure source (RFC 6455
- * §10.3). A key is used once, and is unknown to who hands the payload over; not even
- * printing the object shows them. The pool is allocated when the first key is asked for.
+ * A private pool of mask keys from a cryptographically secure source (RFC 6455 §10.3). A key
+ * is used once, and the sender of a payload cannot know it; not even printing the object
+ * shows the keys. The pool is allocated when the first key is needed.
  *
  * @internal
  */
@@ -147,7 +147,7 @@ export class MaskKeys {
 
   next(): number {
     if (this.#used === poolWords) {
-      // Only after a fill that did not throw do its bytes count as fresh.
+      // The bytes count as fresh only after a fill that did not throw.
       const pool = this.#pool ??= new Int32Array(poolWords)
       this.#randomFill(new Uint8Array(pool.buffer))
       this.#used = 0

@@ -1,11 +1,11 @@
 /**
- * Masking by 128-bit words, in WebAssembly: three times as fast as the words that
+ * Masking by 128-bit words in WebAssembly: three times as fast as with the words that
  * JavaScript has (measured: 16 KiB in 0.6 instead of 2.0 µs, 1 KiB in 0.05 instead of
- * 0.15), and no slower on the smallest frames. A text is looked at on the way, and within
- * that memory it copies. It reaches only into memory of its own, so that is handed out by
- * {@link sharedBuffer} to those who read and write much.
+ * 0.15), and no slower on the smallest frames. The same pass finds out whether a text is
+ * ASCII, and there is a copy within that memory. It reaches only its own memory, of which
+ * {@link sharedBuffer} gives buffers to whatever reads and writes a lot.
  *
- * Where there is no WebAssembly with SIMD, or a policy forbids it, `Mask.ts` serves alone.
+ * Where there is no WebAssembly with SIMD, or a policy forbids it, `Mask.ts` does all.
  *
  * @internal
  */
@@ -33,8 +33,8 @@ let memory: ArrayBuffer | undefined
 let used = 0
 
 /**
- * Memory for as long as the program lives, in which masking is fastest; ordinary memory
- * where that is not to be had, or all of it was handed out.
+ * Allocates memory for the life of the program, in which masking is fastest. Where there is
+ * none, or all of it is taken, it is ordinary memory.
  *
  * @internal
  */
@@ -51,8 +51,8 @@ export const sharedBuffer = (size: number): Uint8Array<ArrayBuffer> => {
   return buffer
 }
 
-// The arrays that were asked about last and were shared: their buffers are slow to reach. Others
-// are not remembered, since that would keep them alive.
+// The last arrays that were found to be shared: getting at their buffer is slow. Others are not
+// remembered, because that would keep them alive.
 let known: Uint8Array | undefined
 let knownTarget: Uint8Array | undefined
 
@@ -71,8 +71,8 @@ const isSharedTarget = (bytes: Uint8Array): boolean => {
 }
 
 /**
- * Masks `bytes[start, end)` with a key that begins at `start`. `false`: they do not lie in
- * the memory of {@link sharedBuffer}, and nothing was done.
+ * Masks `bytes[start, end)` with a key that begins at `start`. Returns `false`, and does
+ * nothing, for bytes outside the memory of {@link sharedBuffer}.
  *
  * @internal
  */
@@ -83,8 +83,8 @@ export const maskShared = (bytes: Uint8Array, start: number, end: number, key: n
 }
 
 /**
- * The same, and whether what comes out is ASCII, which costs nothing more. `undefined`: nothing
- * was done.
+ * The same, and returns whether the result is ASCII, which costs nothing more. `undefined`
+ * says that nothing was done.
  *
  * @internal
  */

@@ -1,7 +1,7 @@
 /**
- * UTF-8 validation (RFC 3629) that is incremental and fails at the first byte that
- * no valid text can have there: overlong forms, surrogates and what lies above
- * U+10FFFF are refused at their second byte, before the sequence is complete.
+ * UTF-8 validation (RFC 3629) that is incremental and fails at the first byte that no valid
+ * text can have there: overlong forms, surrogates and values above U+10FFFF are refused at
+ * their second byte, before the sequence is complete.
  *
  * @internal
  */
@@ -30,13 +30,13 @@ const skipAscii = (bytes: Uint8Array, start: number, end: number): number => {
   return i
 }
 
-/** Whether `bytes[start, end)` is UTF-8, by what a platform has for that. */
+/** Whether `bytes[start, end)` is UTF-8, as the platform decides it. */
 type IsUtf8 = (bytes: Uint8Array, start: number, end: number) => boolean
 
 // Below this a call into the platform costs more than it saves.
 const leastNative = 512
 
-// Where the last character begins if it is not whole, or `end`.
+// The start of the last character if it is incomplete, or `end`.
 const endOfWhole = (bytes: Uint8Array, start: number, end: number): number => {
   for (let i = end - 1; i >= start && i >= end - 3; i--) {
     const byte = bytes[i]!
@@ -47,7 +47,7 @@ const endOfWhole = (bytes: Uint8Array, start: number, end: number): number => {
 }
 
 /**
- * Validates a text that comes in pieces.
+ * Validates a text that arrives in pieces.
  *
  * @internal
  */
@@ -59,14 +59,14 @@ export class Utf8Validator {
   private upper = 0xbf
   private failed = false
 
-  /** Asks `native` about long pieces: where one is not valid, it is looked for here. */
+  /** Long pieces are checked by `native`; where it finds a fault, this code finds out where. */
   constructor(native?: IsUtf8) {
     this.native = native
   }
 
   /**
-   * Whether the text so far can still become UTF-8. Listeners `false` it stays `false`
-   * until `reset`.
+   * Whether the text so far can still become UTF-8. Once `false` it stays `false` until
+   * `reset`.
    */
   push(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.failed) return false
@@ -90,7 +90,7 @@ export class Utf8Validator {
       const first = bytes[i]!
       if (first < 0x80) {
         i++
-        // Text of another script has short runs of ASCII, not worth the words.
+        // Text of another script has short runs of ASCII, for which words do not pay.
         if (++run === 16) {
           i = skipAscii(bytes, i, end)
           run = 0

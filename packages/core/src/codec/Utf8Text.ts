@@ -1,5 +1,5 @@
 /**
- * Text to UTF-8 and back with what every JavaScript engine has.
+ * Text to UTF-8 and back, with the means of every JavaScript engine.
  *
  * @internal
  */
@@ -12,7 +12,7 @@ const encoder = new TextEncoder()
 const shortText = 24
 
 /**
- * Decodes `bytes[start, end)`; what is not UTF-8 becomes U+FFFD.
+ * Decodes `bytes[start, end)`. Invalid sequences become U+FFFD.
  *
  * @internal
  */

@@ -1,7 +1,6 @@
 /**
- * Word views over the buffers that the codec touches again and again. Making a
- * typed-array view costs more than masking a small frame, so the views of the last
- * buffer used are kept.
+ * Word views over the buffers that the codec uses repeatedly. Making a typed-array view costs
+ * more than masking a small frame, so the views of the last buffer are kept.
  *
  * @internal
  */
@@ -9,8 +8,8 @@
 /** Masking and scanning by words needs the byte order of the wire inside a word. */
 export const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 
-// A kept view keeps its buffer alive. Read and write buffers are far smaller than
-// this; a message's own large buffer pays for its view, which is little per byte.
+// A kept view keeps its buffer alive. Read and write buffers are far smaller than this. The large
+// buffer of a message gets a view of its own, whose cost is small per byte.
 const keepUpTo = 0x40000
 
 let int32Bytes = new Uint8Array(0)

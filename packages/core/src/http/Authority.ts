@@ -1,7 +1,7 @@
 /**
- * Hosts and ports (RFC 3986 §3.2), read by hand up to the point where only the host
- * name is left, which the platform's URL parser then normalises (case, IDNA, IPv4
- * and IPv6 forms). What such a parser would mend or drop is refused before it sees it.
+ * Hosts and ports (RFC 3986 §3.2), parsed by hand until only the host name is left, which the
+ * platform's URL parser then normalises (case, IDNA, IPv4 and IPv6 forms). Whatever such a
+ * parser would repair or drop is refused before.
  */
 import { isDigit } from "./Tokens.ts"
 
@@ -39,7 +39,7 @@ export const parseUrl = (text: string, base?: string): URL | undefined => {
   }
 }
 
-/** uri-host [ ":" port ]; an empty port is none, as RFC 3986 §3.2.3 has it. */
+/** uri-host [ ":" port ]; an empty port means none (RFC 3986 §3.2.3). */
 export const parseAuthority = (text: string): Authority | undefined => {
   if (text.length > maxLength) return undefined
   if (last?.text === text) return last.authority
@@ -48,7 +48,7 @@ export const parseAuthority = (text: string): Authority | undefined => {
   return authority
 }
 
-// A server is asked for one host, again and again, and the URL parser costs 2 us.
+// Most requests to a server name the same host, and the URL parser costs 2 us.
 let last: { readonly text: string; readonly authority: Authority | undefined } | undefined
 
 const parse = (text: string): Authority | undefined => {

@@ -1,7 +1,6 @@
 /**
- * Headers that an application wants to have sent: they are validated where the head
- * is built, so that no caller's string can end a line or repeat what the handshake
- * says itself.
+ * Headers that an application wants to send. They are validated where the head is built, so
+ * that no caller's string can end a line or repeat a header of the handshake.
  */
 import type { HandshakeRule } from "../WebSocketError.ts"
 import { equalsIgnoreCase, type HeaderList, isFieldValue, isToken, listHas, show } from "./Tokens.ts"
@@ -11,7 +10,7 @@ export interface Fault {
   readonly detail: string
 }
 
-// The first seven belong to the handshake, the rest announces a body that there cannot be (RFC 9112 §6)
+// The first seven belong to the handshake. The others announce a body, which a handshake cannot have (RFC 9112 §6)
 const reserved: ReadonlyArray<string> = [
   "upgrade",
   "connection",
@@ -25,7 +24,7 @@ const reserved: ReadonlyArray<string> = [
   "trailer"
 ]
 
-// Headers of a request that have one value: a second one is read differently by different servers
+// Headers of a request that have one value. Servers differ in how they read a second one
 const single: ReadonlyArray<string> = [
   "host",
   "origin",
@@ -41,13 +40,13 @@ export const invalidHeader = (headers: HeaderList): Fault | undefined => {
   for (const [name, value] of headers) {
     if (!isToken(name)) return { rule: "HeaderInvalid", detail: `${show(name)} is not the name of a header` }
     if (!isFieldValue(value)) {
-      return { rule: "HeaderInvalid", detail: `the value of ${name} has a character that no header may have` }
+      return { rule: "HeaderInvalid", detail: `the value of ${name} has a character that is not allowed in headers` }
     }
   }
   return undefined
 }
 
-/** The first header that cannot stand in the head of a handshake. */
+/** The first header that a handshake cannot have. */
 export const invalidCallerHeader = (headers: HeaderList, role: "request" | "response"): Fault | undefined => {
   const invalid = invalidHeader(headers)
   if (invalid !== undefined) return invalid

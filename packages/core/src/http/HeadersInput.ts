@@ -1,4 +1,4 @@
-/** Headers as callers give them, and the lines that they stand for. */
+/** Headers as callers give them, and the lines that they mean. */
 import type { HeaderList } from "./Tokens.ts"
 
 /**

@@ -1,7 +1,7 @@
 /**
- * The little of HTTP's header grammar that a handshake needs (RFC 9110 §5.5, §5.6),
- * parsed by hand: every function is total and reads its input once. Header names
- * are compared in ASCII only, so that no Unicode case rule can make two names equal.
+ * The part of HTTP's header grammar that a handshake needs (RFC 9110 §5.5, §5.6), parsed by
+ * hand: every function is total and reads its input once. Header names are compared in ASCII
+ * only, so that no case rule of Unicode can make two names equal.
  */
 
 /**
@@ -45,7 +45,7 @@ export const isFieldValue = (text: string): boolean => {
   return true
 }
 
-/** Whether a string has a C0 control or DEL, which a URL parser would drop in silence. */
+/** Whether a string has a C0 control or DEL, which a URL parser would silently drop. */
 export const hasControl = (text: string): boolean => {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
@@ -94,10 +94,10 @@ export const valuesOf = (headers: HeaderList, name: string): ReadonlyArray<strin
   return values ?? none
 }
 
-// A request asks for a dozen headers and has half of them.
+// A dozen headers are looked for in a request, and half of them are there.
 const none: ReadonlyArray<string> = []
 
-/** Whether the lines of a list-valued header are together longer than anyone needs. */
+/** Whether the lines of a list-valued header are together longer than the limit. */
 export const isListTooLong = (values: ReadonlyArray<string>): boolean => {
   let length = 0
   for (const value of values) {
@@ -132,8 +132,8 @@ export const splitList = (values: ReadonlyArray<string>): Array<string> | undefi
 
 /**
  * Whether a comma-separated list, its lines taken as one, has a token, ignoring case;
- * `token` is in lower case. `undefined` where there are too many. A list of one, as most
- * are, is not taken apart.
+ * `token` is in lower case. `undefined` where there are too many. A list of one, which most
+ * are, is not split.
  */
 export const linesHave = (values: ReadonlyArray<string>, token: string): boolean | undefined => {
   if (values.length === 1 && equalsIgnoreCase(values[0], token)) return true

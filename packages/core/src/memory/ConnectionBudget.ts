@@ -1,45 +1,44 @@
 /**
- * The bytes that all connections of a process hold, bounded: above the bound nobody
- * reads, and where that does not help, connections are closed until there is room.
+ * A bound on the bytes that all connections of a process hold: above it no connection reads,
+ * and where that does not help, connections are closed until there is room.
  *
- * A connection tells when what it holds has changed by a page, at the edges of a batch.
- * So the cost of a message does not depend on whether there is a budget. Whatever a
- * change brings about happens in a later turn of the event loop, since whoever tells of
- * it is in the middle of something.
+ * A connection reports at the edges of a batch when what it holds has changed by a page, so
+ * the cost of a message does not depend on the budget. The effects of a change happen in a
+ * later turn of the event loop, because the connection that reports it is busy.
  */
 import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 
 /** What a budget needs of a connection. */
 export interface Holder {
   readonly deadlines: Deadlines
-  /** The pages that the budget knows of; only it sets them. */
+  /** The pages that the budget has counted; only the budget sets them. */
   accounted: number
-  /** Those made later have greater ones. */
+  /** Later connections have greater ones. */
   readonly serial: number
   readonly isOpen: boolean
-  /** Reads on or pauses, as is right now. */
+  /** Resumes or pauses reading, as the budget says now. */
   readonly regulate: () => void
   /** Closes, to make room. */
   readonly shed: () => void
 }
 
-/** Whom to close first: who holds most, or who came last. */
+/** Which connection to close first: the one that holds most, or the one that was opened last. */
 export type Shed = "largest" | "newest"
 
 /** Bytes for each step of an account. */
 export const pageSize = 4096
 
-// Reading goes on once so much of the budget is taken or less, so that it does not stop
-// and go with every message.
+// Reading resumes once no more than this share of the budget is taken, so that it does not pause and
+// resume with every message.
 const relief = 7 / 8
 
-// Where so much of it is taken, pausing came too late.
+// Above this share pausing was too late: connections are closed at once.
 const excess = 5 / 4
 
 export class Budget {
   /** The most bytes before reading pauses. */
   readonly maxBytes: number
-  /** Whether nobody reads. */
+  /** Whether reading is paused. */
   isExhausted = false
   /** Connections that were closed to make room. */
   shed = 0
@@ -62,7 +61,7 @@ export class Budget {
     return this.pages * pageSize
   }
 
-  /** A holder has so many pages now. */
+  /** A holder has this many pages now. */
   change(holder: Holder, pages: number): void {
     this.pages += pages - holder.accounted
     holder.accounted = pages
@@ -79,12 +78,12 @@ export class Budget {
     }
   }
 
-  /** A holder does not read, and wants to know when it may. */
+  /** A holder does not read, and is called when it may. */
   pause(holder: Holder): void {
     this.paused.add(holder)
   }
 
-  /** A holder is gone. */
+  /** A holder is released. */
   leave(holder: Holder): void {
     this.paused.delete(holder)
     if (holder.accounted > 0) this.change(holder, 0)
@@ -111,12 +110,12 @@ export class Budget {
     for (const holder of concerned) holder.regulate()
   }
 
-  /** Closes connections until, without what those hold, there is room. */
+  /** Closes connections until there is room without what they hold. */
   makeRoom(): void {
     const open: Array<Holder> = []
     let pages = 0
     for (const holder of this.holders) {
-      // What a closing one holds is given back at its close deadline at the latest.
+      // A closing connection gives back what it holds, at its close deadline at the latest.
       if (!holder.isOpen) continue
       open.push(holder)
       pages += holder.accounted

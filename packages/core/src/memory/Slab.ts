@@ -10,7 +10,7 @@ import type { Primitives } from "../Primitives.ts"
 // V8 keeps typed arrays up to this size in its own heap.
 const onHeap = 64
 
-// A kept message keeps its slab alive: at most so much, and so many times its own size.
+// A kept message keeps its slab alive: at most this much, and this many times its own size.
 const slabSize = 8 * 1024
 const slabShare = 32
 // Below, a slab saves nothing.
@@ -20,31 +20,31 @@ const leastSlab = 256
 export const largeMessage = 2048
 
 export class Slab {
-  // What becomes a copy of the chunk from `base` on.
+  // Will be a copy of the chunk from `base` on.
   private slab: Uint8Array<ArrayBuffer> | undefined
   private base = 0
-  // Where the last message ends; 0 once what was cut is filled.
+  // Where the last message ends; 0 once the messages are filled.
   private end = 0
   private readonly primitives: Primitives
   private readonly inPlace: boolean
 
-  /** `inPlace`: a chunk may be written to, so that it is unmasked where that is fastest and copied afterwards. */
+  /** `inPlace`: a chunk may be written to, so it is unmasked where that is fastest and copied afterwards. */
   constructor(primitives: Primitives, inPlace: boolean) {
     this.primitives = primitives
     this.inPlace = inPlace
   }
 
-  /** Whether a message is to lie in a slab; `rest` is what the chunk still holds, itself included. */
+  /** Whether a message should lie in a slab; `rest` is the size of the rest of the chunk, the message included. */
   static suits(size: number, rest: number): boolean {
     return size < largeMessage && slabShare * size >= leastSlab && rest >= leastSlab && rest > 2 * size
   }
 
-  /** Whether it may lie in this one. */
+  /** Whether it can lie in this slab. */
   suits(size: number): boolean {
     return this.slab === undefined || this.slab.length <= slabShare * size
   }
 
-  /** A message of `bytes[start, end)`; what is in it is not to be looked at before {@link fill}. */
+  /** A message of `bytes[start, end)`. Its contents are valid after {@link fill} only. */
   cut(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): Uint8Array {
     let slab = this.slab
     if (slab === undefined || end - this.base > slab.length) {
@@ -63,7 +63,7 @@ export class Slab {
     return new Uint8Array(slab.buffer, slab.byteOffset + at, end - start)
   }
 
-  /** The messages that were cut from `bytes` get what is in them. */
+  /** Copies the contents of the messages that were cut from `bytes`. */
   fill(bytes: Uint8Array): void {
     if (this.end === 0) return
     this.slab!.set(bytes.subarray(this.base, this.end))
@@ -71,7 +71,7 @@ export class Slab {
   }
 }
 
-/** `bytes[start, end)` in memory of its own. */
+/** A copy of `bytes[start, end)`. */
 export const copyOf = (bytes: Uint8Array, start: number, end: number, primitives: Primitives): Uint8Array => {
   const size = end - start
   if (size > onHeap) {
@@ -84,7 +84,7 @@ export const copyOf = (bytes: Uint8Array, start: number, end: number, primitives
   return copy
 }
 
-/** Both, in memory of their own. */
+/** A copy of both, joined. */
 export const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {
   const both = new Uint8Array(first.length + second.length)
   both.set(first)

@@ -3,9 +3,9 @@
  * connection costs an entry in a heap, not a fiber and a timer. The fiber lives while
  * there are entries. Each Clock has its own (a test's Clock among them).
  *
- * A blocked event loop is not a silent peer: what the peer sent meanwhile has not been read
- * when the loop goes on and the deadline has passed. So a wake-up that comes late holds all
- * alarms for as long as it was late, within bounds, before it rings those that are still due.
+ * A blocked event loop is not a silent peer: bytes that arrived in the meantime have not been
+ * read when the loop continues and the deadline has passed. So a late wake-up postpones all
+ * alarms for as long as it was late, within bounds, and then rings those that are still due.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -16,18 +16,18 @@ import * as Option from "effect/Option"
 import * as Scheduler from "effect/Scheduler"
 import { uncaught } from "./Uncaught.ts"
 
-/** An entry: whoever holds deadlines. `due` and `position` belong to {@link Deadlines}. */
+/** An entry of the heap. `due` and `position` belong to {@link Deadlines}. */
 export abstract class Alarm {
-  /** When to call `onAlarm`, in the milliseconds of `Deadlines.now`; of no meaning while it is not set. */
+  /** When to call `onAlarm`, in the milliseconds of `Deadlines.now`. Meaningless while it is not set. */
   due = 0
-  /** The place in the heap; -1 outside. */
+  /** The index in the heap; -1 outside. */
   position = -1
 
   get isSet(): boolean {
     return this.position !== -1
   }
 
-  /** Called when `due` has come; sets it again through `Deadlines.set` if need be. */
+  /** Called when `due` is reached. It sets the alarm again through `Deadlines.set` if needed. */
   abstract onAlarm(now: number): void
 }
 
@@ -37,7 +37,7 @@ const tolerance = 4
 // A handshake takes several turns of the loop and round trips.
 const leastHold = 100
 
-// In total, before what is due rings all the same: a loop that is always late has deadlines too.
+// The most in total, after which alarms that are due ring anyway: a loop that is always late has deadlines too.
 const mostHold = 5000
 
 export class Deadlines {
@@ -64,14 +64,14 @@ export class Deadlines {
   }
 
   /**
-   * Whole milliseconds that only grow, of an arbitrary origin. Whole, and for weeks below
-   * 2^31: V8 keeps such a number in its field, while any other takes up 16 bytes more.
+   * Whole milliseconds that only grow, from an arbitrary origin. Whole, and for weeks below
+   * 2^31: V8 stores such a number in its field, while any other takes 16 bytes more.
    */
   now(): number {
     return Math.floor(this.preciseNow())
   }
 
-  /** The same with their fraction, to measure with. */
+  /** The same with a fraction, for measurements. */
   preciseNow(): number {
     return this.read() - this.origin
   }
@@ -94,7 +94,7 @@ export class Deadlines {
       this.heap.push(alarm)
       this.up(alarm)
     } else if (this.heap[alarm.position] !== alarm) {
-      // That of another Clock: moving it here would drop an alarm of this one unseen.
+      // The heap of another Clock: moving the alarm here would silently drop the other one.
       throw new Error("This alarm is set in another heap of deadlines")
     } else if (due === Infinity) {
       this.remove(alarm)
@@ -147,7 +147,7 @@ export class Deadlines {
     return this.loop
   })
 
-  // Not within `set`, whose caller is not done yet; and behind the I/O of this turn of the loop.
+  // Not within `set`, whose caller is not done yet, and after the I/O of this turn of the loop.
   private readonly fire: Effect.Effect<void> = Effect.flatMap(Effect.yieldNow, () => {
     const now = this.now()
     this.release()

@@ -1,13 +1,13 @@
 /**
- * The connections whose output goes out once the current run of JavaScript ends: one write
- * for many sends, and one microtask for all connections that were sent to, as in a
- * broadcast. A promise's, since `queueMicrotask` keeps an async resource for each call.
+ * The connections whose output is written once the current run of JavaScript ends: one write
+ * for many sends, and one microtask for all connections of a broadcast. It is a promise's
+ * microtask, because `queueMicrotask` allocates an async resource for each call.
  */
 import { uncaught } from "./Uncaught.ts"
 
 /** A connection whose output waits. */
 export interface Flushable {
-  /** Writes what waits; it may be asked for again from here on. */
+  /** Writes the output that waits. From here on it may be scheduled again. */
   flushNow(): void
 }
 
@@ -26,7 +26,7 @@ const flushAll = (): void => {
   }
 }
 
-/** To be called once until `flushNow`. */
+/** Schedules a flush. Called once until `flushNow`. */
 export const flushSoon = (connection: Flushable): void => {
   if (waiting.push(connection) === 1) void resolved.then(flushAll)
 }

@@ -1,17 +1,17 @@
 /**
- * Those who want to know of something that happens once. Most of the time they are one or
- * two, of each of many connections: so no set until there are more.
+ * Listeners to something that happens once. Most connections have one or two of them, so there
+ * is no set until there are more.
  */
 export class Listeners {
   private first: (() => void) | undefined
   private others: Set<() => void> | undefined
 
-  /** How many wait. */
+  /** How many listeners wait. */
   get size(): number {
     return (this.first === undefined ? 0 : 1) + (this.others?.size ?? 0)
   }
 
-  /** Adds a listener; the result takes it away. */
+  /** Adds a listener and returns what removes it. */
   add(listener: () => void): () => void {
     if (this.first === undefined) {
       this.first = listener
@@ -24,7 +24,7 @@ export class Listeners {
     return () => others.delete(listener)
   }
 
-  /** It happens: all are told and forgotten. */
+  /** It happens: all listeners are called and removed. */
   happen(): void {
     const { first, others } = this
     this.first = this.others = undefined

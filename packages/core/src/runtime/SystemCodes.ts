@@ -1,16 +1,16 @@
 /**
- * The codes by which operating systems, Node, undici and OpenSSL name their errors, such as
- * `ECONNRESET`, as the reasons of an `IOError`: the one table of them.
+ * Maps the codes by which operating systems, Node, undici and OpenSSL name their errors, such
+ * as `ECONNRESET`, to the reasons of an `IOError`.
  */
 import { IOError, type IOPhase, type IOReason } from "../WebSocketError.ts"
 
-/** An error and what caused it, the outermost first. */
+/** An error and its causes, the outermost first. */
 export const chainOf = (
   error: unknown
 ): ReadonlyArray<{ readonly name?: unknown; readonly message?: unknown; readonly code?: unknown }> => {
   const chain: Array<object> = []
   let current = error
-  // A cause may, in theory, cause itself.
+  // Bounded, because an error can be its own cause.
   while (chain.length < 8 && typeof current === "object" && current !== null) {
     chain.push(current)
     current = "cause" in current ? current.cause : "reason" in current ? current.reason : undefined
@@ -68,12 +68,12 @@ const prefixes: ReadonlyArray<readonly [prefix: string, reason: IOReason]> = [
   ["SELF_SIGNED_", "Tls"]
 ]
 
-/** The reason that a code stands for. */
+/** The reason that a code means. */
 export const reasonOf = (code: string | undefined): IOReason =>
   code === undefined
     ? "Unknown"
     : reasons.get(code) ?? prefixes.find(([prefix]) => code.startsWith(prefix))?.[1] ?? "Unknown"
 
-/** An error of the system's as an `IOError`, by its code or that of its cause. */
+/** Turns a system error into an `IOError`, by its code or that of its cause. */
 export const toIOError = (phase: IOPhase, cause: Error): IOError =>
   new IOError({ phase, reason: reasonOf(codeOf(cause)), detail: `The connection failed: ${cause.message}`, cause })

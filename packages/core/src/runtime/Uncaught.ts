@@ -1,7 +1,7 @@
 /**
- * What a transport or an observer of users throws where no caller could catch it. It is
- * told as an unhandled rejection, which ends a process by default; where it does not,
- * no other connection has lost its turn by it.
+ * Reports an exception of a user's transport or observer that no caller can catch. It becomes
+ * an unhandled rejection, which ends a process by default; where it does not, no other
+ * connection is affected.
  */
 export const uncaught = (defect: unknown): void => {
   void Promise.reject(defect)

@@ -97,7 +97,7 @@ export class FakeTransport implements Transport {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
-    assert.isFalse(this.isEnded || this.isDestroyed || this.isClosed, "a write behind the end")
+    assert.isFalse(this.isEnded || this.isDestroyed || this.isClosed, "a write after the end")
     assert.isUndefined(this.held, "a write before the last was taken")
     assert.isAbove(chunks.reduce((sum, chunk) => sum + chunk.length, 0), 0, "an empty write")
     const copies = chunks.map((chunk) => new Uint8Array(chunk))

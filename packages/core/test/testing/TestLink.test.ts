@@ -182,7 +182,7 @@ describe("TestLink", () => {
       link.server.end()
       yield* settle
       assert.deepStrictEqual(client.said, ["end"])
-      assert.throws(() => link.server.write([count(1)]), "behind the end")
+      assert.throws(() => link.server.write([count(1)]), "after the end")
       link.client.write([count(2)])
       link.client.end()
       yield* settle
