@@ -70,10 +70,7 @@ export const waitedMicros = (): number => {
 
 let gc: (() => void) | undefined
 
-/**
- * Collects all garbage. Finalizers run in the turns of the event loop between. The few buffers that the library keeps to
- * use again stay: at most 4 MiB, which is below the growth that counts as a leak by default.
- */
+/** Collects all garbage. Finalizers run in the turns of the event loop between. */
 export const collect = async (): Promise<void> => {
   if (gc === undefined) {
     setFlagsFromString("--expose-gc")
