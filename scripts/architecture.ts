@@ -49,6 +49,7 @@ export const floors: ReadonlyArray<{ readonly name: string; readonly files: Read
     name: "core: clients and servers",
     files: modules("core", "WebSocketClient", "ReconnectingClient", "WebSocketServer", "EffectSocket", "HttpUpgrade", "WebSocketConfig")
   },
+  { name: "core: values", files: [...folders("core", "contract"), ...modules("core", "Contract")] },
   { name: "core: for tests, and the index", files: [...folders("core", "testing"), ...modules("core", "index")] },
   { name: "node", files: ["packages/node/src/**"] }
 ]
@@ -76,6 +77,8 @@ const shell = [
   `${core}WebSocketClient.ts`,
   `${core}reconnect/**`,
   `${core}ReconnectingClient.ts`,
+  `${core}contract/**`,
+  `${core}Contract.ts`,
   `${core}WebSocketServer.ts`,
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,
@@ -98,6 +101,8 @@ const touchesUnstable = [
   `${core}EffectSocket.ts`,
   `${core}HttpUpgrade.ts`,
   `${core}server/Responses.ts`,
+  // The binary codec of Schemas.
+  `${core}contract/Codec.ts`,
   `${core}socket/EventSocket.ts`,
   `${core}socket/SocketSession.ts`,
   `${core}socket/SocketTransport.ts`,

@@ -4,22 +4,21 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { Message, Sendable } from "./Message.ts"
-import { defaultSchedule, type Plan } from "./reconnect/Attempts.ts"
 import * as Client from "./reconnect/Client.ts"
+import { planned, type Value } from "./reconnect/Plan.ts"
 import * as Run from "./reconnect/Run.ts"
 import type { Status } from "./reconnect/Status.ts"
 import type { Loss } from "./reconnect/Verdict.ts"
 import type { WebSocket } from "./WebSocket.ts"
 import * as WebSocketClient from "./WebSocketClient.ts"
-import type { DeliveryUnknown, InvalidArgument, NotConnected } from "./WebSocketError.ts"
+import type { DeliveryUnknown, InvalidArgument, IOError, NotConnected, ProtocolError } from "./WebSocketError.ts"
 
 export {
   /**
@@ -99,8 +98,6 @@ export type {
    */
   Loss
 } from "./reconnect/Verdict.ts"
-
-type Value<A, E, R> = A | Effect.Effect<A, E, R>
 
 /**
  * How a client connects, and when it comes back. What is an Effect runs at each attempt.
@@ -195,6 +192,13 @@ export interface ReconnectingClient<out E = never> {
    * client; ends after `close`. One reader at a time.
    */
   readonly messages: Stream.Stream<Message, Loss<E>>
+  /**
+   * What `f` makes of each connection's messages, one after the other: with `ws.batches`, say. The
+   * connections' own errors are losses; others fail the stream.
+   */
+  readonly read: <A, E2, R>(
+    f: (ws: WebSocket) => Stream.Stream<A, ProtocolError | IOError | E2, R>
+  ) => Stream.Stream<A, Loss<E> | Exclude<E2, ProtocolError | IOError>, R>
 
   /**
    * Sends a message on the connection that is open. `NotConnected` says that no connection has
@@ -271,41 +275,10 @@ export const make = <EU = never, RU = never, E = never, R = never, EO = never, R
 > => {
   const { maxWaiting = 1000, onOpen, whileAway = "wait", ...rest } = options
   return Effect.flatMap(
-    planned<EU | E | EO, RU | R | RO>(url, rest, onOpen),
+    planned<EU | E | EO, RU | R | RO>(WebSocketClient.connect, url, rest, onOpen),
     (plan) => Client.make(plan, { whileAway, maxWaiting })
   )
 }
-
-const toEffect = <A, E, R>(value: Value<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.isEffect(value) ? value as Effect.Effect<A, E, R> : Effect.succeed(value as A)
-
-/** What all attempts have in common. */
-const planned = <E, R>(
-  url: Value<string | URL, E, R>,
-  options: ReconnectOptions<E, R>,
-  onOpen?: ((ws: WebSocket) => Effect.Effect<void, E, R>) | undefined
-): Effect.Effect<Omit<Plan<E>, "report">, never, WebSocketClient.Connector | Exclude<R, Scope.Scope>> =>
-  Effect.map(Effect.context<WebSocketClient.Connector | Exclude<R, Scope.Scope>>(), (context) => {
-    const { headers, healthyAfter, retry, schedule, subprotocols, ...rest } = options
-    const connect: Plan<E>["connect"] = Effect.gen(function*() {
-      const ws = yield* WebSocketClient.connect(yield* toEffect(url), {
-        ...rest,
-        headers: yield* toEffect(headers),
-        subprotocols: yield* toEffect(subprotocols)
-      })
-      if (onOpen !== undefined) yield* onOpen(ws)
-      return ws
-    }).pipe(Effect.updateContext((input: Context.Context<Scope.Scope>) =>
-      // The scope is the attempt's.
-      Context.merge(context, input) as Context.Context<WebSocketClient.Connector | R | Scope.Scope>
-    ))
-    return {
-      connect,
-      schedule: (schedule ?? defaultSchedule) as Plan<E>["schedule"],
-      healthyAfter: Duration.toMillis(Duration.fromInputUnsafe(healthyAfter ?? "10 seconds")),
-      retry
-    }
-  })
 
 /**
  * Runs a session with each connection to a service, one after the other.
@@ -355,7 +328,7 @@ export const run = <A, ES, RS, EU = never, RU = never, E = never, R = never>(
 ): Effect.Effect<A, Loss<EU | E | ES>, WebSocketClient.Connector | Exclude<RU | R | RS, Scope.Scope>> => {
   const { onStatus: report = () => Effect.void, ...rest } = options
   return Effect.flatMap(
-    planned<EU | E | ES, RU | R>(url, rest),
+    planned<EU | E | ES, RU | R>(WebSocketClient.connect, url, rest),
     (plan) => Run.run({ ...plan, report }, session)
   )
 }

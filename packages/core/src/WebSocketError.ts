@@ -61,6 +61,7 @@ export type HandshakeRule =
   | "ExpectationFailed"
   | "KeyInvalid"
   | "SubprotocolsInvalid"
+  | "SubprotocolUnsupported"
   | "ExtensionsMalformed"
   | "HeaderTooLarge"
   | "OriginDuplicated"

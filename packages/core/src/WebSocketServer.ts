@@ -54,6 +54,8 @@ import {
  * - `selectSubprotocol`: which subprotocol to speak: a list in order of preference, of which the
  *   first that was offered is chosen, or a function of what was offered. None, by
  *   default or where nothing fits: the client decides whether it goes on.
+ * - `requireSubprotocol`: refuses with 400 a client that offers none that fits; the answer's
+ *   `Sec-WebSocket-Protocol` lists those of `selectSubprotocol`. Default false.
  * - `headers`: what else to send with the 101, such as cookies.
  * - `compression`: whether, or how, to accept permessage-deflate. Default false: see
  *   `PerMessageDeflate` for what it costs and endangers.
@@ -73,6 +75,7 @@ export interface AcceptOptions extends Limits.Options {
     | ReadonlyArray<string>
     | ((offered: ReadonlyArray<string>, request: HttpServerRequest.HttpServerRequest) => string | undefined)
     | undefined
+  readonly requireSubprotocol?: boolean | undefined
   readonly headers?: Handshake.HeadersInput | undefined
   readonly origin?: Origin.OriginPolicy | undefined
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
@@ -221,6 +224,17 @@ const choose = (
     : selectSubprotocol.find((supported) => offered.includes(supported))
 }
 
+const noCommonSubprotocol = ({ selectSubprotocol }: AcceptOptions): HandshakeError => {
+  const error = refusal("SubprotocolUnsupported")
+  if (selectSubprotocol === undefined || typeof selectSubprotocol === "function") return error
+  const spoken = selectSubprotocol.join(", ")
+  return new HandshakeError({
+    ...error,
+    detail: `${error.detail}: it speaks ${spoken}`,
+    headers: [["sec-websocket-protocol", spoken]]
+  })
+}
+
 const unavailable = (rule: HandshakeRule, retryAfterMillis: number, detail?: string) => {
   const error = refusal(rule, detail)
   const seconds = Math.max(1, Math.ceil(retryAfterMillis / 1000))
@@ -301,6 +315,7 @@ const accepting = (
     if (Result.isFailure(checked)) return refuse(checked.failure)
     if (upgrade === undefined) return refuse(refusal("NotAnUpgrade"))
     const subprotocol = choose(options, checked.success.subprotocols, request)
+    if (subprotocol === undefined && options.requireSubprotocol === true) return refuse(noCommonSubprotocol(options))
 
     const open = (extensions: ReadonlyArray<MessageExtension>): Effect.Effect<Connection, AcceptError> => {
       const negotiated = Negotiation.answer(extensions, checked.success.extensions)

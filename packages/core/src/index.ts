@@ -12,6 +12,8 @@
 export * as CloseCode from "./CloseCode.ts"
 /** What all compression contexts of a process may take. */
 export * as CompressionBudget from "./CompressionBudget.ts"
+/** What two sides say to each other, as Schemas that both import. */
+export * as Contract from "./Contract.ts"
 /** Connections as Effect's `Socket`, and back. */
 export * as EffectSocket from "./EffectSocket.ts"
 /** The grammar of `Sec-WebSocket-Extensions`. */

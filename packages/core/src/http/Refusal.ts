@@ -71,6 +71,11 @@ export const handshakeRules = {
     section: "RFC 6455 §4.1",
     text: "Sec-WebSocket-Protocol is not a list of distinct tokens"
   },
+  SubprotocolUnsupported: {
+    status: 400,
+    section: "RFC 6455 §4.2.2",
+    text: "the server speaks none of the subprotocols that were offered"
+  },
   ExtensionsMalformed: { status: 400, section: "RFC 6455 §9.1", text: "Sec-WebSocket-Extensions is malformed" },
   HeaderTooLarge: { status: 431, section: "RFC 6585 §5", text: "a header is longer than the limit" },
   OriginDuplicated: { status: 400, section: "RFC 6454 §7.3", text: "there is more than one Origin header" },

@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Message, Sendable } from "../Message.ts"
 import type { WebSocket } from "../WebSocket.ts"
-import { ConnectionClosed, DeliveryUnknown, type InvalidArgument, IOError, NotConnected } from "../WebSocketError.ts"
+import { ConnectionClosed, DeliveryUnknown, type InvalidArgument, IOError, NotConnected, ProtocolError } from "../WebSocketError.ts"
 import { Attempts, type Plan } from "./Attempts.ts"
 import { Reachability } from "./Reachability.ts"
 import { type End, Session, Sessions } from "./Sessions.ts"
@@ -95,6 +95,12 @@ export class Client<E> {
   }
 
   get messages(): Stream.Stream<Message, Loss<E>> {
+    return this.read((ws) => ws.messages)
+  }
+
+  read<A, E2, R>(
+    f: (ws: WebSocket) => Stream.Stream<A, ProtocolError | IOError | E2, R>
+  ): Stream.Stream<A, Loss<E> | Exclude<E2, ProtocolError | IOError>, R> {
     const { sessions } = this
     const next = Effect.flatMap(
       sessions.until(() => sessions.toRead),
@@ -102,9 +108,7 @@ export class Client<E> {
     )
     const reading = Effect.acquireRelease(
       Effect.suspend(() => {
-        if (sessions.isReading) {
-          return Effect.die(new Error("Another fiber is already reading the messages of this client; it has one reader at a time"))
-        }
+        if (sessions.isReading) return Effect.die(new Error("The messages of this client are being read already; it has one reader at a time"))
         sessions.startReading()
         return Effect.void
       }),
@@ -113,9 +117,10 @@ export class Client<E> {
     return Stream.unwrap(Effect.as(
       reading,
       Stream.flatMap(Stream.fromPull(Effect.succeed(next)), (session) =>
-        session.ws.messages.pipe(
-          Stream.catch((failure) => {
-            session.failure = failure
+        f(session.ws).pipe(
+          Stream.catch((error) => {
+            if (!isConnections(error)) return Stream.fail(error as Exclude<E2, ProtocolError | IOError>)
+            session.failure = error
             return Stream.empty
           }),
           Stream.concat(Stream.suspend(() => {
@@ -131,12 +136,20 @@ export class Client<E> {
   }
 
   readonly send = (message: Sendable, options?: SendOptions): Effect.Effect<void, NotConnected | DeliveryUnknown> =>
-    Effect.suspend(() => {
+    this.sendAs(message, options)
+
+  /** Sends a message that is the same for each connection, or is made for the one that takes it. */
+  sendAs<E2 = never>(
+    message: Sendable | ((ws: WebSocket) => Effect.Effect<Sendable, E2>),
+    options?: SendOptions
+  ): Effect.Effect<void, NotConnected | DeliveryUnknown | E2> {
+    return Effect.suspend(() => {
       const { current } = this.sessions
       return current === undefined || current.isOver
         ? this.away(message, options)
         : this.handOver(current, message, options)
     })
+  }
 
   get sink(): Sink.Sink<void, Sendable, never, NotConnected | DeliveryUnknown> {
     return Sink.forEach((message: Sendable) => this.send(message))
@@ -173,9 +186,23 @@ export class Client<E> {
     })
   }
 
+  /** Ends the client with an error, and begins to close what is open. */
+  fail(error: Loss<E>, code: number, reason: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { current } = this.sessions
+      return (current === undefined ? Effect.void : begun(current.ws.close(code, reason))).pipe(
+        Effect.andThen(this.finish(Cause.fail(error))),
+        Effect.andThen(this.stop)
+      )
+    })
+  }
+
   // --- sending ----------------------------------------------------------------------------
 
-  private away(message: Sendable, options: SendOptions | undefined): Effect.Effect<void, NotConnected | DeliveryUnknown> {
+  private away<E2>(
+    message: Sendable | ((ws: WebSocket) => Effect.Effect<Sendable, E2>),
+    options: SendOptions | undefined
+  ): Effect.Effect<void, NotConnected | DeliveryUnknown | E2> {
     if (this.sessions.hasEnded) return Effect.fail(this.notConnected("Ended"))
     switch (options?.whileAway ?? this.sending.whileAway) {
       case "fail":
@@ -193,9 +220,17 @@ export class Client<E> {
     }
   }
 
-  private handOver(session: Session, message: Sendable, options: SendOptions | undefined) {
-    session.isDirty = true
-    const sent = Effect.mapError(session.ws.send(message), (error) => this.notConnected("Lost", error))
+  private handOver<E2>(
+    session: Session,
+    message: Sendable | ((ws: WebSocket) => Effect.Effect<Sendable, E2>),
+    options: SendOptions | undefined
+  ): Effect.Effect<void, NotConnected | DeliveryUnknown | E2> {
+    const { ws } = session
+    const send = (message: Sendable) => {
+      session.isDirty = true
+      return Effect.mapError(ws.send(message), (error) => this.notConnected("Lost", error))
+    }
+    const sent = typeof message === "function" ? Effect.flatMapEager(message(ws), send) : send(message)
     return options?.flush === true ? Effect.andThen(sent, this.flushed(session)) : sent
   }
 
@@ -301,6 +336,13 @@ export class Client<E> {
     }))
   }
 }
+
+const isConnections = (error: unknown): error is ProtocolError | IOError =>
+  error instanceof ProtocolError || error instanceof IOError
+
+/** Begins what nobody waits for. */
+export const begun = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> =>
+  Effect.asVoid(Effect.forkDetach(Effect.ignore(effect), { startImmediately: true }))
 
 /** Listens to what the platform says about the network, until the scope ends. */
 export const listening = (improved: () => void): Effect.Effect<void, never, Scope.Scope> =>

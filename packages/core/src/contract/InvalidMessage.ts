@@ -1,0 +1,92 @@
+/** A message that is not what its contract says, without a word of its content. */
+import * as Schema from "effect/Schema"
+import type * as SchemaIssue from "effect/SchemaIssue"
+import type { Refused } from "./Codec.ts"
+
+/**
+ * The peer sent a message that is not what the contract says.
+ *
+ * **Details**
+ *
+ * - `code`: what the connection is closed with, unless it goes on: 1007 the message is not what
+ *   the codec writes, 1008 its value breaks the Schema.
+ * - `path`: where in the value, such as `people[2].name`; empty where it is the value itself.
+ * - `cause`: what the Schema reports. Nothing here repeats the content of the message, but
+ *   messages that a Schema is annotated with are what their authors made them.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidMessage extends Schema.TaggedError<InvalidMessage>("@effect-ws/core/Contract/InvalidMessage")(
+  "InvalidMessage",
+  {
+    subprotocol: Schema.String,
+    code: Schema.Literals([1007, 1008]),
+    path: Schema.String,
+    cause: Schema.optional(Schema.Defect())
+  }
+) {
+  override get message() {
+    return `${this.reason} (${this.subprotocol})`
+  }
+
+  /** What the peer is told in the Close: ASCII, at most 123 bytes. */
+  get reason(): string {
+    if (this.code === 1007) return "the message is not in the codec of the subprotocol"
+    return this.path === "" ? "invalid value" : cut(`invalid value at ${this.path}`)
+  }
+}
+
+// RFC 6455 §5.5: a control frame has 125 bytes, of which two are the code.
+const cut = (reason: string): string => reason.length <= 123 ? reason : `${reason.slice(0, 120)}...`
+
+export const invalidMessage = (subprotocol: string, refused: Refused): InvalidMessage =>
+  refused === "syntax"
+    ? new InvalidMessage({ subprotocol, code: 1007, path: "" })
+    : new InvalidMessage({ subprotocol, code: 1008, path: pathOf(refused), cause: new Schema.SchemaError(refused) })
+
+// A path of more is cut in the reason anyway.
+const longestPath = 256
+
+/** Where the first issue lies. */
+export const pathOf = (issue: SchemaIssue.Issue): string => {
+  let path = ""
+  let at: SchemaIssue.Issue | undefined = issue
+  while (at !== undefined && path.length < longestPath) {
+    switch (at._tag) {
+      case "Pointer":
+        for (const key of at.path) path += segment(key, path === "")
+        at = at.issue
+        break
+      case "Filter":
+      case "Encoding":
+        at = at.issue
+        break
+      case "Composite":
+      case "AnyOf":
+        at = at.issues[0]
+        break
+      default:
+        at = undefined
+    }
+  }
+  return path
+}
+
+const segment = (key: PropertyKey, isFirst: boolean): string => {
+  if (typeof key === "number") return `[${key}]`
+  const name = typeof key === "symbol" ? key.description ?? "" : key
+  return `${isFirst ? "" : "."}${printable(name.slice(0, longestPath))}`
+}
+
+/** Keys may be the peer's, such as those of a record: nothing but letters, digits, `_` and `-` is repeated. */
+const printable = (text: string): string => {
+  let result = ""
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    const isPlain = (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) ||
+      (code >= 0x61 && code <= 0x7a) || code === 0x5f || code === 0x2d
+    result += isPlain ? text[i] : "?"
+  }
+  return result
+}

@@ -1,0 +1,30 @@
+/** A server that does not speak what a client offers. */
+import * as Schema from "effect/Schema"
+import { trimSpace } from "../http/Tokens.ts"
+import { HandshakeError } from "../WebSocketError.ts"
+import type { Any } from "./Definition.ts"
+
+/**
+ * The server speaks none of the subprotocols of the contract: another version of it, or another
+ * codec. `spoken` are those that the server names.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ContractMismatch extends Schema.TaggedError<ContractMismatch>("@effect-ws/core/Contract/ContractMismatch")(
+  "ContractMismatch",
+  { offered: Schema.Array(Schema.String), spoken: Schema.Array(Schema.String) }
+) {
+  override get message() {
+    return `The server speaks ${this.spoken.join(", ")}, and not ${this.offered.join(", ")}`
+  }
+}
+
+/** Tells a refusal by a contract of ours from any other. */
+export const mismatchOf = <E>(contract: Any, error: E): E | ContractMismatch => {
+  if (!(error instanceof HandshakeError) || error.status !== 400) return error
+  const line = error.headers.find(([name]) => name.toLowerCase() === "sec-websocket-protocol")
+  if (line === undefined) return error
+  const spoken = line[1].split(",", 64).map(trimSpace).filter((name) => name !== "")
+  return new ContractMismatch({ offered: contract.subprotocols, spoken })
+}

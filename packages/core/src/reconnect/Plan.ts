@@ -1,0 +1,54 @@
+/** What all attempts of a client have in common, made of what a program asks for. */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { ConnectOptions, Connector } from "../client/Connector.ts"
+import type { WebSocket } from "../WebSocket.ts"
+import { defaultSchedule, type Plan } from "./Attempts.ts"
+import type { Loss } from "./Verdict.ts"
+
+/** A value, or an effect that gives a new one at each attempt. */
+export type Value<A, E, R> = A | Effect.Effect<A, E, R>
+
+/** The options of an attempt, and of what follows it. */
+interface Asked<E, R> extends Omit<ConnectOptions, "headers" | "subprotocols"> {
+  readonly headers?: Value<ConnectOptions["headers"], E, R>
+  readonly subprotocols?: Value<ConnectOptions["subprotocols"], E, R>
+  readonly schedule?: Schedule.Schedule<unknown, Loss<E>, never, R> | undefined
+  readonly healthyAfter?: Duration.Input | undefined
+  readonly retry?: ((loss: Loss<E>) => boolean | Duration.Input | undefined) | undefined
+}
+
+const toEffect = <A, E, R>(value: Value<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.isEffect(value) ? value as Effect.Effect<A, E, R> : Effect.succeed(value as A)
+
+export const planned = <E, R>(
+  connect: (url: string | URL, options: ConnectOptions) => Effect.Effect<WebSocket, Loss<E>, Connector | Scope.Scope>,
+  url: Value<string | URL, E, R>,
+  options: Asked<E, R>,
+  onOpen?: ((ws: WebSocket) => Effect.Effect<void, E, R>) | undefined
+): Effect.Effect<Omit<Plan<E>, "report">, never, Connector | Exclude<R, Scope.Scope>> =>
+  Effect.map(Effect.context<Connector | Exclude<R, Scope.Scope>>(), (context) => {
+    const { headers, healthyAfter, retry, schedule, subprotocols, ...rest } = options
+    const attempt: Plan<E>["connect"] = Effect.gen(function*() {
+      const ws = yield* connect(yield* toEffect(url), {
+        ...rest,
+        headers: yield* toEffect(headers),
+        subprotocols: yield* toEffect(subprotocols)
+      })
+      if (onOpen !== undefined) yield* onOpen(ws)
+      return ws
+    }).pipe(Effect.updateContext((input: Context.Context<Scope.Scope>) =>
+      // The scope is the attempt's.
+      Context.merge(context, input) as Context.Context<Connector | R | Scope.Scope>
+    ))
+    return {
+      connect: attempt,
+      // What it needs is in the context of the fiber that runs it.
+      schedule: (schedule ?? defaultSchedule) as Plan<E>["schedule"],
+      healthyAfter: Duration.toMillis(Duration.fromInputUnsafe(healthyAfter ?? "10 seconds")),
+      retry
+    }
+  })
