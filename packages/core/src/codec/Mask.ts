@@ -19,7 +19,12 @@ const copyFrom = 40
 const pair = new Int32Array(2)
 const pairWide = new BigUint64Array(pair.buffer)
 
-const rotate = (key: number, bytes: number): number => {
+/**
+ * The key as it goes on after so many bytes.
+ *
+ * @internal
+ */
+export const rotate = (key: number, bytes: number): number => {
   const bits = (bytes & 3) << 3
   return bits === 0 ? key : (key >>> bits) | (key << (32 - bits))
 }

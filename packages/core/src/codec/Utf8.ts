@@ -30,14 +30,12 @@ const skipAscii = (bytes: Uint8Array, start: number, end: number): number => {
   return i
 }
 
-/** Whether `bytes[start, end)` is UTF-8, as the platform decides it. */
-type IsUtf8 = (bytes: Uint8Array, start: number, end: number) => boolean
-
-// Below this a call into the platform costs more than it saves.
-const leastNative = 512
-
-// The start of the last character if it is incomplete, or `end`.
-const endOfWhole = (bytes: Uint8Array, start: number, end: number): number => {
+/**
+ * Where the last character of `bytes[start, end)` begins if it is not whole, or `end`.
+ *
+ * @internal
+ */
+export const endOfWhole = (bytes: Uint8Array, start: number, end: number): number => {
   for (let i = end - 1; i >= start && i >= end - 3; i--) {
     const byte = bytes[i]!
     if (byte < 0x80) return end
@@ -52,21 +50,16 @@ const endOfWhole = (bytes: Uint8Array, start: number, end: number): number => {
  * @internal
  */
 export class Utf8Validator {
-  private readonly native: IsUtf8 | undefined
-  // Continuation bytes still to come, and the bounds of the next one.
-  private missing = 0
+  /** Continuation bytes that the last character still lacks. */
+  missing = 0
+  // The bounds of the next one.
   private lower = 0x80
   private upper = 0xbf
   private failed = false
 
-  /** Long pieces are checked by `native`; where it finds a fault, this code finds out where. */
-  constructor(native?: IsUtf8) {
-    this.native = native
-  }
-
   /**
-   * Whether the text so far can still become UTF-8. Once `false` it stays `false` until
-   * `reset`.
+   * Whether the text so far can still become UTF-8. Once `false`, it stays `false`
+   * until `reset`.
    */
   push(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.failed) return false
@@ -78,11 +71,6 @@ export class Utf8Validator {
       this.lower = 0x80
       this.upper = 0xbf
       this.missing--
-    }
-    const { native } = this
-    if (native !== undefined && end - i >= leastNative) {
-      const whole = endOfWhole(bytes, i, end)
-      if (native(bytes, i, whole)) i = whole
     }
     i = skipAscii(bytes, i, end)
     let run = 0

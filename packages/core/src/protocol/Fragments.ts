@@ -4,9 +4,7 @@
  * bounded even where one frame holds a gigabyte. A text's pieces end at code point
  * boundaries.
  */
-import type { Primitives } from "../Primitives.ts"
-
-const noBytes = new Uint8Array(0)
+import type { Message } from "../Message.ts"
 
 // A piece costs an object besides its bytes, so a flood of tiny ones reaches the mark early.
 const pieceCharge = 64
@@ -20,44 +18,24 @@ export class Fragments {
   /** Nobody wants the rest: it is checked and dropped. */
   discarded = false
 
-  private pieces: Array<string | Uint8Array> = []
-  // The start of a code point whose end has not arrived.
-  private carry: Uint8Array = noBytes
-  private readonly primitives: Primitives
+  private pieces: Array<Message> = []
 
-  constructor(type: "text" | "binary", primitives: Primitives) {
+  constructor(type: "text" | "binary") {
     this.type = type
-    this.primitives = primitives
   }
 
   get hasPieces(): boolean {
     return this.pieces.length > 0
   }
 
-  /** Adds bytes that the message may keep. A text's bytes were validated before. */
-  push(bytes: Uint8Array): void {
-    if (this.discarded || bytes.length === 0) return
-    if (this.type === "binary") {
-      this.pieces.push(bytes)
-      this.queuedBytes += bytes.length + pieceCharge
-      return
-    }
-    let whole = bytes
-    if (this.carry.length > 0) {
-      whole = new Uint8Array(this.carry.length + bytes.length)
-      whole.set(this.carry)
-      whole.set(bytes, this.carry.length)
-      this.carry = noBytes
-    }
-    const boundary = lastBoundary(whole)
-    if (boundary < whole.length) this.carry = Uint8Array.from(whole.subarray(boundary))
-    if (boundary > 0) {
-      this.pieces.push(this.primitives.decodeUtf8(whole, 0, boundary))
-      this.queuedBytes += boundary + pieceCharge
-    }
+  /** Adds what has arrived: `size` bytes, which belong to the reader from now on. */
+  push(piece: Message, size: number): void {
+    if (this.discarded || piece.length === 0) return
+    this.pieces.push(piece)
+    this.queuedBytes += size + pieceCharge
   }
 
-  take(): Array<string | Uint8Array> {
+  take(): Array<Message> {
     const pieces = this.pieces
     this.pieces = []
     this.queuedBytes = 0
@@ -67,20 +45,5 @@ export class Fragments {
   discard(): void {
     this.discarded = true
     this.take()
-    this.carry = noBytes
   }
-}
-
-/** Where the last incomplete sequence of valid UTF-8 begins; its length if none does. */
-const lastBoundary = (bytes: Uint8Array): number => {
-  const end = bytes.length
-  for (let back = 1; back <= 3 && back <= end; back++) {
-    const byte = bytes[end - back]
-    if (byte < 0x80) return end
-    if (byte >= 0xc0) {
-      const size = byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4
-      return size > back ? end - back : end
-    }
-  }
-  return end
 }

@@ -213,8 +213,8 @@ export class Inbound extends Inbox implements DecodedSink {
   stream(): void {
     const { message } = this
     if (message === undefined || this.fragments !== undefined || this.dropping) return
-    this.fragments = new Fragments(message.type, this.payloads.primitives)
-    if (message.hasPayload) this.fragments.push(message.takePayload())
+    this.fragments = new Fragments(message.type)
+    this.handOver(message)
   }
 
   /** Our Close was sent: from here on what arrives is read and dropped (RFC 6455 §5.5.1). */
@@ -381,9 +381,8 @@ export class Inbound extends Inbox implements DecodedSink {
       return true
     }
     decoding.produced += piece.length
-    if (!message.admits(piece, 0, piece.length)) this.fail("InvalidUtf8")
-    else if (streamed) this.fragments!.push(piece)
-    else message.append(piece)
+    if (!message.append(piece)) this.fail("InvalidUtf8")
+    else if (streamed) this.handOver(message)
     return true
   }
 
@@ -397,12 +396,24 @@ export class Inbound extends Inbox implements DecodedSink {
     return this.ending !== undefined
   }
 
+  /** A part of a message that is delivered in pieces. */
   private piece(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number): void {
     const fragments = this.fragments!
-    if (fragments.discarded && fragments.type === "binary") return
-    const piece = this.payloads.part(bytes, start, end, frame.key, frame.received & 3, largeMessage)
-    if (this.message!.admits(piece, 0, piece.length)) fragments.push(piece)
-    else this.fail("InvalidUtf8")
+    const message = this.message!
+    if (message.type === "binary") {
+      if (fragments.discarded) return
+      fragments.push(this.payloads.part(bytes, start, end, frame.key, frame.received & 3, largeMessage), end - start)
+    } else if (message.add(frame, this.payloads, bytes, start, end)) {
+      this.handOver(message)
+    } else {
+      this.fail("InvalidUtf8")
+    }
+  }
+
+  /** What the message has so far becomes a piece. */
+  private handOver(message: IncomingMessage): void {
+    const { length } = message
+    this.fragments!.push(message.take(), length - message.length)
   }
 
   private endFrame(frame: IncomingFrame): void {
@@ -436,9 +447,8 @@ export class Inbound extends Inbox implements DecodedSink {
       fragments.done = true
       this.receivedMessages++
     } else if (message.frames > 1 || message.hasPayload || this.transformed) {
-      const whole = message.take()
-      if (whole === undefined) return void this.fail("InvalidUtf8")
-      this.deliver(whole)
+      if (!message.isComplete) return void this.fail("InvalidUtf8")
+      this.deliver(message.take())
     }
     this.message = undefined
     if (decoding !== undefined) decoding.end()

@@ -5,9 +5,9 @@
  * A mask key of 0 changes nothing, masked or not; `phase` is how many bytes of the frame's
  * payload came before, modulo 4.
  */
-import { maskInPlace, maskInto, maskTextInPlace } from "../codec/Mask.ts"
-import { isUtf8 } from "../codec/Utf8.ts"
+import { maskInPlace, maskInto, maskTextInPlace, rotate } from "../codec/Mask.ts"
 import type { Primitives } from "../Primitives.ts"
+import { decodeText, type IncomingText } from "./IncomingText.ts"
 import { copyOf } from "../memory/Slab.ts"
 
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
@@ -16,6 +16,12 @@ export type Chunks = "borrowed" | "scratch" | "owned"
 // Texts of borrowed chunks are unmasked here before they are decoded. Shared: it is
 // used within one call only.
 let scratch = new Uint8Array(0)
+
+const unmaskToScratch = (bytes: Uint8Array, start: number, end: number, maskKey: number, phase: number): void => {
+  const size = end - start
+  if (scratch.length < size) scratch = new Uint8Array(Math.max(size, 64 * 1024))
+  maskInto(bytes, start, end, scratch, 0, maskKey, phase)
+}
 
 /** It has no state, so that one serves all connections that get such chunks; see {@link payloadsOf}. */
 export class Payloads {
@@ -30,21 +36,21 @@ export class Payloads {
   /** A text that lies in one chunk; `undefined`: it is not UTF-8. */
   text(bytes: Uint8Array, start: number, end: number, maskKey: number): string | undefined {
     if (this.chunks !== "borrowed") {
-      return this.decoded(bytes, start, end, maskTextInPlace(bytes, start, end, maskKey))
+      return decodeText(this.primitives, bytes, start, end, maskTextInPlace(bytes, start, end, maskKey))
     }
-    if (maskKey === 0) return this.decoded(bytes, start, end, false)
-    const size = end - start
-    if (scratch.length < size) scratch = new Uint8Array(Math.max(size, 64 * 1024))
-    maskInto(bytes, start, end, scratch, 0, maskKey, 0)
-    return this.decoded(scratch, 0, size, false)
+    if (maskKey === 0) return decodeText(this.primitives, bytes, start, end, false)
+    unmaskToScratch(bytes, start, end, maskKey, 0)
+    return decodeText(this.primitives, scratch, 0, end - start, false)
   }
 
-  private decoded(bytes: Uint8Array, start: number, end: number, isAscii: boolean): string | undefined {
-    const { decodeAscii, decodeUtf8 } = this.primitives
-    if (isAscii && decodeAscii !== undefined) return decodeAscii(bytes, start, end)
-    const text = decodeUtf8(bytes, start, end)
-    // RFC 6455 §8.1: decoding replaces what is invalid by U+FFFD, so without one all was valid.
-    return text.includes("\uFFFD") && !isUtf8(bytes, start, end) ? undefined : text
+  /** Adds a part of a text. `false`: the text is not UTF-8. */
+  textPart(text: IncomingText, bytes: Uint8Array, start: number, end: number, maskKey: number, phase: number): boolean {
+    if (this.chunks !== "borrowed") {
+      return text.push(bytes, start, end, maskTextInPlace(bytes, start, end, rotate(maskKey, phase)))
+    }
+    if (maskKey === 0) return text.push(bytes, start, end, false)
+    unmaskToScratch(bytes, start, end, maskKey, phase)
+    return text.push(scratch, 0, end - start, false)
   }
 
   /** Bytes that may be kept: from `least` on a view of the chunk, where that was given away. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import { isUtf8, Utf8Validator } from "../../src/codec/Utf8.ts"
+import { endOfWhole, isUtf8, Utf8Validator } from "../../src/codec/Utf8.ts"
 
 const decodes = (bytes: Uint8Array): boolean => {
   try {
@@ -108,23 +108,17 @@ describe("Utf8", () => {
     }
   })
 
-  it.prop("says the same of each piece where the platform is asked about long ones", {
-    text: Arbitrary.array(Arbitrary.schema(Schema.Literals(["a", "é", "語", "😀", "\u{10ffff}"])), { minLength: 600, maxLength: 1200 }),
-    noise: Arbitrary.array(byte, { maxLength: 2 }),
-    at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2500 })),
-    step: Schema.Int.check(Schema.isBetween({ minimum: 500, maximum: 1500 }))
-  }, ({ at, noise, step, text }) => {
-    const whole = new TextEncoder().encode(text.join(""))
-    const bytes = Uint8Array.of(...whole.subarray(0, at), ...noise, ...whole.subarray(at))
-    let asked = 0
-    const asking = new Utf8Validator((bytes, start, end) => (asked++, decodes(bytes.slice(start, end))))
-    const alone = new Utf8Validator()
-    for (let i = 0; i < bytes.length; i += step) {
-      const end = Math.min(i + step, bytes.length)
-      assert.strictEqual(asking.push(bytes, i, end), alone.push(bytes, i, end))
-      assert.strictEqual(asking.isComplete(), alone.isComplete())
+  it("tells where the last character begins if it is not whole", () => {
+    const text = new TextEncoder().encode("a\u007f\u0080\u07ff\u0800\uffff\u{10000}\u{10ffff}a")
+    const whole = (end: number): number => {
+      while (!decodes(text.subarray(0, end))) end--
+      return end
     }
-    if (noise.length === 0 && step > 520) assert.isAbove(asked, 0)
+    for (let end = 0; end <= text.length; end++) assert.strictEqual(endOfWhole(text, 0, end), whole(end), `${end}`)
+    // It looks at nothing before `start`, and at no more than three bytes.
+    assert.strictEqual(endOfWhole(text, 3, 4), 4)
+    assert.strictEqual(endOfWhole(Uint8Array.of(0xf0, 0x80, 0x80, 0x80, 0x80), 0, 5), 5)
+    assert.strictEqual(endOfWhole(Uint8Array.of(0xff), 0, 1), 0)
   })
 
   it("keeps failing until it is reset", () => {

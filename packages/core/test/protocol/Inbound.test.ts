@@ -1,14 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Arbitrary from "effect/Arbitrary"
-import * as Schema from "effect/Schema"
 import * as Limits from "../../src/Limits.ts"
 import * as Opcode from "../../src/Opcode.ts"
 import { portable, type Primitives } from "../../src/Primitives.ts"
-import { Assembly } from "../../src/protocol/Assembly.ts"
-import { Fragments } from "../../src/protocol/Fragments.ts"
 import { Inbound } from "../../src/protocol/Inbound.ts"
 import { closeBody, concat, frame } from "../support/FakeTransport.ts"
-import { chop, chunking } from "../support/Sequences.ts"
+import { chop } from "../support/Sequences.ts"
 
 const hooks = { onPing: () => {}, onPong: () => {} }
 const make = (limits: Limits.Options = {}, primitives: Primitives = portable) =>
@@ -105,42 +101,5 @@ describe("Inbound", () => {
     assert.strictEqual(inbound.queuedBytes, 0)
     inbound.receive(concat([open.slice(500), frame(Opcode.Close, closeBody(4000))]), 0)
     assert.deepInclude(inbound.ending, { _tag: "Close", code: 4000 })
-  })
-})
-
-describe("Assembly", () => {
-  it.prop("joins its parts", {
-    sizes: Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2000 }))), {
-      maxLength: 20
-    })
-  }, ({ sizes }) => {
-    const assembly = new Assembly(portable)
-    const parts = sizes.map((size, i) => new Uint8Array(size).fill(i))
-    parts.forEach((part, i) => {
-      assembly.reserve(part.length, i === parts.length - 1)
-      assembly.buffer.set(part, assembly.length)
-      assembly.length += part.length
-    })
-    const taken = assembly.bytes
-    assert.deepStrictEqual(taken, concat(parts))
-    assert.strictEqual(taken.buffer.byteLength, taken.length)
-  })
-})
-
-describe("Fragments", () => {
-  it.prop("pieces of a text end at code points and join to it", { text: Schema.String, chunking }, (given) => {
-    const text = given.text.toWellFormed() + "é€😀"
-    const fragments = new Fragments("text", portable)
-    const pieces: Array<string> = []
-    for (const chunk of chop(new TextEncoder().encode(text), given.chunking)) {
-      fragments.push(chunk)
-      pieces.push(...fragments.take() as Array<string>)
-    }
-    assert.strictEqual(pieces.join(""), text)
-    for (const piece of pieces) {
-      assert.isTrue(piece.isWellFormed())
-      assert.notStrictEqual(piece, "")
-      if (!text.includes("\uFFFD")) assert.notInclude(piece, "\uFFFD")
-    }
   })
 })

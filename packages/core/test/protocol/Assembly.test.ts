@@ -1,0 +1,52 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Schema from "effect/Schema"
+import { portable } from "../../src/Primitives.ts"
+import { Assembly } from "../../src/protocol/Assembly.ts"
+import { concat } from "../support/FakeTransport.ts"
+
+describe("Assembly", () => {
+  it.prop("joins its parts", {
+    sizes: Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2000 }))), {
+      maxLength: 20
+    })
+  }, ({ sizes }) => {
+    const assembly = new Assembly(portable)
+    const parts = sizes.map((size, i) => new Uint8Array(size).fill(i))
+    parts.forEach((part, i) => {
+      assembly.reserve(part.length, i === parts.length - 1)
+      assembly.buffer.set(part, assembly.length)
+      assembly.length += part.length
+    })
+    const taken = assembly.bytes
+    assert.deepStrictEqual(taken, concat(parts))
+    assert.strictEqual(taken.buffer.byteLength, taken.length)
+  })
+
+  it("reserves what is needed, twice as much as before, and 256 bytes at least; exactly so much at the end", () => {
+    const assembly = new Assembly(portable)
+    const sizes = [1, 256, 257, 512, 1100, 1101].map((size) => {
+      assembly.reserve(size - assembly.length, false)
+      assembly.length = size
+      return assembly.buffer.length
+    })
+    assert.deepStrictEqual(sizes, [256, 256, 512, 512, 1100, 2200])
+    assembly.reserve(1100, true)
+    assert.strictEqual(assembly.buffer.length, 2201)
+    const { buffer } = assembly
+    assembly.reserve(1100, false)
+    assert.strictEqual(assembly.buffer, buffer, "there is room")
+  })
+
+  it("begins with the bytes that it is given, and adds others behind them", () => {
+    const first = Uint8Array.of(1, 2, 3)
+    const assembly = new Assembly(portable)
+    assembly.append(new Uint8Array(0))
+    assembly.append(first)
+    assert.strictEqual(assembly.bytes, first)
+    assembly.append(new Uint8Array(0))
+    assembly.append(Uint8Array.of(4, 5))
+    assert.deepStrictEqual([...assembly.bytes], [1, 2, 3, 4, 5])
+    assert.deepStrictEqual([...first], [1, 2, 3])
+  })
+})
