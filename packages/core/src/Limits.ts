@@ -1,29 +1,28 @@
 /**
- * Every limit and deadline of a connection with its default, in one place. Each
- * names the danger it stands against; none but `idleTimeout` is infinite unless a
- * caller says so.
+ * Every limit and deadline of a connection with its default, in one place. Each names the
+ * danger that it guards against. Only `idleTimeout` is infinite by default.
  *
  * **Details**
  *
- * There is no limit on the size of a frame: the length that a frame declares is
- * compared with the limit of its message before anything is allocated, and a message
- * that is read as a stream is handed on as it arrives, whatever its frames declare.
+ * There is no limit on the size of a frame: the length that a frame declares is compared
+ * with the limit of its message before anything is allocated, and a message that is read as
+ * a stream is delivered as it arrives, whatever its frames declare.
  *
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
 
 /**
- * What becomes of a message when the peer takes less than is sent, so that more than
- * the outbound high-water mark waits.
+ * What happens to a message when the peer takes less than is sent, so that more than the
+ * outbound high-water mark waits.
  *
  * **Details**
  *
- * - `"suspend"`: `send` waits until there is room. Nothing is lost, and a sender can be
- *   held up by one slow peer.
+ * - `"suspend"`: `send` waits until there is room. Nothing is lost, and one slow peer can hold
+ *   up a sender.
  * - `"dropNewest"`: the message is dropped. `send` succeeds.
- * - `"dropOldest"`: the message is kept back, and the oldest of those that are kept back
- *   are dropped so that they take no more than the mark again. `send` succeeds.
+ * - `"dropOldest"`: the message is kept back, and the oldest of the kept messages are dropped
+ *   until these take no more than the mark. `send` succeeds.
  * - `{ close, after, maxBytes }`: messages are kept back, and `send` succeeds, until more
  *   has waited than the mark allows for as long as `after` says (default 5 seconds), or
  *   more than `maxBytes` are kept back (default 1 MiB). Then the connection is closed with
@@ -31,15 +30,15 @@ import * as Duration from "effect/Duration"
  *   dropped, and `send` fails with `ConnectionClosed`. So one burst never closes a
  *   connection whose peer reads at once.
  *
- * `WebSocket.dropped` tells how many messages were dropped. Control frames are never
- * dropped, nor is part of a message. A dropped message was not compressed either.
+ * `WebSocket.dropped` counts dropped messages. A control frame or part of a message is never
+ * dropped, and a dropped message was not compressed.
  *
  * **Gotchas**
  *
- * All but `"suspend"` copy binary messages above 8 KiB on servers, since their sender
- * does not wait. A message sent by `sendTextStream` or `sendBinaryStream`, and one so
- * large that compression works on it in slices, waits for room between its fragments
- * whatever the policy is, and other messages wait behind it.
+ * All but `"suspend"` copy binary messages above 8 KiB on servers, because their sender does
+ * not wait. A message sent by `sendTextStream` or `sendBinaryStream`, and one so large that it
+ * is compressed in slices, waits for room between its fragments whatever the policy is, and
+ * other messages wait after it.
  *
  * @category models
  * @since 0.1.0
@@ -55,75 +54,74 @@ export type SlowConsumer =
   }
 
 /**
- * How a connection is bounded, as callers may write it. Sizes are bytes.
+ * Limits and deadlines of a connection, as callers write them. Sizes are bytes.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
   /**
-   * The largest message that is received whole; a bigger one is refused with 1009
-   * before memory is allocated for it. Raising it raises what one peer can make this
-   * side hold. Default 1 MiB.
+   * The largest message that is received whole. A larger one is refused with 1009 before
+   * memory is allocated for it. Raising it raises the memory that one peer can take. Default
+   * 1 MiB.
    */
   readonly maxMessageSize?: number | undefined
   /**
-   * The largest message that is received as a stream of fragments. Its memory is
-   * bounded whatever this says; the limit bounds how long one message may go on.
-   * Default 64 GiB.
+   * The largest message that is received as a stream of fragments. Its memory is bounded
+   * anyway; this limit bounds how long one message can last. Default 64 GiB.
    */
   readonly maxStreamedMessageSize?: number | undefined
   /**
    * How many fragments one message may have. `max` is their number, 131,072 by default.
-   * `charge` is what each but the last counts at least against the limit of its message,
-   * so that a flood of empty fragments ends; 64 bytes by default. A fragment with a larger
-   * payload counts that: browsers send large messages in fragments.
+   * `charge` is how many bytes each fragment but the last counts at least against the limit of
+   * its message, so that a flood of empty fragments ends; 64 by default. A larger fragment
+   * counts its payload only, because browsers send large messages in fragments.
    */
   readonly fragments?: { readonly max?: number | undefined; readonly charge?: number | undefined } | undefined
   /**
    * How many Pings and unsolicited Pongs the peer may send: `max` of them within
    * `interval`; one more breaks the connection with 1008. Pongs that answer this side's
-   * Pings are not counted. Guards against floods of frames that cost work and an answer,
-   * and that no other limit sees. Counted in windows that begin with a frame, so that two
-   * full ones can follow each other. Default 1,000 in 10 seconds.
+   * Pings are not counted. Guards against floods of frames that cost work and an answer and
+   * that no other limit counts. They are counted in windows that begin with a frame, so two
+   * full windows can follow each other. Default 1,000 in 10 seconds.
    */
   readonly controlFrames?:
     | { readonly max?: number | undefined; readonly interval?: Duration.Input | undefined }
     | undefined
   /**
-   * Above this many bytes received and not yet pulled, reading pauses. Default 64 KiB.
+   * Above this many bytes received and not yet read by the program, reading pauses. Default
+   * 64 KiB.
    */
   readonly inboundHighWaterMark?: number | undefined
   /**
-   * Above this many bytes accepted and not yet taken by the socket, `send` suspends, or
-   * what `slowConsumer` says happens. Default 64 KiB.
+   * Above this many bytes accepted and not yet taken by the socket, `send` waits, or does what
+   * `slowConsumer` says. Default 64 KiB.
    */
   readonly outboundHighWaterMark?: number | undefined
   /**
-   * What becomes of a message for a peer that takes too little; see
-   * {@link SlowConsumer}. A broadcast that waits for its slowest receiver is held up by
-   * anyone who likes to; `stalledWriteTimeout` ends that only where nothing is taken at
-   * all. Default `"suspend"`.
+   * What happens to a message for a peer that takes too little; see {@link SlowConsumer}. Any
+   * receiver can hold up a broadcast that waits for its slowest one; `stalledWriteTimeout` ends
+   * that only if nothing is taken at all. Default `"suspend"`.
    */
   readonly slowConsumer?: SlowConsumer | undefined
   /**
    * How fast a message that was begun must arrive: `bytes` of it, or all of it, within
    * each `timeout`. A message that makes less progress breaks the connection with 1008.
-   * Guards the memory that a begun message takes (as much as its first frame declares)
-   * against peers that begin and do not go on. A message that is read with `receiveStream`
-   * is not bounded, since it is delivered as it arrives; while this side does not read, the
-   * timeout is suspended. Default 64 KiB in 60 seconds: about 1 KiB a second, which the
-   * slowest links reach. A `timeout` of infinity turns it off.
+   * Guards the memory of a message that was begun (as much as its first frame declares)
+   * against peers that do not continue. It does not apply to a message that is read with
+   * `receiveStream`, which is delivered as it arrives. While this side does not read, the
+   * timeout is suspended. Default 64 KiB in 60 seconds: about 1 KiB a second, which the slowest
+   * links reach. A `timeout` of infinity turns it off.
    */
   readonly messageProgress?:
     | { readonly bytes?: number | undefined; readonly timeout?: Duration.Input | undefined }
     | undefined
   /**
-   * How long a connection may go without a message, or a part of one, in either
-   * direction before it is closed with 1001. Pings and Pongs do not count. Off by
-   * default: `keepAlive` finds peers that are gone, and a subscriber that waits for the
-   * next event is no fault. Turn it on where peers that are there but do nothing take
-   * places that others need. The Close comes at most a quarter later than this says.
+   * How long a connection may go without a message, or a part of one, in either direction
+   * before it is closed with 1001. Pings and Pongs do not count. Off by default: `keepAlive`
+   * finds peers that vanished, and a subscriber may wait long for the next event. Turn it on
+   * where idle peers take resources that others need. The Close is sent at most a quarter of
+   * this time later.
    */
   readonly idleTimeout?: Duration.Input | undefined
   /**
@@ -133,12 +131,12 @@ export interface Options {
    */
   readonly handshakeTimeout?: Duration.Input | undefined
   /**
-   * A Ping every `interval` of which the Pong must come within `timeout`, or the peer
-   * is declared gone: `IOError`, phase `keepalive`. Bytes that the peer takes or sends
-   * meanwhile count as life and start the timeout anew: a Pong may stand behind a large
-   * message on a slow link. While reading stands still (see `unreadTimeout`) and this side
-   * does not look for more, the timeout is suspended. `false` turns it off: a peer that
-   * vanished without a word is then never noticed. Default 20 seconds each.
+   * A Ping every `interval`, whose Pong must arrive within `timeout`. Otherwise the connection
+   * breaks with `IOError`, phase `keepalive`. Bytes that the peer takes or sends in the meantime
+   * count as life and start the timeout anew, because a Pong can follow a large message on a
+   * slow link. While reading is paused (see `unreadTimeout`) and this side does not look for
+   * more, the timeout is suspended. `false` turns keepalive off: a peer that vanished is then
+   * never noticed. Default 20 seconds each.
    */
   readonly keepAlive?:
     | false
@@ -154,22 +152,22 @@ export interface Options {
   readonly closeTimeout?: Duration.Input | undefined
   /**
    * How long all of closing may take, whatever the peer does. A peer that did not answer the
-   * Close is sent the end of the stream, and what it still says is read and dropped for so
-   * long: a socket that is dropped with unread input resets the connection, and a reset throws
-   * away what the peer has not read yet. Default 60 seconds.
+   * Close is sent the end of the stream, and until this time has passed its input is read and
+   * dropped: a socket that is destroyed with unread input sends a reset, which makes the peer
+   * lose what it has not read yet. Default 60 seconds.
    */
   readonly closeLimit?: Duration.Input | undefined
   /**
-   * How long reading may stand still because the program takes nothing while more waits than
-   * `inboundHighWaterMark`; then the connection is closed with 1011. Meanwhile this side looks
-   * for Pings, Pongs and the end of the stream behind what waits, and takes in up to the mark
-   * once more for that. A handler that does not want to read should run `WebSocket.drain`.
-   * Default 5 minutes.
+   * How long reading may be paused because the program takes nothing while more waits than
+   * `inboundHighWaterMark`. Then the connection is closed with 1011. In the meantime this side
+   * looks for Pings, Pongs and the end of the stream after the messages that wait, and reads up
+   * to the mark once more for that. A handler that does not want to read should run
+   * `WebSocket.drain`. Default 5 minutes.
    */
   readonly unreadTimeout?: Duration.Input | undefined
   /**
-   * How long the socket may take nothing of what waits to be written: a peer that
-   * stopped reading. Default 30 seconds.
+   * How long the socket may take nothing of the bytes that wait to be written. Guards against a
+   * peer that stopped reading. Default 30 seconds.
    */
   readonly stalledWriteTimeout?: Duration.Input | undefined
 }
@@ -238,9 +236,9 @@ export const defaults: Limits = {
 export const defaultMaxConnections = 100_000
 
 /**
- * How many addresses a server remembers for the rate of their upgrades, beside those
- * that have connections. Guards against a peer that has many addresses; one that has
- * more than this can make the server forget its first.
+ * How many addresses a server remembers for the rate of their upgrades, besides those that
+ * have connections. Guards against a peer with many addresses; one with more than this can
+ * make the server forget its first.
  *
  * @category constants
  * @since 0.1.0
@@ -248,9 +246,9 @@ export const defaultMaxConnections = 100_000
 export const defaultRememberedAddresses = 10_000
 
 /**
- * What all connections of a process may hold together, see `MemoryBudget`: the bytes
- * before reading pauses, the milliseconds before connections are closed, and whom first.
- * Guards against many connections that each keep within their own limits.
+ * What all connections of a process may hold together, see `MemoryBudget`: the bytes before
+ * reading pauses, the milliseconds before connections are closed, and which of them first.
+ * Guards against many connections that each stay within their limits.
  *
  * @category constants
  * @since 0.1.0
@@ -258,8 +256,8 @@ export const defaultRememberedAddresses = 10_000
 export const defaultMemoryBudget = { bytes: GiB, grace: 2000, shed: "largest" } as const
 
 /**
- * How much of the body of a refused handshake a client keeps, in bytes. Guards
- * against an endless error page.
+ * How much of the body of a refused handshake a client keeps, in bytes. Guards against an
+ * endless error page.
  *
  * @category constants
  * @since 0.1.0
