@@ -100,6 +100,7 @@ const touchesUnstable = [
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,
   `${core}HttpUpgrade.ts`,
+  `${core}server/HandlerLifetime.ts`,
   `${core}server/Responses.ts`,
   // The binary codec of Schemas.
   `${core}contract/Codec.ts`,

@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type * as Socket from "effect/socket/Socket"
+import * as Socket from "effect/socket/Socket"
 import {
   deadlineOf,
   findUpgrade,
@@ -20,6 +20,7 @@ import {
   type PendingUpgrade,
   pendingOf
 } from "./server/PendingUpgrade.ts"
+import { isConnectionError } from "./server/ConnectionErrors.ts"
 import { accepted, toResponse } from "./server/Responses.ts"
 import * as EffectSocket from "./EffectSocket.ts"
 import * as Limits from "./Limits.ts"
@@ -82,7 +83,10 @@ export interface Options extends WebSocketServer.AcceptOptions {
  * spoken, as Effect's own server does. A refused handshake fails the reader with
  * `SocketOpenError`; a handler that fails of it, or answers with a success all the
  * same, answers with the status that fits.
- * Middleware around the effect sees 101 for an upgraded request.
+ *
+ * Middleware around the effect sees 101 for a request that became a connection, also where
+ * its handler fails of the connection's end, or is interrupted because of it: that is no
+ * failure of the handler and is logged at Debug. Its other failures are seen as they are.
  *
  * An upgrade that a handler has neither accepted nor answered within `handshakeTimeout`
  * expires (see `WebSocketServer.Upgrade`), however it would have been accepted.
@@ -117,7 +121,7 @@ export const serve = <E, R>(
     if (!isProvided) fiber.setContext(Context.add(fiber.context, WebSocketServer.Upgrades, upgrades))
     let record = pendingOf(request)
     if (record === undefined) {
-      record = new ForeignUpgrade(upgrade)
+      record = new ForeignUpgrade(upgrade, fiber)
       const { proxy } = new UpgradableRequest(request, upgrader, record)
       fiber.setContext(Context.add(fiber.context, HttpServerRequest.HttpServerRequest, proxy))
     }
@@ -151,19 +155,34 @@ const failed = <E>(
   upgrade: PendingUpgrade | undefined,
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => {
-  const refused = upgrade?.isAccepted === true ? undefined : upgrade?.refused
+  if (upgrade?.isAccepted === true) {
+    // The connection has left HTTP, and its end is no failure of the program that served it.
+    return isEndOfConnection(cause)
+      ? Effect.as(Effect.logDebug("WebSocket connection ended", cause), accepted)
+      : Effect.failCause(cause)
+  }
+  const refused = upgrade?.refused
   if (refused === undefined || Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
   return Effect.as(Effect.logDebug("WebSocket refused", refused), toResponse(refused))
 }
+
+/** Whether a handler failed of its connection's end and nothing else, or was interrupted because of it. */
+const isEndOfConnection = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.length > 0 && cause.reasons.every((reason) => {
+    if (reason._tag === "Interrupt") return reason.annotations.has(HttpServerError.ClientAbort.key)
+    return reason._tag === "Fail" && (isConnectionError(reason.error) || Socket.isSocketError(reason.error))
+  })
 
 /** The record of a request whose server keeps none. */
 class ForeignUpgrade implements PendingUpgrade {
   isAccepted = false
   refused: HandshakeError | undefined = undefined
+  readonly fiber: Fiber.Fiber<unknown, unknown>
   private readonly upgrade: WebSocketServer.Upgrade
   private deadline: HandshakeDeadline | undefined = undefined
 
-  constructor(upgrade: WebSocketServer.Upgrade) {
+  constructor(upgrade: WebSocketServer.Upgrade, fiber: Fiber.Fiber<unknown, unknown>) {
+    this.fiber = fiber
     this.upgrade = upgrade
   }
 
@@ -222,10 +241,6 @@ export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], opti
     return (authorize === undefined ? accepting : Effect.andThen(authorize(request), accepting)).pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, request),
       Effect.provideService(WebSocketServer.Upgrades, upgrades),
-      Effect.tap(() => {
-        upgrade.isAccepted = true
-        return Effect.void
-      }),
       Effect.tapError((error) => {
         if (error._tag === "HandshakeError") upgrade.refused ??= error
         return Effect.void

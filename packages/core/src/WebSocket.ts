@@ -8,13 +8,16 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { LazyArg } from "effect/Function"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { dual, type LazyArg } from "effect/Function"
 import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { CloseCodeFor, CloseInfo } from "./CloseCode.ts"
 import { Connection, TypeId } from "./connection/Connection.ts"
+import { FiberLifetime, makePolicy, type OnDisconnect } from "./connection/Lifetime.ts"
 import { holdInScope, open } from "./connection/Opening.ts"
 import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
@@ -27,7 +30,7 @@ import type { Message, Sendable } from "./Message.ts"
 import type { Transform } from "./MessageExtension.ts"
 import type * as Observability from "./Observability.ts"
 import type { Transport } from "./Transport.ts"
-import type { InvalidArgument, IOError, ProtocolError } from "./WebSocketError.ts"
+import { ConnectionClosed, type InvalidArgument, type IOError, type ProtocolError } from "./WebSocketError.ts"
 
 export {
   /**
@@ -38,6 +41,7 @@ export {
    */
   TypeId
 } from "./connection/Connection.ts"
+export type { OnDisconnect } from "./connection/Lifetime.ts"
 export type {
   /**
    * A Ping or Pong as `controls` shows it.
@@ -292,6 +296,73 @@ export const relay = (
   from instanceof Connection && to instanceof Connection
     ? Relay.relay(from.reader, to.writer)
     : Stream.runForEach(from.batches, (batch) => to.sendAll(batch))
+
+/**
+ * Runs an effect while a connection is there: it is interrupted when the connection has
+ * ended, and then fails as the connection's reader would.
+ *
+ * **When to use**
+ *
+ * On a client, for what makes no sense without its connection: a feed, a job, a timer. What
+ * handles a connection on a server is interrupted by `onDisconnect` of its options.
+ *
+ * **Details**
+ *
+ * By the rules of {@link OnDisconnect}: an effect that reads goes on until it has read all
+ * messages that arrived before the end, and for a grace of 5 seconds after that; one that does
+ * not read is interrupted as soon as the connection is closed. Its finalizers run in every
+ * case.
+ *
+ * **Example** (A client that comes back)
+ *
+ * ```ts
+ * import { WebSocket, WebSocketClient } from "@effect-ws/core"
+ * import { Effect, Schedule } from "effect"
+ *
+ * export const beat = Effect.gen(function*() {
+ *   const ws = yield* WebSocketClient.connect("wss://feed.example/beat")
+ *   yield* Effect.repeat(ws.send("still here"), Schedule.spaced("1 minute")).pipe(
+ *     WebSocket.whileConnected(ws)
+ *   )
+ * }).pipe(Effect.scoped, Effect.retry(Schedule.spaced("5 seconds")))
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const whileConnected: {
+  (ws: WebSocket, options?: { readonly onDisconnect?: OnDisconnect | undefined }): <A, E, R>(
+    self: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | ReceiveError, R>
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    ws: WebSocket,
+    options?: { readonly onDisconnect?: OnDisconnect | undefined }
+  ): Effect.Effect<A, E | ReceiveError, R>
+} = dual(
+  (args) => Effect.isEffect(args[0]),
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    ws: WebSocket,
+    options?: { readonly onDisconnect?: OnDisconnect | undefined }
+  ): Effect.Effect<A, E | ReceiveError, R> => {
+    const policy = makePolicy(options?.onDisconnect)
+    if (policy === undefined) return self
+    if (!(ws instanceof Connection)) {
+      return Effect.raceFirst(self, Effect.flatMap(ws.closed, (info) => Effect.fail(new ConnectionClosed({ info }))))
+    }
+    return Effect.flatMap(Effect.forkChild(self, { startImmediately: true }), (fiber) => {
+      const lifetime = new FiberLifetime(policy, fiber)
+      const leave = ws.outlivedBy(lifetime)
+      const ended = Effect.flatMap(Fiber.await(fiber), (exit): Effect.Effect<A, E | ReceiveError> =>
+        lifetime.isOver && Exit.hasInterrupts(exit) ? Effect.fail(ws.failure) : exit)
+      return Effect.ensuring(
+        Effect.onInterrupt(ended, () => Fiber.interrupt(fiber)),
+        Effect.sync(leave)
+      )
+    })
+  }
+)
 
 /**
  * How a connection is made from a transport.

@@ -37,6 +37,7 @@ import type * as Observability from "./Observability.ts"
 import * as Origin from "./Origin.ts"
 import { checkClose } from "./protocol/CloseFrame.ts"
 import type * as PerMessageDeflate from "./PerMessageDeflate.ts"
+import type { OnDisconnect } from "./WebSocket.ts"
 import type { ConnectOptions } from "./WebSocketClient.ts"
 import type { AcceptOptions, PerAddress, ShutdownOptions } from "./WebSocketServer.ts"
 
@@ -92,13 +93,14 @@ const integer = (name: string, least: number, most: number = Number.MAX_SAFE_INT
 
 /** `500 millis`, `10 seconds`, `infinity`. */
 const duration = (name: string) =>
-  variable(name, "a duration above 0, such as 10 seconds or 500 millis", (text) => {
-    const trimmed = text.trim()
-    if (trimmed.toLowerCase() === "infinity") return Duration.infinity
-    // The grammar of a duration's text is Duration's to judge.
-    const parsed = Duration.fromInput(trimmed as Duration.Input)
-    return parsed._tag === "Some" && Duration.toMillis(parsed.value) > 0 ? parsed.value : undefined
-  })
+  variable(name, "a duration above 0, such as 10 seconds or 500 millis", (text) => parseDuration(text.trim()))
+
+const parseDuration = (text: string): Duration.Duration | undefined => {
+  if (text.toLowerCase() === "infinity") return Duration.infinity
+  // The grammar of a duration's text is Duration's to judge.
+  const parsed = Duration.fromInput(text as Duration.Input)
+  return parsed._tag === "Some" && Duration.toMillis(parsed.value) > 0 ? parsed.value : undefined
+}
 
 const booleans: ReadonlyMap<string, boolean> = new Map([
   ["true", true],
@@ -307,6 +309,18 @@ const originGroup: Config.Config<Origin.OriginPolicy | undefined> = Config.map(
   }
 )
 
+const parseOnDisconnect = (text: string): OnDisconnect | undefined => {
+  if (text === "interrupt" || text === "ignore") return text
+  const grace = parseDuration(text)
+  return grace === undefined ? undefined : { grace }
+}
+
+const onDisconnect = variable(
+  "ON_DISCONNECT",
+  "interrupt, ignore or a duration, such as 5 seconds",
+  (text) => parseOnDisconnect(text.trim())
+)
+
 /**
  * How a server accepts connections: all of {@link limits}, {@link compression} and
  * {@link observability}, and what follows.
@@ -317,6 +331,7 @@ const originGroup: Config.Config<Origin.OriginPolicy | undefined> = Config.map(
  * |---|---|---|
  * | `SUBPROTOCOLS` | `selectSubprotocol`: a list, the preferred first | none |
  * | `ORIGINS` | `origin`: a list, `sameHost` or `dangerouslyAllowAnyOrigin` | sameHost |
+ * | `ON_DISCONNECT` | `onDisconnect`: `interrupt`, `ignore`, or the duration of the grace | 5 seconds |
  *
  * @category configuration
  * @since 0.1.0
@@ -327,7 +342,8 @@ export const accept = (prefix?: string): Config.Config<AcceptOptions> =>
     compression: compressionGroup(false),
     observability: observabilityGroup,
     selectSubprotocol: list("SUBPROTOCOLS"),
-    origin: originGroup
+    origin: originGroup,
+    onDisconnect
   }).pipe(Config.map(({ limits, ...options }) => ({ ...limits, ...options })), within(prefix))
 
 /**

@@ -21,8 +21,10 @@ import { type ConnectionError, isConnectionsOwn } from "./server/ConnectionError
 import { ConnectionTable, type OpenConnections } from "./server/OpenConnections.ts"
 import { makePolicy, type ShutdownOptions } from "./server/Shutdown.ts"
 import * as Deadlines from "./runtime/Deadlines.ts"
+import { HandlerLifetime } from "./server/HandlerLifetime.ts"
 import * as HandlerScope from "./server/HandlerScope.ts"
 import { accepted, respondable } from "./server/Responses.ts"
+import * as Lifetime from "./connection/Lifetime.ts"
 import * as Opening from "./connection/Opening.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
 import * as Extension from "./Extension.ts"
@@ -64,6 +66,9 @@ import {
  * - `origin`: which web pages may connect. Default `Origin.sameHost`.
  * - `closeCodeFor`: what to close with where the handler fails with an error of its own: a
  *   code, or `{ code, reason }`. Default 1011; see `WebSocket.Options`.
+ * - `onDisconnect`: what becomes of the handler once its connection has ended: how long it
+ *   may go on, 5 seconds behind the end of its reading by default, or `"interrupt"` to
+ *   interrupt it at once. See `WebSocket.OnDisconnect`.
  * - `observability`: what differs from `Observability.CurrentOptions`.
  * - The other options bound the connection; see `Limits.Options`.
  *
@@ -81,6 +86,7 @@ export interface AcceptOptions extends Limits.Options {
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
   readonly extensions?: ReadonlyArray<MessageExtension> | undefined
   readonly closeCodeFor?: CloseCodeFor | undefined
+  readonly onDisconnect?: WebSocket.OnDisconnect | undefined
   readonly observability?: Observability.Options | undefined
 }
 
@@ -297,6 +303,7 @@ const accepting = (
   hold: Opening.Hold
 ): Effect.Effect<Connection, AcceptError, HttpServerRequest.HttpServerRequest | Scope.Scope> => {
   const sent = toHeaderList(options.headers)
+  const policy = Lifetime.makePolicy(options.onDisconnect)
   let limits: Limits.Limits | undefined
   // One step for what every connection goes through; compression and refusals take more.
   return Effect.uninterruptible(Effect.withFiber((fiber): Effect.Effect<Connection, AcceptError> => {
@@ -305,6 +312,7 @@ const accepting = (
     const { find } = upgrades.value
     const connections = asTable(upgrades.value.connections)
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    const record = PendingUpgrade.pendingOf(request)
     const upgrade = PendingUpgrade.findUpgrade(find, request)
     const address = connections.addresses === undefined ? undefined : Option.getOrUndefined(request.remoteAddress)
     if (connections.addresses !== undefined && upgrade !== undefined) {
@@ -340,7 +348,8 @@ const accepting = (
           observability: options.observability,
           attributes: wanted && (() => wanted)
         }, hold)
-        PendingUpgrade.pendingOf(request)?.end()
+        record?.end()
+        if (record !== undefined) record.isAccepted = true
         return opening
       }
       const begin = (): Effect.Effect<Connection, IOError> => {
@@ -359,6 +368,7 @@ const accepting = (
       const opened = Exit.isExit(opening) ? opening : Effect.onError(opening, () => Effect.sync(() => place.leave()))
       return Effect.mapEager(opened, (connection) => {
         connections.add(connection, place)
+        if (policy !== undefined) connection.handledBy(new HandlerLifetime(policy, record, fiber))
         return connection
       })
     }

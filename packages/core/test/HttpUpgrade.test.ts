@@ -136,6 +136,7 @@ describe("HttpUpgrade: the deadline of the handshake", () => {
 class Own implements HttpUpgrade.PendingUpgrade {
   isAccepted = false
   refused: HandshakeError | undefined
+  readonly fiber = undefined
   expired = 0
   private deadline: HttpUpgrade.HandshakeDeadline | undefined
 

@@ -196,6 +196,15 @@ describe("accept and connect", () => {
       assert.isObject((yield* read(WebSocketConfig.connect(), {})).compression)
     }))
 
+  it.effect("know what becomes of a handler: words, or a grace", () =>
+    Effect.gen(function*() {
+      const expected = { interrupt: "interrupt", ignore: "ignore", "3 seconds": { grace: Duration.seconds(3) } }
+      for (const [text, value] of Object.entries(expected)) {
+        assert.deepStrictEqual<unknown>((yield* read(WebSocketConfig.accept(), { ON_DISCONNECT: text })).onDisconnect, value)
+      }
+      assert.include(yield* refused(WebSocketConfig.accept(), { ON_DISCONNECT: "stop" }), "ON_DISCONNECT")
+    }))
+
   it.effect("know the policies of origins that are words", () =>
     Effect.gen(function*() {
       for (const policy of ["sameHost", "dangerouslyAllowAnyOrigin"]) {

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { EffectSocket, type HttpUpgrade, type WebSocket, type WebSocketError, WebSocketServer } from "@effect-ws/core"
+import { EffectSocket, type HttpUpgrade, WebSocket, WebSocketError, WebSocketServer } from "@effect-ws/core"
 import { IncomingMessage } from "@effect/platform-node/NodeSocketServer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -79,6 +79,9 @@ interface Accepted {
  * while nobody runs a handler are open and wait for one. Without `selectSubprotocol` the first
  * subprotocol that was offered is spoken.
  *
+ * A handler is interrupted when its connection has ended, as `onDisconnect` says. That, and a
+ * `SocketError` that it lets through, is logged at Debug and is no failure.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -99,7 +102,7 @@ export const makeWebSocket: (
   let onAccepted = hold
   // Made before the server, so that it is released behind it: there all are told at once.
   const connections = yield* Scope.fork(yield* Effect.scope, "parallel")
-  const { authorize, ...acceptOptions }: HttpUpgrade.Options = {
+  const { authorize, onDisconnect, ...acceptOptions }: HttpUpgrade.Options = {
     selectSubprotocol: (offered: ReadonlyArray<string>) => offered[0],
     ...WsOptions.toUpgradeOptions(options),
     ...options
@@ -111,7 +114,8 @@ export const makeWebSocket: (
     const scope = yield* Scope.fork(connections)
     // Asked for before the accept, Node's message is kept.
     const message = request.source as Http.IncomingMessage
-    const ws = yield* WebSocketServer.accept(acceptOptions).pipe(
+    // It outlives its request, whose fiber ends here.
+    const ws = yield* WebSocketServer.accept({ ...acceptOptions, onDisconnect: "ignore" }).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
@@ -130,7 +134,7 @@ export const makeWebSocket: (
     const before = onAccepted
     onAccepted = (accepted) => {
       const context = Context.add(services, IncomingMessage, accepted.request)
-      Fiber.runIn(Effect.runForkWith(context)(handle(accepted, handler)), scope)
+      Fiber.runIn(Effect.runForkWith(context)(handle(accepted, handler, onDisconnect)), scope)
     }
     const waited = [...waiting]
     waiting.clear()
@@ -207,17 +211,25 @@ const isServed = (path: string | undefined, target: string): boolean => {
   return (query === -1 ? target : target.slice(0, query)) === path
 }
 
+const isConnectionError = (error: unknown): boolean =>
+  Socket.isSocketError(error) || error instanceof WebSocketError.ConnectionClosed ||
+  error instanceof WebSocketError.IOError || error instanceof WebSocketError.ProtocolError
+
 const handle = <R, E, _>(
   { scope, ws }: Accepted,
-  handler: (socket: Socket.Socket) => Effect.Effect<_, E, R>
+  handler: (socket: Socket.Socket) => Effect.Effect<_, E, R>,
+  onDisconnect: WebSocket.OnDisconnect | undefined
 ): Effect.Effect<void, never, R> =>
   Effect.gen(function*() {
     const like = yield* Scope.provide(EffectSocket.toWebSocketLike(ws), scope)
     const acquire = Effect.acquireRelease(Effect.succeed(ws), (_, exit) => Scope.close(scope, exit))
     const socket = yield* EffectSocket.toSocket(acquire)
-    return yield* Effect.provideService(handler(socket), Socket.WebSocket, like)
+    const handled = Effect.provideService(handler(socket), Socket.WebSocket, like)
+    return yield* WebSocket.whileConnected(handled, ws, { onDisconnect })
   }).pipe(
     Effect.onExit((exit) => Scope.close(scope, exit)),
+    // The connection's end is no failure of its handler.
+    Effect.catchIf(isConnectionError, (error) => Effect.logDebug("WebSocket connection ended", error)),
     Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" })
   ) as Effect.Effect<void, never, R>
 

@@ -17,7 +17,8 @@ import type { CloseCodeFor, CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { HeaderList } from "../http/Tokens.ts"
 import type { Message, Sendable } from "../Message.ts"
 import { checkClose } from "../protocol/CloseFrame.ts"
-import { InvalidArgument, IOError, type ProtocolError } from "../WebSocketError.ts"
+import { ConnectionClosed, InvalidArgument, IOError, type ProtocolError } from "../WebSocketError.ts"
+import type { Lifetime } from "./Lifetime.ts"
 import type { Link } from "./Link.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
 import type { ControlFrame } from "./Pings.ts"
@@ -50,6 +51,9 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   readonly link: Link
   readonly reader: Reader
   readonly writer: Writer
+  // Who is interrupted when it has ended: its handler, on a server, and what runs while it is connected.
+  private handler: Lifetime | undefined = undefined
+  private others: Lifetime | undefined = undefined
   private sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
 
   constructor(link: Link, subprotocol: string | undefined, responseHeaders: HeaderList = noHeaders) {
@@ -87,6 +91,35 @@ export class Connection extends Inspectable.Class implements LinkHooks {
 
   beforeClose(): void {
     this.writer.beforeClose()
+  }
+
+  onEnding(hasReaderMoved: boolean): void {
+    this.handler?.advance(this, hasReaderMoved)
+    for (let one = this.others; one !== undefined; one = one.next) one.advance(this, hasReaderMoved)
+  }
+
+  /** What handles it is interrupted when its time is over, unless it has ended before. */
+  handledBy(handler: Lifetime): void {
+    this.handler = handler
+    if (this.link.isClosing) handler.advance(this, false)
+  }
+
+  /** Its handler ends by itself. */
+  handlerEnds(): void {
+    this.handler?.end()
+    this.handler = undefined
+  }
+
+  /** The same for something else that runs while it is connected; the result takes that back. */
+  outlivedBy(other: Lifetime): () => void {
+    other.next = this.others
+    this.others = other
+    if (this.link.isClosing) other.advance(this, false)
+    return () => {
+      other.end()
+      if (this.others === other) this.others = other.next
+      else for (let one = this.others; one !== undefined; one = one.next) if (one.next === other) one.next = other.next
+    }
   }
 
   get isReading(): boolean {
@@ -284,6 +317,12 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     })
   }
 
+  /** Why nothing more can be received, once it has closed. */
+  get failure(): ConnectionClosed | ProtocolError | IOError {
+    const { closeInfo, readFailure } = this.link
+    return readFailure ?? new ConnectionClosed({ info: closeInfo })
+  }
+
   get stats(): Effect.Effect<Stats> {
     return Effect.sync(() => statsOf(this.link))
   }
@@ -311,6 +350,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   release(exit: Exit.Exit<unknown, unknown>, closeCodeFor: CloseCodeFor | undefined): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const { link } = this
+      this.handlerEnds()
       if (link.isOpen) {
         this.writer.beforeClose()
         const { code, reason } = closeWith(this.role, exit, closeCodeFor, link.owner?.closeWith?.(this))

@@ -323,7 +323,9 @@ export class Link extends HeldMemory
   afterRead(): void {
     if (this.accounted > 0) this.account()
     if (this.standstill !== undefined) this.standstill.progress(this.deadlines.now())
-    if (this.isPaused || this.standstill !== undefined || this.closing?.isEnding === true) this.regulate()
+    const isEnding = this.closing?.isEnding === true
+    if (this.isPaused || this.standstill !== undefined || isEnding) this.regulate()
+    if (isEnding) this.hooks.onEnding(true)
   }
 
   onEnd(): void {
@@ -404,12 +406,15 @@ export class Link extends HeldMemory
 
   /** The reader went away; what it left unread is the next one's. */
   readerLeft(): void {
-    this.closing?.readerLeft()
+    if (this.closing === undefined) return
+    this.closing.readerLeft()
+    this.hooks.onEnding(true)
   }
 
   /** The reader has reached the end: it takes effect. */
   processEnd(): void {
     this.end.processEnd()
+    this.hooks.onEnding(true)
   }
 
   /** A call wants a Close that has to wait for its turn; it is sent at the close deadline in any case. */

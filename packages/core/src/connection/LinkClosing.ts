@@ -293,6 +293,7 @@ export class LinkClosing {
     if (this.hasTold) return
     this.hasTold = true
     this.link.listeners?.closing.happen()
+    this.link.hooks.onEnding(false)
   }
 
   private tellClosed(): void {
@@ -302,6 +303,7 @@ export class LinkClosing {
     this.info = info.clean && (this.hasLost || !this.machine.isWritten) ? { ...info, clean: false } : info
     this.tellClosing()
     this.link.listeners?.closed.happen()
+    this.link.hooks.onEnding(false)
   }
 
   onAlarm(): void {

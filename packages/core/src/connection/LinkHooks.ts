@@ -94,6 +94,8 @@ export interface LinkHooks {
   onWritable(): void
   /** A Close is sent now: what was accepted and not encoded goes before it. */
   beforeClose(): void
+  /** The connection is closing, or closed; or the reader moved since. */
+  onEnding(hasReaderMoved: boolean): void
 }
 
 export const noHooks: LinkHooks = {
@@ -103,7 +105,8 @@ export const noHooks: LinkHooks = {
   onReadable: () => {},
   onWriteTaken: () => {},
   onWritable: () => {},
-  beforeClose: () => {}
+  beforeClose: () => {},
+  onEnding: () => {}
 }
 
 /** The peer ended its half, and had not closed. */

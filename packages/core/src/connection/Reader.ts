@@ -41,6 +41,8 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   private owner: object | undefined
   /** A reader is present: it has begun to read and not said that it is done. */
   isReading = false
+  /** It has reached the end of the connection. */
+  hasEnded = false
   // The reader that waits: how it is woken, for what, and what it does then.
   private wake: ((next: Effect.Effect<never>) => void) | undefined
   private isReady: (reader: Reader) => boolean = never
@@ -51,6 +53,11 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   constructor(link: Link) {
     super()
     this.link = link
+  }
+
+  /** A stream, or another effect that reads until it ends, is the reader. */
+  get isOwned(): boolean {
+    return this.owner !== undefined
   }
 
   /** The reader waits for input. */
@@ -174,7 +181,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
 
   /** The end is reached: it takes effect. */
   private get ended(): Pull.Pull<never, ProtocolError | IOError> {
-    this.link.processEnd()
+    this.reachEnd()
     const failure = this.link.readFailure
     return failure === undefined ? Cause.done() : Effect.fail(failure)
   }
@@ -186,8 +193,13 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return batch
   }
 
-  private endOfReading(): Effect.Effect<never, ReceiveError> {
+  private reachEnd(): void {
+    this.hasEnded = true
     this.link.processEnd()
+  }
+
+  private endOfReading(): Effect.Effect<never, ReceiveError> {
+    this.reachEnd()
     return Effect.fail(this.link.readFailure ?? this.closed)
   }
 
@@ -328,7 +340,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
 
   /** The end is reached: it takes effect. */
   get end(): Effect.Effect<void, ProtocolError | IOError> {
-    this.link.processEnd()
+    this.reachEnd()
     const failure = this.link.readFailure
     return failure === undefined ? Effect.void : Effect.fail(failure)
   }

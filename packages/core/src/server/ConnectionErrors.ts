@@ -11,7 +11,8 @@ import type { ConnectionClosed, IOError, ProtocolError } from "../WebSocketError
  */
 export type ConnectionError = ConnectionClosed | ProtocolError | IOError
 
-const isConnectionError = (error: unknown): error is ConnectionError =>
+/** Whether an error is one of them. */
+export const isConnectionError = (error: unknown): error is ConnectionError =>
   typeof error === "object" && error !== null && "_tag" in error &&
   (error._tag === "ConnectionClosed" || error._tag === "ProtocolError" || error._tag === "IOError")
 

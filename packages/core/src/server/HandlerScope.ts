@@ -56,6 +56,7 @@ const letGo = (
 ): Effect.Effect<void> | undefined => {
   const scope = current(fiber)
   fiber.setContext(around(fiber.context, scope.outer))
+  scope.connection?.handlerEnds()
   const released = scope.connection?.release(exit, closeCodeFor)
   const closed = Scope.closeUnsafe(scope, exit)
   return closed === undefined || released === undefined ? closed ?? released : Effect.ensuring(closed, released)

@@ -21,8 +21,10 @@ import * as Deadlines from "../runtime/Deadlines.ts"
  *
  * **Details**
  *
- * - `isAccepted`: `request.upgrade` made a connection of it. The `Upgrader` sets it.
+ * - `isAccepted`: a connection was made of it. `WebSocketServer.accept` sets it.
  * - `refused`: why `request.upgrade` did not. The `Upgrader` sets it.
+ * - `fiber`: the one that handles the request. It is interrupted when the connection has
+ *   ended and the handler's time is over; see `WebSocket.OnDisconnect`.
  * - `key`: by what `WebSocketServer.Upgrades` finds the upgrade, where that is not the
  *   `source` of the request.
  * - `begin`: a handler is about to run, and has time until the deadline, which passes once
@@ -37,6 +39,7 @@ import * as Deadlines from "../runtime/Deadlines.ts"
 export interface PendingUpgrade {
   isAccepted: boolean
   refused: HandshakeError | undefined
+  readonly fiber: Fiber.Fiber<unknown, unknown> | undefined
   readonly key?: object | undefined
   begin(deadline: HandshakeDeadline | undefined): void
   end(): void

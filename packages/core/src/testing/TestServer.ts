@@ -34,6 +34,7 @@ import * as TestLink from "./TestLink.ts"
  *   its index, from 0.
  * - `maxConnections`: one more is refused with 503.
  * - `shutdown`: how connections end with the server; see `TestServer.shutdown`.
+ * - `upgrade`: how connections are accepted that a handler opens by `request.upgrade`.
  *
  * @category models
  * @since 0.1.0
@@ -42,6 +43,7 @@ export interface Options {
   readonly link?: TestLink.Options | ((index: number) => TestLink.Options) | undefined
   readonly maxConnections?: number | undefined
   readonly shutdown?: WebSocketServer.ShutdownOptions | undefined
+  readonly upgrade?: HttpUpgrade.Options | undefined
 }
 
 /**
@@ -187,7 +189,7 @@ const httpServer = (state: State): HttpServer.HttpServer["Service"] =>
         const connections = state.connections = WebSocketServer.makeConnections(state.options)
         const upgrades = { find: (source: object) => state.find(source), connections }
         const context = yield* Effect.context<Scope.Scope>()
-        const handled = HttpEffect.toHandled(HttpUpgrade.serve(httpEffect, upgrades), answer, middleware)
+        const handled = HttpEffect.toHandled(HttpUpgrade.serve(httpEffect, upgrades, state.options.upgrade), answer, middleware)
         state.served = Effect.provideContext(handled, context)
         yield* Effect.addFinalizer(() =>
           Effect.suspend(() => {

@@ -66,7 +66,7 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
   private known: Http.IncomingMessage | AcceptedRequest
   private readonly server: PendingServer
   // Runs the handler, which did not answer at once.
-  private fiber: Fiber.Fiber<void> | undefined = undefined
+  fiber: Fiber.Fiber<void> | undefined = undefined
   // The connection, and what the client sent early, until it has left HTTP.
   private socket: Duplex | undefined
   private early: Uint8Array | undefined

@@ -1,0 +1,168 @@
+/** `WebSocket.whileConnected`: what runs while a connection is there, without a server around it. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import * as WebSocket from "../../src/WebSocket.ts"
+import { done, isPending, make, start, turn } from "../support/Harness.ts"
+
+const counting = () => {
+  const counts = { runs: 0, finalized: 0 }
+  const job = Effect.acquireUseRelease(
+    Effect.sync(() => counts.runs++),
+    () => Effect.never,
+    () => Effect.sync(() => counts.finalized++)
+  )
+  return { counts, job }
+}
+
+describe("whileConnected", () => {
+  for (const role of ["client", "server"] as const) {
+    it.effect(`${role}: a job ends at once when the connection breaks, and fails as a reader would`, () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make({ role })
+        const { counts, job } = counting()
+        const fiber = yield* start(job.pipe(WebSocket.whileConnected(ws)))
+        assert.deepStrictEqual(counts, { runs: 1, finalized: 0 })
+        transport.resets()
+        yield* turn
+        assert.deepInclude(yield* Effect.flip(done(fiber)), { _tag: "IOError", reason: "Reset" })
+        assert.strictEqual(counts.finalized, 1)
+      }))
+
+    it.effect(`${role}: after a Close it fails with how the connection closed`, () =>
+      Effect.gen(function*() {
+        const { close, transport, ws } = yield* make({ role })
+        const { job } = counting()
+        const fiber = yield* start(WebSocket.whileConnected(job, ws))
+        transport.push(close(4001, "enough"))
+        yield* turn
+        const error = yield* Effect.flip(done(fiber))
+        assert.deepInclude(error._tag === "ConnectionClosed" ? error.info : {}, { code: 4001, reason: "enough" })
+      }))
+  }
+
+  it.effect("an effect that ends by itself keeps its result, its failure, its interruption", () =>
+    Effect.gen(function*() {
+      const { ws } = yield* make()
+      assert.strictEqual(yield* WebSocket.whileConnected(Effect.succeed(1), ws), 1)
+      assert.strictEqual(yield* Effect.flip(WebSocket.whileConnected(Effect.fail("no"), ws)), "no")
+      const interrupted = yield* Effect.exit(WebSocket.whileConnected(Effect.interrupt, ws))
+      assert.isTrue(Exit.hasInterrupts(interrupted))
+    }))
+
+  it.effect("to interrupt it interrupts the effect and waits for its finalizers", () =>
+    Effect.gen(function*() {
+      const { ws } = yield* make()
+      const { counts, job } = counting()
+      const fiber = yield* start(WebSocket.whileConnected(job, ws))
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(counts.finalized, 1)
+    }))
+
+  it.effect("several hold one connection; those that have left are not interrupted", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make()
+      const jobs = [counting(), counting(), counting()]
+      const fibers = yield* Effect.forEach(jobs, ({ job }) => start(WebSocket.whileConnected(job, ws)))
+      yield* Fiber.interrupt(fibers[1]!)
+      transport.resets()
+      yield* turn
+      assert.deepStrictEqual(jobs.map(({ counts }) => counts.finalized), [1, 1, 1])
+      assert.deepInclude(yield* Effect.flip(done(fibers[0]!)), { _tag: "IOError" })
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fibers[1]!)))
+    }))
+
+  it.effect("on a connection that has ended already it begins, and ends at once", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make()
+      transport.resets()
+      const { counts, job } = counting()
+      const fiber = yield* start(WebSocket.whileConnected(job, ws))
+      assert.deepInclude(yield* Effect.flip(done(fiber)), { _tag: "IOError" })
+      assert.deepStrictEqual(counts, { runs: 1, finalized: 1 })
+    }))
+
+  it.effect("a reader reads all that had arrived, and then has the grace", () =>
+    Effect.gen(function*() {
+      const { close, text, transport, ws } = yield* make()
+      const read: Array<unknown> = []
+      const slow = Stream.runForEach(ws.messages, (message) =>
+        Effect.andThen(Effect.sleep("1 minute"), Effect.sync(() => read.push(message))))
+      const fiber = yield* start(WebSocket.whileConnected(Effect.andThen(slow, Effect.never), ws))
+      transport.push(text("1"), text("2"), text("3"), close(1000))
+      yield* TestClock.adjust("3 minutes")
+      yield* turn
+      assert.deepStrictEqual(read, ["1", "2", "3"])
+      yield* TestClock.adjust("4999 millis")
+      assert.isTrue(isPending(fiber))
+      yield* TestClock.adjust("1 millis")
+      yield* turn
+      assert.strictEqual((yield* Effect.flip(done(fiber)))._tag, "ConnectionClosed")
+    }))
+
+  it.effect("onDisconnect changes that", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make()
+      const reader = Effect.andThen(Effect.ignore(Stream.runDrain(ws.messages)), Effect.never)
+      const { job } = counting()
+      const patient = yield* start(WebSocket.whileConnected(reader, ws, { onDisconnect: { grace: "1 hour" } }))
+      const ignoring = yield* start(job.pipe(WebSocket.whileConnected(ws, { onDisconnect: "ignore" })))
+      transport.resets()
+      yield* TestClock.adjust("59 minutes")
+      assert.isTrue(isPending(patient))
+      yield* TestClock.adjust("1 minute")
+      yield* turn
+      yield* Effect.flip(done(patient))
+      assert.isTrue(isPending(ignoring))
+      yield* Fiber.interrupt(ignoring)
+    }))
+
+  it.effect("after a Close of this side the effect has the grace, and after that of the scope, too", () =>
+    Effect.gen(function*() {
+      for (const byScope of [false, true]) {
+        const { close, scope, transport, ws } = yield* make()
+        const { job } = counting()
+        const fiber = yield* start(WebSocket.whileConnected(job, ws))
+        yield* start(byScope ? Scope.close(scope, Exit.void) : ws.close(1000))
+        transport.push(close(1000))
+        yield* TestClock.adjust("4999 millis")
+        assert.isTrue(isPending(fiber))
+        yield* TestClock.adjust("1 millis")
+        yield* turn
+        yield* Effect.flip(done(fiber))
+      }
+    }))
+
+  it.effect("a connection of another kind tells by `closed`", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make()
+      const other: WebSocket.WebSocket = Object.create(null, {
+        [WebSocket.TypeId]: { value: WebSocket.TypeId },
+        closed: { value: ws.closed }
+      })
+      const { counts, job } = counting()
+      const fiber = yield* start(WebSocket.whileConnected(job, other))
+      transport.resets()
+      yield* turn
+      assert.strictEqual((yield* Effect.flip(done(fiber)))._tag, "ConnectionClosed")
+      assert.strictEqual(counts.finalized, 1)
+    }))
+
+  it.effect("an open connection has no alarm for it, and one whose holder has left none any more", () =>
+    Effect.gen(function*() {
+      const { alarms, transport, ws } = yield* make({ keepAlive: false })
+      const reader = Effect.andThen(Effect.ignore(Stream.runDrain(ws.messages)), Effect.sleep("1 second"))
+      const fiber = yield* start(WebSocket.whileConnected(reader, ws))
+      assert.strictEqual(alarms(), 0)
+      transport.resets()
+      yield* turn
+      assert.strictEqual(alarms(), 1)
+      yield* TestClock.adjust("1 second")
+      yield* done(fiber)
+      assert.strictEqual(alarms(), 0)
+    }))
+})
