@@ -1,11 +1,25 @@
 /** Slow peers: clients that take what a server sends little by little, and a server that does so with what clients send. */
+import { Buffer } from "node:buffer"
 import * as Net from "node:net"
+import { frame } from "../abandon.ts"
 import type { Received } from "../messages.ts"
 import { pick, type Random } from "../traffic.ts"
 import { dial, within } from "./dial.ts"
 import { accepted, headReader, opcodes, Reader, readSlowly, unmasked } from "./wire.ts"
 
 const patienceMillis = 120_000
+
+// Who reads slowly talks nevertheless. What is said to a socket that was destroyed too early resets it, and with that the
+// kernel throws away what was not read yet.
+const talkMillis = 300
+const word = "still reading"
+
+const talk = (socket: Net.Socket, bytes: Uint8Array, mayTalk: () => boolean): void => {
+  const timer = setInterval(() => {
+    if (socket.writable && mayTalk()) socket.write(bytes)
+  }, talkMillis)
+  socket.once("close", () => clearInterval(timer))
+}
 
 /**
  * How it reads, in milliseconds between two reads of at most 64 KiB. All of them take longer than the close deadline (5 s)
@@ -47,6 +61,11 @@ export const drink = async (port: number, key: string, random: Random, most: num
         bytes += chunk.length
       })
   })
+  let closing = false
+  void guest.closeFrame.then(() => {
+    closing = true
+  })
+  talk(guest.socket, frame(0x80 | opcodes.text, word), () => !closing)
   const { ended } = await within(patienceMillis, `a client that reads ${pace}: the server did not end`, guest, guest.closed)
   return { key, pace, received, outOfPlace, end: ended ? "end of stream" : "reset" }
 }
@@ -81,6 +100,7 @@ export const sip = (onReceived: (received: Received) => void): Promise<Net.Serve
         if (asked === undefined) return
         socket.off("data", onHead)
         socket.write(accepted(asked.head))
+        talk(socket, unmasked(opcodes.text, Buffer.from(word)), () => true)
         const query = new URL(asked.head.split(" ")[1]!, "http://localhost").searchParams
         const key = query.get("key") ?? ""
         const pace = query.get("pace") as Pace
