@@ -1,10 +1,10 @@
 /**
- * One connection after its handshake as a state machine without I/O: bytes and
- * calls in, messages and bytes out (RFC 6455 §5-§8). It knows no time, no sockets
- * and no fibers; whoever drives it moves bytes and keeps deadlines. `WebSocket` is
- * its driver for Effect, and it serves alone as well.
+ * One connection after its handshake as a state machine without I/O: bytes and calls in,
+ * messages and bytes out (RFC 6455 §5-§8). It knows no time, sockets or fibers; its driver moves
+ * bytes and keeps deadlines. `WebSocket` is the driver for Effect, and the machine can be used
+ * alone.
  *
- * **Example** (Two machines talking through an array)
+ * **Example** (Two machines that exchange arrays of bytes)
  *
  * ```ts
  * import { Protocol } from "@effect-ws/core"
@@ -44,8 +44,8 @@ import type { ProtocolRule } from "./WebSocketError.ts"
 
 export type {
   /**
-   * What stands at the end of what a peer sends: its Close frame, or the rule that it
-   * broke.
+   * What ends a peer's input: its Close frame, or the rule that it broke. Nothing after it is
+   * read.
    *
    * @category models
    * @since 0.1.0
@@ -54,16 +54,16 @@ export type {
 } from "./protocol/Ending.ts"
 
 /**
- * How a machine is made.
+ * Options of a machine.
  *
  * **Details**
  *
  * - `chunks` says who owns the bytes given to `receive`, as `Transport.chunks` does.
  *   Default `"borrowed"`.
  * - `transform`: the extension that the handshake negotiated.
- * - `clock`: tells milliseconds that only grow, for the budget of control frames
- *   (`Limits.Options.controlFrames`). Without it they are not counted.
- * - `onPing` and `onPong` see control frames as they are read. A Ping was answered
+ * - `clock`: returns milliseconds that only grow, for the limit on control frames
+ *   (`Limits.Options.controlFrames`). Without it they are not limited.
+ * - `onPing` and `onPong` are called with control frames as they are read. A Ping is answered
  *   before `onPing` is called.
  *
  * @category models
@@ -146,8 +146,8 @@ export class Protocol implements ControlObserver {
   // ---------------------------------------------------------------------------
 
   /**
-   * Reads bytes and returns the offset behind what was read: the chunk's length,
-   * unless it {@link stopped}. What is read after the {@link ending} is dropped.
+   * Reads bytes and returns the offset after what was read: the chunk's length, unless it
+   * {@link stopped}. Bytes after the {@link ending} are dropped.
    */
   receive(chunk: Uint8Array, offset = 0): number {
     const next = this.inbound.receive(chunk, offset)
@@ -155,7 +155,7 @@ export class Protocol implements ControlObserver {
     return next
   }
 
-  /** The peer's Close frame, or the rule that it broke. It stands behind all messages. */
+  /** The peer's Close frame, or the rule that it broke. It follows all messages. */
   get ending(): Ending | undefined {
     return this.inbound.ending
   }
@@ -180,7 +180,7 @@ export class Protocol implements ControlObserver {
     return this.inbound.isPartial
   }
 
-  /** The peer broke a rule that only the driver can judge: one about time. */
+  /** The peer broke a rule about time, which only the driver can check. */
   fail(rule: ProtocolRule): void {
     if (this.inbound.ending !== undefined) return
     if (this.outbound.sentClose === undefined) this.receivedFirst = true
@@ -188,20 +188,19 @@ export class Protocol implements ControlObserver {
   }
 
   /**
-   * Why the last `receive` stopped before the end of its chunk; give the rest again
-   * once that has changed. `"undecided"`: a message is larger than the limit of whole
-   * messages, and nobody said what to {@link demand}. `"full"`: what waits is to be
-   * taken first, or an encoded message to be {@link demand}ed that is larger than the
-   * inbound mark. `"turn"`: an extension worked long enough for this turn of the event
-   * loop.
+   * Why the last `receive` stopped before the end of its chunk. Pass the rest again once that
+   * has changed. `"undecided"`: a message is larger than the limit of whole messages, and there
+   * is no {@link demand} that decides about it. `"full"`: waiting messages must be taken first, or
+   * {@link demand} must ask for an encoded message that is larger than the inbound mark. `"turn"`:
+   * an extension has worked long enough in this turn of the event loop.
    */
   get stopped(): Stop | undefined {
     return this.inbound.stopped
   }
 
   /**
-   * What the reader waits for: a message above the limit of whole messages breaks the
-   * limit for a reader of `"message"`, and is streamed to a reader of `"fragments"`.
+   * Says what the reader waits for. A message above the limit of whole messages breaks that limit
+   * for `"message"`, and is delivered in pieces for `"fragments"`.
    */
   demand(demand: "none" | "message" | "fragments"): void {
     this.inbound.demand = demand
@@ -266,9 +265,9 @@ export class Protocol implements ControlObserver {
   }
 
   /**
-   * Appends a Close frame behind everything that waits (RFC 6455 §5.5.1); only the
-   * first counts. Without a code the frame is empty. From here on what arrives is
-   * read and dropped.
+   * Appends a Close frame after everything that waits (RFC 6455 §5.5.1); only the first counts.
+   * Without a code the frame is empty. From here on everything that arrives is read and
+   * dropped.
    */
   close(code = 1005, reason = ""): void {
     if (!this.isOpen) return
@@ -287,7 +286,7 @@ export class Protocol implements ControlObserver {
     else this.close(ending.error.code, ending.error.rule)
   }
 
-  /** Everything that waits to be written, in order. It is the writer's until {@link outputTaken}. */
+  /** Everything that waits to be written, in order. It belongs to the writer until {@link outputTaken}. */
   takeOutput(): Array<Uint8Array> {
     return this.outbound.take()
   }
@@ -307,15 +306,15 @@ export class Protocol implements ControlObserver {
   }
 
   /**
-   * What a driver is to do with its transport now, once it has written all output (RFC 6455
-   * §7.1.1): send the end of the stream (`"end"`, said once), drop the transport
+   * What a driver must do with its transport now, after it has written all output (RFC 6455
+   * §7.1.1): send the end of the stream (`"end"`, returned once), drop the transport
    * (`"destroy"`), or wait for more.
    *
    * **Details**
    *
-   * A server ends its stream once both sides have closed, a client waits for that; where the
-   * peer broke a rule, either side ends its own at once. How long to wait is the driver's to
-   * decide: a machine knows no time.
+   * A server ends its stream once both sides have closed, and a client waits for that. Where the
+   * peer broke a rule, either side ends its stream at once. The driver decides how long to wait,
+   * because the machine knows no time.
    */
   nextStep(): "nothing" | "end" | "destroy" {
     const { machine } = this
@@ -333,7 +332,7 @@ export class Protocol implements ControlObserver {
     return this.closing ??= new Closing(this.role, patient)
   }
 
-  /** What is known of how the connection closed; 1006 where it ended without a Close. */
+  /** How the connection closed, as far as it is known; 1006 where it ended without a Close. */
   get closeInfo(): CloseInfo {
     const { ending } = this.inbound
     const received = ending?._tag === "Close" ? { code: ending.code, reason: ending.reason } : undefined

@@ -1,7 +1,7 @@
 /**
- * The payload of a message that did not arrive in one piece, in one buffer: an
- * unfragmented message gets exactly its declared size, a fragmented one grows by
- * doubling, so the work stays linear however small the fragments are. It is of one message.
+ * The payload of one message that did not arrive in one piece, in one buffer. An unfragmented
+ * message gets exactly its declared size; the buffer of a fragmented one grows by doubling, so
+ * the work is linear however small the fragments are.
  */
 import type { Primitives } from "../Primitives.ts"
 
@@ -17,7 +17,7 @@ export class Assembly {
     this.primitives = primitives
   }
 
-  /** Makes room for `size` more bytes. `last`: nothing follows, so not a byte more. */
+  /** Makes room for `size` more bytes. `last`: nothing follows, so the buffer gets exactly that. */
   reserve(size: number, last: boolean): void {
     const needed = this.length + size
     if (needed <= this.buffer.length) return
@@ -27,7 +27,7 @@ export class Assembly {
     this.buffer = grown
   }
 
-  /** Adds bytes that were given away; the first become the buffer. */
+  /** Adds bytes that belong to the assembly from now on. The first ones become the buffer. */
   append(bytes: Uint8Array): void {
     if (this.length === 0 && bytes.length > 0) {
       this.buffer = bytes
@@ -38,7 +38,7 @@ export class Assembly {
     this.length += bytes.length
   }
 
-  /** The bytes, given away with the assembly. */
+  /** Returns the bytes, which belong to the caller. The assembly is not used afterwards. */
   get bytes(): Uint8Array {
     const { buffer, length } = this
     if (length === buffer.length) return buffer

@@ -10,9 +10,8 @@ const noBytes = new Uint8Array(0)
 const encoder = new TextEncoder()
 
 /**
- * Checks the arguments of a Close that this side sends (RFC 6455 §5.5.1, §7.4):
- * a code that may stand on the wire, 1010 from clients only, and a reason of at
- * most 123 bytes.
+ * Checks the arguments of a Close that this side sends (RFC 6455 §5.5.1, §7.4): a code that may
+ * be sent, 1010 from clients only, and a reason of at most 123 bytes.
  */
 export const checkClose = (
   role: "client" | "server",
@@ -22,7 +21,7 @@ export const checkClose = (
   if (code === undefined) {
     return reason === ""
       ? Result.void
-      : Result.fail(new InvalidArgument({ argument: "reason", detail: "a reason needs a code" }))
+      : Result.fail(new InvalidArgument({ argument: "reason", detail: "a Close with a reason needs a code" }))
   }
   if (!Number.isInteger(code) || !isWireValid(code)) {
     return Result.fail(
@@ -34,7 +33,7 @@ export const checkClose = (
   }
   if (code === 1010 && role === "server") {
     return Result.fail(
-      new InvalidArgument({ argument: "code", detail: "1010 is sent by clients only (RFC 6455 §7.4.1)" })
+      new InvalidArgument({ argument: "code", detail: "a server cannot send 1010; only clients can (RFC 6455 §7.4.1)" })
     )
   }
   const size = encoder.encode(reason).length
@@ -56,7 +55,7 @@ export const closeBody = (code: number, reason: string): Uint8Array => {
   return body
 }
 
-/** Judges the body of a Close frame (RFC 6455 §5.5.1). */
+/** Checks and reads the body of a Close frame (RFC 6455 §5.5.1). */
 export const readClose = (body: Uint8Array, primitives: Primitives): Ending => {
   const { length } = body
   // The body is empty, or begins with a code of two bytes.

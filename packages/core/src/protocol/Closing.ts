@@ -1,7 +1,7 @@
 /**
- * How a connection ends (RFC 6455 §7), as a machine without I/O and without a clock of its
- * own: events go in, with the time at which they happened, and {@link Closing.next} says
- * what is to be done.
+ * How a connection ends (RFC 6455 §7), as a state machine without I/O and without a clock:
+ * events go in, with the time at which they happened, and {@link Closing.next} says what to
+ * do.
  *
  * ```text
  *  open ──► wanted ──► sent ──► written ──► answered ──► (server: end) ──► peer ended ──► destroy
@@ -9,9 +9,9 @@
  *                                  └► unanswered: end, read and drop until the peer ends
  * ```
  *
- * A deadline measures silence: each sign of life of the peer (bytes that it took, bytes
- * that it sent) starts it anew. All of closing has an upper bound, so that a peer that
- * trickles does not hold a connection for ever.
+ * The deadline measures silence: every sign of life of the peer (bytes that it takes, bytes
+ * that it sends) starts it anew. All of closing has an upper bound, so that a peer that
+ * trickles cannot hold a connection for ever.
  */
 
 /** How long closing may take, in milliseconds. */
@@ -22,31 +22,31 @@ export interface Patience {
   readonly bound: number
 }
 
-/** A machine that is driven without a clock waits for as long as the peer likes. */
+/** A machine without a clock waits for the peer without a limit. */
 export const patient: Patience = { silence: Infinity, bound: Infinity }
 
 /**
- * What is to be done next:
+ * What to do next:
  *
- * - `"force"`: send the Close now, though senders still wait for their turn;
- * - `"giveUp"`: nobody waits any longer for what the peer does not take; closing goes on;
- * - `"unanswered"`: the peer did not answer the Close in time: the handshake has failed;
+ * - `"force"`: send the Close now, although senders still wait for their turn;
+ * - `"giveUp"`: stop waiting for the peer to take what was sent; closing continues;
+ * - `"unanswered"`: the peer did not answer the Close in time: the closing handshake has failed;
  * - `"end"`: send the end of the stream (half-close);
  * - `"destroy"`: drop the transport;
  * - `"nothing"`: wait for the next event, or for {@link Closing.due}.
  *
- * All but `"nothing"` are said once.
+ * All but `"nothing"` are returned once.
  */
 export type Step = "nothing" | "force" | "giveUp" | "unanswered" | "end" | "destroy"
 
 export class Closing {
   /** The peer's stream has ended. */
   hasPeerEnded = false
-  /** Ours has ended as well: the transport is half-closed, or about to be destroyed. */
+  /** Our stream has ended too: the transport is half-closed, or about to be destroyed. */
   hasEnded = false
   /** The peer did not answer our Close in time: what it still sends is read and dropped. */
   isUnanswered = false
-  /** The peer took nothing for so long that nobody waits for it any more. */
+  /** The peer took nothing for so long that nothing waits for it any more. */
   isGivenUp = false
   /** The transport has taken everything, our Close included. */
   isWritten = false
@@ -59,10 +59,10 @@ export class Closing {
   private isDestroyed = false
   // When closing began: a Close was wanted or sent.
   private since: number | undefined
-  // Since when our Close waits for its turn, and for how long the peer has been silent.
+  // When our Close began to wait for its turn, and when the peer was last heard of.
   private wantedAt: number | undefined
   private quietSince = 0
-  // A call of ours waits for all of this: it has one deadline, whatever it waits for first.
+  // A call of `close` waits for all of this. It has one deadline, whatever it waits for first.
   private isCalled = false
 
   constructor(role: "client" | "server", patience: Patience) {
@@ -71,8 +71,8 @@ export class Closing {
   }
 
   /**
-   * A Close is to be sent and cannot be yet: senders wait for their turn, or the reader has
-   * not reached the peer's Close. `called`: a call of this side asks for it.
+   * A Close is wanted but cannot be sent yet: senders wait for their turn, or the reader has
+   * not reached the peer's Close. `called`: this side called `close`.
    */
   want(now: number, called: boolean): void {
     if (this.isSent) return
@@ -112,7 +112,7 @@ export class Closing {
     this.quietSince = now
   }
 
-  /** When to ask {@link next} again, if nothing happens until then. */
+  /** When to call {@link next} again, if nothing happens before. */
   get due(): number {
     if (this.isDestroyed || this.since === undefined) return Infinity
     const { silence } = this.patience
@@ -122,7 +122,7 @@ export class Closing {
     return isWaiting ? Math.min(bound, this.quietSince + silence) : bound
   }
 
-  /** What is to be done now. To be asked until it is `"nothing"`. */
+  /** What to do now. Call it until it returns `"nothing"`. */
   next(now: number): Step {
     if (this.isDestroyed || this.since === undefined) return "nothing"
     if (!this.isSent) return this.beforeSent(now)

@@ -1,10 +1,10 @@
 /**
- * The Pings and Pongs of one connection, counted: a peer may send only so many in a
- * time (RFC 6455 §10.4 leaves such limits to implementations). Each costs work and,
- * for a Ping, an answer, and no limit of messages sees them.
+ * Counts the Pings and Pongs of one connection: a peer may send a limited number of them in a
+ * time (RFC 6455 §10.4 leaves such limits to implementations). Each costs work and, for a Ping,
+ * an answer, and no limit on messages counts them.
  *
- * Windows of a fixed length begin with a frame. So the clock is asked for the first
- * frame of a window and for those above the limit, not for each.
+ * A window of a fixed length begins with a frame, so the clock is read for the first frame of
+ * a window and for those above the limit, not for each.
  */
 import type { Limits } from "../Limits.ts"
 
@@ -18,13 +18,13 @@ export class ControlBudget {
 
   private count = 0
   private since = 0
-  // Pongs that the peer may still owe us (§5.5.3: one for each Ping, or fewer).
+  // Pongs that the peer may still send as answers (§5.5.3: one for each Ping, or fewer).
   private owed = 0
   private readonly limits: Limits
   private readonly isServer: boolean
   private readonly clock: { readonly now: () => number } | undefined
 
-  /** Without a clock nothing is refused. */
+  /** Without a clock no frame is refused. */
   constructor(
     limits: Limits,
     role: "client" | "server",
@@ -35,9 +35,9 @@ export class ControlBudget {
     this.clock = clock
   }
 
-  /** A Ping of ours was appended. */
+  /** This side has sent a Ping. */
   pinged(): void {
-    // A peer that never answers saves up no more than a window's worth.
+    // Bounded, so that a peer that does not answer cannot save up more than one window of Pongs.
     if (this.owed < this.limits.controlFrames.max) this.owed++
   }
 

@@ -1,14 +1,14 @@
 /**
- * An extension's decoder at work on what a peer sends: bounded by the turn of the event
- * loop and by what the reader takes, so that a little on the wire cannot become much in
- * memory, nor hold everybody else up.
+ * Runs an extension's decoder on the bytes that a peer sends, bounded by the turn of the event
+ * loop and by what the reader takes, so that a few bytes on the wire cannot become many in
+ * memory, nor hold up other connections.
  */
 import type { DecodeFailure, Decoder, Transform } from "../MessageExtension.ts"
 
 /**
  * Why reading stops before the end of a chunk: the reader must decide what to do with a
- * message above the limit; the reader must take what waits first; or an extension has
- * worked long enough, and goes on in the next turn of the event loop.
+ * message above the limit; the reader must take what waits first; or an extension has worked
+ * long enough and continues in the next turn of the event loop.
  */
 export type Stop = "undecided" | "full" | "turn"
 
@@ -16,7 +16,7 @@ export type Stop = "undecided" | "full" | "turn"
 export interface DecodedSink {
   /** The reader must take what waits first. */
   isFull(): boolean
-  /** Takes bytes that are given away. `false`: the reader must decide what becomes of them. */
+  /** Takes bytes, which belong to it from now on. `false`: the reader must decide about them first. */
   put(bytes: Uint8Array): boolean
   /** The peer's bytes could not be decoded. */
   onFailure(detail: string): void
@@ -27,12 +27,12 @@ export interface DecodedSink {
 // How much one turn of the event loop may cost: a millisecond or two, 5 at worst.
 const turnBudget = 256 * 1024
 
-// A step costs time even where it puts out nothing, and so does input: DEFLATE's slowest is
-// made of blocks that hold nothing.
+// A step costs time even without output, and so does input: the slowest DEFLATE consists of empty
+// blocks.
 const stepCharge = 1024
 const inputCharge = 4
 
-// The most that is given to a decoder at once.
+// The most bytes that are pushed into a decoder at once.
 const maxInput = 16 * 1024
 
 const nothing = new Uint8Array(0)
@@ -40,26 +40,26 @@ const nothing = new Uint8Array(0)
 export class Decoding {
   /** The reserved bits that the extension claimed. */
   readonly rsv: number
-  /** The message that is being received is being decoded; so much of it came out. */
+  /** The current message is being decoded; this much of it came out. */
   inMessage = false
   produced = 0
-  /** The decoder has not worked off what it was given. */
+  /** The decoder has not processed everything that was pushed. */
   isBusy = false
-  /** All bytes that the decoder was ever given, and that it put out. */
+  /** All bytes that were ever pushed into the decoder, and that came out of it. */
   inputBytes = 0
   outputBytes = 0
 
   private readonly decoder: Decoder
   private readonly sink: DecodedSink
-  // What was put out and must wait for the reader.
+  // Output that waits for the reader.
   private held: Uint8Array | undefined
   private budget = turnBudget
-  // What is to be decoded, from `at` on; `last`: it ends the message.
+  // Input that is not pushed yet, from `at` on. `last`: it ends the message.
   private input: Uint8Array = nothing
   private at = 0
   private last = false
   private hasInput = false
-  // The decoder has what was before `at`, and has not said that it is done.
+  // The decoder has the input before `at` and has not processed all of it.
   private given = false
 
   constructor(transform: Pick<Transform, "decoder" | "rsv">, sink: DecodedSink) {
@@ -86,7 +86,7 @@ export class Decoding {
     this.produced = 0
   }
 
-  /** Decodes payload, which stays as it is for as long as the decoder is busy. */
+  /** Decodes payload, which must not change while the decoder is busy. */
   push(bytes: Uint8Array, last: boolean): Stop | undefined {
     this.input = bytes
     this.at = 0
@@ -95,7 +95,7 @@ export class Decoding {
     return this.goOn()
   }
 
-  /** Works on; returns why it stopped, if it did before the work was done. */
+  /** Continues, and returns why it stopped if the work is not done. */
   goOn(): Stop | undefined {
     const pause = this.work()
     this.isBusy = pause !== undefined
@@ -103,7 +103,7 @@ export class Decoding {
     return pause
   }
 
-  /** Nothing more is wanted: what is left is dropped. */
+  /** Drops the rest, which nothing wants any more. */
   drop(): void {
     this.held = undefined
     this.input = nothing
@@ -136,14 +136,14 @@ export class Decoding {
     }
   }
 
-  /** The next step's output; nothing where all is worked off. */
+  /** The output of the next step; `undefined` once everything is decoded. */
   private next(): Uint8Array | DecodeFailure | undefined {
     for (;;) {
       if (this.given) {
         const next = guarded(() => this.decoder.next())
         if (next !== undefined) return next
         this.given = false
-        // What put out nothing has cost time as well.
+        // A step without output has cost time too.
         if (this.hasInput && this.budget <= 0) return nothing
       }
       if (!this.hasInput) return undefined
@@ -162,8 +162,8 @@ export class Decoding {
   }
 }
 
-// Extensions are written by users, and this is called by the transport: what one throws
-// would end the process, on bytes that a peer chose.
+// Extensions are written by users, and the transport calls this: an exception would end the process
+// because of bytes that a peer chose.
 const guarded = <A>(call: () => A): A | DecodeFailure => {
   try {
     return call()

@@ -1,16 +1,16 @@
-/** An extension's encoder at work on what is sent: counted, and bounded by the turn of the event loop. */
+/** Runs an extension's encoder on what is sent: counted, and bounded by the turn of the event loop. */
 import type { Message } from "../Message.ts"
 import type { Encoder } from "../MessageExtension.ts"
 
 export class Encoding {
-  /** All bytes that the encoder was ever given, and that it put out. */
+  /** All bytes that were ever pushed into the encoder, and that came out of it. */
   inputBytes = 0
   outputBytes = 0
   /** The message that is being sent in fragments is encoded. */
   isFragmented = false
 
   private readonly encoder: Encoder
-  // What the encoder was given since the turn began.
+  // Bytes that were pushed since the turn began.
   private turnBytes = 0
 
   constructor(encoder: Encoder) {
@@ -35,7 +35,7 @@ export class Encoding {
     this.turnBytes = 0
   }
 
-  /** A message begins; returns the reserved bits of its first frame, 0 where it stays as it is. */
+  /** A message begins. Returns the reserved bits of its first frame; 0: it is sent as it is. */
   begin(message: Message | undefined): number {
     return this.encoder.begin(message)
   }

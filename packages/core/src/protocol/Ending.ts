@@ -2,7 +2,7 @@
 import type { ProtocolError, ProtocolRule } from "../WebSocketError.ts"
 import { protocolError } from "./Violation.ts"
 
-/** What stands at the end of what a peer sends. */
+/** The peer's Close, or the rule that it broke: nothing after it is read. */
 export type Ending =
   | { readonly _tag: "Close"; readonly code: number; readonly reason: string }
   | { readonly _tag: "Violation"; readonly error: ProtocolError }

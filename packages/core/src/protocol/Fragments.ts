@@ -1,8 +1,7 @@
 /**
- * A message that is received piece by piece: what has arrived and was not taken
- * yet. Pieces follow the network's chunks, not the peer's frames, so memory stays
- * bounded even where one frame holds a gigabyte. A text's pieces end at code point
- * boundaries.
+ * A message that is received piece by piece: the pieces that have arrived and were not taken
+ * yet. Pieces follow the network's chunks, not the peer's frames, so memory stays bounded even
+ * if one frame holds a gigabyte. The pieces of a text end at code point boundaries.
  */
 import type { Message } from "../Message.ts"
 
@@ -15,7 +14,7 @@ export class Fragments {
   queuedBytes = 0
   /** The message is complete: no piece follows. */
   done = false
-  /** Nobody wants the rest: it is checked and dropped. */
+  /** The reader does not want the rest: it is checked and dropped. */
   discarded = false
 
   private pieces: Array<Message> = []
@@ -28,7 +27,7 @@ export class Fragments {
     return this.pieces.length > 0
   }
 
-  /** Adds what has arrived: `size` bytes, which belong to the reader from now on. */
+  /** Adds a piece of `size` bytes, which belongs to the reader from now on. */
   push(piece: Message, size: number): void {
     if (this.discarded || piece.length === 0) return
     this.pieces.push(piece)

@@ -1,10 +1,10 @@
 /**
- * The receiving half of the protocol machine: bytes in, messages, control events
- * and one ending out. It holds every rule of RFC 6455 about what a peer may send.
+ * The receiving half of the protocol: bytes in, messages, control frames and one ending out. It
+ * holds every rule of RFC 6455 about what a peer may send.
  *
- * Messages are assembled whole, or, where the reader asks for it, handed on piece
- * by piece. What ends the connection for the reader (`ending`) always stands behind
- * all messages, because nothing after a Close frame or a broken rule is read.
+ * Messages are assembled whole or, if the reader asks for it, delivered piece by piece. The
+ * ending of the connection always follows all messages, because nothing after a Close frame or
+ * a broken rule is read.
  */
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
@@ -21,8 +21,8 @@ import { IncomingMessage } from "./IncomingMessage.ts"
 import { type Chunks, type Payloads, payloadsOf } from "./Payloads.ts"
 import { largeMessage, Slab } from "../memory/Slab.ts"
 
-// The longest string of V8, and well under its largest buffer: above, no limit that a
-// caller sets can make a message of what is declared, and asking for the memory throws.
+// The longest string of V8, and well below its largest buffer. A longer message cannot be received
+// whole whatever the limits are, and allocating its memory would throw.
 const largestMessage = 0x1fffffe8
 
 // The first byte of a message in one frame that no extension touched: FIN and the opcode.
@@ -55,8 +55,8 @@ export class Inbound extends Inbox implements DecodedSink {
   private readonly payloads: Payloads
   // Our Close was sent.
   private dropping = false
-  // What a frame, a message or a chunk needs comes and goes with it, so that an idle
-  // connection holds none of it, whatever it has received: about 700 bytes of 3,900.
+  // State of a frame, a message or a chunk exists only as long as it is needed, so that an idle
+  // connection holds none of it: about 700 bytes of 3,900.
   private frame: IncomingFrame | undefined
   private message: IncomingMessage | undefined
   private slab: Slab | undefined
@@ -77,12 +77,12 @@ export class Inbound extends Inbox implements DecodedSink {
     this.decoding = transform === undefined ? undefined : new Decoding(transform, this)
   }
 
-  /** Bytes that were received and not pulled, those of an incomplete message included. */
+  /** Bytes that were received and not taken, those of an incomplete message included. */
   get queuedBytes(): number {
     return this.messageBytes + (this.message?.length ?? 0) + (this.fragments?.queuedBytes ?? 0)
   }
 
-  /** The same in memory: an incomplete message takes up what it declared. */
+  /** The same as memory: an incomplete message counts as much as it declared. */
   get heldBytes(): number {
     return this.messageBytes + (this.message?.capacity ?? 0) + (this.fragments?.queuedBytes ?? 0)
   }
@@ -104,15 +104,14 @@ export class Inbound extends Inbox implements DecodedSink {
   }
 
   /**
-   * Reads `bytes` from `offset` and returns the offset behind what was read: the
-   * whole length, unless it `stopped`. The rest is to be given again.
+   * Reads `bytes` from `offset` and returns the offset after what was read: the whole length,
+   * unless it `stopped`. The rest must be passed again.
    */
   receive(bytes: Uint8Array, offset: number): number {
     try {
       return this.read(bytes, offset)
     } finally {
-      // What the next chunk has no use of. In any case, since a hook may throw: no message is to
-      // show what its memory held before.
+      // In a `finally`, because a hook may throw: no message may show what its memory held before.
       this.leaveSlab(bytes)
       if (this.frame !== undefined && this.frame.isBlank()) this.frame = undefined
     }
@@ -150,7 +149,7 @@ export class Inbound extends Inbox implements DecodedSink {
     }
   }
 
-  /** The messages that were cut from `bytes` get what is in them; later ones, memory of their own. */
+  /** Fills the messages that were cut from `bytes`. Later ones get memory of their own. */
   private leaveSlab(bytes: Uint8Array): void {
     if (this.slab === undefined) return
     this.slab.fill(bytes)
@@ -165,9 +164,9 @@ export class Inbound extends Inbox implements DecodedSink {
   }
 
   /**
-   * The common case, many at a time: messages of one frame that lie in the chunk whole.
-   * Returns the offset of the first frame that is anything else, a broken rule included:
-   * what it means is judged where all rules stand, in `begin`.
+   * The common case, many at a time: messages of one frame that lie whole in the chunk. Returns
+   * the offset of the first frame that is anything else, a broken rule included: `begin` checks
+   * that one against all rules.
    */
   private wholeMessages(bytes: Uint8Array, offset: number, end: number): number {
     if (
@@ -207,8 +206,8 @@ export class Inbound extends Inbox implements DecodedSink {
   }
 
   /**
-   * Hands the message that is being received, if there is one, to a reader of
-   * fragments; one that has not begun will be once `demand` is `"fragments"`.
+   * Delivers the current message, if there is one, in pieces. A message that has not begun will
+   * be delivered so once `demand` is `"fragments"`.
    */
   stream(): void {
     const { message } = this
@@ -217,23 +216,23 @@ export class Inbound extends Inbox implements DecodedSink {
     this.handOver(message)
   }
 
-  /** Our Close was sent: from here on what arrives is read and dropped (RFC 6455 §5.5.1). */
+  /** Our Close was sent: from here on everything that arrives is read and dropped (RFC 6455 §5.5.1). */
   drop(): void {
     this.dropping = true
     this.message?.drop()
   }
 
-  /** Judges the frame whose header is whole. `false`: it broke a rule, or must wait. */
+  /** Checks a frame once its header is complete. `false`: it broke a rule, or must wait. */
   private begin(frame: IncomingFrame): boolean {
     const { fin, length, opcode, rsv } = frame
-    // RFC 7692 §6: an extension's bit stands on the first frame of a data message only.
+    // RFC 7692 §6: only the first frame of a data message has an extension's bit.
     if (rsv !== 0 && (opcode >= Opcode.Close || opcode === Opcode.Continuation)) return this.fail("ReservedBit")
     if (opcode >= Opcode.Close) {
       frame.begin()
       return true
     }
     const first = this.message === undefined
-    // §5.4: a continuation frame stands inside a fragmented message only, and no other data frame does.
+    // §5.4: a continuation frame is allowed only inside a fragmented message, and no other data frame is.
     if (opcode === Opcode.Continuation) {
       if (first) return this.fail("ContinuationUnexpected")
     } else if (!first) {
@@ -245,11 +244,11 @@ export class Inbound extends Inbox implements DecodedSink {
       frame.begin()
       return true
     }
-    // A flood of small fragments is charged; those that carry a large message, as browsers
-    // send it, cost their payload only.
+    // Small fragments are charged, so that a flood of them ends. Fragments of a large message, as browsers
+    // send it, count their payload only.
     const cost = fin ? length : Math.max(length, this.limits.fragments.charge)
     if (message.frames >= this.limits.fragments.max) return this.fail("TooManyFragments")
-    // A little on the wire can become much, so what waits is taken before more is read.
+    // A few bytes on the wire can become many, so the reader must take what waits before more is read.
     if (first && this.decoding !== undefined && this.isAtMark) {
       this.stopped = "full"
       return false
@@ -258,7 +257,7 @@ export class Inbound extends Inbox implements DecodedSink {
     const streamed = starts || this.isStreaming
     const transformed = first ? rsv !== 0 : this.transformed
     let limit = streamed ? this.limits.maxStreamedMessageSize : this.limits.maxMessageSize
-    // The limit counts what a transform puts out; what goes in may be a little more.
+    // The limit counts the output of a transform; its input may be a little more.
     if (transformed) limit += Math.floor(limit / 256) + 1024
     // Compared before anything is added or allocated (§10.4); a length may be Infinity.
     if (cost > limit - message.charged) {
@@ -274,7 +273,7 @@ export class Inbound extends Inbox implements DecodedSink {
         if (this.ending !== undefined) return false
       }
     }
-    // Not for a first frame that is refused: its reader is told at once.
+    // Not for a first frame that is refused: its reader learns of it at once.
     if (starts) this.stream()
     message.charged += cost
     message.frames++
@@ -287,14 +286,14 @@ export class Inbound extends Inbox implements DecodedSink {
     return this.decoding !== undefined && this.decoding.inMessage
   }
 
-  /** Whether the message that is being received is handed on in pieces. */
+  /** Whether the message that is being received is delivered in pieces. */
   private get isStreaming(): boolean {
     return this.fragments !== undefined && !this.fragments.done
   }
 
-  /** Whether as much waits as may: the reader is to take it before more is decoded. */
+  /** Whether the inbound mark is reached: the reader must take what waits before more is decoded. */
   private get isAtMark(): boolean {
-    // Where nothing waits nobody could take it, however low the mark is.
+    // Where nothing waits there is nothing to take, however low the mark is.
     return this.queuedBytes >= Math.max(this.limits.inboundHighWaterMark, 1)
   }
 
@@ -304,7 +303,7 @@ export class Inbound extends Inbox implements DecodedSink {
     const whole = received === 0 && remaining === 0
     if (opcode >= Opcode.Close) {
       frame.addControl(bytes, start, end)
-      // Whoever is told of it, or whom it wakes, may take the messages before it.
+      // An observer, or a fiber that it wakes, may take the messages before this frame.
       this.leaveSlab(bytes)
     } else if (this.dropping) {
       // Read for its Close only.
@@ -322,14 +321,14 @@ export class Inbound extends Inbox implements DecodedSink {
     if (remaining === 0 && this.ending === undefined && this.stopped === undefined) this.endFrame(frame)
   }
 
-  /** A binary message that lies in a chunk that goes on until `chunkEnd`: no buffer in between. */
+  /** A binary message that lies whole in a chunk that ends at `chunkEnd`: it needs no buffer of its own. */
   private binary(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): void {
     const size = end - start
     if (!Slab.suits(size, chunkEnd - start) || (this.slab !== undefined && !this.slab.suits(size))) {
       this.deliver(this.payloads.part(bytes, start, end, maskKey, 0, largeMessage))
       return
     }
-    // An extension runs code of others while a chunk is read: they are to see no message unfilled.
+    // An extension runs other code while a chunk is read, which must not see an unfilled message.
     this.slab ??= new Slab(this.payloads.primitives, this.payloads.chunks !== "borrowed" && this.decoding === undefined)
     this.deliver(this.slab.cut(bytes, start, end, chunkEnd, maskKey))
   }
@@ -342,15 +341,15 @@ export class Inbound extends Inbox implements DecodedSink {
     return true
   }
 
-  /** Gives payload to the decoder; what it puts out is bounded by the turn and the reader. */
+  /** Passes payload to the decoder, whose output is bounded by the turn and the reader. */
   private decode(frame: IncomingFrame, bytes: Uint8Array, start: number, end: number, last: boolean): void {
     if (end === start && !last) return
-    // The decoder may need it longer than the chunk lives.
+    // The decoder may need the payload for longer than the chunk is valid.
     const source = this.payloads.part(bytes, start, end, frame.key, frame.received & 3, 0)
     this.stopped = this.decoding!.push(source, last)
   }
 
-  /** `false`: what was given to the decoder is still not worked off. */
+  /** `false`: the decoder has not processed all of its input. */
   private goOn(decoding: Decoding, stopped: Stop): boolean {
     if (stopped === "turn") decoding.beginTurn()
     if (!decoding.isBusy) return true
@@ -368,7 +367,7 @@ export class Inbound extends Inbox implements DecodedSink {
     return this.isAtMark && (this.demand !== "message" || this.isStreaming)
   }
 
-  /** For the decoder: takes what it put out. `false`: the reader must decide first. */
+  /** For the decoder: takes its output. `false`: the reader must decide first. */
   put(piece: Uint8Array): boolean {
     if (this.demand === "fragments" && this.messages.length === 0) this.stream()
     const streamed = this.isStreaming
@@ -410,7 +409,7 @@ export class Inbound extends Inbox implements DecodedSink {
     }
   }
 
-  /** What the message has so far becomes a piece. */
+  /** Delivers the payload so far as a piece. */
   private handOver(message: IncomingMessage): void {
     const { length } = message
     this.fragments!.push(message.take(), length - message.length)
@@ -430,7 +429,7 @@ export class Inbound extends Inbox implements DecodedSink {
       this.observer.onPong(payload)
     } else {
       this.ending = readClose(payload, this.payloads.primitives)
-      // What is not whole never will be.
+      // A message that is incomplete will never be complete.
       if (this.ending._tag === "Violation") this.message?.drop()
     }
   }
@@ -454,7 +453,7 @@ export class Inbound extends Inbox implements DecodedSink {
     if (decoding !== undefined) decoding.end()
   }
 
-  /** The peer broke a rule: behind what was received until now, nothing more is read. */
+  /** The peer broke a rule: nothing more is read after what was received so far. */
   fail(rule: ProtocolRule, detail?: string): false {
     this.ending = violation(rule, detail)
     this.message?.drop()

@@ -13,7 +13,7 @@ const none = Object.freeze([]) as unknown as Array<Message>
 export class Inbox {
   /** Whole messages that wait for the reader. */
   messages = none
-  /** Messages that were received to their end; so one is told from the next. */
+  /** How many messages were received to their end, which also tells one from the next. */
   receivedMessages = 0
   /** How much of the inbound mark the {@link messages} take up. */
   messageBytes = 0
@@ -32,7 +32,7 @@ export class Inbox {
     return message
   }
 
-  /** Puts messages that were taken back in front of those that wait. */
+  /** Puts messages that were taken back, before those that wait. */
   putBack(messages: ReadonlyArray<Message>): void {
     for (const message of messages) this.messageBytes += weigh(message)
     this.messages = this.messages === none ? [...messages] : [...messages, ...this.messages]

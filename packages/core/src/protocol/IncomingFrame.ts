@@ -1,13 +1,13 @@
-/** The frame that is being received: its header, and how much of its payload came. */
+/** The frame that is being received: its header, and how much of its payload has arrived. */
 import { FrameHeader } from "../codec/FrameHeader.ts"
 import { maskInto } from "../codec/Mask.ts"
 
 const noBytes = new Uint8Array(0)
 
 export class IncomingFrame extends FrameHeader {
-  /** Its header is whole and was judged. */
+  /** Its header is complete and was checked. */
   begun = false
-  /** Bytes of payload that have not come, and those that have. */
+  /** Bytes of payload that have not arrived, and those that have. */
   remaining = 0
   received = 0
   /** The payload of a control frame, at most 125 bytes (RFC 6455 §5.5). */
@@ -24,7 +24,7 @@ export class IncomingFrame extends FrameHeader {
     return this.masked ? this.maskKey : 0
   }
 
-  /** Adds what comes next to the payload of a control frame. */
+  /** Adds the next bytes to the payload of a control frame. */
   addControl(bytes: Uint8Array, start: number, end: number): void {
     if (end === start) return
     if (this.received === 0) this.control = new Uint8Array(this.length)

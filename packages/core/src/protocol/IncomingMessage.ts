@@ -77,7 +77,7 @@ export class IncomingMessage {
     return bytes === undefined ? new Uint8Array(0) : bytes.bytes
   }
 
-  /** Forgets the payload: nobody will read it. */
+  /** Drops the payload, which nothing will read. */
   drop(): void {
     this.text = this.bytes = undefined
   }

@@ -1,7 +1,7 @@
 /**
- * The sending half of the protocol machine, the twin of `Inbound`: messages and control
- * frames in, bytes out. It masks for a client, lets an extension encode, and sends nothing
- * behind a Close (RFC 6455 §5.5.1).
+ * The sending half of the protocol, the twin of `Inbound`: messages and control frames in, bytes
+ * out. It masks for a client, lets an extension encode, and sends nothing after a Close (RFC
+ * 6455 §5.5.1).
  */
 import { bytesOf } from "../codec/Bytes.ts"
 import { headerLength, writeHeader } from "../codec/FrameHeader.ts"
@@ -17,14 +17,14 @@ const fin = 0x80
 // Shared: an extension has read a text's bytes when its `push` returns.
 const scratch = new Uint8Array(64 * 1024)
 
-/** A frame of a server, in memory of its own. */
+/** A frame of a server in a buffer of its own. */
 const wholeFrame = (firstByte: number, payload: Uint8Array): Uint8Array => {
   const frame = new Uint8Array(headerLength(payload.length, false) + payload.length)
   frame.set(payload, writeHeader(frame, 0, firstByte, payload.length, false, 0))
   return frame
 }
 
-/** Whether a message has more than `size` bytes; most texts are judged without counting. */
+/** Whether a message has more than `size` bytes. Most texts are decided without counting. */
 const exceeds = (message: Message, size: number): boolean =>
   message.length > size || (typeof message === "string" && message.length * 3 > size && byteLength(message) > size)
 
@@ -32,8 +32,8 @@ export class Outbound {
   /** The code and reason of the Close frame that was sent. Nothing is appended after it. */
   sentClose: { readonly code: number; readonly reason: string } | undefined
   /**
-   * Set it while the transport accepts no more output: then only the latest Ping is
-   * answered (RFC 6455 §5.5.3), so that Pongs cannot pile up.
+   * Set it while the transport accepts no output: then only the latest Ping is answered (RFC
+   * 6455 §5.5.3), so that Pongs cannot pile up.
    */
   blocked = false
   /** Messages that were appended whole. */
@@ -97,7 +97,7 @@ export class Outbound {
 
   /**
    * Appends a message in one frame: text for a string, binary for bytes (RFC 6455
-   * §5.6). Nothing is appended after a Close (§5.5.1); {@link sentClose} tells.
+   * §5.6). Nothing is appended after a Close (§5.5.1), see {@link sentClose}.
    */
   send(message: Sendable): void {
     if (this.sentClose !== undefined) return
@@ -107,7 +107,7 @@ export class Outbound {
     const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
     const text = typeof message === "string"
     const firstByte = fin | (rsv << 4) | (text ? Opcode.Text : Opcode.Binary)
-    // An extension may close the connection: so it has encoded before an outbox is asked for.
+    // An extension may close the connection, so it encodes before an outbox is taken.
     const encoded = rsv === 0 ? undefined : this.encode(message, true)
     if (this.sentClose !== undefined) return
     if (encoded !== undefined) this.out.frame(firstByte, encoded)
@@ -117,9 +117,9 @@ export class Outbound {
 
   /**
    * The common case of {@link send}, many at a time: appends messages from the index `from` on
-   * while {@link queuedBytes} is below `mark`. Returns the index of the first that was not
-   * appended: there is no more room, or it is prepared, or large enough to go out uncopied.
-   * With an extension, and after a Close, none is.
+   * while {@link queuedBytes} is below `mark`. Returns the index of the first message that was
+   * not appended: there is no more room, or the message is prepared or large enough to be sent
+   * uncopied. With an extension, and after a Close, none is appended.
    */
   sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
     if (this.encoding !== undefined || this.sentClose !== undefined || from === messages.length) return from
@@ -136,8 +136,8 @@ export class Outbound {
   }
 
   /**
-   * Whether a prepared message is encoded here as it is for others; otherwise send its
-   * `message`, as {@link send} does.
+   * Whether a prepared message is encoded here as it is for other connections. Otherwise send
+   * its `message` by {@link send}.
    */
   shares(prepared: Prepared): boolean {
     if (this.outboxes.isMasking) return false
@@ -185,7 +185,7 @@ export class Outbound {
     if (this.encoding?.isFragmented === true) {
       const encoded = this.encode(payload, last)
       if (this.sentClose !== undefined) return
-      // An extension may keep back what it was given until there is more.
+      // An extension may keep its input back until there is more.
       if (encoded.length === 0 && !last) return
       this.out.frame(firstByte, encoded)
     } else if (typeof payload === "string") {
@@ -219,7 +219,7 @@ export class Outbound {
     this.controlBytes += out.queuedBytes - before
   }
 
-  /** Answers a Ping, in front of the data that waits (RFC 6455 §5.5.3). */
+  /** Answers a Ping, before the data that waits (RFC 6455 §5.5.3). */
   answer(payload: Uint8Array): void {
     if (this.sentClose !== undefined) return
     const { out } = this
@@ -230,8 +230,8 @@ export class Outbound {
   }
 
   /**
-   * Appends a Close frame behind everything that waits (RFC 6455 §5.5.1). A `code` of
-   * 1005 makes an empty frame.
+   * Appends a Close frame after everything that waits (RFC 6455 §5.5.1). A `code` of 1005 makes
+   * an empty frame.
    */
   close(code: number, reason: string): void {
     if (this.sentClose !== undefined) return
@@ -239,7 +239,7 @@ export class Outbound {
     this.out.frame(fin | Opcode.Close, closeBody(code, reason))
   }
 
-  /** Everything that waits to be written, in order. It is the writer's until {@link taken}. */
+  /** Everything that waits to be written, in order. It belongs to the writer until {@link taken}. */
   take(): Array<Uint8Array> {
     return this.outbox === undefined ? [] : this.outbox.take()
   }
@@ -254,7 +254,7 @@ export class Outbound {
     this.outboxes.giveBack(outbox)
   }
 
-  /** Forgets what waits to be written: the connection is gone. */
+  /** Drops what waits to be written: the connection is closed. */
   clear(): void {
     this.outbox?.clear()
   }

@@ -1,12 +1,10 @@
 /**
- * Frames on their way out: encoded once, joined into few chunks, handed over in
- * one write.
+ * Frames that wait to be written: encoded once, joined into few chunks, written at once.
  *
- * Small frames are copied into a staging buffer; a large payload of a server goes
- * out uncopied, so its caller must leave it alone until the transport has taken it.
- * Staging buffers come from a shared pool and return to it once they are taken, so
- * an idle connection holds none. A buffer that the transport still reads is never
- * written to.
+ * Small frames are copied into a staging buffer. A large payload of a server is sent uncopied,
+ * so its caller must not change it before the transport has taken it. Staging buffers come from
+ * a shared pool and return to it once they are taken, so an idle connection holds none. A buffer
+ * that the transport still reads is never written to.
  */
 import { headerLength, writeHeader } from "../codec/FrameHeader.ts"
 import { maskInPlace, maskInto, MaskKeys } from "../codec/Mask.ts"
@@ -14,8 +12,8 @@ import { sharedBuffer } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
 import * as SentText from "./SentText.ts"
 
-// Larger buffers save little (a chunk more in the same write) and cost memory for
-// every slow peer, whose last write keeps its buffer.
+// Larger buffers save little (one chunk in the same write) and cost memory for every slow peer,
+// whose last write keeps its buffer.
 const stagingSize = 16 * 1024
 
 /** Payloads up to this size are copied; the copy costs less than a chunk of its own. */
@@ -30,7 +28,7 @@ const maxUrgent = 128
 
 const pool: Array<Uint8Array> = []
 const maxPooled = 64
-// As many connections as one broadcast may reach in a turn.
+// The number of connections that one broadcast may reach in a turn.
 const maxBlank = 1024
 
 const giveBack = (buffer: Uint8Array): void => {
@@ -38,40 +36,40 @@ const giveBack = (buffer: Uint8Array): void => {
   if (pool.length < maxPooled) pool.push(buffer)
 }
 
-// What an outbox holds that is empty: one for all, never written to.
+// The buffer of an empty outbox: one for all, never written to.
 const nothing: Array<Uint8Array> = []
 
 export class Outbox {
-  /** Bytes accepted and not yet handed over by `take`. */
+  /** Bytes accepted and not yet taken by `take`. */
   queuedBytes = 0
 
   private chunks = nothing
-  // Small chunks wait that are to be joined.
+  // Whether small chunks wait to be joined.
   private joinable = false
   private staging: Uint8Array | undefined
   private start = 0
   private end = 0
-  // Few connections ever need what may be undefined here.
+  // Few connections need the fields that may be undefined.
   private urgent: Array<Uint8Array> | undefined
-  // Staging buffers that are full and not handed over, and those that were.
+  // Staging buffers that are full and not taken yet, and those that are taken.
   private full: Array<Uint8Array> | undefined
   private lent: Array<Uint8Array> | undefined
 
   readonly primitives: Primitives
   private readonly maskKeys: MaskKeys | undefined
 
-  /** A client masks (it is given `maskKeys`), a server does not (RFC 6455 §5.1). */
+  /** A client has `maskKeys` and masks; a server does not (RFC 6455 §5.1). */
   constructor(primitives: Primitives, maskKeys: MaskKeys | undefined) {
     this.primitives = primitives
     this.maskKeys = maskKeys
   }
 
-  /** Nothing waits, and the transport has nothing of it. */
+  /** Whether nothing waits, and the transport has taken everything. */
   get isBlank(): boolean {
     return this.queuedBytes === 0 && this.lent === undefined && this.staging === undefined && this.full === undefined
   }
 
-  /** Appends a frame; `firstByte` is FIN, RSV and opcode as they stand on the wire. */
+  /** Appends a frame. `firstByte` is FIN, RSV and opcode as on the wire. */
   frame(firstByte: number, payload: Uint8Array): void {
     const size = payload.length
     const maskKeys = this.maskKeys
@@ -132,8 +130,8 @@ export class Outbox {
       return
     }
     const key = masked ? maskKeys.next() : 0
-    // The header's length depends on the encoded size. Guess that the text is
-    // ASCII; where that was wrong, the payload moves by the difference.
+    // The length of the header depends on the encoded size. The guess is that the text is ASCII; if it is
+    // not, the payload moves by the difference.
     const guess = at + headerLength(text.length, masked)
     const size = primitives.encodeUtf8Into(text, staging, guess)
     const body = at + headerLength(size, masked)
@@ -146,15 +144,15 @@ export class Outbox {
   }
 
   /**
-   * Appends a frame that was encoded for many and is never written to again. It is not
-   * copied before `take`, so that a thousand connections need no staging of their own.
+   * Appends a frame that was encoded for many connections and is never written to again. It is
+   * not copied before `take`, so that a thousand connections need no staging buffers.
    */
   encoded(frame: Uint8Array): void {
     this.append(frame)
     this.joinable ||= frame.length <= copyLimit
   }
 
-  /** Small frames side by side go out as one chunk. */
+  /** Joins adjacent small frames into one chunk. */
   private join(): void {
     const { chunks } = this
     this.joinable = false
@@ -197,8 +195,8 @@ export class Outbox {
   }
 
   /**
-   * Everything that waits, in order, as few chunks. They belong to the transport
-   * until `taken` is called; nothing is to be taken in between.
+   * Everything that waits, in order, as few chunks. They belong to the transport until `taken`
+   * is called; `take` must not be called in between.
    */
   take(): Array<Uint8Array> {
     this.closeStaging()
@@ -233,8 +231,8 @@ export class Outbox {
   }
 
   /**
-   * Forgets what waits: nothing is to be sent any more. What the transport may still read
-   * is kept until `taken` is called.
+   * Drops what waits. Buffers that the transport may still read are kept until `taken` is
+   * called.
    */
   clear(): void {
     this.chunks = nothing
@@ -264,7 +262,7 @@ export class Outbox {
     if (this.staging !== undefined) {
       if (this.end + size <= stagingSize) return this.end
       this.closeStaging()
-      // Not lent yet: `taken` is about what was handed over before it.
+      // Not lent yet: `taken` concerns what was taken before.
       const full = this.full ??= []
       full.push(this.staging)
     }
@@ -306,18 +304,18 @@ export class Outboxes {
     return this.maskKeys === undefined && size > copyLimit
   }
 
-  /** A blank one. */
+  /** Lends an empty outbox. */
   lend(): Outbox {
     return this.blank.pop() ?? new Outbox(this.primitives, this.maskKeys)
   }
 
-  /** Takes one back, which must be blank. */
+  /** Takes an outbox back, which must be empty. */
   giveBack(outbox: Outbox): void {
     if (this.blank.length < maxBlank) this.blank.push(outbox)
   }
 }
 
-// One for all connections of a kind: a pool of 8 KiB of mask keys of its own would outweigh an idle connection.
+// One for all connections of a kind: a pool of mask keys takes 8 KiB, more than an idle connection.
 const known = { client: new WeakMap<Primitives, Outboxes>(), server: new WeakMap<Primitives, Outboxes>() }
 
 /** The outboxes that all connections with these primitives share. */

@@ -1,9 +1,9 @@
 /**
- * Payload on its way from a chunk to a message: unmasked, and copied where it must outlive
- * the chunk. Who owns the chunk decides where the unmasking is done.
+ * Moves payload from a chunk to a message: it is unmasked, and copied where it must outlive the
+ * chunk. The owner of the chunk decides where the unmasking happens.
  *
- * A mask key of 0 changes nothing, masked or not; `phase` is how many bytes of the frame's
- * payload came before, modulo 4.
+ * A mask key of 0 changes nothing. `phase` is how many bytes of the frame's payload precede,
+ * modulo 4.
  */
 import { maskInPlace, maskInto, maskTextInPlace, rotate } from "../codec/Mask.ts"
 import type { Primitives } from "../Primitives.ts"
@@ -13,8 +13,8 @@ import { copyOf } from "../memory/Slab.ts"
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
 export type Chunks = "borrowed" | "scratch" | "owned"
 
-// Texts of borrowed chunks are unmasked here before they are decoded. Shared: it is
-// used within one call only.
+// Texts of borrowed chunks are unmasked into this buffer before they are decoded. It is shared,
+// because it is used within one call only.
 let scratch = new Uint8Array(0)
 
 const unmaskToScratch = (bytes: Uint8Array, start: number, end: number, maskKey: number, phase: number): void => {
@@ -23,7 +23,7 @@ const unmaskToScratch = (bytes: Uint8Array, start: number, end: number, maskKey:
   maskInto(bytes, start, end, scratch, 0, maskKey, phase)
 }
 
-/** It has no state, so that one serves all connections that get such chunks; see {@link payloadsOf}. */
+/** It has no state: one serves all connections with such chunks, see {@link payloadsOf}. */
 export class Payloads {
   readonly primitives: Primitives
   readonly chunks: Chunks
@@ -53,7 +53,7 @@ export class Payloads {
     return text.push(scratch, 0, end - start, false)
   }
 
-  /** Bytes that may be kept: from `least` on a view of the chunk, where that was given away. */
+  /** Bytes that may be kept: a view of an owned chunk if there are at least `least`, otherwise a copy. */
   part(bytes: Uint8Array, start: number, end: number, maskKey: number, phase: number, least: number): Uint8Array {
     const size = end - start
     if (this.chunks === "borrowed" && maskKey !== 0) {

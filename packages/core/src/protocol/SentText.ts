@@ -10,7 +10,7 @@
 import { copyInto } from "../codec/Simd.ts"
 import type { Primitives } from "../Primitives.ts"
 
-// Shorter texts, and ASCII up to a larger size, are encoded faster than they are found.
+// Encoding is faster than finding for shorter texts, and for ASCII up to a larger size.
 const leastBytes = 128
 const leastAscii = 512
 
@@ -38,7 +38,7 @@ export const remember = (sent: string, target: Uint8Array, from: number, to: num
   end = to
 }
 
-/** What is in this buffer may change from now on. */
+/** The contents of this buffer may change from now on. */
 export const forget = (changing: Uint8Array): void => {
   if (changing !== buffer) return
   text = ""
@@ -49,7 +49,7 @@ export const forget = (changing: Uint8Array): void => {
 // Weak, so that it goes with the next garbage collection.
 let large = new WeakRef<{ readonly text: string; readonly bytes: Uint8Array }>({ text: "", bytes: nothing })
 
-/** The bytes of a large text, in memory of their own that nobody may write to. */
+/** The bytes of a large text, in a buffer of their own that must not be written to. */
 export const encodedOnce = (text: string, primitives: Primitives): Uint8Array => {
   const known = large.deref()
   if (known !== undefined && known.text === text) return known.bytes

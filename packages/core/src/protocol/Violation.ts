@@ -1,7 +1,7 @@
 /**
- * Every rule of RFC 6455 that a peer's bytes can break, with the close code that
- * answers it and the section that states it. The state machine and the codec name a
- * rule; the error is made from this table.
+ * Every rule of RFC 6455 that a peer's bytes can break, with the close code that answers it and
+ * the section that states it. The protocol and the codec name a rule; the error is made from
+ * this table.
  */
 import { ProtocolError, type ProtocolRule } from "../WebSocketError.ts"
 
@@ -23,7 +23,7 @@ export const rules = {
   ContinuationUnexpected: {
     code: 1002,
     section: "RFC 6455 §5.4",
-    text: "a continuation frame came outside a fragmented message"
+    text: "a continuation frame arrived outside a fragmented message"
   },
   ContinuationExpected: {
     code: 1002,
@@ -48,17 +48,17 @@ export const rules = {
   MessageTooSlow: {
     code: 1008,
     section: "RFC 6455 §10.4",
-    text: "a message was begun and made less progress than messageProgress asks for"
+    text: "a message was begun and made less progress than messageProgress demands"
   },
   TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than fragments.max allows" },
-  // Of single frames, see `Frame.decode` and `Frame.encode`: no connection is closed by them.
+  // Rules of single frames, see `Frame.decode` and `Frame.encode`. No connection is closed by them.
   FrameIncomplete: { code: 1002, section: "RFC 6455 §5.2", text: "the bytes end inside the frame" },
   FrameTrailing: { code: 1002, section: "RFC 6455 §5.2", text: "bytes follow the frame" },
   PayloadType: { code: 1002, section: "RFC 6455 §5.2", text: "the payload is not a Uint8Array" },
   MaskKeySize: { code: 1002, section: "RFC 6455 §5.3", text: "a mask key has four bytes" }
 } as const satisfies Record<ProtocolRule, RuleInfo>
 
-/** The error of a broken rule: its code and section are those of the table. */
+/** The error of a broken rule, with the code and section of the table. */
 export const protocolError = (rule: ProtocolRule, detail?: string): ProtocolError => {
   const { code, section, text } = rules[rule]
   return new ProtocolError({ code, rule, section, detail: detail ?? text })
