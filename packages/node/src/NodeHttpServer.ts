@@ -26,7 +26,9 @@ import * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import type * as Http2 from "node:http2"
 import * as NodeDeflate from "./NodeDeflate.ts"
-import { endSoon, find, isAwaited } from "./upgrade/PendingUpgrade.ts"
+import { Entrance, isWebSocket, type Taker, type UpgradeListener } from "./upgrade/Entrance.ts"
+import { find } from "./upgrade/PendingUpgrade.ts"
+import { refuse, unavailable } from "./upgrade/Refusals.ts"
 import * as UpgradeHandler from "./upgrade/UpgradeHandler.ts"
 import * as WsOptions from "./client/WsOptions.ts"
 
@@ -84,6 +86,9 @@ export interface UpgradeOptions {
  *   the end of the request before it. Looked at once a second. Default 10 seconds.
  * - `handshakeTimeout`: how long a handler may take to accept an upgrade, or to answer it
  *   otherwise; then it is interrupted and 503 is answered. Default 10 seconds.
+ * - `upgradeProtocols`: the protocols beside websocket to which routes upgrade by themselves, by
+ *   `request.upgradeWith`. A request that offers another one, such as h2c, is served as if it
+ *   offered none. Default none.
  * - `upgrade`, `websocket`: see {@link UpgradeOptions}.
  *
  * @category models
@@ -95,6 +100,7 @@ export interface Options extends Omit<StockHttpServer.Options, "websocket">, Upg
   readonly shutdown?: WebSocketServer.ShutdownOptions | undefined
   readonly handshakeTimeout?: Duration.Input | undefined
   readonly headersTimeout?: Duration.Input | undefined
+  readonly upgradeProtocols?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -106,8 +112,6 @@ export interface Options extends Omit<StockHttpServer.Options, "websocket">, Upg
  */
 export type NodeServer = Http.Server | Http2.Http2Server | Http2.Http2SecureServer
 
-type UpgradeListener = UpgradeHandler.UpgradeListener
-
 /**
  * Makes an `HttpServer` on a Node server, with TLS or without.
  *
@@ -118,6 +122,11 @@ type UpgradeListener = UpgradeHandler.UpgradeListener
  * requests are finished as `NodeHttpServer` of `@effect/platform-node` does, and
  * connections that did not close in time are cut and counted in a log line.
  *
+ * From listening until an effect is served, and after that, requests are answered with 503.
+ *
+ * A request for a WebSocket that the effect answers with 404 is left to the other listeners of
+ * the Node server, such as a socket server on it (`NodeSocketServer`), if there are any.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -125,20 +134,19 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
   // What is used here every kind has; the types of their listeners differ.
   const server = evaluate() as Http.Server
   limitHeads(server, options.headersTimeout)
+  const entrance = yield* Effect.acquireRelease(
+    Effect.sync(() => new Entrance(server, options.upgradeProtocols ?? [], handshakeMillis(options))),
+    (entrance) => Effect.sync(() => entrance.close())
+  )
   const stock = yield* StockHttpServer.make(() => server, options)
   return HttpServer.make({
     address: stock.address,
     serve: Effect.fnUntraced(function*(httpEffect, middleware) {
       const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options)
       const serveScope = yield* Effect.scope
-      const ours: Array<UpgradeListener> = []
-      // Listens longer than the stock server waits: what comes late is refused, and holds nothing up.
-      yield* Scope.addFinalizer(
-        serveScope,
-        Effect.sync(() => {
-          for (const listener of ours) server.off("upgrade", listener)
-        })
-      )
+      let leave = () => {}
+      // Serves longer than the stock server waits: what comes late is refused, and holds nothing up.
+      yield* Scope.addFinalizer(serveScope, Effect.sync(() => leave()))
       const before = server.listeners("upgrade") as Array<UpgradeListener>
       yield* forRequests(middleware === undefined ? stock.serve(served) : stock.serve(served, middleware))
       const added = (server.listeners("upgrade") as Array<UpgradeListener>).find((one) => !before.includes(one))
@@ -147,11 +155,13 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       // What the server was made with, its loggers among it, holds at its end too.
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
-      const parts = { scope, middleware, upgrader, isShared: () => server.listenerCount("upgrade") > 1 }
+      const offer: Taker = (message, socket, early) => entrance.offer(message, socket, early)
+      const parts = { scope, middleware, upgrader, offer, isShared: () => entrance.isShared }
       const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served, parts))
-      const listener = unlessClosing(connections, onUpgrade(handler, added))
-      ours.push(listener)
-      server.on("upgrade", listener)
+      leave = entrance.serve({
+        onWebSocket: unlessClosing(connections, handler),
+        onOther: added === undefined ? undefined : unlessClosing(connections, guarded(added))
+      })
       // The last finalizer of the scope runs first: before ordinary requests are awaited.
       yield* Scope.addFinalizer(
         serveScope,
@@ -247,7 +257,10 @@ export const makeUpgradeHandler = <
     const context = yield* Effect.context<never>()
     // The last finalizer of the scope runs first: before its fibers are interrupted.
     yield* Scope.addFinalizer(options.scope, Effect.provideContext(connections.shutdown, context))
-    return unlessClosing(connections, onUpgrade(handler, stock))
+    const other = guarded(stock)
+    return unlessClosing(connections, (request, socket, head) =>
+      isWebSocket(request) ? handler(request, socket, head) : other(request, socket, head)
+    )
   })
 
 /**
@@ -262,22 +275,14 @@ const contextOf = <R>(upgrades: WebSocketServer.Upgrades["Service"]) => (context
   return Context.makeUnsafe<R>(new Map(Context.merge(context, own).mapUnsafe), { maxDepth: 12 })
 }
 
+const handshakeMillis = ({ handshakeTimeout }: Options): number =>
+  Duration.toMillis(Duration.fromInputUnsafe(handshakeTimeout ?? Limits.defaults.handshakeTimeout))
+
 /** Bounds the head of a request (the rest of the handshake is bounded elsewhere). */
 const limitHeads = (server: Http.Server, timeout: Duration.Input | undefined): void => {
   server.headersTimeout = Duration.toMillis(Duration.fromInputUnsafe(timeout ?? Limits.defaults.handshakeTimeout))
   // Read when the server begins to listen; by default a late head lives for 30 s more.
   Object.assign(server, { connectionsCheckingInterval: 1000 })
-}
-
-/** Looked for as it was sent: `headers` would be made for it. */
-const isWebSocket = ({ rawHeaders }: Http.IncomingMessage): boolean => {
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]
-    if (name.length === 7 && name.toLowerCase() === "upgrade" && rawHeaders[i + 1].toLowerCase().includes("websocket")) {
-      return true
-    }
-  }
-  return false
 }
 
 /** Refuses what asks for an upgrade while the server shuts down; no handler takes it any more. */
@@ -286,26 +291,14 @@ const unlessClosing = (
   listener: UpgradeListener
 ): UpgradeListener =>
 (request, socket, head) => {
-  if (!connections.isClosing) return listener(request, socket, head)
-  socket.on("error", () => {})
-  socket.write("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-  endSoon(socket)
+  if (connections.isClosing) refuse(socket, unavailable)
+  else listener(request, socket, head)
 }
 
-const onUpgrade = (ours: UpgradeListener, stock: UpgradeListener | undefined): UpgradeListener => (request, socket, head) => {
-  if (!isWebSocket(request) && stock !== undefined) {
-    // Without a listener a reset would crash the process.
-    socket.on("error", ignore)
-    stock(request, socket, head)
-    return
-  }
-  // Pipelined behind a request that is not answered yet: there is no turn to wait for, since
-  // Node has let go of the connection.
-  if (isAwaited(socket)) {
-    socket.destroy()
-    return
-  }
-  ours(request, socket, head)
+/** Without a listener a reset would crash the process. */
+const guarded = (listener: UpgradeListener): UpgradeListener => (request, socket, head) => {
+  socket.on("error", ignore)
+  listener(request, socket, head)
 }
 
 const ignore = () => {}

@@ -22,6 +22,7 @@ import type * as Https from "node:https"
 import * as NodeHttpServer from "./NodeHttpServer.ts"
 import type * as NodeWebSocketServer from "./NodeWebSocketServer.ts"
 import * as WsOptions from "./client/WsOptions.ts"
+import * as Entrance from "./upgrade/Entrance.ts"
 
 /**
  * @since 0.1.0
@@ -36,7 +37,8 @@ export * from "@effect/platform-node/NodeSocketServer"
  * - `host`, `port`, `backlog`: where to listen; or `server`: a server that someone else
  *   made and runs, whose upgrades are taken. It is not closed here.
  * - `path`: the only path that is served. Others are refused with 400, or, on a `server`
- *   that has other listeners for upgrades, left to these.
+ *   that has other listeners for upgrades, left to these. Where `NodeHttpServer` serves on the
+ *   same `server`, its routes come first: here arrives what they answer with 404.
  * - `verifyClient`, `handleProtocols`, `perMessageDeflate`, `maxPayload`, `maxFragments`:
  *   as in `ws`. Its other options change nothing here.
  * - `authorize` and the options of `WebSocketServer.accept`: the same and more in this
@@ -175,13 +177,17 @@ const attach = Effect.fnUntraced(function*(
   options: WebSocketServerOptions
 ) {
   const upgrade = yield* NodeHttpServer.makeUpgradeHandler(serving, { ...options, scope: yield* Effect.scope })
-  const listener: typeof upgrade = (request, socket, head) => {
-    if (!isServed(options.path, request.url ?? "") && server.listenerCount("upgrade") > 1) return
-    upgrade(request, socket, head)
+  const isOurs = (request: Http.IncomingMessage) => isServed(options.path, request.url ?? "")
+  const listener: Entrance.UpgradeListener = (request, socket, head) => {
+    if (isOurs(request) || server.listenerCount("upgrade") === 1) upgrade(request, socket, head)
+  }
+  const taker: Entrance.Taker = (request, socket, head) => {
+    if (isOurs(request)) upgrade(request, socket, head)
+    return isOurs(request)
   }
   yield* Effect.acquireRelease(
-    Effect.sync(() => server.on("upgrade", listener)),
-    () => Effect.sync(() => server.off("upgrade", listener))
+    Effect.sync(() => Entrance.attach(server, listener, taker)),
+    (detach) => Effect.sync(detach)
   )
   yield* Effect.callback<void, SocketServer.SocketServerError>((resume) => {
     if (server.listening) return resume(Effect.void)

@@ -7,6 +7,7 @@ import { Handshake, type HttpUpgrade, type Transport, type WebSocketError, type 
 import type * as Fiber from "effect/Fiber"
 import { ClientAbort } from "effect/http/HttpServerError"
 import * as Result from "effect/Result"
+import type { Buffer } from "node:buffer"
 import * as Http from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
@@ -14,17 +15,10 @@ import * as HandleTransport from "../undocumented/HandleTransport.ts"
 import { primitives } from "../NodePrimitives.ts"
 import * as NodeTransport from "../NodeTransport.ts"
 import { AcceptedRequest, type Head } from "./AcceptedRequest.ts"
-
-// How long a refused client may take to read its answer and to end.
-const lingerMillis = 500
-
-const tooLate = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+import type { Taker } from "./Entrance.ts"
+import { endSoon, refuse, unavailable } from "./Refusals.ts"
 
 const pendingKey = Symbol("pending")
-
-/** Whether an earlier request on the connection, of which Node has let go, is not answered yet. */
-export const isAwaited = (socket: Duplex): boolean =>
-  "_httpMessage" in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
 
 interface Keyed {
   [pendingKey]?: PendingUpgrade
@@ -69,14 +63,14 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
   fiber: Fiber.Fiber<void> | undefined = undefined
   // The connection, and what the client sent early, until it has left HTTP.
   private socket: Duplex | undefined
-  private early: Uint8Array | undefined
+  private early: Buffer | undefined
   // The response, once someone has looked at it.
   private made: Http.ServerResponse | undefined = undefined
   private isExpired = false
   // Someone was given Node's message, and may have left something with it.
   private isShown = false
 
-  constructor(message: Http.IncomingMessage, socket: Duplex, early: Uint8Array, server: PendingServer) {
+  constructor(message: Http.IncomingMessage, socket: Duplex, early: Buffer, server: PendingServer) {
     this.known = message
     this.socket = socket
     this.early = early
@@ -203,8 +197,31 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     if (made?.headersSent === true || socket === undefined || this.isExpired) return
     this.isExpired = true
     // Past the response, which its handler still has in hand.
-    socket.write(tooLate, "latin1")
-    endSoon(socket)
+    refuse(socket, unavailable)
+  }
+
+  /**
+   * Leaves the request to `take` where that says so: then nothing is written here any more. One
+   * whose response somebody has looked at is not left.
+   */
+  leaveTo(take: Taker): boolean {
+    const { early, socket } = this
+    if (socket === undefined || early === undefined || this.made !== undefined || this.isExpired) return false
+    if (socket.destroyed) return false
+    if (this.fiber !== undefined) {
+      socket.off("end", onEnd)
+      socket.off("close", onClose)
+    }
+    if (take(this.message, socket, early)) {
+      this.socket = this.early = undefined
+      this.end()
+      return true
+    }
+    if (this.fiber !== undefined) {
+      socket.on("end", onEnd)
+      socket.on("close", onClose)
+    }
+    return false
   }
 
   /** Where an answer is written that is no upgrade. */
@@ -249,13 +266,4 @@ const endUnwritten = (response: Http.ServerResponse): void => {
   // nobody. It is called where this did not do.
   Object.assign(response, { finished: true })
   if (!response.writableEnded) response.end()
-}
-
-/** Ends a refused connection, whether the client does or not. */
-export const endSoon = (socket: Duplex): void => {
-  socket.end()
-  // What still comes is dropped, or the client's end behind it would never be seen.
-  socket.resume()
-  const timer = setTimeout(() => socket.destroy(), lingerMillis)
-  socket.once("close", () => clearTimeout(timer))
 }

@@ -16,9 +16,8 @@ import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { type HttpServerResponse, removeHeader, replaceCookies } from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
-import type { Buffer } from "node:buffer"
 import type * as Http from "node:http"
-import type { Duplex } from "node:stream"
+import type { Taker, UpgradeListener } from "./Entrance.ts"
 import { type PendingServer, PendingUpgrade } from "./PendingUpgrade.ts"
 import { UpgradeRequest } from "./UpgradeRequest.ts"
 import { Growth } from "../undocumented/YoungCollections.ts"
@@ -29,10 +28,9 @@ export interface Options<App extends Effect.Effect<HttpServerResponse, unknown, 
   readonly upgrader: HttpUpgrade.Upgrader
   /** Whether other listeners see Node's messages too. */
   readonly isShared: () => boolean
+  /** Takes what the effect answers with 404, if somebody else wants it. */
+  readonly offer?: Taker | undefined
 }
-
-/** A listener for the requests of a Node server that ask for an upgrade. */
-export type UpgradeListener = (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /** Makes a listener for requests for a WebSocket. The end of its scope interrupts what runs. */
 export const makeUpgradeHandler = <
@@ -41,11 +39,11 @@ export const makeUpgradeHandler = <
   App extends Effect.Effect<HttpServerResponse, unknown, unknown> = Effect.Effect<HttpServerResponse, E, R>
 >(
   httpEffect: Effect.Effect<HttpServerResponse, E, R>,
-  { isShared, middleware, scope, upgrader }: Options<App, E, R>
+  { isShared, middleware, offer, scope, upgrader }: Options<App, E, R>
 ): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> => {
   const running = new Set<Fiber.Fiber<void>>()
   const growth = new Growth()
-  const answered = HttpEffect.toHandled(httpEffect, answer(scope), middleware as HttpMiddleware.HttpMiddleware | undefined)
+  const answered = HttpEffect.toHandled(httpEffect, answer(scope, offer), middleware as HttpMiddleware.HttpMiddleware | undefined)
   const handled = Effect.onExitPrimitive(answered as Effect.Effect<void>, () => {
     running.delete(Fiber.getCurrent() as Fiber.Fiber<void>)
     return undefined
@@ -71,10 +69,15 @@ export const makeUpgradeHandler = <
  * Writes a response to a request that is not upgraded, and ends as the writing does: so what
  * is around the handler is told, and what the body is made of is released behind it.
  */
-const answer = (scope: Scope.Scope) => (request: HttpServerRequest, response: HttpServerResponse) =>
+const answer = (
+  scope: Scope.Scope,
+  offer: Taker | undefined
+) =>
+(request: HttpServerRequest, response: HttpServerResponse) =>
   Effect.withFiber((fiber) => {
     const { pending } = request as UpgradeRequest
     if (pending.isOpen) return Effect.void
+    if (response.status === 404 && offer !== undefined && pending.leaveTo(offer)) return Effect.void
     // Where the handler has put another request in its place, nobody else finds its deadline.
     pending.end()
     return Effect.callback<void>((resume) => {
