@@ -267,6 +267,11 @@ const shuttingDown = "the server is shutting down"
  * its connections it fails with `UpgradeUnavailable`, and with `IOError` on a platform that hands
  * the connection over later, where it broke meanwhile.
  *
+ * The route does not outlive its connection: its fiber is interrupted as `onDisconnect` says,
+ * unless the scope has closed the connection before. That interruption, and the errors of the
+ * connection that the route lets through, are no failures: they are logged at Debug, and
+ * middleware sees 101.
+ *
  * **Example** (Refusing strangers)
  *
  * ```ts
@@ -416,6 +421,10 @@ export type { ConnectionError } from "./server/ConnectionErrors.ts"
  * The connection is closed when `f` ends: with 1000 after a success, 1011 after a
  * failure of its own. `ConnectionClosed`, `ProtocolError` and `IOError` that `f` lets
  * through are the connection's own end; they are logged at Debug.
+ *
+ * `f` does not outlive its connection: it is interrupted as `onDisconnect` says, by default
+ * 5 seconds after it has read the end, and as soon as the connection is closed where it does
+ * not read. Its finalizers run.
  *
  * **Example** (A first server: echo)
  *

@@ -19,8 +19,9 @@ import type { Ending } from "../protocol/Ending.ts"
  *
  * - `{ grace }`, by default of 5 seconds: a handler that reads goes on until it has read all
  *   messages that arrived before the end, and after that for the grace at most; then it is
- *   interrupted. `Duration.infinity` lets it go on. A handler that reads by `receive` has the
- *   grace from one message to the next: whether it will come back cannot be known. A handler
+ *   interrupted. `Duration.infinity` lets it go on. A handler that reads by `receive` or by
+ *   pulls has the grace for each message that it was given: whether it will come back for the
+ *   next one cannot be known. A handler
  *   that never read, or whose stream of messages stopped, is interrupted as soon as the
  *   connection is closed.
  * - `"interrupt"`: it is interrupted as soon as the peer's Close, or the loss of the
@@ -74,6 +75,7 @@ export interface EndingConnection {
     readonly isWaiting: boolean
     /** The reader has reached the end. */
     readonly hasEnded: boolean
+    readonly handedOut: number
   }
 }
 
@@ -180,7 +182,8 @@ class Expiry extends Deadlines.Alarm {
     if (this.endedAt !== undefined) return this.endedAt + grace
     if (reader.isOwned || reader.isWaiting) return Infinity
     // It may come back: for the next message, which arrived before the end, or for the end.
-    if (reader.isReading || this.hasMoved || this.hasLeftUnread) return this.movedAt + grace
+    if (reader.isReading) return this.movedAt + grace * Math.max(1, reader.handedOut)
+    if (this.hasMoved || this.hasLeftUnread) return this.movedAt + grace
     if (this.closedAt === undefined) return Infinity
     return isOurs ? this.closedAt + grace : -Infinity
   }

@@ -43,6 +43,8 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   isReading = false
   /** It has reached the end of the connection. */
   hasEnded = false
+  /** How many messages were handed out last. */
+  handedOut = 0
   // The reader that waits: how it is woken, for what, and what it does then.
   private wake: ((next: Effect.Effect<never>) => void) | undefined
   private isReady: (reader: Reader) => boolean = never
@@ -189,6 +191,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   /** The messages that wait; there is one. */
   takeBatch(): Batch {
     const batch = this.link.protocol.takeMessages() as unknown as Batch
+    this.handedOut = batch.length
     this.link.afterRead()
     return batch
   }
@@ -213,6 +216,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     if (busy !== undefined) return busy
     if (this.hasMessage()) {
       const message = this.link.protocol.takeMessage()
+      this.handedOut = 1
       this.link.afterRead()
       return Effect.succeed(message)
     }
@@ -248,6 +252,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     if (link.protocol.messages.length > 0 && this.fresh === undefined) {
       link.demand("none")
       const message = link.protocol.takeMessage()
+      this.handedOut = 1
       link.afterRead()
       return Effect.succeed<IncomingMessage>(
         typeof message === "string"

@@ -83,8 +83,15 @@ const behaviours: ReadonlyArray<Behaviour> = [
   {
     name: "pulls batches, and takes two seconds for each message",
     socket: (pull) => Effect.ignore(Effect.forever(Effect.flatMap(pull, (all) => Effect.forEach(all, slowly)))),
-    messages: 3,
-    // All are one batch, in which it is not seen how far the handler has come.
+    messages: 5,
+    countsFromMessages: true,
+    ends: 10_000
+  },
+  {
+    name: "pulls once and never again",
+    socket: (pull) => Effect.andThen(Effect.flatMap(pull, (all) => Effect.forEach(all, take)), Effect.never),
+    sent: 1,
+    messages: 1,
     ends: 5000
   },
   {
