@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as ReconnectingClient from "../src/ReconnectingClient.ts"
+import type * as WebSocket from "../src/WebSocket.ts"
 import * as WebSocketServer from "../src/WebSocketServer.ts"
 import { accept, eventually, hold, links, refuse, scripted, url, watch } from "./support/Scripted.ts"
 
@@ -312,9 +313,13 @@ describe("ReconnectingClient.make", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("a reader that is slow gets what had arrived on a lost connection before what follows", () => {
+  for (const [how, end] of Object.entries({
+    "that was reset": () => Effect.never,
+    "that the server closed": (ws: WebSocket.WebSocket) => Effect.asVoid(ws.close(1011))
+  })) {
+  it.effect(`a reader that is slow gets what had arrived on a connection ${how} before what follows`, () => {
     const { layer } = scripted(
-      accept((ws) => Effect.andThen(ws.sendAll(["a", "b", "c"]), Effect.never)),
+      accept((ws) => Effect.andThen(ws.sendAll(["a", "b", "c"]), end(ws))),
       accept((ws) => Effect.andThen(ws.sendAll(["d"]), Effect.never))
     )
     return Effect.gen(function*() {
@@ -327,13 +332,33 @@ describe("ReconnectingClient.make", () => {
       }))
       yield* first.await
       const [link] = yield* links
-      yield* link.reset
+      if (how === "that was reset") yield* link.reset
       yield* TestClock.adjust("1 second")
       yield* client.connection
+      assert.lengthOf(yield* links, 2)
       assert.deepStrictEqual(read, ["a"])
       yield* busy.open
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(read, ["a", "b", "c", "d"])
+    }).pipe(Effect.provide(layer))
+  })
+  }
+
+  it.effect("a stream that stops loses nothing, whatever becomes of the connection meanwhile", () => {
+    const { layer } = scripted(
+      accept((ws) => Effect.andThen(ws.sendAll(["a", "b", "c"]), Effect.never)),
+      accept((ws) => Effect.andThen(ws.sendAll(["d"]), Effect.never))
+    )
+    return Effect.gen(function*() {
+      const client = yield* ReconnectingClient.make(url)
+      const read = (n: number) => Stream.runCollect(Stream.take(client.messages, n))
+      assert.deepStrictEqual(yield* read(1), ["a"])
+      const [link] = yield* links
+      yield* link.reset
+      yield* TestClock.adjust("1 second")
+      yield* client.connection
+      assert.deepStrictEqual(yield* read(1), ["b"])
+      assert.deepStrictEqual(yield* read(2), ["c", "d"])
     }).pipe(Effect.provide(layer))
   })
 

@@ -140,8 +140,9 @@ export class Attempts<E> {
     const now = yield* Clock.currentTimeMillis
     this.step ??= yield* Schedule.toStep(this.plan.schedule)
     const [, scheduled] = yield* Pull.catchDone(this.step(now, loss), () => Effect.fail(loss))
-    const asked = now + told.min + (yield* Random.next) * (told.max - told.min)
-    const until = asked + Duration.toMillis(scheduled)
+    // Whole milliseconds, as clocks count them.
+    const asked = now + Math.ceil(told.min + (yield* Random.next) * (told.max - told.min))
+    const until = asked + Math.ceil(Duration.toMillis(scheduled))
     yield* this.plan.report({ _tag: "Waiting", until: DateTime.makeUnsafe(until), attempts: this.count, loss })
     const pause = this.pause = new Pause(asked, until)
     yield* Effect.ensuring(pause.over(), Effect.sync(() => {

@@ -12,7 +12,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Message, Sendable } from "../Message.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import { ConnectionClosed, DeliveryUnknown, type InvalidArgument, IOError, NotConnected, ProtocolError } from "../WebSocketError.ts"
-import { Attempts, type Plan } from "./Attempts.ts"
+import { Attempts, type Opened, type Plan } from "./Attempts.ts"
 import { Reachability } from "./Reachability.ts"
 import { type End, Session, Sessions } from "./Sessions.ts"
 import type { Status } from "./Status.ts"
@@ -301,26 +301,39 @@ export class Client<E> {
     const loss = yield* this.loss(session)
     yield* this.sessions.mayLeave
     this.sessions.leave(session)
-    // The closing handshake may take its time; the next attempt need not wait for it.
-    yield* Effect.forkIn(Effect.uninterruptible(Scope.close(opened.scope, Exit.void)), this.scope)
+    yield* this.retire(opened, session, loss)
     yield* this.attempts.lost(loss)
   })
 
   /** Waits until the session is lost, and tells why. */
   private loss(session: Session): Effect.Effect<Loss<E>> {
+    const { ws } = session
     const lost = Effect.gen({ self: this }, function*() {
-      const info = yield* session.ws.closed
+      const info = yield* ws.closing
       session.isOver = true
       // The reader may know more; it runs now, if it waited.
       yield* Effect.yieldNow
-      const broken = yield* Effect.exit(session.ws.flush)
-      const error = Exit.isFailure(broken) ? Cause.findErrorOption(broken.cause) : undefined
-      const loss = session.failure ??
-        (error?._tag === "Some" ? error.value : new ConnectionClosed({ info }))
-      if (session.isDirty && !info.clean) this.unknown = new DeliveryUnknown({ cause: loss })
+      const loss = session.failure ?? (info.code === 1006 ? yield* broken(ws) : new ConnectionClosed({ info }))
+      if (info.code === 1006) this.lose(session, loss)
       return loss
     })
-    return Effect.raceFirst(lost, probing(session.ws, this.probe))
+    return Effect.raceFirst(lost, probing(ws, this.probe))
+  }
+
+  /** Ends a session without holding up the next attempt. */
+  private retire({ scope, ws }: Opened, session: Session, loss: Loss<E>): Effect.Effect<unknown> {
+    return Scope.close(scope, Exit.void).pipe(
+      Effect.andThen(ws.closed),
+      Effect.map(({ clean }) => clean || this.lose(session, loss)),
+      Effect.uninterruptible,
+      Effect.forkIn(this.scope)
+    )
+  }
+
+  /** What the session had accepted and not delivered is unknown to have arrived. */
+  private lose(session: Session, cause: unknown): void {
+    if (session.isDirty) this.unknown = new DeliveryUnknown({ cause })
+    session.isDirty = false
   }
 
   /** No more connections are made. */
@@ -339,6 +352,16 @@ export class Client<E> {
 
 const isConnections = (error: unknown): error is ProtocolError | IOError =>
   error instanceof ProtocolError || error instanceof IOError
+
+/** Why a connection ended without a Close. */
+const broken = (ws: WebSocket): Effect.Effect<IOError | ConnectionClosed> =>
+  Effect.flatMap(Effect.forkChild(Effect.flip(ws.flush), { startImmediately: true }), (fiber) => {
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined && Exit.isSuccess(exit)) return Effect.succeed(exit.value)
+    // The peer ended its stream, and the reader has not come to that yet.
+    const detail = "The connection ended without a Close frame"
+    return Effect.as(Fiber.interrupt(fiber), new IOError({ phase: "read", reason: "EndOfStream", detail }))
+  })
 
 /** Begins what nobody waits for. */
 export const begun = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> =>

@@ -27,7 +27,7 @@ export const run = <A, E, R>(
       Scope.provide(scope),
       Effect.exit
     )
-    const info = yield* closedBefore(ws)
+    const info = yield* endOf(ws)
     yield* Scope.close(scope, exit)
     if (Exit.isFailure(exit)) {
       const error = Cause.findErrorOption(exit.cause)
@@ -59,9 +59,9 @@ export const run = <A, E, R>(
   ) as Effect.Effect<A, Loss<E>, Exclude<R, Scope.Scope>>
 }
 
-/** How the connection closed, if it has. */
-const closedBefore = (ws: WebSocket): Effect.Effect<CloseInfo | undefined> =>
-  Effect.flatMap(Effect.forkChild(ws.closed, { startImmediately: true }), (fiber) => {
+/** How the connection ends, if it does. */
+const endOf = (ws: WebSocket): Effect.Effect<CloseInfo | undefined> =>
+  Effect.flatMap(Effect.forkChild(ws.closing, { startImmediately: true }), (fiber) => {
     const exit = fiber.pollUnsafe()
     return exit === undefined ? Effect.succeed(undefined) : exit
   })
