@@ -23,18 +23,18 @@ import * as SocketTransport from "./socket/SocketTransport.ts"
 import type { SendError } from "./connection/Sending.ts"
 import type { Message } from "./Message.ts"
 import { portable, type Primitives } from "./Primitives.ts"
+import * as ReconnectingClient from "./ReconnectingClient.ts"
 import * as WebSocket from "./WebSocket.ts"
 import * as WebSocketClient from "./WebSocketClient.ts"
-import type { HandshakeError, IOError, ProtocolError, UpgradeUnavailable } from "./WebSocketError.ts"
+import type { HandshakeError, IOError, NotConnected, ProtocolError, UpgradeUnavailable } from "./WebSocketError.ts"
 
 /**
- * Makes a `Socket` of a connection that is acquired anew for each reader, so that
- * reconnecting is a plain `Effect.retry`.
+ * Makes a `Socket` of a connection that is acquired anew for each reader.
  *
  * **When to use**
  *
  * To hand a connection to code that takes a `Socket`. For a URL there is
- * {@link makeSocket}.
+ * {@link makeSocket}, for one that is come back to {@link makeReconnectingSocket}.
  *
  * **Details**
  *
@@ -81,7 +81,7 @@ import type { HandshakeError, IOError, ProtocolError, UpgradeUnavailable } from 
  * @since 0.1.0
  */
 export const toSocket = <R>(
-  acquire: Effect.Effect<WebSocket.WebSocket, HandshakeError | IOError | UpgradeUnavailable, R>
+  acquire: Effect.Effect<WebSocket.WebSocket, HandshakeError | IOError | NotConnected | UpgradeUnavailable, R>
 ): Effect.Effect<Socket.Socket, never, Exclude<R, Scope.Scope>> =>
   Effect.map(Effect.context<Exclude<R, Scope.Scope>>(), (context) => {
     const connected = Latch.makeUnsafe(false)
@@ -261,20 +261,10 @@ const connectOptions = ({
  * In place of `Socket.makeWebSocket`: headers and subprotocols, keepalive, compression,
  * and writes that wait for a slow peer. See {@link toSocket} for how it behaves.
  *
- * **Example** (Consuming with automatic reconnect)
+ * **Gotchas**
  *
- * ```ts
- * import { EffectSocket } from "@effect-ws/core"
- * import { Effect, Schedule } from "effect"
- *
- * export const program = Effect.gen(function*() {
- *   const socket = yield* EffectSocket.makeSocket("wss://feed.example/ticks", { subprotocols: "ticks.v2" })
- *   return yield* Effect.gen(function*() {
- *     const { pull } = yield* socket.reader
- *     while (true) yield* Effect.log(yield* pull)
- *   }).pipe(Effect.scoped, Effect.retry(Schedule.exponential(200)))
- * })
- * ```
+ * A reader that fails stays failed. Code that acquires another one at once, time after time, is no
+ * friend of a server that restarts: give it the socket of {@link makeReconnectingSocket}.
  *
  * @category constructors
  * @since 0.1.0
@@ -299,6 +289,83 @@ export const layerSocket = (
   url: string | URL | Effect.Effect<string | URL>,
   options?: SocketOptions
 ): Layer.Layer<Socket.Socket, never, WebSocketClient.Connector> => Layer.effect(Socket.Socket, makeSocket(url, options))
+
+/**
+ * Makes a `Socket` over a client that comes back: each reader gets the connection that is open, or
+ * waits for the next one.
+ *
+ * **When to use**
+ *
+ * For code that acquires a reader again whenever one fails, such as `RpcClient.layerProtocolSocket`: the
+ * delays, fresh credentials and what ends it are those of `ReconnectingClient.make`, whose options these
+ * are.
+ *
+ * **Details**
+ *
+ * Connecting begins at once. Once the client has ended, a reader fails with `SocketOpenError`; its cause
+ * is a `NotConnected` that has the loss as its own.
+ *
+ * **Example** (Consuming for as long as there is a server)
+ *
+ * ```ts
+ * import { EffectSocket } from "@effect-ws/core"
+ * import { Effect, Schedule } from "effect"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const socket = yield* EffectSocket.makeReconnectingSocket("wss://feed.example/ticks", { subprotocols: "ticks.v2" })
+ *   return yield* Effect.gen(function*() {
+ *     const { pull } = yield* socket.reader
+ *     while (true) yield* Effect.log(yield* pull)
+ *   }).pipe(
+ *     Effect.scoped,
+ *     // The client waits for as long as it should; this tells when to look for its next connection.
+ *     Effect.retry({ schedule: Schedule.spaced("100 millis"), while: (error) => error.reason._tag !== "SocketOpenError" })
+ *   )
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeReconnectingSocket = <EU = never, RU = never, E = never, R = never, EO = never, RO = never>(
+  url: string | URL | Effect.Effect<string | URL, EU, RU>,
+  options?: ReconnectingClient.Options<E, R, EO, RO, EU | E | EO>
+): Effect.Effect<
+  Socket.Socket,
+  never,
+  WebSocketClient.Connector | Scope.Scope | Exclude<RU | R | RO, Scope.Scope>
+> =>
+  Effect.flatMap(ReconnectingClient.make(url, options), (client) =>
+    // The client releases a connection once it is closed, and makes the next one.
+    toSocket(Effect.acquireRelease(client.connection, (ws) => Effect.ignore(ws.close(1000)))))
+
+/**
+ * Provides the `Socket` of {@link makeReconnectingSocket}.
+ *
+ * **Example** (An RPC client with a fresh token for each connection)
+ *
+ * ```ts
+ * import { EffectSocket } from "@effect-ws/core"
+ * import { Effect, Layer, Schedule } from "effect"
+ * import { RpcClient, RpcSerialization } from "effect/rpc"
+ *
+ * export const protocol = <E>(token: Effect.Effect<string, E>) =>
+ *   RpcClient.layerProtocolSocket({ retryPolicy: Schedule.spaced("100 millis") }).pipe(
+ *     Layer.provide(EffectSocket.layerReconnectingSocket("wss://api.example/rpc", {
+ *       headers: Effect.map(token, (token) => ({ authorization: `Bearer ${token}` }))
+ *     })),
+ *     Layer.provide(RpcSerialization.layerNdjson)
+ *   )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerReconnectingSocket = <EU = never, RU = never, E = never, R = never, EO = never, RO = never>(
+  url: string | URL | Effect.Effect<string | URL, EU, RU>,
+  options?: ReconnectingClient.Options<E, R, EO, RO, EU | E | EO>
+): Layer.Layer<Socket.Socket, never, WebSocketClient.Connector | Exclude<RU | R | RO, Scope.Scope>> =>
+  Layer.effect(Socket.Socket, makeReconnectingSocket(url, options))
 
 /**
  * Provides a `Socket.WebSocketConstructor`, for code that asks for that: cluster's

@@ -7,7 +7,7 @@ import * as Pull from "effect/Pull"
 import * as Socket from "effect/socket/Socket"
 import type { Message } from "../Message.ts"
 import type { WebSocket } from "../WebSocket.ts"
-import { type HandshakeError, type IOError, ProtocolError, type UpgradeUnavailable } from "../WebSocketError.ts"
+import { type HandshakeError, type IOError, type NotConnected, ProtocolError, type UpgradeUnavailable } from "../WebSocketError.ts"
 import { FailablePull, type Fork } from "./FailablePull.ts"
 import type { SendError } from "../connection/Sending.ts"
 
@@ -18,7 +18,7 @@ const closeError = (code: number, reason = ""): Socket.SocketError =>
   new Socket.SocketError({ reason: new Socket.SocketCloseError({ code, closeReason: reason }) })
 
 /** Why a connection did not open. */
-export const openError = (cause: HandshakeError | IOError | UpgradeUnavailable): Socket.SocketError =>
+export const openError = (cause: HandshakeError | IOError | NotConnected | UpgradeUnavailable): Socket.SocketError =>
   new Socket.SocketError({
     reason: new Socket.SocketOpenError({
       kind: cause._tag === "IOError" && cause.reason === "TimedOut" ? "Timeout" : "Unknown",
