@@ -6,7 +6,7 @@
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
-import { Budget, type Options } from "./deflate/CompressionBudget.ts"
+import { CompressionBudget, type Options } from "./deflate/CompressionBudget.ts"
 
 export {
   /**
@@ -15,7 +15,7 @@ export {
    * @category models
    * @since 0.1.0
    */
-  Budget,
+  CompressionBudget,
   /**
    * How much the contexts may take.
    *
@@ -31,7 +31,7 @@ export {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options?: Options): Budget => new Budget(options)
+export const make = (options?: Options): CompressionBudget => new CompressionBudget(options)
 
 /**
  * The budget of the connections that are made in this context; by default one for the
@@ -40,7 +40,7 @@ export const make = (options?: Options): Budget => new Budget(options)
  * @category services
  * @since 0.1.0
  */
-export const CurrentBudget: Context.Reference<Budget> = Context.Reference<Budget>(
+export const CurrentBudget: Context.Reference<CompressionBudget> = Context.Reference<CompressionBudget>(
   "@effect-ws/core/CompressionBudget/CurrentBudget",
   { defaultValue: () => make() }
 )

@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
-import { Budget, type Shed } from "./memory/ConnectionBudget.ts"
+import { MemoryBudget, type Shed } from "./memory/MemoryBudget.ts"
 import * as Limits from "./Limits.ts"
 
 export type {
@@ -19,7 +19,7 @@ export type {
    * @category models
    * @since 0.1.0
    */
-  Budget,
+  MemoryBudget,
   /**
    * Which connection to close first: the one that holds most (`"largest"`), or the one that
    * was opened last (`"newest"`).
@@ -28,7 +28,7 @@ export type {
    * @since 0.1.0
    */
   Shed
-} from "./memory/ConnectionBudget.ts"
+} from "./memory/MemoryBudget.ts"
 
 /**
  * How much connections may hold, and what happens above it.
@@ -54,9 +54,9 @@ export interface Options {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options = {}): Budget => {
+export const make = (options: Options = {}): MemoryBudget => {
   const { bytes, grace, shed } = Limits.defaultMemoryBudget
-  return new Budget(
+  return new MemoryBudget(
     options.bytes ?? bytes,
     options.grace === undefined ? grace : Duration.toMillis(Duration.fromInputUnsafe(options.grace)),
     options.shed ?? shed
@@ -90,7 +90,7 @@ export const make = (options: Options = {}): Budget => {
  * @category services
  * @since 0.1.0
  */
-export const CurrentBudget: Context.Reference<Budget> = Context.Reference<Budget>(
+export const CurrentBudget: Context.Reference<MemoryBudget> = Context.Reference<MemoryBudget>(
   "@effect-ws/core/MemoryBudget/CurrentBudget",
   { defaultValue: () => make() }
 )

@@ -15,7 +15,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { type Budget, CurrentBudget } from "./CompressionBudget.ts"
+import { type CompressionBudget, CurrentBudget } from "./CompressionBudget.ts"
 import { Codec } from "./deflate/Codec.ts"
 import { makeTransform, minCompressorBits } from "./deflate/DeflateTransform.ts"
 import type { Message } from "./Message.ts"
@@ -111,7 +111,7 @@ const within = (name: string, value: number, least: number, most: number): numbe
  * @category constructors
  * @since 0.1.0
  */
-export const make = (codec: Codec["Service"], budget: Budget, options: Options = {}): MessageExtension => {
+export const make = (codec: Codec["Service"], budget: CompressionBudget, options: Options = {}): MessageExtension => {
   const shared = {
     codec,
     budget,

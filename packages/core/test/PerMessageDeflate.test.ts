@@ -62,7 +62,7 @@ const fakeCodec = () => {
 
 const setup = (options: PerMessageDeflate.Options = {}, limits?: CompressionBudget.Options) => {
   const fake = fakeCodec()
-  const budget = new CompressionBudget.Budget(limits)
+  const budget = CompressionBudget.make(limits)
   return { ...fake, budget, extension: PerMessageDeflate.make(fake.codec, budget, { threshold: 0, ...options }) }
 }
 

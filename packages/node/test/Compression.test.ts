@@ -347,7 +347,7 @@ describe("what cannot be inflated", () => {
 describe("memory", () => {
   live("of 200 compressed connections is counted, bounded and given back", () =>
     Effect.gen(function*() {
-      const budget = new CompressionBudget.Budget({ bytes: 1024 * MiB })
+      const budget = CompressionBudget.make({ bytes: 1024 * MiB })
       const Budget = Layer.succeed(CompressionBudget.CurrentBudget, budget)
       const { port } = yield* Effect.provide(serve(echo({ compression: { threshold: 0 } })), Budget)
       const scope = yield* Scope.make()
@@ -369,7 +369,7 @@ describe("memory", () => {
 
   live("above the budget connections go without takeover, then without compression", () =>
     Effect.gen(function*() {
-      const budget = new CompressionBudget.Budget({ contexts: 16 })
+      const budget = CompressionBudget.make({ contexts: 16 })
       const Budget = Layer.succeed(CompressionBudget.CurrentBudget, budget)
       const { port } = yield* Effect.provide(serve(echo({ compression: { threshold: 0 } })), Budget)
       const kinds: Array<string> = []

@@ -271,7 +271,7 @@ describe("NodeDeflate", () => {
 })
 
 const pair = (client: PerMessageDeflate.Options, server: PerMessageDeflate.Options) => {
-  const budget = new CompressionBudget.Budget()
+  const budget = CompressionBudget.make()
   const near = PerMessageDeflate.make(codec, budget, { threshold: 0, ...client })
   const far = PerMessageDeflate.make(codec, budget, { threshold: 0, ...server })
   const offer: Extension.ExtensionHeader = { name: near.name, params: near.offers[0]! }
@@ -350,7 +350,7 @@ describe("PerMessageDeflate on Node", () => {
 
   it("sends what a peer can inflate although its compressor was taken away in between", () => {
     // room for two that are kept and a shared one
-    const budget = new CompressionBudget.Budget({ bytes: 1000 * 1024 })
+    const budget = CompressionBudget.make({ bytes: 1000 * 1024 })
     const extension = PerMessageDeflate.make(codec, budget, { threshold: 0 })
     const sides = [0, 1, 2].map(() => ({
       near: extension.answer({ name: extension.name, params: [] })!.open(),

@@ -1,5 +1,5 @@
 /**
- * Payloads as callers give them. Types are not checked in JavaScript: a program may pass a
+ * Bytes, and payloads as callers give them. Types are not checked in JavaScript: a program may pass a
  * number, a list or an object with a `length`, and none of these may decide which memory is
  * read or allocated (ws CVE-2016-10518, CVE-2016-10542).
  */
@@ -9,4 +9,12 @@ export const bytesOf = (payload: Uint8Array): Uint8Array => {
   // Not `instanceof`, which fails for bytes of another realm.
   if (payload.BYTES_PER_ELEMENT === 1) return payload
   throw new TypeError("a payload must be a string or a Uint8Array")
+}
+
+/** A copy of both, joined. */
+export const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {
+  const both = new Uint8Array(first.length + second.length)
+  both.set(first)
+  both.set(second, first.length)
+  return both
 }

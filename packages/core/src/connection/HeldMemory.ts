@@ -1,13 +1,13 @@
 /** What a connection tells the budget of all connections about itself. */
-import { Budget, type Holder, pageSize } from "../memory/ConnectionBudget.ts"
+import { MemoryBudget, type Holder, pageSize } from "../memory/MemoryBudget.ts"
 import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 
-const unbounded = new Budget(Infinity, Infinity, "largest")
+const unbounded = new MemoryBudget(Infinity, Infinity, "largest")
 let opened = 0
 
 export abstract class HeldMemory extends Alarm implements Holder {
   /** What all connections may hold together; set before the first byte. */
-  budget: Budget = unbounded
+  budget: MemoryBudget = unbounded
   /** The pages that the budget knows of. */
   accounted = 0
   readonly serial: number = opened++

@@ -6,7 +6,7 @@
  */
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
-import { joined } from "../memory/Slab.ts"
+import { joined } from "../codec/Bytes.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"

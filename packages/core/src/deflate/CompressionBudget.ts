@@ -73,7 +73,7 @@ const maxIdle = 4
  * @category models
  * @since 0.1.0
  */
-export class Budget {
+export class CompressionBudget {
   readonly maxContexts: number
   readonly maxBytes: number
   #contexts = 0

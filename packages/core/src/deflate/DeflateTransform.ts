@@ -6,13 +6,13 @@ import type { Decoder, DecodeFailure, Encoder, Transform } from "../MessageExten
 import { byteLength, type Message } from "../Message.ts"
 import type { Agreement } from "./Parameters.ts"
 import { extensionName } from "./Parameters.ts"
-import type { Budget, Kept, Shelf } from "./CompressionBudget.ts"
+import type { CompressionBudget, Kept, Shelf } from "./CompressionBudget.ts"
 import type { Codec, Compressor, Decompressor } from "./Codec.ts"
 
 /** What is the same for all connections of one extension. */
 export interface Shared {
   readonly codec: Codec["Service"]
-  readonly budget: Budget
+  readonly budget: CompressionBudget
   readonly level: number
   readonly memLevel: number
   readonly threshold: number
@@ -148,7 +148,7 @@ class DeflateEncoder implements Encoder {
 
 /** The peer may refer to earlier messages: its window is kept, and counted from the start. */
 class KeepingDecoder implements Decoder {
-  readonly #budget: Budget
+  readonly #budget: CompressionBudget
   readonly #shelf: Shelf<Decompressor>
   #own: Decompressor | undefined
 
@@ -179,7 +179,7 @@ class KeepingDecoder implements Decoder {
 
 /** The peer forgets each message: a context is borrowed for each. */
 class BorrowingDecoder implements Decoder {
-  readonly #budget: Budget
+  readonly #budget: CompressionBudget
   readonly #shelf: Shelf<Decompressor>
   #current: Decompressor | undefined
   #last = false

@@ -11,15 +11,15 @@ import type { Transform } from "../MessageExtension.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
-import { type DecodedSink, Decoding, type Stop } from "./Decoding.ts"
+import { type DecodedSink, ExtensionDecoding, type Stop } from "./ExtensionDecoding.ts"
 import { readClose } from "./CloseFrame.ts"
 import { type Ending, violation } from "./Ending.ts"
 import { Fragments } from "./Fragments.ts"
 import { IncomingFrame } from "./IncomingFrame.ts"
 import { Inbox } from "./Inbox.ts"
 import { IncomingMessage } from "./IncomingMessage.ts"
-import { type Chunks, type Payloads, payloadsOf } from "./Payloads.ts"
-import { largeMessage, Slab } from "../memory/Slab.ts"
+import { type Chunks, type PayloadReader, payloadReaderOf } from "./PayloadReader.ts"
+import { ChunkCopy, largeMessage } from "../memory/ChunkCopy.ts"
 
 // The longest string of V8, and well below its largest buffer. A longer message cannot be received
 // whole whatever the limits are, and allocating its memory would throw.
@@ -47,19 +47,19 @@ export class Inbound extends Inbox implements DecodedSink {
   demand: "none" | "message" | "fragments" = "none"
   /** Why the last `receive` stopped early. */
   stopped: Stop | undefined
-  readonly decoding: Decoding | undefined
+  readonly decoding: ExtensionDecoding | undefined
   // The second byte's mask bit as the peer must send it (§5.1).
   private readonly maskBit: number
   private readonly limits: Limits
   private readonly observer: ControlObserver
-  private readonly payloads: Payloads
+  private readonly payloads: PayloadReader
   // Our Close was sent.
   private dropping = false
   // State of a frame, a message or a chunk exists only as long as it is needed, so that an idle
   // connection holds none of it: about 700 bytes of 3,900.
   private frame: IncomingFrame | undefined
   private message: IncomingMessage | undefined
-  private slab: Slab | undefined
+  private copy: ChunkCopy | undefined
 
   constructor(
     role: "client" | "server",
@@ -73,8 +73,8 @@ export class Inbound extends Inbox implements DecodedSink {
     this.maskBit = role === "server" ? 0x80 : 0
     this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
     this.observer = observer
-    this.payloads = payloadsOf(chunks, primitives)
-    this.decoding = transform === undefined ? undefined : new Decoding(transform, this)
+    this.payloads = payloadReaderOf(chunks, primitives)
+    this.decoding = transform === undefined ? undefined : new ExtensionDecoding(transform, this)
   }
 
   /** Bytes that were received and not taken, those of an incomplete message included. */
@@ -112,7 +112,7 @@ export class Inbound extends Inbox implements DecodedSink {
       return this.read(bytes, offset)
     } finally {
       // In a `finally`, because a hook may throw: no message may show what its memory held before.
-      this.leaveSlab(bytes)
+      this.leaveCopy(bytes)
       if (this.frame !== undefined && this.frame.isBlank()) this.frame = undefined
     }
   }
@@ -150,10 +150,10 @@ export class Inbound extends Inbox implements DecodedSink {
   }
 
   /** Fills the messages that were cut from `bytes`. Later ones get memory of their own. */
-  private leaveSlab(bytes: Uint8Array): void {
-    if (this.slab === undefined) return
-    this.slab.fill(bytes)
-    this.slab = undefined
+  private leaveCopy(bytes: Uint8Array): void {
+    if (this.copy === undefined) return
+    this.copy.fill(bytes)
+    this.copy = undefined
   }
 
   private expectFrame(): IncomingFrame {
@@ -304,7 +304,7 @@ export class Inbound extends Inbox implements DecodedSink {
     if (opcode >= Opcode.Close) {
       frame.addControl(bytes, start, end)
       // An observer, or a fiber that it wakes, may take the messages before this frame.
-      this.leaveSlab(bytes)
+      this.leaveCopy(bytes)
     } else if (this.dropping) {
       // Read for its Close only.
     } else if (this.transformed) {
@@ -324,13 +324,13 @@ export class Inbound extends Inbox implements DecodedSink {
   /** A binary message that lies whole in a chunk that ends at `chunkEnd`: it needs no buffer of its own. */
   private binary(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): void {
     const size = end - start
-    if (!Slab.suits(size, chunkEnd - start) || (this.slab !== undefined && !this.slab.suits(size))) {
+    if (!ChunkCopy.suits(size, chunkEnd - start) || (this.copy !== undefined && !this.copy.suits(size))) {
       this.deliver(this.payloads.part(bytes, start, end, maskKey, 0, largeMessage))
       return
     }
     // An extension runs other code while a chunk is read, which must not see an unfilled message.
-    this.slab ??= new Slab(this.payloads.primitives, this.payloads.chunks !== "borrowed" && this.decoding === undefined)
-    this.deliver(this.slab.cut(bytes, start, end, chunkEnd, maskKey))
+    this.copy ??= new ChunkCopy(this.payloads.primitives, this.payloads.chunks !== "borrowed" && this.decoding === undefined)
+    this.deliver(this.copy.cut(bytes, start, end, chunkEnd, maskKey))
   }
 
   /** A text that lies in one chunk; `false`: it is not UTF-8. */
@@ -350,7 +350,7 @@ export class Inbound extends Inbox implements DecodedSink {
   }
 
   /** `false`: the decoder has not processed all of its input. */
-  private goOn(decoding: Decoding, stopped: Stop): boolean {
+  private goOn(decoding: ExtensionDecoding, stopped: Stop): boolean {
     if (stopped === "turn") decoding.beginTurn()
     if (!decoding.isBusy) return true
     if (this.dropping) decoding.drop()

@@ -5,10 +5,10 @@
 import type { Message } from "../Message.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
-import { Assembly } from "./Assembly.ts"
+import { GrowingBuffer } from "./GrowingBuffer.ts"
 import type { IncomingFrame } from "./IncomingFrame.ts"
 import { IncomingText } from "./IncomingText.ts"
-import type { Payloads } from "./Payloads.ts"
+import type { PayloadReader } from "./PayloadReader.ts"
 
 export class IncomingMessage {
   readonly type: "text" | "binary"
@@ -18,7 +18,7 @@ export class IncomingMessage {
 
   private readonly primitives: Primitives
   private text: IncomingText | undefined
-  private bytes: Assembly | undefined
+  private bytes: GrowingBuffer | undefined
 
   constructor(opcode: number, primitives: Primitives) {
     this.type = opcode === Opcode.Text ? "text" : "binary"
@@ -46,15 +46,15 @@ export class IncomingMessage {
   }
 
   /** Adds a part of a frame's payload. `false`: the text is not UTF-8. */
-  add(frame: IncomingFrame, payloads: Payloads, bytes: Uint8Array, start: number, end: number): boolean {
+  add(frame: IncomingFrame, payloads: PayloadReader, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.type === "text") {
       this.text ??= new IncomingText(this.primitives)
       return payloads.textPart(this.text, bytes, start, end, frame.key, frame.received & 3)
     }
-    const assembly = this.bytes ??= new Assembly(this.primitives)
-    if (frame.received === 0) assembly.reserve(frame.length, frame.fin)
-    payloads.into(bytes, start, end, assembly.buffer, assembly.length, frame.key, frame.received & 3)
-    assembly.length += end - start
+    const buffer = this.bytes ??= new GrowingBuffer(this.primitives)
+    if (frame.received === 0) buffer.reserve(frame.length, frame.fin)
+    payloads.into(bytes, start, end, buffer.buffer, buffer.length, frame.key, frame.received & 3)
+    buffer.length += end - start
     return true
   }
 
@@ -64,7 +64,7 @@ export class IncomingMessage {
       this.text ??= new IncomingText(this.primitives)
       return this.text.push(bytes, 0, bytes.length, false)
     }
-    this.bytes ??= new Assembly(this.primitives)
+    this.bytes ??= new GrowingBuffer(this.primitives)
     this.bytes.append(bytes)
     return true
   }

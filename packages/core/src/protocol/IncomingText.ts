@@ -5,7 +5,7 @@
  */
 import { endOfWhole, isUtf8, Utf8Validator } from "../codec/Utf8.ts"
 import type { Primitives } from "../Primitives.ts"
-import { Assembly } from "./Assembly.ts"
+import { GrowingBuffer } from "./GrowingBuffer.ts"
 
 // Smaller parts are joined as bytes first: a string for each would outweigh them.
 const leastDirect = 64
@@ -33,7 +33,7 @@ export class IncomingText {
   // Bytes of the parts.
   private decoded = 0
   // What is not decoded yet: small parts, and the beginning of a character. All of it was validated.
-  private joined: Assembly | undefined
+  private joined: GrowingBuffer | undefined
   private validator: Utf8Validator | undefined
 
   constructor(primitives: Primitives) {
@@ -81,7 +81,7 @@ export class IncomingText {
   private join(bytes: Uint8Array, start: number, end: number): boolean {
     this.validator ??= new Utf8Validator()
     if (!this.validator.push(bytes, start, end)) return false
-    const joined = this.joined ??= new Assembly(this.primitives)
+    const joined = this.joined ??= new GrowingBuffer(this.primitives)
     const at = joined.length
     joined.reserve(end - start, false)
     for (let i = start; i < end; i++) joined.buffer[at + i - start] = bytes[i]!

@@ -10,7 +10,7 @@ import type { Transform } from "../MessageExtension.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
 import { closeBody } from "./CloseFrame.ts"
-import { Encoding } from "./Encoding.ts"
+import { ExtensionEncoding } from "./ExtensionEncoding.ts"
 import { type Outbox, type Outboxes, outboxesOf } from "./Outbox.ts"
 
 const fin = 0x80
@@ -40,7 +40,7 @@ export class Outbound {
   sentMessages = 0
   /** Bytes of Pings and Pongs that were appended. */
   controlBytes = 0
-  readonly encoding: Encoding | undefined
+  readonly encoding: ExtensionEncoding | undefined
   private readonly outboxes: Outboxes
   // Lent while something waits to be sent, or is being written.
   private outbox: Outbox | undefined
@@ -49,7 +49,7 @@ export class Outbound {
 
   constructor(role: "client" | "server", primitives: Primitives, transform: Transform | undefined) {
     this.outboxes = outboxesOf(primitives, role)
-    this.encoding = transform === undefined ? undefined : new Encoding(transform.encoder)
+    this.encoding = transform === undefined ? undefined : new ExtensionEncoding(transform.encoder)
   }
 
   /** Bytes that wait to be taken. */

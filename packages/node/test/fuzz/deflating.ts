@@ -11,7 +11,7 @@ import * as NodeDeflate from "../../src/NodeDeflate.ts"
 import { Inflater } from "../../src/conformance/wire/Inflater.ts"
 
 const limit = 200_000
-const budget = new CompressionBudget.Budget()
+const budget = CompressionBudget.make()
 const extension = PerMessageDeflate.make(NodeDeflate.codec, budget)
 
 const strategies = [constants.Z_DEFAULT_STRATEGY, constants.Z_FIXED, constants.Z_HUFFMAN_ONLY, constants.Z_RLE]

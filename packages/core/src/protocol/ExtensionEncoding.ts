@@ -2,7 +2,7 @@
 import type { Message } from "../Message.ts"
 import type { Encoder } from "../MessageExtension.ts"
 
-export class Encoding {
+export class ExtensionEncoding {
   /** All bytes that were ever pushed into the encoder, and that came out of it. */
   inputBytes = 0
   outputBytes = 0

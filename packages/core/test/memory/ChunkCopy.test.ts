@@ -21,7 +21,7 @@ const received = ({ client, server }: ReturnType<typeof pair>, messages: Readonl
   return server.takeMessages() as Array<Uint8Array>
 }
 
-describe("Slab", () => {
+describe("ChunkCopy", () => {
   it("gives each chunk's messages bytes of their own, and they stay", () => {
     for (const chunks of ["borrowed", "scratch"] as const) {
       const ends = pair(chunks)

@@ -8,7 +8,22 @@
 import { maskInPlace, maskInto, maskTextInPlace, rotate } from "../codec/Mask.ts"
 import type { Primitives } from "../Primitives.ts"
 import { decodeText, type IncomingText } from "./IncomingText.ts"
-import { copyOf } from "../memory/Slab.ts"
+
+// V8 keeps typed arrays up to this size in its own heap.
+const onHeap = 64
+
+/** A copy of `bytes[start, end)`. */
+const copyOf = (bytes: Uint8Array, start: number, end: number, primitives: Primitives): Uint8Array => {
+  const size = end - start
+  if (size > onHeap) {
+    const copy = primitives.allocate(size)
+    copy.set(bytes.subarray(start, end))
+    return copy
+  }
+  const copy = new Uint8Array(size)
+  for (let i = 0; i < size; i++) copy[i] = bytes[start + i]!
+  return copy
+}
 
 /** Who owns the bytes that `receive` is given; see `Transport.chunks`. */
 export type Chunks = "borrowed" | "scratch" | "owned"
@@ -23,8 +38,8 @@ const unmaskToScratch = (bytes: Uint8Array, start: number, end: number, maskKey:
   maskInto(bytes, start, end, scratch, 0, maskKey, phase)
 }
 
-/** It has no state: one serves all connections with such chunks, see {@link payloadsOf}. */
-export class Payloads {
+/** It has no state: one serves all connections with such chunks, see {@link payloadReaderOf}. */
+export class PayloadReader {
   readonly primitives: Primitives
   readonly chunks: Chunks
 
@@ -85,15 +100,15 @@ export class Payloads {
   }
 }
 
-const shared = new WeakMap<Primitives, { readonly [C in Chunks]: Payloads }>()
+const shared = new WeakMap<Primitives, { readonly [C in Chunks]: PayloadReader }>()
 
-export const payloadsOf = (chunks: Chunks, primitives: Primitives): Payloads => {
+export const payloadReaderOf = (chunks: Chunks, primitives: Primitives): PayloadReader => {
   let all = shared.get(primitives)
   if (all === undefined) {
     all = {
-      borrowed: new Payloads("borrowed", primitives),
-      scratch: new Payloads("scratch", primitives),
-      owned: new Payloads("owned", primitives)
+      borrowed: new PayloadReader("borrowed", primitives),
+      scratch: new PayloadReader("scratch", primitives),
+      owned: new PayloadReader("owned", primitives)
     }
     shared.set(primitives, all)
   }

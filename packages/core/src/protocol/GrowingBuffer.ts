@@ -1,13 +1,12 @@
 /**
- * The payload of one message that did not arrive in one piece, in one buffer. An unfragmented
- * message gets exactly its declared size; the buffer of a fragmented one grows by doubling, so
- * the work is linear however small the fragments are.
+ * Bytes that arrive in parts, in one buffer. It grows by doubling, so that the work stays linear
+ * however small the parts are; where the size of all is known, it gets exactly that.
  */
 import type { Primitives } from "../Primitives.ts"
 
 const empty = new Uint8Array(0)
 
-export class Assembly {
+export class GrowingBuffer {
   buffer: Uint8Array = empty
   length = 0
 

@@ -2,16 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { portable } from "../../src/Primitives.ts"
-import { Assembly } from "../../src/protocol/Assembly.ts"
+import { GrowingBuffer } from "../../src/protocol/GrowingBuffer.ts"
 import { concat } from "../support/FakeTransport.ts"
 
-describe("Assembly", () => {
+describe("GrowingBuffer", () => {
   it.prop("joins its parts", {
     sizes: Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2000 }))), {
       maxLength: 20
     })
   }, ({ sizes }) => {
-    const assembly = new Assembly(portable)
+    const assembly = new GrowingBuffer(portable)
     const parts = sizes.map((size, i) => new Uint8Array(size).fill(i))
     parts.forEach((part, i) => {
       assembly.reserve(part.length, i === parts.length - 1)
@@ -24,7 +24,7 @@ describe("Assembly", () => {
   })
 
   it("reserves what is needed, twice as much as before, and 256 bytes at least; exactly so much at the end", () => {
-    const assembly = new Assembly(portable)
+    const assembly = new GrowingBuffer(portable)
     const sizes = [1, 256, 257, 512, 1100, 1101].map((size) => {
       assembly.reserve(size - assembly.length, false)
       assembly.length = size
@@ -40,7 +40,7 @@ describe("Assembly", () => {
 
   it("begins with the bytes that it is given, and adds others behind them", () => {
     const first = Uint8Array.of(1, 2, 3)
-    const assembly = new Assembly(portable)
+    const assembly = new GrowingBuffer(portable)
     assembly.append(new Uint8Array(0))
     assembly.append(first)
     assert.strictEqual(assembly.bytes, first)

@@ -37,7 +37,7 @@ const maxInput = 16 * 1024
 
 const nothing = new Uint8Array(0)
 
-export class Decoding {
+export class ExtensionDecoding {
   /** The reserved bits that the extension claimed. */
   readonly rsv: number
   /** The current message is being decoded; this much of it came out. */

@@ -35,7 +35,7 @@ const relief = 7 / 8
 // Above this share pausing was too late: connections are closed at once.
 const excess = 5 / 4
 
-export class Budget {
+export class MemoryBudget {
   /** The most bytes before reading pauses. */
   readonly maxBytes: number
   /** Whether reading is paused. */
