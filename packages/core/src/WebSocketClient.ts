@@ -1,6 +1,6 @@
 /**
- * Connecting to a WebSocket server, by default through Effect's `HttpClient`, so
- * that base URLs, authentication, tracing and proxies come along.
+ * Connecting to a WebSocket server, by default through Effect's `HttpClient`, so that its base
+ * URL, authentication, tracing and proxies apply.
  *
  * @since 0.1.0
  */
@@ -27,9 +27,10 @@ export { type Dialed, type Dialer, makeConnector, notSwitched } from "./client/H
  * **Details**
  *
  * `url` is ws, wss, http or https, or relative to the base URL of the `HttpClient`.
- * Fails with `HandshakeError` if the server refuses or answers what it must not (the
- * answer is in it: status, headers, the first 8 KiB of its body), and with `IOError` if
- * it cannot be reached (phase `connect`) or does not answer in time (phase `handshake`).
+ * Fails with `HandshakeError` if the server refuses, or sends an answer that RFC 6455 does not
+ * allow (the error carries the answer: status, headers, the first 8 KiB of its body), and with
+ * `IOError` if the server cannot be reached (phase `connect`) or does not answer in time (phase
+ * `handshake`).
  *
  * **Example** (A first client)
  *
@@ -57,7 +58,7 @@ export const connect = (
   Effect.gen(function*() {
     const connector = yield* Connector
     const limits = Limits.make(options)
-    // Of its own, so that what was dialled in vain is dropped at once.
+    // A scope of its own, so that a connection whose handshake fails is dropped at once.
     const scope = yield* Scope.fork(yield* Effect.scope)
     const opening = Effect.interruptible(Scope.provide(connector.open(url, options), scope))
     const opened = yield* Deadlines.timeoutOption(opening, limits.handshakeTimeout).pipe(
@@ -83,7 +84,7 @@ const unanswered = (millis: number): IOError =>
     detail: `The server did not answer the handshake within ${millis} ms (handshakeTimeout)`
   })
 
-/** What spans and log lines say of a URL. The query is left out: many hold a token. */
+/** The attributes of spans and log lines for a URL. The query is left out, because it often holds a token. */
 const attributesOf = (url: string | URL): Telemetry.Attributes => {
   const text = String(url)
   const parsed = URL.parse(text, relativeBase)

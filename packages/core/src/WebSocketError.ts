@@ -1,7 +1,6 @@
 /**
- * Everything that can go wrong, as flat tagged errors: each signature of the
- * library lists exactly the ones that can happen, and `Effect.catchTag` tells them
- * apart.
+ * Everything that can go wrong, as flat tagged errors: each signature lists exactly the errors
+ * that can happen, and `Effect.catchTag` catches one of them.
  *
  * @since 0.1.0
  */
@@ -9,8 +8,8 @@ import * as Schema from "effect/Schema"
 import { CloseCode, CloseInfo, nameOf } from "./CloseCode.ts"
 
 /**
- * The rules of the protocol that a peer's bytes can break: what `ProtocolError.rule` is
- * one of.
+ * The rules of the protocol that a peer's bytes can break: the values of
+ * `ProtocolError.rule`.
  *
  * @category models
  * @since 0.1.0
@@ -41,8 +40,8 @@ export type ProtocolRule =
   | "MaskKeySize"
 
 /**
- * The rules of the opening handshake: what `HandshakeError.reason` is one of.
- * `Application` is a refusal of your own, see {@link HandshakeError}.
+ * The rules of the opening handshake: the values of `HandshakeError.reason`. `Application` is a
+ * refusal of your own, see {@link HandshakeError}.
  *
  * @category models
  * @since 0.1.0
@@ -91,7 +90,7 @@ export type HandshakeRule =
   | "Application"
 
 /**
- * What was under way when a connection broke: what `IOError.phase` is one of.
+ * What was under way when a connection broke: the values of `IOError.phase`.
  *
  * @category models
  * @since 0.1.0
@@ -99,7 +98,7 @@ export type HandshakeRule =
 export type IOPhase = IOError["phase"]
 
 /**
- * Why a connection broke: what `IOError.reason` is one of.
+ * Why a connection broke: the values of `IOError.reason`.
  *
  * @category models
  * @since 0.1.0
@@ -116,8 +115,8 @@ const nameOfRule = <Name extends string>() =>
  *
  * **Details**
  *
- * `rule` is the short name of the rule (see {@link ProtocolRule}), `section` the place that
- * states it, `detail` what was seen on the wire.
+ * `rule` is the name of the rule (see {@link ProtocolRule}), `section` the section that states it,
+ * `detail` what the peer sent.
  *
  * @category errors
  * @since 0.1.0
@@ -134,19 +133,18 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("@effect-ws
 }
 
 /**
- * The connection broke underneath the protocol.
+ * The connection could not be made, or broke, beneath the protocol.
  *
  * **Details**
  *
  * - `phase`: what was under way. `connect`: dialling, until the request was sent;
- *   `handshake`: waiting for the answer, or for the request; `read` and `write`:
- *   an open connection; `keepalive`: a ping that was not answered; `close`: the
- *   closing handshake.
- * - `reason`: `Refused` nobody listens there; `Unresolved` the name is unknown;
- *   `Tls` the certificate or TLS handshake failed; `Reset` the peer or the network
- *   cut; `EndOfStream` the peer ended without a Close frame; `TimedOut` a deadline
- *   passed; `Aborted` this side dropped the connection; `Unknown` anything else,
- *   see `cause`.
+ *   `handshake`: waiting for the answer, or for the request; `read` and `write`: an
+ *   open connection; `keepalive`: waiting for the Pong of a keepalive Ping; `close`: the closing
+ *   handshake.
+ * - `reason`: `Refused` nothing listens at the address; `Unresolved` the host name is unknown;
+ *   `Tls` the certificate or the TLS handshake failed; `Reset` the peer or the network cut the
+ *   connection; `EndOfStream` the peer ended it without a Close frame; `TimedOut` a deadline
+ *   passed; `Aborted` this side dropped it; `Unknown` anything else, see `cause`.
  *
  * @category errors
  * @since 0.1.0
@@ -172,16 +170,17 @@ export class IOError extends Schema.TaggedError<IOError>("@effect-ws/core/WebSoc
 }
 
 /**
- * The opening handshake failed: the peer refused it, or answered what it must not.
+ * The opening handshake failed: the peer refused it, or sent an answer that RFC 6455 does not
+ * allow.
  *
  * **Details**
  *
  * - `reason` names the check that failed (see {@link HandshakeRule}); `Application` in a
  *   refusal of your own.
- * - `status`: on a client the status that the server answered with, if it answered;
- *   on a server the status that the client is answered with.
- * - `headers`: on a client the headers of the answer; on a server those to answer
- *   with (such as `sec-websocket-version`). A list of pairs, names in lower case.
+ * - `status`: on a client the status of the answer, if there was one; on a server the status
+ *   with which the request is answered.
+ * - `headers`: on a client the headers of the answer; on a server headers for the answer, such
+ *   as `sec-websocket-version`. A list of pairs, names in lower case.
  * - `body`: on a client the first 8 KiB of the answer's body.
  *
  * @category errors
@@ -223,8 +222,8 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@eff
 }
 
 /**
- * A caller's argument cannot be put on the wire: a close code that may not be sent,
- * a reason over 123 bytes, a ping token over 125 bytes. Nothing was sent.
+ * An argument cannot be sent: a close code that RFC 6455 does not allow, a reason above 123
+ * bytes, a ping token above 125 bytes. Nothing was sent.
  *
  * @category errors
  * @since 0.1.0

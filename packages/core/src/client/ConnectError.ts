@@ -38,18 +38,18 @@ export const connectError = (cause: unknown): IOError => {
 const connectAdvice: Partial<Record<IOError["reason"], string>> = {
   Refused: "nothing listens there; is it running, and is the port right?",
   Unresolved: "its name is unknown",
-  Reset: "the connection was cut before an answer; a server does so that wants TLS (wss://), or a client certificate",
+  Reset: "the connection was cut before an answer; does the server want TLS (wss://), or a client certificate?",
   TimedOut: "it does not answer",
   Aborted: "dialling was aborted on this side"
 }
 
-/** Node's parser and undici's, whose errors have no code where the first line is wrong. */
+/** Errors of Node's and undici's parsers, which have no code if the first line is wrong. */
 const isNoHttp = (code: string | undefined, cause: unknown): boolean =>
   code?.startsWith("HPE_") === true || chainOf(cause).some((error) => error.name === "HTTPParserError")
 
-/** Its words for a 100 before the answer. */
+/** undici's error for a 100 before the answer. */
 const isBadToUndici = (code: string | undefined, cause: unknown): boolean =>
   code === "UND_ERR_SOCKET" && chainOf(cause).some(({ message }) => message === "bad response")
 
-/** All that the error and its causes say. */
+/** The messages of the error and its causes. */
 const messageOf = (cause: unknown): string => chainOf(cause).map(({ message }) => message).join(" ")

@@ -1,5 +1,5 @@
 /**
- * The seam between `WebSocketClient.connect` and the ways to reach a server.
+ * The interface between `WebSocketClient.connect` and the ways to reach a server.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -19,15 +19,16 @@ import type { HandshakeError, IOError } from "../WebSocketError.ts"
  *
  * **Details**
  *
- * - `subprotocols`: subprotocols to offer, the preferred first. If the server accepts none
- *   of them the handshake fails, unless `requireSubprotocol` is `false`.
- * - `headers`: what else to send along, a record or a list of pairs.
+ * - `subprotocols`: subprotocols to offer, the preferred first. If the server accepts none of
+ *   them the handshake fails, unless `requireSubprotocol` is `false`.
+ * - `headers`: other headers to send, a record or a list of pairs.
  * - `compression`: whether, or how, to offer permessage-deflate. Default true where the
  *   platform has a codec for it, as Node does.
- * - `extensions`: other extensions to offer before it; one of all is used.
- * - `closeCodeFor`: what to close with where the scope ends with a typed failure; see `WebSocket.Options`.
- * - `observability`: what differs from `Observability.CurrentOptions`.
- * - The other options bound the connection; see `Limits.Options`.
+ * - `extensions`: other extensions to offer before it. One of all is used.
+ * - `closeCodeFor`: the code to close with if the scope ends with a typed failure; see
+ *   `WebSocket.Options`.
+ * - `observability`: comes before `Observability.CurrentOptions`.
+ * - The other options are the limits of the connection; see `Limits.Options`.
  *
  * @category models
  * @since 0.1.0
@@ -47,8 +48,8 @@ export interface ConnectOptions extends Limits.Options {
  *
  * **Details**
  *
- * - `transport`: the bytes behind the handshake.
- * - `subprotocol`, `extension`: what the handshake agreed on.
+ * - `transport`: the byte stream after the handshake.
+ * - `subprotocol`, `extension`: what the handshake negotiated.
  * - `responseHeaders`: the headers of the answer that accepted, each line as it was received.
  *
  * @category models
@@ -62,19 +63,18 @@ export interface Opened {
 }
 
 /**
- * How `connect` reaches a server: performs the opening handshake and gives the connection
- * behind it.
+ * How `connect` reaches a server: performs the opening handshake and returns the connection.
  *
  * **When to use**
  *
- * A platform provides one. To connect through an HTTP client or a network of your own, make
- * one of a `Dialer` by `makeConnector`.
+ * A platform provides one. To connect through an HTTP client or a network of your own, make one
+ * from a `Dialer` by `makeConnector`.
  *
  * **Details**
  *
  * `open` is interrupted when `handshakeTimeout` has passed. Its scope is that of the
- * connection, and is closed at once where the handshake fails. Options that a connector
- * cannot honour are a typed failure, never ignored in silence.
+ * connection, and is closed at once if the handshake fails. An option that a connector cannot
+ * honour is a typed failure, never silently ignored.
  *
  * @category services
  * @since 0.1.0

@@ -39,8 +39,8 @@ export const layerHttpClient: Layer.Layer<Connector, never, HttpClient.HttpClien
 )
 
 /**
- * Reaches past the `Socket` of a 101 answer, for the platform's faster transport.
- * `undefined` where it cannot: then the `Socket` serves.
+ * Takes over the platform's own connection of a 101 answer, as a faster transport than its
+ * `Socket`. `undefined` where that is not possible: then the `Socket` is used.
  *
  * @category models
  * @since 0.1.0
@@ -48,8 +48,8 @@ export const layerHttpClient: Layer.Layer<Connector, never, HttpClient.HttpClien
 export type TakeOver = (response: HttpClientResponse.HttpClientResponse) => Transport | undefined
 
 /**
- * Makes a `Dialer` from an `HttpClient`; `primitives` are those of connections over
- * its `Socket`.
+ * Makes a `Dialer` from an `HttpClient`. `primitives` are those of connections over its
+ * `Socket`.
  *
  * @category constructors
  * @since 0.1.0
@@ -59,7 +59,7 @@ export const makeHttpDialer = (
   primitives: Primitives,
   takeOver?: TakeOver | undefined
 ): Dialer => {
-  // Last of all, so that a base URL may be ws or wss as well.
+  // The last step, so that a base URL may be ws or wss too.
   const upgrading = client.pipe(HttpClient.mapRequest(httpScheme), HttpClient.withScope)
   return {
     dial: (request) =>
@@ -77,7 +77,7 @@ export const makeHttpDialer = (
 const toHttpRequest = (request: Handshake.HandshakeRequest): HttpClientRequest.HttpClientRequest => {
   let http = HttpClientRequest.get(request.url)
   for (const [name, value] of request.headers) {
-    // RFC 9110 §5.3: lines of one name are one list, and here names are unique.
+    // RFC 9110 §5.3: lines of one name are one list, and in these headers names are unique.
     const before = http.headers[name.toLowerCase()]
     http = HttpClientRequest.setHeader(http, name, before === undefined ? value : `${before}, ${value}`)
   }
@@ -96,7 +96,7 @@ const fromHttpResponse = (
 ): Effect.Effect<Dialed, HandshakeError | IOError, Scope.Scope> => {
   const head = { status: response.status, headers: linesOf(response), url: response.url }
   if (response.status === 101) {
-    // Taken at once: behind a redirect no scope but the socket's own holds the connection.
+    // Taken at once: after a redirect only the socket's own scope holds the connection.
     return response.upgrade.pipe(
       Effect.mapError(httpError),
       Effect.flatMap((socket) => {
@@ -116,8 +116,8 @@ const fromHttpResponse = (
 const refusalTimeout = 2000
 
 /**
- * Reads the start of a refusal's body, at most 8 KiB and 2 seconds; one that cannot be
- * read is empty.
+ * Reads the start of a refusal's body, at most 8 KiB and for at most 2 seconds. A body that
+ * cannot be read is empty.
  *
  * **When to use**
  *

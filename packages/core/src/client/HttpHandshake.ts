@@ -1,6 +1,6 @@
 /**
  * A connector that performs the opening handshake of RFC 6455 §4.1 over anything that sends a
- * request and brings back the answer.
+ * request and returns the answer.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -14,8 +14,7 @@ import { Connector } from "./Connector.ts"
 import { isRelative, relativeBase } from "./RelativeUrl.ts"
 
 /**
- * What a {@link Dialer} brings back: the answer to the request and, where that accepts it,
- * the transport behind it.
+ * What a {@link Dialer} returns: the answer to the request and, if it accepts, the transport.
  *
  * @category models
  * @since 0.1.0
@@ -26,18 +25,18 @@ export interface Dialed {
 }
 
 /**
- * How a request is sent: sends the request of a handshake and brings back the answer,
- * whatever it is. {@link makeConnector} applies the rules of the handshake.
+ * Sends the request of a handshake and returns the answer, whatever it is.
+ * {@link makeConnector} applies the rules of the handshake.
  *
  * **When to use**
  *
- * To give a platform a faster way than `HttpClient`, or to connect through something that is
- * no HTTP client.
+ * To give a platform a faster way than `HttpClient`, or to connect through something that is not
+ * an HTTP client.
  *
  * **Details**
  *
- * The request is one of HTTP/1.1. A dialler that speaks HTTP/2 sends what
- * `Handshake.overConnect` makes of it and sets `transport: "connect"` in the response.
+ * The request is for HTTP/1.1. A dialler that speaks HTTP/2 sends what `Handshake.overConnect`
+ * makes from it, and sets `transport: "connect"` in the response.
  *
  * @category models
  * @since 0.1.0
@@ -47,7 +46,7 @@ export interface Dialer {
 }
 
 /**
- * Makes a `Connector` of a {@link Dialer}.
+ * Makes a `Connector` from a {@link Dialer}.
  *
  * @category constructors
  * @since 0.1.0
@@ -71,7 +70,7 @@ export const makeConnector = (dialer: Dialer): Connector["Service"] =>
       const { response, transport } = yield* dialer.dial(request)
       const agreed = yield* Effect.fromResult(Handshake.checkResponse(response, {
         ...request,
-        // Without a scheme nothing secure was asked for that could be downgraded.
+        // A URL without a scheme did not ask for TLS, so it cannot be downgraded.
         url: relative ? undefined : request.url,
         requireSubprotocol: options.requireSubprotocol
       }))
@@ -86,7 +85,7 @@ export const makeConnector = (dialer: Dialer): Connector["Service"] =>
   })
 
 /**
- * The transport of an answer that does not accept: there is none.
+ * The transport of an answer that does not accept: it fails, because there is none.
  *
  * @category errors
  * @since 0.1.0

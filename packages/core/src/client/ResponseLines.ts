@@ -1,7 +1,7 @@
 /**
- * The header lines of an `HttpClient`'s answer. Effect's own `Headers` join the lines of one
- * name, which makes one cookie of two; what its clients keep of the platform's answer still
- * has them apart.
+ * The header lines of an `HttpClient`'s answer. Effect's `Headers` join the lines of one name,
+ * which turns two cookies into one. The platform's answer, which Effect's clients keep, still has
+ * separate lines.
  */
 import * as Cookies from "effect/http/Cookies"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -14,7 +14,7 @@ const maxWrappers = 8
 const property = (of: unknown, name: string): unknown =>
   typeof of === "object" && of !== null ? Reflect.get(of, name) : undefined
 
-/** The lines as they were received; cookies apart and the others joined where the client keeps no more. */
+/** The lines as they were received. If the client keeps only `Headers`, cookies are separate and others joined. */
 export const linesOf = (response: HttpClientResponse.HttpClientResponse): HeaderList => {
   let current: unknown = response
   for (let depth = 0; depth < maxWrappers && current !== undefined; depth++) {
@@ -26,7 +26,7 @@ export const linesOf = (response: HttpClientResponse.HttpClientResponse): Header
   return [...joined, ...Cookies.toSetCookieHeaders(response.cookies).map((cookie) => ["set-cookie", cookie] as const)]
 }
 
-/** What the answer of node:http, undici or fetch has: a flat list, a record with lists, or pairs. */
+/** The headers of an answer of node:http, undici or fetch: a flat list, a record with lists, or pairs. */
 const keptBy = (source: unknown): HeaderList | undefined => {
   const raw = property(source, "rawHeaders")
   if (Array.isArray(raw)) {

@@ -1,9 +1,9 @@
 /**
- * What to do about a TLS connection that was not established. Which failure it is stands in the
- * code, or, behind `EPROTO`, only in OpenSSL's own words.
+ * What to do about a TLS connection that was not established. The code says which failure it is
+ * or, for `EPROTO`, only OpenSSL's message does.
  */
 
-/** What to do, by what the code or the message says; the first that fits. */
+/** What to do, by words of the code or the message. The first entry that fits counts. */
 const advice: ReadonlyArray<readonly [signs: ReadonlyArray<string>, advice: string]> = [
   [
     ["wrong version number", "packet length too long", "http request", "unknown protocol"],

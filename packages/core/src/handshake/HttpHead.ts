@@ -1,5 +1,5 @@
 /**
- * HTTP/1.1 heads as text (RFC 9112 §3, §4), for who answers on a bare socket.
+ * HTTP/1.1 heads as text (RFC 9112 §3, §4), for code that answers on a bare socket.
  */
 import * as Result from "effect/Result"
 import type { HandshakeError } from "../WebSocketError.ts"
@@ -28,7 +28,7 @@ const statusTexts: ReadonlyMap<number, string> = new Map([
 ])
 
 /**
- * The usual reason phrase of a status that a handshake is answered with; empty for others.
+ * The usual reason phrase of a status that answers a handshake; empty for others.
  *
  * @category encoding
  * @since 0.1.0
@@ -46,8 +46,9 @@ const fields = (headers: HeaderList): string => {
  *
  * **Details**
  *
- * Each character is one byte: write it as Latin-1. What would break the head (a name
- * that is no token; CR, LF, NUL or another control in a value or the status text) is a typed error.
+ * Each character is one byte: write it as Latin-1. A name or value that would break the head (a
+ * name that is not a token; CR, LF, NUL or another control in a value or the status text) is a
+ * typed error.
  *
  * @category encoding
  * @since 0.1.0
@@ -83,7 +84,7 @@ const isTarget = (target: string): boolean => {
  *
  * **Details**
  *
- * `Host` comes first, from the URL unless the caller gave one. Each character is one
+ * `Host` is the first header, from the URL unless the caller gave one. Each character is one
  * byte: write it as Latin-1.
  *
  * @category encoding

@@ -1,8 +1,8 @@
 /**
- * Which extension a connection uses (RFC 6455 §9.1): the client offers, the server
- * takes the first offer that suits it, the client judges the answer. One extension
- * transforms a connection's messages; a server takes no second one, and a client whose
- * server took several fails.
+ * Which extension a connection uses (RFC 6455 §9.1): the client offers, the server accepts the
+ * first offer that it supports, the client checks the answer. One extension transforms the
+ * messages of a connection: a server accepts only one, and a client fails if several were
+ * accepted.
  */
 import * as Result from "effect/Result"
 import { type ExtensionHeader, format } from "../Extension.ts"
@@ -38,7 +38,7 @@ export const answer = (
   return undefined
 }
 
-/** The client's judgement of the answer, whose names were all offered. */
+/** Checks the answer on the client. All of its names were offered. */
 export const agree = (
   extensions: ReadonlyArray<MessageExtension>,
   answered: ReadonlyArray<ExtensionHeader>,
@@ -50,7 +50,7 @@ export const agree = (
     return Result.fail(invalidResponse("ExtensionUnexpected", response, "the server took more than one extension"))
   }
   let wrong: string | undefined
-  // Several may share a name, as two ways to compress do; the first that agrees is meant.
+  // Several may share a name, such as two ways to compress. The first that agrees is used.
   for (const extension of extensions) {
     if (extension.name !== header.name) continue
     const agreed = extension.agree(header)

@@ -12,12 +12,11 @@ import { type HeaderList, isFieldValue } from "../http/Tokens.ts"
  * **Details**
  *
  * - `status`: 101, or 200 where the request is an extended CONNECT.
- * - `headers`: all header lines to answer with, in order.
- * - `continues`: whether a 100 goes out first, for which the client waits (RFC 9110 §7.8).
- * - `subprotocol`: the subprotocol that is spoken, if any.
- * - `extensions`: the value of `Sec-WebSocket-Extensions`, if one is used.
- * - `applicationHeaders`: those of `headers` that the application sends along, such as
- *   cookies.
+ * - `headers`: all header lines of the answer, in order.
+ * - `continues`: whether a 100 is sent first, for which the client waits (RFC 9110 §7.8).
+ * - `subprotocol`: the chosen subprotocol, if any.
+ * - `extensions`: the value of `Sec-WebSocket-Extensions`, if an extension is used.
+ * - `applicationHeaders`: those of `headers` that the application added, such as cookies.
  *
  * A server that writes the head itself needs `status` and `headers`; a platform that performs
  * the handshake by itself takes `subprotocol` and `applicationHeaders`.
@@ -51,17 +50,17 @@ export const responseLines = (
   return lines
 }
 
-// All but the accept value of an answer without options, as most are: to write it anew for each costs 2 us.
+// The head of an answer without options, except for its accept value. Most answers are such, and writing it again costs 2 us.
 const usual = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 
 /**
- * Writes the head of an answer for HTTP/1.1, its empty line included, behind that of a 100
- * where one goes out first.
+ * Writes the head of an answer for HTTP/1.1, its empty line included, after that of a 100 if one
+ * is sent first.
  *
  * **Details**
  *
- * Each character is one byte: write it as Latin-1. An answer that would break the head is a
- * typed error; what `acceptResponse` made never does.
+ * Each character is one byte: write it as Latin-1. An answer that would break the head is a typed
+ * error, which cannot happen with an answer of `acceptResponse`.
  *
  * @category encoding
  * @since 0.1.0

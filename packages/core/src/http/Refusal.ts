@@ -1,7 +1,6 @@
 /**
- * Every rule of the opening handshake, with the section that states it and the
- * status by which a server answers its violation. A check names a rule; the error
- * is made from this table.
+ * Every rule of the opening handshake, with the section that states it and the status with which
+ * a server answers if it is broken. A check names a rule; the error is made from this table.
  */
 import { HandshakeError, type HandshakeRule } from "../WebSocketError.ts"
 import type { HeaderList } from "./Tokens.ts"
@@ -10,7 +9,7 @@ interface RuleInfo {
   readonly status: number
   readonly section: string
   readonly text: string
-  /** The headers that a server answers with, beside the status. */
+  /** The headers of a server's answer, besides the status. */
   readonly headers?: HeaderList
 }
 
@@ -22,9 +21,9 @@ const version13: HeaderList = [["sec-websocket-version", "13"]]
  *
  * **Details**
  *
- * The statuses are those that a server answers with. The last two groups are not
- * the client's fault: 500 says that the application asked for what the rules do not
- * allow; what a client finds in an answer carries the status of that answer instead.
+ * The statuses are those of a server's answer. The last two groups are not the client's fault:
+ * 500 says that the application asked for something that the rules do not allow, and an error
+ * that a client finds in an answer has the status of that answer instead.
  */
 export const handshakeRules = {
   // What a server refuses
@@ -34,8 +33,8 @@ export const handshakeRules = {
     text: "the method is not GET",
     headers: [["allow", "GET"]]
   },
-  // RFC 6455 §4.2.1 proposes 400. 426 would ask for an Upgrade that RFC 9110 §7.8
-  // tells us to ignore in HTTP/1.0, and 505 concerns the major version.
+  // RFC 6455 §4.2.1 proposes 400. 426 would ask for an Upgrade, which RFC 9110 §7.8 ignores in
+  // HTTP/1.0, and 505 concerns the major version.
   HttpVersionTooOld: { status: 400, section: "RFC 6455 §4.2.1", text: "the request is older than HTTP/1.1" },
   HttpVersionUnsupported: {
     status: 505,
@@ -90,7 +89,7 @@ export const handshakeRules = {
 
   Application: { status: 403, section: "RFC 6455 §4.2.2", text: "the application refused the request" },
 
-  // What this side's own code must not ask for
+  // What the program must not ask for
   OriginPolicyFailed: { status: 500, section: "RFC 6455 §10.2", text: "the origin policy threw" },
   SubprotocolNotOffered: { status: 500, section: "RFC 6455 §4.2.2", text: "the chosen subprotocol was not offered" },
   ExtensionNotOffered: { status: 500, section: "RFC 6455 §4.2.2", text: "the chosen extension was not offered" },
@@ -122,7 +121,7 @@ export const handshakeRules = {
   Downgraded: { status: 502, section: "RFC 6455 §10.6", text: "a secure URL ended on an insecure one" }
 } as const satisfies Record<HandshakeRule, RuleInfo>
 
-/** The error by which a server refuses: status and headers are those to answer with. */
+/** The error with which a server refuses: status and headers are those of the answer. */
 export const refusal = (rule: HandshakeRule, detail?: string): HandshakeError => {
   const info: RuleInfo = handshakeRules[rule]
   return new HandshakeError({
@@ -135,14 +134,14 @@ export const refusal = (rule: HandshakeRule, detail?: string): HandshakeError =>
   })
 }
 
-/** The same over extended CONNECT: HTTP/2 and HTTP/3 have no `Upgrade` to ask for, nor the 426 that does. */
+/** The same over extended CONNECT: HTTP/2 and HTTP/3 have no `Upgrade`, so there is no 426. */
 export const refusalOverConnect = (rule: HandshakeRule, detail?: string): HandshakeError => {
   const error = refusal(rule, detail)
   const headers = error.headers.filter(([name]) => name !== "upgrade" && name !== "connection")
   return new HandshakeError({ ...error, status: error.status === 426 ? 400 : error.status, headers })
 }
 
-/** The error of a client that was not given what a request needs: nothing was sent. */
+/** The error of a client whose request cannot be built: nothing was sent. */
 export const invalidRequest = (rule: HandshakeRule, detail?: string): HandshakeError => {
   const info: RuleInfo = handshakeRules[rule]
   return new HandshakeError({
@@ -154,7 +153,7 @@ export const invalidRequest = (rule: HandshakeRule, detail?: string): HandshakeE
   })
 }
 
-/** As much of a refusal's body as an error keeps, in UTF-16 units. */
+/** How much of a refusal's body an error keeps, in UTF-16 units. */
 const maxBodyLength = 8192
 
 /** The error of a client that cannot accept an answer: it carries that answer. */

@@ -1,9 +1,9 @@
 /**
- * What one network address may take of a server: open connections, and upgrades in a
- * time. Time is passed in; how many addresses are remembered is bounded.
+ * The limits of one network address: open connections, and upgrades in a time. The time is passed
+ * in, and the number of remembered addresses is bounded.
  *
- * An IPv4 address counts by itself, an IPv6 address by its first 64 bits: whoever has
- * one of a network has all of them (RFC 4291 §2.5.1, RFC 7421).
+ * An IPv4 address counts by itself, an IPv6 address by its first 64 bits, because a host with one
+ * address of a network has all of them (RFC 4291 §2.5.1, RFC 7421).
  */
 
 /** A burst of `count`, which is full again after `interval` milliseconds. */
@@ -28,7 +28,7 @@ export class AddressLimits {
     this.rules = rules
   }
 
-  /** How many addresses are remembered, beside those that have connections. */
+  /** How many addresses are remembered, besides those that have connections. */
   get remembered(): number {
     return this.full.size
   }
@@ -38,16 +38,16 @@ export class AddressLimits {
     return this.open.get(key) ?? 0
   }
 
-  /** Takes one upgrade: 0, or the milliseconds until there is one to take again. */
+  /** Takes one upgrade. Returns 0, or the milliseconds until one can be taken again. */
   attempt(key: string, now: number): number {
     const rate = this.rules.upgrades
     if (rate === undefined) return 0
-    // The token bucket as one number: each upgrade moves the time at which it will be
-    // full, and a burst is how far ahead that may lie.
+    // A token bucket as one number, the time at which it will be full: each upgrade moves it, and a
+    // burst is how far ahead it may be.
     const each = rate.interval / rate.count
     const fullAt = Math.max(this.full.get(key) ?? now, now) + each
     const wait = fullAt - now - rate.interval
-    // A thousandth of a millisecond is the division's.
+    // A thousandth of a millisecond allows for the rounding of the division.
     if (wait > 1e-3) return Math.min(wait, rate.interval)
     this.full.delete(key)
     this.full.set(key, fullAt)
@@ -55,7 +55,7 @@ export class AddressLimits {
     return 0
   }
 
-  /** Takes one of the address's connections; `undefined` where it has too many. */
+  /** Takes one connection of the address; `undefined` if it has too many. */
   enter(key: string): (() => void) | undefined {
     const count = this.count(key)
     if (count >= this.rules.connections) return undefined
@@ -67,7 +67,7 @@ export class AddressLimits {
     }
   }
 
-  /** Forgets those that are full again, and above the bound the one not seen for longest. */
+  /** Forgets addresses that are full again and, above the bound, the least recent one. */
   private forget(now: number): void {
     for (const [key, fullAt] of this.full) {
       if (fullAt > now && this.full.size <= this.rules.remembered) break
@@ -79,12 +79,12 @@ export class AddressLimits {
 const groups = 8
 const prefixGroups = 4
 
-/** What an address is counted under. What is no address is counted as it stands. */
+/** The key under which an address counts. Anything that is not an address counts as it is. */
 export const addressKey = (address: string): string => {
   if (!address.includes(":")) return address.slice(0, longest)
   const parsed = parseIPv6(address)
   if (parsed === undefined) return address.slice(0, longest)
-  // RFC 4291 §2.5.5.2: an IPv4 address as servers see it that listen on both.
+  // RFC 4291 §2.5.5.2: an IPv4 address, as a server that listens on both sees it.
   if (parsed.slice(0, 5).every((group) => group === 0) && parsed[5] === 0xffff) {
     return [parsed[6] >> 8, parsed[6] & 255, parsed[7] >> 8, parsed[7] & 255].join(".")
   }
@@ -94,7 +94,7 @@ export const addressKey = (address: string): string => {
 // A textual IPv6 address has at most 45 characters, and a zone may follow.
 const longest = 64
 
-/** RFC 4291 §2.2, the zone of RFC 4007 §11 left out. */
+/** RFC 4291 §2.2, without the zone of RFC 4007 §11. */
 const parseIPv6 = (text: string): ReadonlyArray<number> | undefined => {
   if (text.length > longest) return undefined
   const zone = text.indexOf("%")
