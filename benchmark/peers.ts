@@ -50,7 +50,7 @@ const servers = (mode: string, file: string): ReadonlyArray<Peer> => [
 const floor: Peer = { name: "node:net", file: "./peers/net-server.ts" }
 
 const echoServer = "../examples/echo-server.ts"
-const ways = ["send", "sendAll", "sink"]
+const ways = ["receive+send", "messages+send", "messages+sink", "batches+sendAll", "relay"]
 
 export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
   switch (workload.kind) {

@@ -18,7 +18,7 @@ export const make = () => {
   return (ws: WebSocket.WebSocket) =>
     Effect.acquireUseRelease(
       Effect.sync(() => all.add(ws)),
-      () => Stream.runForEachArray(ws.messages, tellAll),
+      () => Stream.runForEach(ws.batches, tellAll),
       () => Effect.sync(() => all.delete(ws))
     )
 }

@@ -115,7 +115,7 @@ export class Fates {
       say(lost, `accepted messages were lost on the way to a peer that read ${name}`)
       say(outOfPlace, `messages were not the next ones for a peer that read ${name}`)
     }
-    say(this.pushes.lost, "messages of handlers that never read were lost")
+    say(this.pushes.lost, "messages to subscribers were lost")
     for (const [name, { late }] of Object.entries(this.stays)) say(late, `handlers (${name}) ended more than ${mostMillis / 1000} s after their clients`)
     for (const [name, { ended, started }] of Object.entries(this.handlers)) say(started - ended, `handlers (${name}) were left behind`)
     say(this.accepted.size, "senders to slow peers have no receiver")

@@ -67,6 +67,7 @@ export const makeLives = (options: WebSocketServer.AcceptOptions) => {
   const kinds: Readonly<Record<HandlerKind, Handler>> = {
     never: () => Effect.never,
     push,
+    drained: (ws, query) => Effect.raceFirst(push(ws, query), ws.drain),
     job: (ws) => Effect.andThen(ws.receive, Effect.sleep("1 hour")),
     echo: (ws) => Stream.run(ws.messages, ws.sink)
   }
@@ -116,6 +117,7 @@ export const makeLives = (options: WebSocketServer.AcceptOptions) => {
         route("/life/sip", "sip", sipped),
         route("/life/never", "never", kinds.never),
         route("/life/push", "push", kinds.push),
+        route("/life/drained", "drained", kinds.drained),
         route("/life/job", "job", kinds.job),
         route("/life/echo", "echo", kinds.echo)
       ),

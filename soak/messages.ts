@@ -109,8 +109,8 @@ export interface Received {
   readonly end: "end of stream" | "reset"
 }
 
-/** Handlers of the server that clients leave: one that does nothing, one that sends and never reads, one that reads a message and then works, an echo. */
-export type HandlerKind = "never" | "push" | "job" | "echo"
+/** Handlers of the server that clients leave: one that does nothing, one that sends and never reads, one that sends and drains, one that reads a message and then works, an echo. */
+export type HandlerKind = "never" | "push" | "drained" | "job" | "echo"
 
 /** A client left, at a time (milliseconds since 1970). */
 export interface Departure {

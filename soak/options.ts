@@ -18,7 +18,7 @@ export const help = `npm run soak -- [options]
   --slow N             slow peers at a time (8), half of them receive, half are sent to; 0 for none
   --slow-mib N         about how much each of them is sent (4): less is read within the close deadline
   --leavers N          clients per second that leave while a handler runs (5); 0 for none
-  --subscribers N      clients at a time of handlers that send and never read (20)
+  --subscribers N      clients at a time of handlers that send without being asked (20)
   --clients N          processes that the connections are spread over (one for 5,000)
   --tolerance-mib N    how much the heap of a process may grow by without being called a leak (8)
   --seed N             what sizes, kinds and times are drawn from (1)

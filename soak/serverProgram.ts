@@ -64,7 +64,7 @@ export const run = (behaviour: Behaviour): void => {
   const closeAsAsked = (ws: WebSocket.WebSocket) => ws.close(4000, "as you asked")
 
   const echoMessages = (ws: WebSocket.WebSocket, key: string, ledger: Ledger) =>
-    Stream.runForEachArray(ws.messages, (batch) => {
+    Stream.runForEach(ws.batches, (batch) => {
       let asked = false
       for (const message of batch) asked = note(ledger, check(key, message), message.length) || asked
       const echoed = ws.sendAll(behaviour.echo(batch, key))

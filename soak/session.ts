@@ -67,7 +67,7 @@ class Talker {
   get reading(): Effect.Effect<void, WebSocket.ReceiveError> {
     const { ws } = this
     if (!this.streams) {
-      return Stream.runForEachArray(ws.messages, (batch) =>
+      return Stream.runForEach(ws.batches, (batch) =>
         Effect.sync(() => {
           for (const message of batch) this.take(check(this.key, message), message.length, false)
           this.wake?.()

@@ -7,15 +7,24 @@ import { serve } from "./serve.ts"
 
 const members = new Set<WebSocket.WebSocket>()
 
-const passOn = (from: WebSocket.WebSocket) => (texts: ReadonlyArray<Message.Message>) => {
-  const prepared = texts.map(Message.prepare)
-  return Effect.forEach(members, (to) => to === from ? Effect.void : Effect.ignore(to.sendAll(prepared)), { discard: true })
-}
+/** All members get the texts in one run of JavaScript; only those whose buffers are full are waited for. */
+const passOn = (from: WebSocket.WebSocket) => (texts: ReadonlyArray<Message.Message>) =>
+  Effect.suspend(() => {
+    const prepared = texts.map(Message.prepare)
+    const late: Array<Effect.Effect<void>> = []
+    for (const to of members) {
+      if (to === from) continue
+      let taken = 0
+      while (taken < prepared.length && to.offerUnsafe(prepared[taken]!)) taken++
+      if (taken < prepared.length) late.push(Effect.ignore(to.sendAll(prepared.slice(taken))))
+    }
+    return Effect.all(late, { discard: true })
+  })
 
 serve((ws) =>
   Effect.acquireUseRelease(
     Effect.sync(() => members.add(ws)),
-    () => Stream.runForEachArray(ws.messages, passOn(ws)),
+    () => Stream.runForEach(ws.batches, passOn(ws)),
     () => Effect.sync(() => members.delete(ws))
   )
 )

@@ -3,4 +3,4 @@ import * as Stream from "effect/Stream"
 import { answer } from "./order.ts"
 import { serve } from "./serve.ts"
 
-serve((ws) => Stream.runForEachArray(ws.messages, (orders) => ws.sendAll(orders.map((order) => answer(String(order))))))
+serve((ws) => Stream.runForEach(ws.batches, (orders) => ws.sendAll(orders.map((order) => answer(String(order))))))

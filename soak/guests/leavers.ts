@@ -34,7 +34,7 @@ const leave = async (guest: Guest, way: Way): Promise<number> => {
 }
 
 const ways: ReadonlyArray<readonly [number, Way]> = [[1, "Close"], [1, "FIN"], [1, "RST"]]
-const kinds: ReadonlyArray<readonly [number, HandlerKind]> = [[2, "never"], [2, "push"], [2, "job"], [1, "echo"]]
+const kinds: ReadonlyArray<readonly [number, HandlerKind]> = [[2, "never"], [2, "push"], [1, "drained"], [2, "job"], [1, "echo"]]
 
 /** Comes, says little or more than anybody reads, and leaves. */
 export const comeAndLeave = async (port: number, key: string, random: Random): Promise<Departure> => {
@@ -54,14 +54,15 @@ export interface Subscribed {
   readonly pings: number
 }
 
-/** Listens to a handler that never reads: no push may be missing, every Ping is answered, and in the end it leaves. */
+/** Listens to a handler that sends: no push may be missing, every Ping is answered, and in the end it leaves. */
 export const subscribe = async (port: number, key: string, random: Random, isStopping: () => boolean): Promise<Subscribed> => {
   let received = 0
   let lost = 0
   let next: number | undefined
   let pings = 0
   let onPong = () => {}
-  const kind: HandlerKind = "push"
+  // Of what it says nobody reads the one, and drains the other, which may be as much as it likes.
+  const [kind, words] = pick(random, [[1, ["push", 1]], [1, ["drained", 300]]] as const)
   const guest = await dial(port, `/life/${kind}?key=${key}`, {
     message: (seq) => {
       if (next !== undefined && seq !== next) lost += Math.max(1, seq - next)
@@ -75,10 +76,10 @@ export const subscribe = async (port: number, key: string, random: Random, isSto
     const answered = new Promise<void>((resolve) => {
       onPong = resolve
     })
-    guest.socket.write(word)
+    for (let i = 0; i < words; i++) guest.socket.write(word)
     guest.socket.write(frame(0x80 | opcodes.ping, "are you there?"))
-    await within(patienceMillis, "a handler that never reads: a Ping was not answered", guest, Promise.race([answered, guest.closed]))
-    if (guest.socket.closed) throw new Error("a handler that never reads: its connection ended although the client talks little")
+    await within(patienceMillis, `${kind}: a Ping was not answered`, guest, Promise.race([answered, guest.closed]))
+    if (guest.socket.closed) throw new Error(`${kind}: the connection ended although its client is there`)
     pings++
     await pause(between(random, 200, 1000))
   }

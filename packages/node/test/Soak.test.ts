@@ -275,7 +275,7 @@ describe("the accounts of a soak", () => {
     fates.pushes = { received: 9, lost: 1, pings: 1 }
     assert.strictEqual(fates.running, 2)
     assert.deepStrictEqual(fates.finish(), [
-      "1 messages of handlers that never read were lost",
+      "1 messages to subscribers were lost",
       "1 handlers (job, left by RST) ended more than 60 s after their clients",
       "2 handlers (never) were left behind",
       "1 senders to slow peers have no receiver"
