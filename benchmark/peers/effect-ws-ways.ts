@@ -6,7 +6,10 @@ import * as Stream from "effect/Stream"
 import { serve } from "./serve.ts"
 
 const ways: Readonly<Record<string, (ws: WebSocket.WebSocket) => Effect.Effect<unknown, WebSocketServer.ConnectionError>>> = {
-  "receive+send": (ws) => Effect.forever(Effect.flatMap(ws.receive, ws.send)),
+  "receive+send": (ws) =>
+    Effect.gen(function*() {
+      while (true) yield* ws.send(yield* ws.receive)
+    }),
   "messages+send": (ws) => Stream.runForEach(ws.messages, ws.send),
   "messages+sink": (ws) => Stream.run(ws.messages, ws.sink),
   "batches+sendAll": (ws) => Stream.runForEach(ws.batches, ws.sendAll),

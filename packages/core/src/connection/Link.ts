@@ -132,6 +132,10 @@ export class Link extends HeldMemory
     flushSoon(this)
   }
 
+  nextTurn(task: () => void): void {
+    this.deadlines.nextTurn(task)
+  }
+
   /** Called for what {@link scheduleFlush} put off. */
   flushNow(): void {
     this.flushScheduled = false

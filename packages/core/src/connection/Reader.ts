@@ -159,10 +159,10 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   hasMessage(): boolean {
     const { link } = this
     this.isReading = true
-    // What was sent while the last batch was worked on goes out in one write.
-    link.flush()
     this.leaveCurrent()
+    // Where more messages wait, their answers go out with those before, at the end of this run of JavaScript.
     if (link.protocol.messages.length > 0) return true
+    link.flush()
     link.demand("message")
     if (link.protocol.messages.length === 0) return false
     link.demand("none")

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as WebSocket from "../../src/WebSocket.ts"
 import type { InvalidArgument } from "../../src/WebSocketError.ts"
+import { concat } from "../support/FakeTransport.ts"
 import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
 
 const KiB = 1024
@@ -39,6 +40,20 @@ describe("Writer", () => {
         assert.strictEqual(transport.writes.length, i + 1, "written before `onData` returns")
       }
     }))
+
+  for (const [name, run] of [
+    ["messages one at a time", (ws: WebSocket.WebSocket) => Stream.runForEach(ws.messages, ws.send)],
+    ["receive", (ws: WebSocket.WebSocket) => Effect.forever(Effect.flatMap(ws.receive, ws.send), { disableYield: true })]
+  ] as const) {
+    it.effect(`replies to ${name} that arrived together go out in one write`, () =>
+      Effect.gen(function*() {
+        const { text, transport, said, ws } = yield* make()
+        yield* start(run(ws))
+        transport.push(concat(["a", "b", "c"].map((letter) => text(letter))))
+        assert.strictEqual(transport.writes.length, 1)
+        assert.deepStrictEqual(said(), ["text a", "text b", "text c"])
+      }))
+  }
 
   for (const role of ["client", "server"] as const) {
     it.effect(`a ${role} suspends above the mark and goes on in order`, () =>

@@ -5,7 +5,8 @@ const recorder = (flushed: Array<string>, name: string, then?: () => void): Flus
   flushNow: () => {
     flushed.push(name)
     then?.()
-  }
+  },
+  nextTurn: (task) => void setTimeout(task)
 })
 
 describe("Flushable", () => {
@@ -24,5 +25,19 @@ describe("Flushable", () => {
     flushSoon(recorder(flushed, "b"))
     for (let turn = 0; turn < 3; turn++) await Promise.resolve()
     assert.deepStrictEqual(flushed, ["a", "b", "late"])
+  })
+
+  it("lets a fan-out wait for the next turn, and nobody else", async () => {
+    const flushed: Array<string> = []
+    const members = Array.from({ length: 100 }, (_, i) => recorder(flushed, `member ${i}`))
+    for (const member of members) flushSoon(member)
+    await Promise.resolve()
+    assert.deepStrictEqual(flushed, [])
+    // Someone else, who answers meanwhile.
+    flushSoon(recorder(flushed, "else"))
+    await Promise.resolve()
+    assert.deepStrictEqual(flushed, ["else"])
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.deepStrictEqual(flushed.slice(1), members.map((_, i) => `member ${i}`))
   })
 })

@@ -45,14 +45,16 @@ describe("what is thrown", () => {
       const { seen } = yield* unhandled
       const defect = new Error("a transport that throws")
       const flushed: Array<number> = []
+      const nextTurn = () => {}
       flushSoon({
         flushNow: () => {
           throw defect
-        }
+        },
+        nextTurn
       })
-      flushSoon({ flushNow: () => void flushed.push(1) })
+      flushSoon({ flushNow: () => void flushed.push(1), nextTurn })
       yield* turn
-      flushSoon({ flushNow: () => void flushed.push(2) })
+      flushSoon({ flushNow: () => void flushed.push(2), nextTurn })
       yield* turn
       assert.deepStrictEqual(flushed, [1, 2])
       assert.deepStrictEqual(seen, [defect])
