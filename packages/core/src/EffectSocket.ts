@@ -16,6 +16,7 @@ import type * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
+import { toEffect, type Value } from "./client/Value.ts"
 import { EventSocket } from "./socket/EventSocket.ts"
 import { FailablePull, type Fork } from "./socket/FailablePull.ts"
 import { openError, SocketSession } from "./socket/SocketSession.ts"
@@ -26,7 +27,7 @@ import { portable, type Primitives } from "./Primitives.ts"
 import * as ReconnectingClient from "./ReconnectingClient.ts"
 import * as WebSocket from "./WebSocket.ts"
 import * as WebSocketClient from "./WebSocketClient.ts"
-import type { HandshakeError, IOError, NotConnected, ProtocolError, UpgradeUnavailable } from "./WebSocketError.ts"
+import type { HandshakeError, IOError, ProtocolError } from "./WebSocketError.ts"
 
 /**
  * Makes a `Socket` of a connection that is acquired anew for each reader.
@@ -44,8 +45,8 @@ import type { HandshakeError, IOError, NotConnected, ProtocolError, UpgradeUnava
  *   Closing the reader's scope fails a pull that waits (1006) and closes the connection.
  * - Every end is an error: `SocketCloseError` with the peer's code and reason, 1005 for a
  *   Close without a code, 1006 where there was no Close (the `IOError` is its `cause`);
- *   `SocketReadError` of a `ProtocolError`; `SocketOpenError` of a `HandshakeError` or
- *   `IOError` while opening.
+ *   `SocketReadError` of a `ProtocolError`; `SocketOpenError` of whatever `acquire` fails
+ *   with.
  * - Writing completes once the connection has accepted the message under its outbound
  *   mark. While there is no connection it waits for the next one. What the end of the
  *   connection cuts off is reported where it is read; where nobody reads, and where the
@@ -80,8 +81,8 @@ import type { HandshakeError, IOError, NotConnected, ProtocolError, UpgradeUnava
  * @category conversions
  * @since 0.1.0
  */
-export const toSocket = <R>(
-  acquire: Effect.Effect<WebSocket.WebSocket, HandshakeError | IOError | NotConnected | UpgradeUnavailable, R>
+export const toSocket = <E, R>(
+  acquire: Effect.Effect<WebSocket.WebSocket, E, R>
 ): Effect.Effect<Socket.Socket, never, Exclude<R, Scope.Scope>> =>
   Effect.map(Effect.context<Exclude<R, Scope.Scope>>(), (context) => {
     const connected = Latch.makeUnsafe(false)
@@ -230,28 +231,37 @@ class Unsent {
  *
  * What `WebSocketClient.connect` takes, and the names that `Socket.makeWebSocket` has
  * for three of these: `protocols` is `subprotocols`, `openTimeout` is `handshakeTimeout`,
- * `highWaterMark` is `inboundHighWaterMark`.
+ * `highWaterMark` is `inboundHighWaterMark`. `headers` and `subprotocols` may be Effects, which
+ * run for each connection: so each has a fresh token. What they fail with is the cause of a
+ * `SocketOpenError`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface SocketOptions extends WebSocketClient.ConnectOptions {
-  readonly protocols?: WebSocketClient.ConnectOptions["subprotocols"]
+export interface SocketOptions<E = never, R = never>
+  extends Omit<WebSocketClient.ConnectOptions, "headers" | "subprotocols">
+{
+  readonly headers?: Value<WebSocketClient.ConnectOptions["headers"], E, R>
+  readonly subprotocols?: Value<WebSocketClient.ConnectOptions["subprotocols"], E, R>
+  readonly protocols?: Value<WebSocketClient.ConnectOptions["subprotocols"], E, R>
   readonly openTimeout?: WebSocketClient.ConnectOptions["handshakeTimeout"]
   readonly highWaterMark?: number | undefined
 }
 
-const connectOptions = ({
-  highWaterMark,
-  openTimeout,
-  protocols,
-  ...options
-}: SocketOptions = {}): WebSocketClient.ConnectOptions => ({
-  ...options,
-  subprotocols: options.subprotocols ?? protocols,
-  handshakeTimeout: options.handshakeTimeout ?? openTimeout,
-  inboundHighWaterMark: options.inboundHighWaterMark ?? highWaterMark
-})
+/** One connection, whose URL, headers and subprotocols are asked for first. */
+const connectAnew = <E, R>(
+  url: Value<string | URL, E, R>,
+  { headers, highWaterMark, openTimeout, protocols, subprotocols, ...options }: SocketOptions<E, R> = {}
+): Effect.Effect<WebSocket.WebSocket, E | HandshakeError | IOError, R | WebSocketClient.Connector | Scope.Scope> =>
+  Effect.gen(function*() {
+    return yield* WebSocketClient.connect(yield* toEffect(url), {
+      ...options,
+      headers: yield* toEffect(headers),
+      subprotocols: yield* toEffect(subprotocols ?? protocols),
+      handshakeTimeout: options.handshakeTimeout ?? openTimeout,
+      inboundHighWaterMark: options.inboundHighWaterMark ?? highWaterMark
+    })
+  })
 
 /**
  * Makes a `Socket` that connects to a URL for each reader.
@@ -259,7 +269,8 @@ const connectOptions = ({
  * **Details**
  *
  * In place of `Socket.makeWebSocket`: headers and subprotocols, keepalive, compression,
- * and writes that wait for a slow peer. See {@link toSocket} for how it behaves.
+ * and writes that wait for a slow peer. See {@link toSocket} for how it behaves. `url`,
+ * `headers` and `subprotocols` may be Effects; they run for each reader.
  *
  * **Gotchas**
  *
@@ -269,14 +280,11 @@ const connectOptions = ({
  * @category constructors
  * @since 0.1.0
  */
-export const makeSocket = (
-  url: string | URL | Effect.Effect<string | URL>,
-  options?: SocketOptions
-): Effect.Effect<Socket.Socket, never, WebSocketClient.Connector> =>
-  toSocket(Effect.flatMap(
-    Effect.isEffect(url) ? url : Effect.succeed(url),
-    (url) => WebSocketClient.connect(url, connectOptions(options))
-  ))
+export const makeSocket = <E = never, R = never>(
+  url: Value<string | URL, E, R>,
+  options?: SocketOptions<E, R>
+): Effect.Effect<Socket.Socket, never, WebSocketClient.Connector | Exclude<R, Scope.Scope>> =>
+  toSocket(connectAnew(url, options))
 
 /**
  * Provides the `Socket` of {@link makeSocket}, for `RpcClient.layerProtocolSocket` and
@@ -285,10 +293,11 @@ export const makeSocket = (
  * @category layers
  * @since 0.1.0
  */
-export const layerSocket = (
-  url: string | URL | Effect.Effect<string | URL>,
-  options?: SocketOptions
-): Layer.Layer<Socket.Socket, never, WebSocketClient.Connector> => Layer.effect(Socket.Socket, makeSocket(url, options))
+export const layerSocket = <E = never, R = never>(
+  url: Value<string | URL, E, R>,
+  options?: SocketOptions<E, R>
+): Layer.Layer<Socket.Socket, never, WebSocketClient.Connector | Exclude<R, Scope.Scope>> =>
+  Layer.effect(Socket.Socket, makeSocket(url, options))
 
 /**
  * Makes a `Socket` over a client that comes back: each reader gets the connection that is open, or
@@ -374,7 +383,7 @@ export const layerReconnectingSocket = <EU = never, RU = never, E = never, R = n
  * **Details**
  *
  * `options` are those of every connection; subprotocols and headers that are given with
- * a URL come in their place. Connections that are open when the layer is released are
+ * a URL come in their place. Those that are Effects run for each connection. Connections that are open when the layer is released are
  * closed with 1001.
  *
  * **Gotchas**
@@ -386,20 +395,26 @@ export const layerReconnectingSocket = <EU = never, RU = never, E = never, R = n
  * @category layers
  * @since 0.1.0
  */
-export const layerWebSocketConstructor = (
-  options?: WebSocketClient.ConnectOptions
-): Layer.Layer<Socket.WebSocketConstructor, never, WebSocketClient.Connector> =>
+export const layerWebSocketConstructor = <E = never, R = never>(
+  options?: SocketOptions<E, R>
+): Layer.Layer<Socket.WebSocketConstructor, never, WebSocketClient.Connector | Exclude<R, Scope.Scope>> =>
   Layer.effect(
     Socket.WebSocketConstructor,
     Effect.gen(function*() {
       const scope = yield* Effect.scope
-      const context = yield* Effect.context<WebSocketClient.Connector>()
+      const context = yield* Effect.context<WebSocketClient.Connector | Exclude<R, Scope.Scope>>()
       const fork = forkIn(context, scope)
       return (url: string, given?: Socket.WebSocketConstructorOptions) => {
-        const { headers = options?.headers, protocols = options?.subprotocols } = givenOptions(given)
-        const connect = WebSocketClient.connect(url, { ...options, headers, subprotocols: protocols })
+        const own = givenOptions(given)
+        const connect = connectAnew<E, R>(url, {
+          ...options,
+          headers: own.headers ?? options?.headers,
+          subprotocols: own.protocols ?? options?.subprotocols
+        })
         return EventSocket.dial(
-          Effect.updateContext(connect, (input: Context.Context<Scope.Scope>) => Context.merge(context, input)),
+          Effect.updateContext(connect, (input: Context.Context<Scope.Scope>) =>
+            Context.merge(context, input) as Context.Context<R | WebSocketClient.Connector | Scope.Scope>
+          ),
           fork
         )
       }

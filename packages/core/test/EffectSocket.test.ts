@@ -1,16 +1,23 @@
 /** Connections over any `Socket`, as channels, and as the WebSocket of browsers: two ends in memory. */
 import { assert, describe, it } from "@effect/vitest"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import * as EffectSocket from "../src/EffectSocket.ts"
+import * as TestServer from "../src/testing/TestServer.ts"
 import type { WebSocket } from "../src/WebSocket.ts"
+import * as WebSocketServer from "../src/WebSocketServer.ts"
 
 type Chunks = NonEmptyReadonlyArray<Uint8Array | string>
 type Wire = Queue.Queue<Chunks, Socket.SocketError>
@@ -253,4 +260,65 @@ describe("toWebSocketLike", () => {
       while (events.length < 2) yield* Effect.yieldNow
       assert.deepStrictEqual([once, removed], [1, 0])
     }))
+})
+
+describe("makeSocket, layerSocket and layerWebSocketConstructor", () => {
+  class Secret extends Context.Service<Secret, string>()("Secret") {}
+  class NoToken extends Schema.TaggedError<NoToken>()("NoToken", {}) {}
+
+  /** A server that says which path, token and subprotocol a client came with. */
+  const Server = HttpRouter.serve(
+    HttpRouter.add("GET", "*", Effect.gen(function*() {
+      const { headers, url } = yield* HttpServerRequest.HttpServerRequest
+      const said = (ws: WebSocket) => `${url} ${headers["authorization"]} ${ws.subprotocol}`
+      return yield* WebSocketServer.handle((ws) => Effect.andThen(ws.send(said(ws)), ws.close(1000)), {
+        selectSubprotocol: (offered) => offered[0]
+      })
+    })),
+    { disableLogger: true, disableListenLog: true }
+  ).pipe(Layer.provideMerge(TestServer.layer()))
+
+  const options = () => {
+    let count = 0
+    const next = <A>(f: (count: number) => A) => Effect.sync(() => f(count))
+    return {
+      url: Effect.sync(() => `ws://a.example/${++count}`),
+      headers: Effect.flatMap(Secret, (secret) => next((n) => ({ authorization: `${secret}${n}` }))),
+      subprotocols: next((n) => [`p${n}`])
+    }
+  }
+
+  const first = (socket: Socket.Socket) =>
+    Effect.scoped(Effect.flatMap(socket.reader, ({ pull }) => Effect.map(pull, (chunks) => chunks[0])))
+
+  it.effect("ask for URL, headers and subprotocols anew at each connection", () =>
+    Effect.gen(function*() {
+      const { url, ...rest } = options()
+      const socket = yield* EffectSocket.makeSocket(url, rest)
+      for (const expected of ["/1 s1 p1", "/2 s2 p2"]) assert.strictEqual(yield* first(socket), expected)
+      const { subprotocols, ...others } = options()
+      const layer = EffectSocket.layerSocket("ws://a.example/", { headers: others.headers, protocols: subprotocols })
+      assert.strictEqual(yield* Effect.provide(Effect.flatMap(Socket.Socket, first), layer), "/ s0 p0")
+    }).pipe(Effect.provide(Server), Effect.provideService(Secret, "s")))
+
+  it.effect("what such an Effect fails with is why the socket did not open", () =>
+    Effect.gen(function*() {
+      const socket = yield* EffectSocket.makeSocket("ws://a.example/", { headers: Effect.fail(new NoToken()) })
+      const { reason } = yield* Effect.flip(first(socket))
+      assert.deepInclude(reason, { _tag: "SocketOpenError", kind: "Unknown", cause: new NoToken() })
+    }).pipe(Effect.provide(Server)))
+
+  it.effect("so does the constructor, unless a caller gives them", () =>
+    Effect.gen(function*() {
+      const { headers, subprotocols } = options()
+      const layer = EffectSocket.layerWebSocketConstructor({ headers, subprotocols })
+      const make = Context.get(yield* Layer.build(layer), Socket.WebSocketConstructor)
+      const said = (like: Socket.WebSocketLike) =>
+        Effect.callback<unknown>((resume) => {
+          like.addEventListener("message", ({ data }) => resume(Effect.succeed(data)))
+        })
+      assert.strictEqual(yield* said(make("ws://a.example/a")), "/a s0 p0")
+      const own = { headers: { authorization: "mine" }, protocols: "q" }
+      assert.strictEqual(yield* said(make("ws://a.example/b", own)), "/b mine q")
+    }).pipe(Effect.provide(Server), Effect.provideService(Secret, "s")))
 })

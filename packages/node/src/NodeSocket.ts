@@ -8,6 +8,7 @@
 import { EffectSocket } from "@effect-ws/core"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
 
@@ -22,7 +23,8 @@ export * from "@effect/platform-node/NodeSocket"
  *
  * **When to use**
  *
- * For `RpcClient.layerProtocolSocket` and whatever else asks for a `Socket`. To connect
+ * For `RpcClient.layerProtocolSocket` and whatever else asks for a `Socket`. URL, headers and
+ * subprotocols may be Effects, for a fresh token at each connection. To connect
  * through an `HttpClient` of your own, give `EffectSocket.layerSocket` the layer
  * `NodeWebSocketClient.layerHttpClient`.
  *
@@ -41,10 +43,10 @@ export * from "@effect/platform-node/NodeSocket"
  * @category layers
  * @since 0.1.0
  */
-export const layerWebSocket = (
-  url: string | URL | Effect.Effect<string | URL>,
-  options?: EffectSocket.SocketOptions
-): Layer.Layer<Socket.Socket> =>
+export const layerWebSocket = <E = never, R = never>(
+  url: string | URL | Effect.Effect<string | URL, E, R>,
+  options?: EffectSocket.SocketOptions<E, R>
+): Layer.Layer<Socket.Socket, never, Exclude<R, Scope.Scope>> =>
   Layer.provide(EffectSocket.layerSocket(url, options), NodeWebSocketClient.layer)
 
 /**

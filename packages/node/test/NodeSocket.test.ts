@@ -32,7 +32,7 @@ import {
 import { measure } from "./support/Effort.ts"
 import { serve } from "./support/Serve.ts"
 
-const socketTo = (port: number, options?: Parameters<typeof EffectSocket.makeSocket>[1]) =>
+const socketTo = (port: number, options?: EffectSocket.SocketOptions) =>
   Effect.flatMap(
     Layer.build(NodeWebSocketClient.layer),
     (context) => Effect.provide(EffectSocket.makeSocket(`ws://127.0.0.1:${port}/`, { closeTimeout: 50, ...options }), context)

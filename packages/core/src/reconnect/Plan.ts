@@ -5,12 +5,10 @@ import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { ConnectOptions, Connector } from "../client/Connector.ts"
+import { toEffect, type Value } from "../client/Value.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import { defaultSchedule, type Plan } from "./Attempts.ts"
 import type { Loss } from "./Verdict.ts"
-
-/** A value, or an effect that gives a new one at each attempt. */
-export type Value<A, E, R> = A | Effect.Effect<A, E, R>
 
 /** The options of an attempt, and of what follows it. */
 interface Asked<E, R> extends Omit<ConnectOptions, "headers" | "subprotocols"> {
@@ -20,9 +18,6 @@ interface Asked<E, R> extends Omit<ConnectOptions, "headers" | "subprotocols"> {
   readonly healthyAfter?: Duration.Input | undefined
   readonly retry?: ((loss: Loss<E>) => boolean | Duration.Input | undefined) | undefined
 }
-
-const toEffect = <A, E, R>(value: Value<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.isEffect(value) ? value as Effect.Effect<A, E, R> : Effect.succeed(value as A)
 
 export const planned = <E, R>(
   connect: (url: string | URL, options: ConnectOptions) => Effect.Effect<WebSocket, Loss<E>, Connector | Scope.Scope>,

@@ -7,7 +7,7 @@ import * as Pull from "effect/Pull"
 import * as Socket from "effect/socket/Socket"
 import type { Message } from "../Message.ts"
 import type { WebSocket } from "../WebSocket.ts"
-import { type HandshakeError, type IOError, type NotConnected, ProtocolError, type UpgradeUnavailable } from "../WebSocketError.ts"
+import { IOError, ProtocolError } from "../WebSocketError.ts"
 import { FailablePull, type Fork } from "./FailablePull.ts"
 import type { SendError } from "../connection/Sending.ts"
 
@@ -17,11 +17,11 @@ type Batch = readonly [Message, ...Array<Message>]
 const closeError = (code: number, reason = ""): Socket.SocketError =>
   new Socket.SocketError({ reason: new Socket.SocketCloseError({ code, closeReason: reason }) })
 
-/** Why a connection did not open. */
-export const openError = (cause: HandshakeError | IOError | NotConnected | UpgradeUnavailable): Socket.SocketError =>
+/** Why a connection did not open: one of this library's errors, or what an Effect of the program failed with. */
+export const openError = (cause: unknown): Socket.SocketError =>
   new Socket.SocketError({
     reason: new Socket.SocketOpenError({
-      kind: cause._tag === "IOError" && cause.reason === "TimedOut" ? "Timeout" : "Unknown",
+      kind: cause instanceof IOError && cause.reason === "TimedOut" ? "Timeout" : "Unknown",
       cause
     })
   })
