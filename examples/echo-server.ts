@@ -14,7 +14,7 @@
 // Modules one by one, not whole packages: what is loaded is what each full garbage
 // collection walks through, and a server of large messages makes many of them.
 import * as Limits from "@effect-ws/core/Limits"
-import type * as WebSocket from "@effect-ws/core/WebSocket"
+import * as WebSocket from "@effect-ws/core/WebSocket"
 import * as WebSocketServer from "@effect-ws/core/WebSocketServer"
 import * as NodeHttpServer from "@effect-ws/node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -24,7 +24,6 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
@@ -46,9 +45,8 @@ const Echo = Layer.unwrap(Effect.gen(function*() {
   )
 }))
 
-// Messages flow into the sink as fast as the peer takes them: one that does not read is not
-// read from either.
-const echo = (ws: WebSocket.WebSocket) => Stream.run(ws.messages, ws.sink)
+// What arrives is sent back as fast as the peer takes it: a peer that does not read is not read from either.
+const echo = (ws: WebSocket.WebSocket) => WebSocket.relay(ws, ws)
 
 const certFile = Config.String("TLS_CERT").pipe(Config.withDefault(undefined))
 

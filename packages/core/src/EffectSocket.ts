@@ -21,11 +21,14 @@ import { EventSocket } from "./socket/EventSocket.ts"
 import { FailablePull, type Fork } from "./socket/FailablePull.ts"
 import { openError, SocketSession } from "./socket/SocketSession.ts"
 import * as SocketTransport from "./socket/SocketTransport.ts"
+import * as Opening from "./connection/Opening.ts"
 import type { SendError } from "./connection/Sending.ts"
+import { acquiring } from "./connection/TransportScope.ts"
+import * as Limits from "./Limits.ts"
 import type { Message } from "./Message.ts"
 import { portable, type Primitives } from "./Primitives.ts"
 import * as ReconnectingClient from "./ReconnectingClient.ts"
-import * as WebSocket from "./WebSocket.ts"
+import type * as WebSocket from "./WebSocket.ts"
 import * as WebSocketClient from "./WebSocketClient.ts"
 import type { HandshakeError, IOError, ProtocolError } from "./WebSocketError.ts"
 
@@ -155,9 +158,9 @@ export const fromSocket = (
   socket: Socket.Socket,
   options: WebSocket.Options & { readonly primitives?: Primitives | undefined }
 ): Effect.Effect<WebSocket.WebSocket, IOError, Scope.Scope> =>
-  Effect.flatMap(
+  acquiring(
     SocketTransport.make(socket, options.primitives ?? portable),
-    (transport) => WebSocket.make(transport, options)
+    (transport) => Opening.make(transport, Limits.make(options), options)
   )
 
 /**

@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import type { CloseCodeFor, CloseInfo } from "./CloseCode.ts"
 import { Connection, TypeId } from "./connection/Connection.ts"
 import { FiberLifetime, makePolicy, type OnDisconnect } from "./connection/Lifetime.ts"
-import { holdInScope, open } from "./connection/Opening.ts"
+import * as Opening from "./connection/Opening.ts"
 import type { ControlFrame } from "./connection/Pings.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
 import * as Relay from "./connection/Relay.ts"
@@ -410,9 +410,7 @@ export interface Options extends Limits.Options {
  * @since 0.1.0
  */
 export const make = (transport: Transport, options: Options): Effect.Effect<WebSocket, never, Scope.Scope> =>
-  Effect.uninterruptible(
-    Effect.withFiber((fiber) => open(fiber, transport, limitsOf(transport, options), options, holdInScope))
-  )
+  Effect.suspend(() => Opening.make(transport, limitsOf(transport, options), options))
 
 /** Limits that cannot be read are the caller's to see, but leave no transport behind. */
 const limitsOf = (transport: Transport, options: Options): Limits.Limits => {

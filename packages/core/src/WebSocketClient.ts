@@ -5,14 +5,15 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { type ConnectOptions, Connector } from "./client/Connector.ts"
 import { isRelative, relativeBase } from "./client/RelativeUrl.ts"
+import * as Opening from "./connection/Opening.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
+import { acquiring } from "./connection/TransportScope.ts"
 import * as Limits from "./Limits.ts"
 import * as Deadlines from "./runtime/Deadlines.ts"
-import * as WebSocket from "./WebSocket.ts"
+import type * as WebSocket from "./WebSocket.ts"
 import { type HandshakeError, IOError } from "./WebSocketError.ts"
 
 export { connectError } from "./client/ConnectError.ts"
@@ -58,18 +59,14 @@ export const connect = (
   Effect.gen(function*() {
     const connector = yield* Connector
     const limits = Limits.make(options)
-    // A scope of its own, so that a connection whose handshake fails is dropped at once.
-    const scope = yield* Scope.fork(yield* Effect.scope)
-    const opening = Effect.interruptible(Scope.provide(connector.open(url, options), scope))
-    const opened = yield* Deadlines.timeoutOption(opening, limits.handshakeTimeout).pipe(
+    const opening = Deadlines.timeoutOption(connector.open(url, options), limits.handshakeTimeout).pipe(
       Effect.flatMap((opened) =>
         opened._tag === "Some" ? Effect.succeed(opened.value) : Effect.fail(unanswered(limits.handshakeTimeout))
-      ),
-      Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)
+      )
     )
-    const { transport, ...agreed } = opened
     const attributes = () => attributesOf(url)
-    return yield* WebSocket.make(transport, { ...options, ...agreed, role: "client", attributes })
+    return yield* acquiring(opening, ({ transport, ...agreed }) =>
+      Opening.make(transport, limits, { ...options, ...agreed, role: "client", attributes }))
   }).pipe(Effect.tapError((error) =>
     Telemetry.handshakeFailed("client", error, {
       observability: options.observability,

@@ -120,6 +120,7 @@ export class Link extends HeldMemory
     if (this.gone) return
     this.inFlight = bytes
     protocol.outbound.blocked = true
+    this.closing?.writeBlocked(this.pendingBytes)
     this.account()
     ;(this.watches ??= new Watches(this)).writeBlocked(this.pendingBytes)
     this.updateAlarm()

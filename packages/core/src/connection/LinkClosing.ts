@@ -206,6 +206,7 @@ export class LinkClosing {
       this.settle(true)
       return
     }
+    this.writeBlocked(link.isBlocked ? link.pendingBytes : 0)
     link.protocol.close(code, reason)
     this.machine.sent(this.now)
     this.tellClosing()
@@ -304,6 +305,11 @@ export class LinkClosing {
     this.tellClosing()
     this.link.listeners?.closed.happen()
     this.link.hooks.onEnding(false)
+  }
+
+  /** The transport did not take a write; `pending` bytes are left of it. */
+  writeBlocked(pending: number): void {
+    this.pending = pending
   }
 
   onAlarm(): void {

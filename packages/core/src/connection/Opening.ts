@@ -36,6 +36,14 @@ export const holdInScope: Hold = (fiber, connection, closeCodeFor) => {
   return Effect.as(Scope.addFinalizerExit(scope, (exit) => connection.release(exit, closeCodeFor)), connection)
 }
 
+/** Makes a connection that the scope of the fiber holds. */
+export const make = (
+  transport: Transport,
+  limits: Limits,
+  opening: Opening
+): Effect.Effect<Connection, never, Scope.Scope> =>
+  Effect.uninterruptible(Effect.withFiber((fiber) => open(fiber, transport, limits, opening, holdInScope)))
+
 /**
  * Makes a connection and leaves its release to `hold`. To be called, and its result run,
  * where the fiber is not interruptible.

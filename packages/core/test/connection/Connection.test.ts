@@ -11,7 +11,10 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
 import type { Connection } from "../../src/connection/Connection.ts"
-import { make, start, turn } from "../support/Harness.ts"
+import * as WebSocket from "../../src/WebSocket.ts"
+import { isPending, make, start, turn } from "../support/Harness.ts"
+
+type Open = Effect.Success<ReturnType<typeof make>>
 
 const texts = (...sent: ReadonlyArray<string>) => sent.map((text) => `text ${text}`)
 
@@ -90,4 +93,111 @@ it.effect("One connection's are told from another's", () =>
       assert.isFalse(Equal.equals(a[end], b[end]))
       assert.strictEqual(HashSet.size(HashSet.make(...[a[end], b[end]] as Array<unknown>)), 2)
     }
+  }))
+
+describe("offerUnsafe", () => {
+  it.effect("sends at once where there is room, and says where there is none", () =>
+    Effect.gen(function*() {
+      const { close, said, sent, transport, ws } = yield* make({ outboundHighWaterMark: 10 })
+      assert.isTrue(ws.offerUnsafe("a"))
+      assert.isTrue(ws.offerUnsafe("b"))
+      yield* turn
+      assert.deepStrictEqual(said(), texts("a", "b"))
+      transport.holding = true
+      const payload = new Uint8Array(20 * 1024).fill(1)
+      assert.isTrue(ws.offerUnsafe(payload))
+      payload.fill(2)
+      yield* turn
+      assert.isFalse(ws.offerUnsafe("no room"))
+      const waiting = yield* start(ws.send("its turn comes first"))
+      transport.release()
+      yield* turn
+      yield* Fiber.join(waiting)
+      assert.isTrue(ws.offerUnsafe("room again"))
+      yield* turn
+      const [large, ...others] = sent()
+      assert.isTrue(large!.data.every((byte) => byte === 1), "it is copied")
+      assert.strictEqual(others.length, 2)
+      transport.push(close(1000))
+      yield* turn
+      assert.isFalse(ws.offerUnsafe("after the end"))
+    }))
+
+  it.effect("overtakes no sender that waits, nor a streamed message", () =>
+    Effect.gen(function*() {
+      const { ws } = yield* make()
+      const streaming = yield* start(ws.sendTextStream(Stream.concat(Stream.make("a"), Stream.never)))
+      assert.isFalse(ws.offerUnsafe("b"))
+      yield* Fiber.interrupt(streaming)
+    }))
+})
+
+describe("closeAs", () => {
+  const info = (code: number, reason = "") => ({ code, reason, initiator: "remote", clean: true }) as const
+
+  it.effect("hands on a code and a reason, or an empty Close", () =>
+    Effect.gen(function*() {
+      for (const [given, expected] of [[info(4001, "done"), "close 4001 done"], [info(1005), "close"], [info(1010), "close 1011"]] as const) {
+        const { close, said, transport, ws } = yield* make()
+        const closing = yield* start(ws.closeAs(given))
+        assert.deepStrictEqual(said(), [expected])
+        transport.push(close(1000))
+        yield* turn
+        yield* Fiber.join(closing)
+      }
+    }))
+
+  it.effect("drops the connection where the other one ended without a Close", () =>
+    Effect.gen(function*() {
+      for (const code of [1006, 1015]) {
+        const { said, transport, ws } = yield* make()
+        assert.deepInclude(yield* ws.closeAs(info(code)), { code: 1006, clean: false })
+        assert.isTrue(transport.isDestroyed)
+        assert.deepStrictEqual(said(), [])
+      }
+    }))
+})
+
+describe("closing", () => {
+  it.effect("tells at once, before the reader comes to the end", () =>
+    Effect.gen(function*() {
+      const ends = {
+        "the peer's Close": (open: Open) => Effect.sync(() => open.transport.push(open.close(4000, "later"))),
+        "the end of the stream": (open: Open) => Effect.sync(() => open.transport.peerEnds()),
+        "a reset": (open: Open) => Effect.sync(() => open.transport.resets()),
+        "a broken rule": (open: Open) => Effect.sync(() => open.transport.push(Uint8Array.of(0x83, 0x80, 0, 0, 0, 0))),
+        "a Close of ours": (open: Open) => start(open.ws.close(1000))
+      }
+      for (const [name, end] of Object.entries(ends)) {
+        const open = yield* make()
+        open.transport.push(open.text("unread"))
+        const closing = yield* start(open.ws.closing)
+        assert.isTrue(isPending(closing), name)
+        yield* end(open)
+        yield* turn
+        assert.isFalse(isPending(closing), name)
+        assert.strictEqual(yield* open.ws.receive, "unread")
+        yield* open.ws.closing
+      }
+    }))
+})
+
+describe("clean", () => {
+  it.effect("is false where the answer to the peer's Close was never taken", () =>
+    Effect.gen(function*() {
+      const { close, transport, ws } = yield* make()
+      transport.holding = true
+      yield* ws.send("in flight")
+      yield* turn
+      transport.push(close(1000))
+      transport.resets()
+      assert.deepInclude(yield* ws.closed, { code: 1000, clean: false })
+    }))
+})
+
+it.effect("isWebSocket knows a connection", () =>
+  Effect.gen(function*() {
+    const { ws } = yield* make()
+    assert.isTrue(WebSocket.isWebSocket(ws))
+    for (const other of [undefined, null, {}, "ws", () => ws]) assert.isFalse(WebSocket.isWebSocket(other))
   }))

@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import * as Opcode from "../../src/Opcode.ts"
 import * as WebSocket from "../../src/WebSocket.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
@@ -89,6 +90,31 @@ describe("Relay", () => {
       transport.push(text("next"))
       assert.strictEqual(yield* ws.receive, "nobody hears")
       assert.strictEqual(yield* ws.receive, "next")
+    }))
+
+  it.effect("interrupted, leaves what was not accepted to the next reader, and repeats nothing", () =>
+    Effect.gen(function*() {
+      for (const size of [10, 20 * KiB]) {
+        for (let wait = 0; wait < 12; wait++) {
+          const from = yield* make()
+          const to = yield* make({ outboundHighWaterMark: 30 })
+          to.transport.holding = true
+          const relaying = yield* start(echo(from.ws, to.ws))
+          const all = Array.from({ length: 12 }, (_, i) => new Uint8Array(size).fill(i))
+          from.transport.push(concat(all.map((one) => from.from(Opcode.Binary, one))))
+          for (let i = 0; i < wait; i++) {
+            if (to.transport.isHeld) to.transport.take()
+            yield* Effect.yieldNow
+          }
+          yield* Fiber.interrupt(relaying)
+          to.transport.release()
+          yield* turn
+          const sent = to.sent().map(({ data }) => data[0]!)
+          const rest: Array<number> = []
+          while (rest.length + sent.length < 12) rest.push(((yield* from.ws.receive) as Uint8Array)[0]!)
+          assert.deepStrictEqual([...sent, ...rest], all.map((_, i) => i))
+        }
+      }
     }))
 
   it.effect("waits where the peer takes nothing, reads no more, and goes on", () =>
