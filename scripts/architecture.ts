@@ -51,7 +51,10 @@ export const floors: ReadonlyArray<{ readonly name: string; readonly files: Read
   },
   { name: "core: values", files: [...folders("core", "contract"), ...modules("core", "Contract")] },
   { name: "core: for tests, and the index", files: [...folders("core", "testing"), ...modules("core", "index")] },
-  { name: "node", files: ["packages/node/src/**"] }
+  { name: "node: beyond the documentation of Node and V8", files: folders("node", "undocumented") },
+  { name: "node: transports and DEFLATE", files: folders("node", "transport", "deflate") },
+  { name: "node: upgrades and dialling", files: folders("node", "upgrade", "client") },
+  { name: "node: public modules and programs", files: ["packages/node/src/**"] }
 ]
 
 function modules(name: string, ...list: ReadonlyArray<string>): ReadonlyArray<string> {

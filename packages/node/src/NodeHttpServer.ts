@@ -26,6 +26,7 @@ import * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import type * as Http2 from "node:http2"
 import * as NodeDeflate from "./NodeDeflate.ts"
+import * as Transports from "./transport/Transports.ts"
 import { Entrance, isWebSocket, type Taker, type UpgradeListener } from "./upgrade/Entrance.ts"
 import { find } from "./upgrade/PendingUpgrade.ts"
 import { refuse, unavailable } from "./upgrade/Refusals.ts"
@@ -134,6 +135,8 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
   // What is used here every kind has; the types of their listeners differ.
   const server = evaluate() as Http.Server
   limitHeads(server, options.headersTimeout)
+  const transports = yield* Transports.current
+  yield* transports.ready
   const entrance = yield* Effect.acquireRelease(
     Effect.sync(() => new Entrance(server, options.upgradeProtocols ?? [], handshakeMillis(options))),
     (entrance) => Effect.sync(() => entrance.close())
@@ -142,7 +145,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
   return HttpServer.make({
     address: stock.address,
     serve: Effect.fnUntraced(function*(httpEffect, middleware) {
-      const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options)
+      const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options, transports)
       const serveScope = yield* Effect.scope
       let leave = () => {}
       // Serves longer than the stock server waits: what comes late is refused, and holds nothing up.
@@ -156,7 +159,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
       const offer: Taker = (message, socket, early) => entrance.offer(message, socket, early)
-      const parts = { scope, middleware, upgrader, offer, isShared: () => entrance.isShared }
+      const parts = { scope, middleware, upgrader, transports, offer, isShared: () => entrance.isShared }
       const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served, parts))
       leave = entrance.serve({
         onWebSocket: unlessClosing(connections, handler),
@@ -180,7 +183,8 @@ const upgradable = <E, R>(
   httpEffect: Effect.Effect<HttpServerResponse, E, R>,
   options: UpgradeOptions & WebSocketServer.ConnectionsOptions & {
     readonly handshakeTimeout?: Duration.Input | undefined
-  }
+  },
+  transports: Transports.Transports
 ) => {
   const connections = WebSocketServer.makeConnections(options)
   const offered = { find, connections }
@@ -191,7 +195,7 @@ const upgradable = <E, R>(
   }
   const served = HttpUpgrade.serve(httpEffect, offered, upgradeOptions)
   const upgrader = HttpUpgrade.makeUpgrader(offered, upgradeOptions)
-  const forRequests = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.updateContext(self, contextOf<R>(offered))
+  const forRequests = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.updateContext(self, contextOf<R>(offered, transports))
   return { connections, forRequests, served, upgrader }
 }
 
@@ -243,7 +247,8 @@ export const makeUpgradeHandler = <
   }
 ): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> =>
   Effect.gen(function*() {
-    const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options)
+    const transports = yield* Transports.current
+    const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options, transports)
     const scope = yield* Scope.fork(options.scope, "parallel")
     const parts = { scope, middleware: options.middleware as HttpMiddleware.HttpMiddleware.Applied<App, E, R> }
     // WebSockets never get there, so it has no server of `ws` either.
@@ -252,7 +257,7 @@ export const makeUpgradeHandler = <
       served as typeof httpEffect,
       parts
     ))
-    const ours = { ...parts, upgrader, isShared: () => true }
+    const ours = { ...parts, upgrader, transports, isShared: () => true }
     const handler = yield* forRequests(UpgradeHandler.makeUpgradeHandler(served as typeof httpEffect, ours))
     const context = yield* Effect.context<never>()
     // The last finalizer of the scope runs first: before its fibers are interrupted.
@@ -268,8 +273,9 @@ export const makeUpgradeHandler = <
  * serves. Flat and with room, since each adds a few services of its own, and beyond the
  * room the whole context is copied.
  */
-const contextOf = <R>(upgrades: WebSocketServer.Upgrades["Service"]) => (context: Context.Context<R>) => {
-  const own = Context.make(PerMessageDeflate.Codec, NodeDeflate.codec).pipe(
+const contextOf = <R>(upgrades: WebSocketServer.Upgrades["Service"], { isPortable }: Transports.Transports) =>
+(context: Context.Context<R>) => {
+  const own = Context.make(PerMessageDeflate.Codec, NodeDeflate.codecOf(isPortable)).pipe(
     Context.add(WebSocketServer.Upgrades, upgrades)
   )
   return Context.makeUnsafe<R>(new Map(Context.merge(context, own).mapUnsafe), { maxDepth: 12 })

@@ -10,8 +10,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as DirectDialer from "./client/DirectDialer.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
-import { primitives } from "./NodePrimitives.ts"
-import * as UpgradedResponse from "./undocumented/UpgradedResponse.ts"
+import * as Transports from "./transport/Transports.ts"
 
 /**
  * Dials through the current `HttpClient`, with Node's primitives and compression.
@@ -41,10 +40,11 @@ export const layerHttpClient: Layer.Layer<
 > = Layer.merge(
   Layer.effect(
     WebSocketClient.Connector,
-    Effect.map(
-      HttpClient.HttpClient,
-      (client) => WebSocketClient.makeConnector(WebSocketClient.makeHttpDialer(client, primitives, UpgradedResponse.take))
-    )
+    Effect.gen(function*() {
+      const { ofResponse, primitives, ready } = yield* Transports.current
+      const { dial } = WebSocketClient.makeHttpDialer(yield* HttpClient.HttpClient, primitives, ofResponse)
+      return WebSocketClient.makeConnector({ dial: (request) => Effect.andThen(ready, dial(request)) })
+    })
   ),
   NodeDeflate.layer
 )
@@ -115,7 +115,10 @@ export const layerDirectOptions = (
   options: DirectOptions
 ): Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> =>
   Layer.merge(
-    Layer.sync(WebSocketClient.Connector, () => WebSocketClient.makeConnector(DirectDialer.make(options))),
+    Layer.effect(
+      WebSocketClient.Connector,
+      Effect.map(Transports.current, (transports) => WebSocketClient.makeConnector(DirectDialer.make(options, transports)))
+    ),
     NodeDeflate.layer
   )
 

@@ -18,6 +18,8 @@ export * as NodeSocket from "./NodeSocket.ts"
 export * as NodeSocketServer from "./NodeSocketServer.ts"
 /** A Node stream as a transport. */
 export * as NodeTransport from "./NodeTransport.ts"
+/** What Node and V8 can do beyond their documentation: off, on, and in use. */
+export * as NodeTuning from "./NodeTuning.ts"
 /** Connecting from Node. */
 export * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
 /** A server for WebSockets alone. */

@@ -2,7 +2,7 @@
  * Dials by `node:http` and `node:https` themselves: what a handshake needs and nothing
  * else, by documented means only.
  */
-import { Handshake, WebSocketClient, type WebSocketError } from "@effect-ws/core"
+import { Handshake, type Transport, WebSocketClient, type WebSocketError } from "@effect-ws/core"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import type { Buffer } from "node:buffer"
@@ -10,8 +10,7 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import type { Duplex } from "node:stream"
 import type * as Tls from "node:tls"
-import { primitives } from "../NodePrimitives.ts"
-import { fromUpgraded } from "../undocumented/UpgradedResponse.ts"
+import type { Transports } from "../transport/Transports.ts"
 
 /**
  * How to dial without an `HttpClient`.
@@ -37,7 +36,7 @@ export interface DirectOptions
 // The head of an answer; Node's default, but not what the process was started with.
 const maxHeaderSize = 16 * 1024
 
-export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer => {
+export const make = ({ tls, ...net }: DirectOptions, transports: Transports): WebSocketClient.Dialer => {
   // Connections leave their agent, which is there for the sessions of TLS that it remembers.
   const plain = new Http.Agent()
   const secure = new Https.Agent({ ...tls, rejectUnauthorized: tls?.rejectUnauthorized !== false })
@@ -63,6 +62,7 @@ export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer => 
 
   return {
     dial: Effect.fnUntraced(function*(request) {
+      yield* transports.ready
       const url = yield* Effect.fromResult(Handshake.normalizeUrl(request.url))
       if (unverified && url.protocol === "https:") {
         yield* Effect.logWarning(
@@ -71,7 +71,7 @@ export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer => 
         )
       }
       const attempt = yield* Effect.acquireRelease(
-        Effect.try({ try: () => new Attempt(send(url, request)), catch: WebSocketClient.connectError }),
+        Effect.try({ try: () => new Attempt(send(url, request), transports), catch: WebSocketClient.connectError }),
         (attempt) => Effect.sync(() => attempt.release())
       )
       const answer = yield* attempt.answer
@@ -82,7 +82,7 @@ export const make = ({ tls, ...net }: DirectOptions): WebSocketClient.Dialer => 
       }
       const { message } = answer
       const stream = NodeStream.fromReadable<Uint8Array, unknown>({ evaluate: () => message, onError: (error) => error })
-      const body = yield* WebSocketClient.readRefusal(stream, primitives)
+      const body = yield* WebSocketClient.readRefusal(stream, transports.primitives)
       attempt.release()
       return { response: { ...response, body }, transport: WebSocketClient.notSwitched }
     })
@@ -102,13 +102,11 @@ const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
   return list
 }
 
-type Transport = ReturnType<typeof fromUpgraded>
-
 interface Answer {
   readonly status: number
   readonly headers: Handshake.HeaderList
   /** Behind a 101. */
-  readonly transport?: Transport | undefined
+  readonly transport?: Transport.Transport | undefined
   /** Any other answer, whose body is still to be read. */
   readonly message?: Http.IncomingMessage | undefined
 }
@@ -116,10 +114,12 @@ interface Answer {
 /** One request, until it is answered or given up. */
 class Attempt {
   private request: Http.ClientRequest | undefined
-  private transport: Transport | undefined
+  private transport: Transport.Transport | undefined
+  private readonly transports: Transports
 
-  constructor(request: Http.ClientRequest) {
+  constructor(request: Http.ClientRequest, transports: Transports) {
     this.request = request
+    this.transports = transports
     // It stays: what comes after the answer has been told by the transport.
     request.on("error", () => {})
   }
@@ -139,7 +139,7 @@ class Attempt {
     request.on("upgrade", (message: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
       // The transport alone lives as long as the connection.
       this.request = undefined
-      const transport = this.transport = fromUpgraded(socket, head)
+      const transport = this.transport = this.transports.make(socket, head)
       resume(Effect.succeed({ ...headOf(message), transport }))
     })
     request.on("response", (message) => {

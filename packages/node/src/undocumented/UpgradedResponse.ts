@@ -1,16 +1,12 @@
 /**
- * Takes over the connection behind the 101 answer of an `HttpClient`, so that messages do
- * not go through its `Socket`: that costs a fiber's turn and a copy for each read and each
- * write (measured with an echo client at 64 B, 32 outstanding: about four times the CPU).
+ * The connection behind the 101 answer of an `HttpClient`, so that messages do not go through its `Socket`:
+ * that costs a fiber's turn and a copy for each read and each write (measured with an echo client at 64 B, 32
+ * outstanding: about four times the CPU).
  *
- * The clients of `@effect/platform-node` keep the connection in a property that is not in
- * their documentation. All that is assumed of them stands in this file and is looked for
- * first; where something is missing the `Socket` serves.
+ * The clients of `@effect/platform-node` keep the connection in a property that is not in their documentation.
+ * It is looked for in each answer; where something is missing the `Socket` serves.
  */
-import type { Transport } from "@effect-ws/core"
 import { Duplex } from "node:stream"
-import * as HandleTransport from "./HandleTransport.ts"
-import * as NodeTransport from "../NodeTransport.ts"
 
 // Wrappers of `HttpClient` name what they wrap `original`.
 const maxWrappers = 8
@@ -30,19 +26,18 @@ const duplexOf = (response: object): Duplex | undefined => {
 const property = (of: unknown, name: string): unknown =>
   typeof of === "object" && of !== null ? Reflect.get(of, name) : undefined
 
-/** The transport of an answer that switched protocols; `undefined` where it is out of reach. */
-export const take = (response: object): Transport.Transport | undefined => {
+/** A connection that nobody reads yet, and the bytes that came behind the answer. */
+export interface Upgraded {
+  readonly duplex: Duplex
+  readonly early: Uint8Array | undefined
+}
+
+/** The connection of an answer that switched protocols; `undefined` where it is out of reach. */
+export const find = (response: object): Upgraded | undefined => {
   const duplex = duplexOf(response)
   // Whoever listens for data has begun to read.
   if (duplex === undefined || duplex.destroyed || duplex.readableFlowing === true) return undefined
   // Bytes behind the head were pushed back.
   const early = duplex.readableLength > 0 ? duplex.read() as Uint8Array | null : null
-  return fromUpgraded(duplex, early ?? undefined)
-}
-
-/** The transport of a connection that a client was given. */
-export const fromUpgraded = (duplex: Duplex, early: Uint8Array | undefined): Transport.Transport => {
-  // The peer's end does not end ours: a Close is answered first.
-  duplex.allowHalfOpen = true
-  return HandleTransport.take(duplex, early) ?? NodeTransport.fromDuplex(duplex, early)
+  return { duplex, early: early ?? undefined }
 }

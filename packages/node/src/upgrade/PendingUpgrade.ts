@@ -11,9 +11,7 @@ import type { Buffer } from "node:buffer"
 import * as Http from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
-import * as HandleTransport from "../undocumented/HandleTransport.ts"
-import { primitives } from "../NodePrimitives.ts"
-import * as NodeTransport from "../NodeTransport.ts"
+import type { Transports } from "../transport/Transports.ts"
 import { AcceptedRequest, type Head } from "./AcceptedRequest.ts"
 import type { Taker } from "./Entrance.ts"
 import { endSoon, refuse, unavailable } from "./Refusals.ts"
@@ -43,11 +41,12 @@ function onClose(this: Keyed): void {
 const ignore = () => {}
 
 /**
- * What the upgrades of one server share: how they are made, who interrupts their handlers, and
- * whether other listeners see Node's messages too, and may leave something with them.
+ * What the upgrades of one server share: how they are made, which transports they get, who interrupts their
+ * handlers, and whether other listeners see Node's messages too, and may leave something with them.
  */
 export interface PendingServer {
   readonly upgrader: HttpUpgrade.Upgrader
+  readonly transports: Transports
   readonly fiberId: number
   readonly isShared: () => boolean
 }
@@ -152,7 +151,7 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
   }
 
   get sha1() {
-    return primitives.sha1
+    return this.server.transports.primitives.sha1
   }
 
   /** Whether it can still become a connection. */
@@ -180,10 +179,7 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     }
     this.socket = this.early = undefined
     if (!this.isKept) this.known = new AcceptedRequest(this.known)
-    const transport = HandleTransport.take(socket, early, head)
-    if (transport !== undefined) return transport
-    socket.write(head, "latin1")
-    return NodeTransport.fromDuplex(socket, early)
+    return this.server.transports.make(socket, early, head)
   }
 
   /** Whether Node's message is more to somebody than what is copied of it. */

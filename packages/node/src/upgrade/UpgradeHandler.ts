@@ -17,15 +17,17 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { type HttpServerResponse, removeHeader, replaceCookies } from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
 import type * as Http from "node:http"
+import type { Transports } from "../transport/Transports.ts"
+import { Growth } from "../undocumented/YoungCollections.ts"
 import type { Taker, UpgradeListener } from "./Entrance.ts"
 import { type PendingServer, PendingUpgrade } from "./PendingUpgrade.ts"
 import { UpgradeRequest } from "./UpgradeRequest.ts"
-import { Growth } from "../undocumented/YoungCollections.ts"
 
 export interface Options<App extends Effect.Effect<HttpServerResponse, unknown, unknown>, E, R> {
   readonly scope: Scope.Scope
   readonly middleware?: HttpMiddleware.HttpMiddleware.Applied<App, E, R> | undefined
   readonly upgrader: HttpUpgrade.Upgrader
+  readonly transports: Transports
   /** Whether other listeners see Node's messages too. */
   readonly isShared: () => boolean
   /** Takes what the effect answers with 404, if somebody else wants it. */
@@ -39,7 +41,7 @@ export const makeUpgradeHandler = <
   App extends Effect.Effect<HttpServerResponse, unknown, unknown> = Effect.Effect<HttpServerResponse, E, R>
 >(
   httpEffect: Effect.Effect<HttpServerResponse, E, R>,
-  { isShared, middleware, offer, scope, upgrader }: Options<App, E, R>
+  { isShared, middleware, offer, scope, transports, upgrader }: Options<App, E, R>
 ): Effect.Effect<UpgradeListener, never, Exclude<Effect.Services<App>, HttpServerRequest | Scope.Scope>> => {
   const running = new Set<Fiber.Fiber<void>>()
   const growth = new Growth()
@@ -50,7 +52,7 @@ export const makeUpgradeHandler = <
   })
   const listener = Effect.withFiber<UpgradeListener>((parent) => {
     const services = parent.context
-    const server: PendingServer = { upgrader, fiberId: parent.id, isShared }
+    const server: PendingServer = { upgrader, transports, fiberId: parent.id, isShared }
     return Effect.succeed((request, socket, head) => {
       const pending = new PendingUpgrade(request, socket, head, server)
       const context = Context.add(services, HttpServerRequest, new UpgradeRequest(pending))
@@ -59,7 +61,7 @@ export const makeUpgradeHandler = <
       if (fiber.pollUnsafe() !== undefined) return
       if (scope.state._tag === "Closed") return fiber.interruptUnsafe(parent.id)
       running.add(fiber)
-      growth.reached(running.size, performance.now())
+      growth.reached(running.size)
     })
   })
   return Effect.andThen(Scope.addFinalizer(scope, Effect.suspend(() => Fiber.interruptAll(running))), listener)

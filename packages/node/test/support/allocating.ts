@@ -1,7 +1,7 @@
 /**
  * Allocates 256 MiB for messages of 16 KiB that die at once, and prints how often V8 collected
  * its young generation and all of its heap meanwhile. With `withoutFlags` V8's flags cannot
- * be set.
+ * be set; with `off` they are not asked for.
  */
 import { syncBuiltinESMExports } from "node:module"
 import { constants, PerformanceObserver } from "node:perf_hooks"
@@ -15,6 +15,9 @@ if (process.argv[2] === "withoutFlags") {
   syncBuiltinESMExports()
 }
 const NodePrimitives = await import("../../src/NodePrimitives.ts")
+const YoungCollections = await import("../../src/undocumented/YoungCollections.ts")
+
+if (process.argv[2] !== "off") YoungCollections.enable()
 
 const counts = { minor: 0, major: 0 }
 const observer = new PerformanceObserver((list) => {

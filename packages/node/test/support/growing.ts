@@ -1,7 +1,7 @@
 /** Lets a server grow and shrink, and prints after each step how often V8 has collected its young generation. */
 import { constants, PerformanceObserver } from "node:perf_hooks"
 import { setImmediate as turn } from "node:timers/promises"
-import { Growth } from "../../src/undocumented/YoungCollections.ts"
+import { enable, Growth } from "../../src/undocumented/YoungCollections.ts"
 
 let minor = 0
 const observer = new PerformanceObserver((list) => {
@@ -17,6 +17,7 @@ const settled = async (): Promise<void> => {
   await turn()
 }
 
+enable()
 // What loading took is no part of it.
 await settled()
 minor = 0

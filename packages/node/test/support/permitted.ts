@@ -1,6 +1,6 @@
 /** A server and its client in one process, which tells what they saw: run with fewer permissions as well. */
 import { WebSocketClient, WebSocketServer } from "@effect-ws/core"
-import { NodeHttpServer, NodeTransport, NodeWebSocketClient } from "@effect-ws/node"
+import { NodeHttpServer, NodeWebSocketClient } from "@effect-ws/node"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
@@ -8,18 +8,19 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import * as HandleTransport from "../../src/undocumented/HandleTransport.ts"
+import * as Transports from "../../src/transport/Transports.ts"
 
-/** Which road the connections of this process take. */
-const chunks = Effect.callback<string>((resume) => {
-  const server = Net.createServer({ pauseOnConnect: true }, (socket) => {
-    const transport = HandleTransport.take(socket, undefined) ?? NodeTransport.fromDuplex(socket)
-    transport.destroy()
-    server.close()
-    resume(Effect.succeed(transport.chunks))
-  })
-  server.listen(0, "127.0.0.1", () => Net.connect((server.address() as Net.AddressInfo).port, "127.0.0.1"))
-})
+/** How the chunks of this process's connections are handed over. */
+const chunks = Effect.flatMap(Transports.current, (transports) =>
+  Effect.callback<string>((resume) => {
+    const server = Net.createServer({ pauseOnConnect: true }, (socket) => {
+      const transport = transports.make(socket)
+      transport.destroy()
+      server.close()
+      resume(Effect.succeed(transport.chunks))
+    })
+    server.listen(0, "127.0.0.1", () => Net.connect((server.address() as Net.AddressInfo).port, "127.0.0.1"))
+  }))
 
 const routes = HttpRouter.add("GET", "/", WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink)))
 

@@ -1,7 +1,9 @@
 /** A process whose transport's receiver throws. */
 import * as Net from "node:net"
-import * as HandleTransport from "../../src/undocumented/HandleTransport.ts"
+import * as HandleTransport from "../../src/transport/HandleTransport.ts"
+import * as SocketProbe from "../../src/undocumented/SocketProbe.ts"
 
+await SocketProbe.run()
 const server = Net.createServer({ pauseOnConnect: true }, (socket) => {
   const transport = HandleTransport.take(socket, undefined)
   if (transport === undefined) throw new Error("not taken over")

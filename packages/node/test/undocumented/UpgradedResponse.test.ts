@@ -1,12 +1,14 @@
 /** Reaching the connection behind an HttpClient's 101, and leaving alone what cannot be reached. */
 import { assert, describe, it } from "@effect/vitest"
 import { Handshake } from "@effect-ws/core"
+import { NodeTransport } from "@effect-ws/node"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import { Buffer } from "node:buffer"
 import { PassThrough } from "node:stream"
 import * as UpgradedResponse from "../../src/undocumented/UpgradedResponse.ts"
 import { answering, switching, until } from "../support/RawPeer.ts"
@@ -35,10 +37,10 @@ describe("UpgradedResponse", () => {
             ? HttpClient.withScope(client).execute(request(port))
             : client.execute(request(port))
           yield* response.upgrade
-          const transport = UpgradedResponse.take(response)
-          if (transport === undefined) return assert.fail("out of reach")
-          // Not that of the Socket, nor that of a stream.
-          assert.strictEqual(transport.chunks, "scratch")
+          const upgraded = UpgradedResponse.find(response)
+          if (upgraded === undefined) return assert.fail("out of reach")
+          assert.strictEqual(Buffer.from(upgraded.early!).toString(), "early ")
+          const transport = NodeTransport.fromDuplex(upgraded.duplex, upgraded.early)
           const seen = yield* Effect.callback<string>((resume) => {
             let text = ""
             transport.start({
@@ -78,10 +80,11 @@ describe("UpgradedResponse", () => {
       { upgraded: dead },
       { source: { upgraded: read } }
     ]
-    for (const response of strange) assert.isUndefined(UpgradedResponse.take(response))
+    for (const response of strange) assert.isUndefined(UpgradedResponse.find(response))
   })
 
-  it("takes a stream that is no socket as one", () => {
-    assert.strictEqual(UpgradedResponse.take({ upgraded: new PassThrough() })?.chunks, "borrowed")
+  it("finds a stream that is no socket as well", () => {
+    const duplex = new PassThrough()
+    assert.deepStrictEqual(UpgradedResponse.find({ original: { source: { upgraded: duplex } } }), { duplex, early: undefined })
   })
 })

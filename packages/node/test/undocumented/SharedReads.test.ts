@@ -1,5 +1,5 @@
 /** TLS sockets that read into the shared buffer, and what is read in another way. */
-import { afterEach, assert, describe, it } from "@effect/vitest"
+import { afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import type { Transport } from "@effect-ws/core"
 import { NodeTransport } from "@effect-ws/node"
 import { Buffer } from "node:buffer"
@@ -8,7 +8,8 @@ import { readFileSync } from "node:fs"
 import type * as Net from "node:net"
 import { duplexPair } from "node:stream"
 import * as Tls from "node:tls"
-import * as SharedReading from "../../src/undocumented/SharedReading.ts"
+import * as SharedReads from "../../src/undocumented/SharedReads.ts"
+import * as SocketProbe from "../../src/undocumented/SocketProbe.ts"
 
 const file = (name: string) => readFileSync(new URL(`../support/tls/${name}`, import.meta.url))
 const closing: Array<() => unknown> = []
@@ -56,7 +57,10 @@ class Seen implements Transport.TransportHandlers {
   }
 }
 
-describe("SharedReading", () => {
+describe("SharedReads", () => {
+  // Also where the process was started with documented interfaces only.
+  beforeAll(() => SocketProbe.run())
+
   it("reads TLS into one buffer for all, which nobody mixes up, behind what came early", async () => {
     const [first, second] = [await pair(), await pair()]
     const readers = [first, second].map(({ client, socket }, i) => {
@@ -136,14 +140,14 @@ describe("SharedReading", () => {
 
   it("leaves streams of other kinds alone, and sockets of which something waits to be read", async () => {
     const [stream] = duplexPair()
-    assert.isFalse(SharedReading.canShare(stream))
+    assert.isFalse(SharedReads.canShare(stream))
     // What one end wrote the other end gets as it is: not to be written to.
     assert.strictEqual(NodeTransport.fromDuplex(stream).chunks, "borrowed")
     const { client, socket } = await pair()
     client.write("waiting")
     await once(socket, "readable")
     assert.isAbove(socket.readableLength, 0)
-    assert.isFalse(SharedReading.canShare(socket))
+    assert.isFalse(SharedReads.canShare(socket))
     const seen = new Seen()
     NodeTransport.fromDuplex(socket).start(seen)
     await seen.until(() => seen.text === "waiting")

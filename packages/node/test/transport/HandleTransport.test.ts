@@ -1,14 +1,14 @@
 /** The handle of a socket as a transport: the promises of `Transport`, and what becomes of the socket. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import type { Transport } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
 import { AsyncLocalStorage } from "node:async_hooks"
-import type { Buffer } from "node:buffer"
 import { spawn } from "node:child_process"
 import type * as Net from "node:net"
 import { PassThrough } from "node:stream"
 import { fileURLToPath } from "node:url"
-import * as HandleTransport from "../../src/undocumented/HandleTransport.ts"
+import * as HandleTransport from "../../src/transport/HandleTransport.ts"
+import * as SocketProbe from "../../src/undocumented/SocketProbe.ts"
 import { until } from "../support/RawPeer.ts"
 import { pairOf, promises, Seen, sockets } from "../support/TransportPromises.ts"
 
@@ -37,7 +37,8 @@ interface Ran {
 const run = (file: string, ...options: ReadonlyArray<string>) =>
   Effect.callback<Ran>((resume) => {
     const path = fileURLToPath(new URL(`../support/${file}`, import.meta.url))
-    const child = spawn(process.execPath, [...options, path], { stdio: ["ignore", "pipe", "pipe"] })
+    const env = { ...process.env, EFFECT_WS_PORTABLE: "" }
+    const child = spawn(process.execPath, [...options, path], { env, stdio: ["ignore", "pipe", "pipe"] })
     let output = ""
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => {
@@ -55,7 +56,27 @@ const takeReading = (socket: Net.Socket, early?: Uint8Array): Transport.Transpor
   return take(socket, early)
 }
 
+interface Shutdown {
+  readonly oncomplete: (status: number) => void
+}
+
+/** A connection whose system answers to its end in another way. */
+const shuttingDown = (shutdown: (request: Shutdown) => number) =>
+  Effect.gen(function*() {
+    const { peer, socket } = yield* sockets
+    Reflect.set(Reflect.get(socket, "_handle") as object, "shutdown", shutdown)
+    socket.on("close", () => {})
+    const transport = yield* Effect.acquireRelease(
+      Effect.sync(() => take(socket)),
+      (transport) => Effect.sync(() => transport.destroy())
+    )
+    return { peer, seen: new Seen(), socket, transport }
+  })
+
 describe("HandleTransport", () => {
+  // Also where the process was started with documented interfaces only.
+  beforeAll(() => SocketProbe.run())
+
   promises(take)
 
   describe("of a socket that reads", () => {
@@ -148,23 +169,25 @@ describe("HandleTransport", () => {
     Effect.gen(function*() {
       assert.isUndefined(HandleTransport.take(new PassThrough(), undefined))
       const spoilers: ReadonlyArray<(socket: Net.Socket) => void> = [
-        // As on a Node whose handles are made differently.
-        (socket) => Object.assign(Reflect.get(socket, "_handle") as object, { useUserBuffer: undefined }),
+        // Of a class of someone's own.
         (socket) => Object.setPrototypeOf(socket, Object.create(Object.getPrototypeOf(socket) as object) as object),
+        // Its handle is none of a TCP or Unix socket.
+        (socket) => Object.setPrototypeOf(Reflect.get(socket, "_handle") as object, Object.prototype),
         // Somebody reads.
-        (socket) => socket.on("data", () => {})
+        (socket) => socket.on("data", () => {}),
+        (socket) => socket.on("readable", () => {}),
+        // Its server is none of Node's.
+        (socket) => Reflect.set(socket, "_server", { _connections: 1 })
       ]
       for (const spoil of spoilers) {
-        const { peer, socket } = yield* sockets
+        const { socket } = yield* sockets
+        const handle = Reflect.get(socket, "_handle") as object
+        const prototype = Object.getPrototypeOf(handle) as object
         spoil(socket)
         assert.isUndefined(HandleTransport.take(socket, undefined))
-        let text = ""
-        socket.on("data", (chunk: Buffer) => {
-          text += chunk.toString()
-        })
-        socket.resume()
-        peer.write("still there")
-        yield* until("the text", () => text === "still there")
+        assert.strictEqual(Reflect.get(socket, "_handle"), handle)
+        Object.setPrototypeOf(handle, prototype)
+        socket.destroy()
       }
     }))
 
@@ -184,6 +207,35 @@ describe("HandleTransport", () => {
       }
     }))
 
+  it.live("an end that cannot be sent, behind a write that waits and the peer's end, is told at once", () =>
+    Effect.gen(function*() {
+      const { peer, seen, socket, transport } = yield* shuttingDown(() => -107)
+      transport.start(seen)
+      peer.socket.pause()
+      peer.socket.end()
+      yield* until("the peer's end", () => seen.ends === 1)
+      assert.isFalse(transport.write([new Uint8Array(32 << 20)]))
+      transport.end()
+      assert.deepStrictEqual(seen.calls, ["end", "closed"])
+      assert.strictEqual(seen.closed[0]?.phase, "write")
+      assert.include(seen.closed[0]?.message ?? "", "shutdown ENOTCONN")
+      assert.isTrue(socket.destroyed)
+    }))
+
+  it.live("an end that fails behind a write is told", () =>
+    Effect.gen(function*() {
+      const { peer, seen, transport } = yield* shuttingDown((request) => {
+        setImmediate(() => request.oncomplete(-107))
+        return 0
+      })
+      transport.start(seen)
+      peer.socket.pause()
+      assert.isFalse(transport.write([new Uint8Array(32 << 20)]))
+      transport.end()
+      yield* until("the close", () => seen.closed.length === 1)
+      assert.include(seen.closed[0]?.message ?? "", "shutdown ENOTCONN")
+    }))
+
   it.live("what its receiver throws ends the process as any uncaught error does", () =>
     Effect.gen(function*() {
       const { output, status } = yield* run("throwing.ts")
@@ -191,14 +243,14 @@ describe("HandleTransport", () => {
       assert.match(output, /Error: thrown by a receiver\n/)
     }), patience)
 
-  it.live("under --permission, where Node keeps its handles to itself, the stream serves", () =>
+  it.live("does the same under --permission", () =>
     Effect.gen(function*() {
       const more = Number(process.versions.node.split(".")[0]) >= 25 ? ["--allow-net"] : []
-      const { output, status } = yield* run("permitted.ts", "--permission", "--allow-fs-read=*", ...more)
-      assert.strictEqual(status, 0, output)
-      assert.deepStrictEqual(output.match(/\{.*\}/)?.[0], JSON.stringify({ chunks: "owned", echoed: "hello", clean: true }))
-      // The same program where it is free to.
-      const free = yield* run("permitted.ts")
-      assert.deepStrictEqual(free.output.match(/\{.*\}/)?.[0], JSON.stringify({ chunks: "scratch", echoed: "hello", clean: true }), free.output)
+      const expected = JSON.stringify({ chunks: "scratch", echoed: "hello", clean: true })
+      for (const options of [["--permission", "--allow-fs-read=*", ...more], []]) {
+        const { output, status } = yield* run("permitted.ts", ...options)
+        assert.strictEqual(status, 0, output)
+        assert.strictEqual(output.match(/\{.*\}/)?.[0], expected, output)
+      }
     }), patience)
 })
