@@ -1,6 +1,7 @@
 /**
- * Checks the documents: every link between them leads to a file and to a heading that exist, every page of `docs/` is
- * listed in its index, and the pages that list rules, limits and variables list all of them.
+ * Checks the documents: every link between them leads to a file and to a heading that exist, every source file that they
+ * name exists, every page of `docs/` is listed in its index, and the pages that list rules, limits and variables list all
+ * of them.
  */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { basename, dirname, join, normalize } from "node:path"
@@ -33,6 +34,14 @@ const deadLinks = (file: string, text: string, { exists, read }: Sources): Reado
     if (anchor === undefined || !found.endsWith(".md") || anchorsOf(path === "" ? text : read(found)).has(anchor)) return []
     return [{ file, line, what: `${target}: the document has no heading #${anchor}` }]
   })
+
+/** The source files that a document names by their folder, such as `protocol/Inbound.ts`, and that do not exist. */
+const missingSources = (file: string, text: string, sources: ReadonlyArray<string>): ReadonlyArray<Fault> =>
+  text.split("\n").flatMap((line, index) =>
+    [...line.matchAll(/`([\w.-]+(?:\/[\w.-]+)+\.(?:ts|mjs|wat))`/g)]
+      .filter(([, name]) => !sources.some((source) => source === name || source.endsWith(`/${name}`)))
+      .map(([, name]) => ({ file, line: index + 1, what: `there is no ${name}` }))
+  )
 
 /** The pages of a folder that its index does not link to. */
 const unlisted = (index: string, text: string, pages: ReadonlyArray<string>): ReadonlyArray<Fault> => {
@@ -71,6 +80,7 @@ const samples: ReadonlyArray<readonly [string, number]> = [
 ]
 const blind = samples.some(([text, count]) => deadLinks("docs/b.md", text, sample).length !== count) ||
   unlisted("docs/README.md", "[a](a.md#one)", ["docs/README.md", "docs/a.md", "docs/b.md"]).length !== 1 ||
+  missingSources("a.md", "`a/B.ts`, `b/B.ts`, `B.ts`, a/C.ts", ["src/a/B.ts"]).length !== 1 ||
   missingRows("a.md", "| `One` | 1002 | §5 |\n| `two: { x }` | |\n", [["One", "1002"], ["One", "1003"], ["two"], ["Three"]])
       .length !== 2
 if (blind) throw new Error("the check of the documents is blind")
@@ -91,8 +101,14 @@ const configuration = [
   ...sources.read("packages/core/src/WebSocketConfig.ts").matchAll(/\b(?:size|integer|duration|boolean|oneOf|list)\("([A-Z_]+)"/g)
 ].map(([, name]) => [name!] as const)
 
+const programs = globSync("{packages,examples,benchmark,soak,scripts,website}/**/*.{ts,mjs,wat}", {
+  cwd: root,
+  exclude: (name) => name.endsWith("node_modules") || name.endsWith("dist")
+}).map((file) => file.replaceAll("\\", "/"))
+
 const faults: ReadonlyArray<Fault> = [
   ...files.flatMap((file) => deadLinks(file, sources.read(file), sources)),
+  ...files.flatMap((file) => missingSources(file, sources.read(file), programs)),
   ...unlisted(index, sources.read(index), pages),
   ...missingRows("docs/errors.md", sources.read("docs/errors.md"), [
     ...Object.entries(rules).map(([name, { code, section }]) => [name, String(code), section.replace("RFC 6455 ", "")] as const),
