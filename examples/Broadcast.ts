@@ -1,6 +1,6 @@
 /**
- * What one client sends goes to all of them, the sender included: the handler of a route,
- * for as many routes as there are rooms.
+ * Sends what one client sends to all clients, the sender included. Each call makes the handler of
+ * one room, for one route.
  */
 import * as Message from "@effect-ws/core/Message"
 import type * as WebSocket from "@effect-ws/core/WebSocket"
@@ -9,8 +9,8 @@ import * as Stream from "effect/Stream"
 
 export const make = () => {
   const all = new Set<WebSocket.WebSocket>()
-  // Encoded once, and all that has arrived in one write to each. Who has gone meanwhile is
-  // left out.
+  // Each message is encoded once, and all that have arrived go to each client in one write. A client
+  // that has left fails, which is ignored: its own handler ends.
   const tellAll = (messages: ReadonlyArray<Message.Message>) => {
     const prepared = messages.map(Message.prepare)
     return Effect.forEach(all, (ws) => Effect.ignore(ws.sendAll(prepared)), { discard: true })

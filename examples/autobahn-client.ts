@@ -31,7 +31,7 @@ const program = Effect.gen(function*() {
   )
   yield* Console.log(`${count} cases as ${agent}`)
 
-  // One after the other, each on a connection of its own.
+  // One case after the other, each on its own connection.
   for (let number = 1; number <= count; number++) {
     yield* connect("/runCase", { case: number, agent }).pipe(
       Effect.flatMap((ws) => Stream.run(ws.messages, ws.sink)),

@@ -1,5 +1,5 @@
 /**
- * A broadcast server: what one client sends goes to all of them, the sender included.
+ * A broadcast server: it sends what one client sends to all clients, the sender included.
  *
  * Environment: PORT (default 9002; 0 picks a free one) and HOST (default 127.0.0.1).
  */
@@ -15,8 +15,8 @@ const Everybody = HttpRouter.add(
   "GET",
   "/",
   WebSocketServer.handle(Broadcast.make(), {
-    // A client that reads too slowly misses the oldest messages, instead of holding up all the
-    // others. One that takes nothing at all for 30 seconds is cut off.
+    // A client that reads too slowly misses the oldest messages, instead of holding up the others. One that
+    // takes nothing at all for 30 seconds is cut.
     slowConsumer: "dropOldest",
     maxMessageSize: 64 * 1024
   })
@@ -28,7 +28,7 @@ const Server = Layer.unwrap(Effect.gen(function*() {
   return NodeHttpServer.layer(createServer, { port, host })
 }))
 
-// The address that was bound, which with PORT=0 nobody knows before.
+// The address that was bound; with PORT=0 the system chooses the port.
 const Announce = Layer.effectDiscard(
   HttpServer.addressFormattedWith((url) => Console.log(`listening on ${url.replace("http", "ws")}`))
 )

@@ -16,7 +16,7 @@ const program = Effect.gen(function*() {
   const compression = yield* Config.Boolean("COMPRESSION").pipe(Config.withDefault(true))
   const ws = yield* WebSocketClient.connect(url, { compression })
   yield* Stream.run(ws.messages, ws.sink).pipe(
-    // The server may close while an echo is on its way: that is the end, and no error.
+    // The server may close while an echo is being sent: that is the end, and no error.
     Effect.catchTag("ConnectionClosed", () => Effect.void)
   )
   const info = yield* ws.closed

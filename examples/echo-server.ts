@@ -1,6 +1,6 @@
 /**
- * An echo server: text comes back as text, binary as binary. Or, with MODE=broadcast, what
- * one client sends goes to all of them.
+ * An echo server: it returns text as text, binary as binary. With MODE=broadcast it sends what one
+ * client sends to all clients.
  *
  * Environment:
  * - PORT: default 9001; 0 picks a free one
@@ -9,10 +9,10 @@
  * - COMPRESSION: true accepts permessage-deflate and compresses every reply; default false
  * - COMPRESSION_LEVEL: 1 (fastest) to 9 (smallest); default the library's
  * - MODE: broadcast sends to all; default, and anything else: echo
- * - TLS_CERT and TLS_KEY: PEM files of a certificate and its key; with them it serves wss
+ * - TLS_CERT and TLS_KEY: PEM files of a certificate and its key; with them the server speaks wss
  */
-// Modules one by one, not whole packages: what is loaded is what each full garbage
-// collection walks through, and a server of large messages makes many of them.
+// Modules one by one, not whole packages: a full garbage collection walks through everything that is loaded, and a
+// server of large messages causes many of them.
 import * as Limits from "@effect-ws/core/Limits"
 import * as WebSocket from "@effect-ws/core/WebSocket"
 import * as WebSocketServer from "@effect-ws/core/WebSocketServer"
@@ -36,7 +36,7 @@ const Echo = Layer.unwrap(Effect.gen(function*() {
   const level = yield* Config.Literals([1, 2, 3, 4, 5, 6, 7, 8, 9], "COMPRESSION_LEVEL").pipe(
     Config.withDefault(undefined)
   )
-  // A real server would leave short messages as they are: that is what the threshold is for.
+  // A real server would not compress short messages; the threshold is for that.
   const compression = compress && { threshold: 0, level }
   return HttpRouter.add(
     "GET",
@@ -59,7 +59,7 @@ const Server = Layer.unwrap(Effect.gen(function*() {
   return NodeHttpServer.layer(() => createSecureServer(credentials), { port, host })
 }))
 
-// The address that was bound, which with PORT=0 nobody knows before.
+// The address that was bound; with PORT=0 the system chooses the port.
 const Announce = Layer.effectDiscard(Effect.gen(function*() {
   const scheme = (yield* certFile) === undefined ? "ws" : "wss"
   yield* HttpServer.addressFormattedWith((url) => Console.log(`listening on ${url.replace("http", scheme)}`))
@@ -69,6 +69,6 @@ Announce.pipe(
   Layer.provideMerge(HttpRouter.serve(Echo, { disableLogger: true, disableListenLog: true })),
   Layer.provide(Server),
   Layer.launch,
-  // SIGTERM and SIGINT interrupt it; closing the server tells every connection 1001.
+  // SIGTERM and SIGINT interrupt the program; the server then closes every connection with 1001.
   NodeRuntime.runMain
 )

@@ -22,7 +22,7 @@ const program = Effect.gen(function*() {
 
 program.pipe(
   Effect.scoped,
-  // What trying again does not mend was the last status. Whoever started this decides what is next.
+  // The last status said what another attempt cannot mend. The program stays, and a signal ends it.
   Effect.catch(() => Effect.never),
   Effect.provide(NodeWebSocketClient.layer),
   NodeRuntime.runMain

@@ -1,12 +1,12 @@
 /**
- * A server that can be watched: an echo, and a page of its metrics for Prometheus.
+ * A server with observability: an echo, and its metrics for Prometheus.
  *
- * Every option of its connections stands in the environment, under `WEBSOCKET_`
+ * The environment has every option of its connections, under `WEBSOCKET_`
  * (`WEBSOCKET_MAX_MESSAGE_SIZE="64 KiB"`, `WEBSOCKET_KEEP_ALIVE=off`, ...): see
- * `WebSocketConfig`. Beside them:
+ * `WebSocketConfig`. It also reads:
  * - PORT: default 9464, where Prometheus looks by convention; 0 picks a free one
  * - HOST: default 127.0.0.1
- * - DEVTOOLS: where Effect's DevTools listen, such as ws://localhost:34437; gets spans and metrics
+ * - DEVTOOLS: where Effect's DevTools listen, such as ws://localhost:34437; they get spans and metrics
  */
 import { WebSocketConfig, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
@@ -22,7 +22,7 @@ const Echo = Layer.unwrap(Effect.gen(function*() {
   return HttpRouter.add("GET", "/echo", WebSocketServer.handle((ws) => Stream.run(ws.messages, ws.sink), options))
 }))
 
-// Connections count in plain fields. They are added up when this page is read.
+// Connections count in plain fields, which are added up when this page is read.
 const Metrics = PrometheusMetrics.layerHttp()
 
 const Server = Layer.unwrap(Effect.gen(function*() {

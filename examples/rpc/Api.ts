@@ -1,11 +1,11 @@
 /**
- * What the service offers, shared by the server, the client on Node and the page: calls
- * as Schemas, so that all three speak values and nobody writes a message by hand.
+ * The service, shared by the server, the client on Node and the page: its calls as Schemas, so that
+ * all three exchange values and none writes a message by hand.
  */
 import { Schema } from "effect"
 import { Rpc, RpcGroup } from "effect/rpc"
 
-/** The server does not take this number apart. */
+/** The server does not factor this number. */
 export class NotFactored extends Schema.TaggedError<NotFactored>()("NotFactored", {
   reason: Schema.String
 }) {
@@ -14,14 +14,14 @@ export class NotFactored extends Schema.TaggedError<NotFactored>()("NotFactored"
   }
 }
 
-/** What the server's process was like at one moment. */
+/** The state of the server's process at one moment. */
 export class Vitals extends Schema.Class<Vitals>("Vitals")({
   /** Milliseconds since 1970. */
   at: Schema.Finite,
   /** Of one core. */
   cpuPercent: Schema.Finite,
   heapMiB: Schema.Finite,
-  /** WebSockets that are open, that of whoever asks among them. */
+  /** WebSockets that are open, the caller's included. */
   connections: Schema.Int
 }) {}
 
@@ -32,7 +32,7 @@ export class Api extends RpcGroup.make(
     success: Schema.Array(Schema.BigInt),
     error: NotFactored
   }),
-  /** Streaming: goes on until whoever asked has enough. */
+  /** Streaming: continues until the caller ends it. */
   Rpc.make("Watch", {
     payload: { everyMillis: Schema.Int.check(Schema.isBetween({ minimum: 50, maximum: 10_000 })) },
     success: Vitals,

@@ -3,7 +3,7 @@ import { Observability } from "@effect-ws/core"
 import { Clock, Effect, Metric, Schedule, Stream } from "effect"
 import { Api, NotFactored, Vitals } from "./Api.ts"
 
-// Trial division up to a million: below its square nothing is left undone.
+// Trial division up to a million factors every number below its square.
 const largest = 1_000_000n ** 2n
 
 const factor = (n: bigint): ReadonlyArray<bigint> => {
@@ -39,7 +39,7 @@ export const Handlers = Api.toLayer({
       : n > largest
       ? Effect.fail(new NotFactored({ reason: "That is too large to be taken apart here: 10¹² is the most." }))
       : Effect.sync(() => factor(n)),
-  // A client that takes its time is waited for: the calls' backpressure is that of the WebSocket.
+  // Calls wait for a slow client: their backpressure is that of the WebSocket.
   Watch: ({ everyMillis }) =>
     Stream.fromSchedule(Schedule.spaced(everyMillis)).pipe(
       Stream.mapAccumEffect(() => ({ at: Date.now(), usage: process.cpuUsage() }), vitals)

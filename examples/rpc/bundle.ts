@@ -1,4 +1,4 @@
-/** A script of several modules, TypeScript among them, as one file that a browser runs. */
+/** Bundles a script of several modules, TypeScript among them, into one file that a browser runs. */
 import { Effect } from "effect"
 import { rolldown } from "rolldown"
 

@@ -1,6 +1,6 @@
 /**
  * A client of the RPC service on Node: `node examples/rpc/client.ts ws://127.0.0.1:8081/rpc 360 97`.
- * Takes the numbers apart, then watches the server for three moments.
+ * It factors the numbers, then reads three states of the server.
  */
 import { NodeSocket } from "@effect-ws/node"
 import { NodeRuntime } from "@effect/platform-node"
@@ -10,7 +10,7 @@ import { Api } from "./Api.ts"
 
 const [url = "ws://127.0.0.1:8081/rpc", ...numbers] = process.argv.slice(2)
 
-// Effect's own RPC client; the socket is ours. It connects again by itself.
+// Effect's own RPC client over a socket of this library. It connects again by itself.
 const Protocol = RpcClient.layerProtocolSocket().pipe(
   Layer.provide(NodeSocket.layerWebSocket(url)),
   Layer.provide(RpcSerialization.layerNdjson)
@@ -22,7 +22,7 @@ const program = Effect.gen(function*() {
   for (const n of numbers.length === 0 ? ["360", "1"] : numbers) {
     yield* rpc.Factor({ n: BigInt(n) }).pipe(
       Effect.flatMap((factors) => Console.log(`${n} = ${factors.join(" × ")}`)),
-      // What the service refuses has a type of its own, apart from what goes wrong on the way.
+      // A refusal of the service has its own type, apart from failures of the connection.
       Effect.catchTag("NotFactored", (error) => Console.log(`${n}: ${error.reason}`))
     )
   }

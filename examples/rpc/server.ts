@@ -1,5 +1,5 @@
 /**
- * An RPC service over our WebSockets, and a page that uses it.
+ * An RPC service over WebSockets, and a page that uses it.
  *
  * Environment: PORT (default 8081; 0 picks one) and HOST (default 127.0.0.1).
  */
@@ -14,8 +14,8 @@ import { Api } from "./Api.ts"
 import { bundle } from "./bundle.ts"
 import { Handlers } from "./Handlers.ts"
 
-// Effect's own RPC server, as it is. Its `request.upgrade` becomes one of our connections: with
-// backpressure, keepalive and a close that tells the client why.
+// Effect's own RPC server, unchanged. Its `request.upgrade` becomes a connection of this library: with backpressure,
+// keepalive and a close that says why.
 const Rpcs = RpcServer.layer(Api).pipe(
   Layer.provide(Handlers),
   Layer.provide(RpcServer.layerProtocolWebsocket({ path: "/rpc" })),
@@ -25,7 +25,7 @@ const Rpcs = RpcServer.layer(Api).pipe(
 const page = (file: string) => fileURLToPath(new URL(`page/${file}`, import.meta.url))
 
 const Page = Layer.unwrap(Effect.gen(function*() {
-  // Listeners, when the server starts: the page is Effect's own RPC client, made ready for a browser.
+  // Once, when the server starts: the page's script, with Effect's own RPC client, is bundled for browsers.
   const script = yield* bundle(page("main.ts"))
   return Layer.mergeAll(
     HttpRouter.add("GET", "/", HttpServerResponse.file(page("index.html"))),

@@ -54,7 +54,7 @@ describe("a peer that never reads", () => {
         assert.strictEqual(sent, last, "it goes on")
         assert.isBelow(most, 64 * 1024 + message.length + 100)
         assert.isBelow(process.memoryUsage().rss - rss, 32 * MiB)
-        // Listeners it reads, the flood goes on.
+        // Once it reads, the flood continues.
         peer.socket.removeAllListeners("data")
         peer.socket.resume()
         yield* until("the flood goes on", () => sent > last)
