@@ -1,9 +1,8 @@
 /**
- * What the chat says over its WebSocket: JSON, one message each, described once
- * as Schemas. Server and command-line client decode and encode with them; the page
- * (`page/chat.js`) speaks the same JSON by hand.
+ * What the chat says over its WebSocket, described once: server, command-line client and page import
+ * this contract. JSON goes over the wire.
  */
-import type { Message } from "@effect-ws/core"
+import { Contract } from "@effect-ws/core"
 import { Schema } from "effect"
 
 // What arrives here may be printed in somebody's terminal, where control characters
@@ -40,7 +39,7 @@ export const Person = Schema.Struct({
 })
 export type Person = typeof Person.Type
 
-/** A message that was said. Its id lets a client that reconnects skip what it has already shown. */
+/** A message that was said. Its id lets a client that comes back skip what it has already shown. */
 export const Said = Schema.TaggedStruct("Said", {
   id: Schema.String,
   name: GivenName,
@@ -49,14 +48,14 @@ export const Said = Schema.TaggedStruct("Said", {
 })
 export type Said = typeof Said.Type
 
-/** The first message of every client. */
-const Join = Schema.TaggedStruct("Join", { name: Name })
-
-/** Every later message of a client. */
-const Say = Schema.TaggedStruct("Say", { text: Text })
+/** What a client sends: first a `Join`, then what it has to say. */
+const FromClient = Schema.Union([
+  Schema.TaggedStruct("Join", { name: Name }),
+  Schema.TaggedStruct("Say", { text: Text })
+])
 
 /** What the server sends. */
-export const FromServer = Schema.Union([
+const FromServer = Schema.Union([
   // The answer to `Join`, with the last things that were said.
   Schema.TaggedStruct("Welcome", { name: GivenName, people: Schema.Array(Person), history: Schema.Array(Said) }),
   Schema.TaggedStruct("Joined", { name: GivenName, at: Schema.DateTimeUtcFromMillis }),
@@ -69,19 +68,4 @@ export const FromServer = Schema.Union([
 ])
 export type FromServer = typeof FromServer.Type
 
-// A binary message is no string, so these refuse it like any other wrong value.
-const parse = <S extends Schema.Constraint>(schema: S) => {
-  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
-  return (message: Message.Message) => decode(message)
-}
-
-export const decodeJoin = parse(Join)
-export const decodeSay = parse(Say)
-export const decodeFromServer = parse(FromServer)
-
-export const encodeJoin = Schema.encodeEffect(Schema.fromJsonString(Join))
-export const encodeSay = Schema.encodeEffect(Schema.fromJsonString(Say))
-export const encodeFromServer = Schema.encodeSync(Schema.fromJsonString(FromServer))
-
-/** What is wrong, for people: the first line of what a Schema reports. */
-export const reasonOf = (error: Schema.SchemaError): string => error.message.split("\n", 1)[0]
+export const Chat = Contract.make("chat.v1", { toServer: FromClient, toClient: FromServer })

@@ -2,9 +2,10 @@
  * The room: who is there and what was said. It knows nothing of sockets; whoever
  * joins gets a seat with an inbox.
  */
+import { Contract } from "@effect-ws/core"
 import { Clock, Context, DateTime, Duration, Effect, Layer, Queue, Schedule, Schema, Stream } from "effect"
 import type { Scope } from "effect"
-import { encodeFromServer, type FromServer, type Person, type Said } from "./Protocol.ts"
+import { Chat, type FromServer, type Person, type Said } from "./Protocol.ts"
 
 const capacity = 200
 const historyLength = 50
@@ -21,8 +22,8 @@ export class RoomFull extends Schema.TaggedError<RoomFull>()("RoomFull", {}) {
 export interface Seat {
   /** The name that was given: the one asked for, or that with a number. */
   readonly name: string
-  /** Everything this seat is told, as JSON. It begins with `Welcome`. */
-  readonly inbox: Stream.Stream<string>
+  /** Everything this seat is told. It begins with `Welcome`. */
+  readonly inbox: Stream.Stream<Contract.Prepared<FromServer>>
   /** Says something to everybody, this seat included. */
   readonly say: (text: string) => Effect.Effect<void>
   /** Tells this seat alone that something was not accepted. */
@@ -33,7 +34,7 @@ export interface Seat {
 
 interface Member {
   readonly name: string
-  readonly inbox: Queue.Queue<string>
+  readonly inbox: Queue.Queue<Contract.Prepared<FromServer>>
   latencyMillis: number | null
 }
 
@@ -52,12 +53,12 @@ export class Room extends Context.Service<Room, {
 
       // An inbox slides: somebody who reads too slowly misses the oldest messages instead
       // of holding up everybody else, or filling the server's memory.
-      const tell = (member: Member, json: string) => Queue.offerUnsafe(member.inbox, json)
+      const tell = (member: Member, message: Contract.Prepared<FromServer>) => Queue.offerUnsafe(member.inbox, message)
 
       // Encoded once, however many listen.
       const tellAll = (message: FromServer) => {
-        const json = encodeFromServer(message)
-        for (const member of members.values()) tell(member, json)
+        const prepared = Contract.prepare(Chat, message)
+        for (const member of members.values()) tell(member, prepared)
       }
 
       const people = (): ReadonlyArray<Person> =>
@@ -72,14 +73,14 @@ export class Room extends Context.Service<Room, {
         })
 
       const enter = Effect.fnUntraced(function*(wanted: string) {
-        const inbox = yield* Queue.sliding<string>(inboxLength)
+        const inbox = yield* Queue.sliding<Contract.Prepared<FromServer>>(inboxLength)
         const at = yield* DateTime.now
         if (members.size >= capacity) return yield* new RoomFull()
         const name = freeName(wanted, members)
         const member: Member = { name, inbox, latencyMillis: null }
         tellAll({ _tag: "Joined", name, at })
         members.set(keyOf(name), member)
-        tell(member, encodeFromServer({ _tag: "Welcome", name, people: people(), history }))
+        tell(member, Contract.prepare(Chat, { _tag: "Welcome", name, people: people(), history: [...history] }))
         tellAll({ _tag: "People", people: people() })
         return member
       })
@@ -103,7 +104,7 @@ export class Room extends Context.Service<Room, {
             name: member.name,
             inbox: Stream.fromQueue(member.inbox),
             say: (text) => say(member.name, text),
-            complain: (text) => Effect.sync(() => tell(member, encodeFromServer({ _tag: "Problem", text }))),
+            complain: (text) => Effect.sync(() => tell(member, Contract.prepare(Chat, { _tag: "Problem", text }))),
             measured: (roundTrip) =>
               Effect.sync(() => {
                 member.latencyMillis = Math.round(Duration.toMillis(roundTrip) * 10) / 10

@@ -1,12 +1,12 @@
 /**
  * The chat from a terminal: `npm run chat -- --name Ada`. Ctrl-C or Ctrl-D leaves.
  */
-import { WebSocketClient } from "@effect-ws/core"
+import { Contract } from "@effect-ws/core"
 import { NodeWebSocketClient } from "@effect-ws/node"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, DateTime, Effect, Stream, Terminal } from "effect"
 import { Command, Flag } from "effect/cli"
-import { decodeFromServer, encodeJoin, encodeSay, type FromServer, Name, reasonOf, type Said } from "./Protocol.ts"
+import { Chat, type FromServer, Name, type Said } from "./Protocol.ts"
 
 const time = (at: DateTime.Utc) => DateTime.formatLocal(at, { timeStyle: "short" })
 
@@ -43,23 +43,19 @@ const chat = Command.make("chat", {
   )
 }, Effect.fnUntraced(function*({ name, url }) {
   const terminal = yield* Terminal.Terminal
-  const ws = yield* WebSocketClient.connect(url)
-  yield* encodeJoin({ _tag: "Join", name }).pipe(Effect.flatMap(ws.send))
+  const connection = yield* Contract.connect(Chat, url)
+  yield* connection.send({ _tag: "Join", name })
 
-  const incoming = ws.messages.pipe(
-    Stream.mapEffect(decodeFromServer),
-    Stream.runForEach(show)
-  )
+  const incoming = Stream.runForEach(connection.messages, show)
   const outgoing = Stream.fromEffectRepeat(terminal.readLine).pipe(
     // The end of the input.
     Stream.catchTag("QuitError", () => Stream.empty),
     Stream.map((line) => line.trim()),
     Stream.filter((line) => line !== ""),
-    // A line that breaks the protocol's rules is not sent; the next one may be.
+    // A line that breaks the contract is not sent; the next one may be.
     Stream.mapEffect((text) =>
-      encodeSay({ _tag: "Say", text }).pipe(
-        Effect.flatMap(ws.send),
-        Effect.catchTag("SchemaError", (error) => Console.error(`Not sent: ${reasonOf(error)}`))
+      connection.send({ _tag: "Say", text }).pipe(
+        Effect.catchTag("SchemaError", (error) => Console.error(`Not sent: ${error.message.split("\n", 1)[0]}`))
       )
     ),
     Stream.runDrain
@@ -67,7 +63,7 @@ const chat = Command.make("chat", {
 
   // Over as soon as one side is.
   yield* Effect.raceFirst(incoming, outgoing)
-  const { code, initiator, reason } = yield* ws.close(1000)
+  const { code, initiator, reason } = yield* connection.ws.close(1000)
   if (initiator === "remote") yield* Console.log(`The chat ended: ${code}${reason === "" ? "" : ` ${reason}`}`)
 },
   Effect.scoped,

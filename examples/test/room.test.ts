@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { decodeFromServer, type FromServer } from "../chat/Protocol.ts"
+import type { FromServer } from "../chat/Protocol.ts"
 import { Room, type Seat } from "../chat/Room.ts"
 
-const inbox = (seat: Seat) => seat.inbox.pipe(Stream.mapEffect((json) => decodeFromServer(json)))
+const inbox = (seat: Seat) => seat.inbox.pipe(Stream.map(({ value }) => value))
 
 const take = (seat: Seat, count: number) => inbox(seat).pipe(Stream.take(count), Stream.runCollect)
 

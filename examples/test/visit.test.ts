@@ -2,13 +2,13 @@
  * How a service is tested without sockets: the chat's own route on a server in memory. Clients are those that a program
  * would use; the links go wrong on purpose, and an hour passes in no time.
  */
-import { WebSocketClient } from "@effect-ws/core"
+import { Contract, WebSocketClient } from "@effect-ws/core"
 import { TestServer } from "@effect-ws/core/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { HttpRouter } from "effect/http"
 import { TestClock } from "effect/testing"
-import { decodeFromServer } from "../chat/Protocol.ts"
+import { Chat } from "../chat/Protocol.ts"
 import { ChatRoute } from "../chat/Visit.ts"
 
 /** The chat behind links that behave as `options` say. */
@@ -18,11 +18,11 @@ const chat = (options?: TestServer.Options) =>
   )
 
 const join = Effect.fnUntraced(function*(name: string) {
-  const { client, link } = yield* TestServer.connect("/chat")
-  yield* client.send(JSON.stringify({ _tag: "Join", name }))
+  const { client, link } = yield* TestServer.connect("/chat", { subprotocols: Chat.subprotocols })
+  const connection = yield* Contract.client(Chat, client)
+  yield* connection.send({ _tag: "Join", name })
   const heard: Array<string> = []
-  yield* client.messages.pipe(
-    Stream.mapEffect((json) => decodeFromServer(json)),
+  yield* connection.messages.pipe(
     Stream.runForEach((message) =>
       Effect.sync(() => {
         if (message._tag === "Said") heard.push(`${message.name}: ${message.text}`)
@@ -32,7 +32,7 @@ const join = Effect.fnUntraced(function*(name: string) {
     Effect.ignore,
     Effect.forkScoped
   )
-  return { client, link, heard, say: (text: string) => client.send(JSON.stringify({ _tag: "Say", text })) }
+  return { client, link, heard, say: (text: string) => connection.send({ _tag: "Say", text }) }
 })
 
 describe("visit", () => {

@@ -302,12 +302,19 @@ export interface ValueOptions {
 /**
  * How a connection is accepted: what `WebSocketServer.AcceptOptions` says but for the subprotocol.
  *
+ * **Details**
+ *
+ * - `requireSubprotocol`: `false` lets in a client that offers no subprotocol at all, such as a script or
+ *   a command line, and speaks the first codec of the first contract with it. Default true.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface AcceptOptions
   extends Omit<WebSocketServer.AcceptOptions, "selectSubprotocol" | "requireSubprotocol">, ValueOptions
-{}
+{
+  readonly requireSubprotocol?: boolean | undefined
+}
 
 type OneOrMore<C> = C | ReadonlyArray<C>
 
@@ -321,11 +328,12 @@ const subprotocolsOf = (contracts: ReadonlyArray<Definition.Any>): ReadonlyArray
 const over = <A>(
   contracts: ReadonlyArray<Definition.Any>,
   ws: WebSocket.WebSocket,
-  { onInvalid = "close" }: ValueOptions = {}
+  { onInvalid = "close", requireSubprotocol = true }: Pick<AcceptOptions, "onInvalid" | "requireSubprotocol"> = {}
 ): Effect.Effect<A, ContractMismatch> =>
   Effect.contextWith((context: Context.Context<never>) => {
+    const subprotocol = ws.subprotocol ?? (requireSubprotocol ? undefined : contracts[0]?.subprotocols[0])
     for (const contract of contracts) {
-      const side = Definition.sideOf(contract, ws.role, ws.subprotocol)
+      const side = Definition.sideOf(contract, ws.role, subprotocol)
       if (side === undefined) continue
       // The types of the values are those of the contract.
       return Effect.succeed(new ValueConnection(ws, contract.name, side, context, onInvalid) as A)
@@ -352,7 +360,7 @@ const over = <A>(
 export const server = <C extends Definition.Any>(
   contracts: OneOrMore<C>,
   ws: WebSocket.WebSocket,
-  options?: ValueOptions
+  options?: Pick<AcceptOptions, "onInvalid" | "requireSubprotocol">
 ): Effect.Effect<ServerConnection<C>, ContractMismatch, ServerServices<C>> => over(listOf(contracts), ws, options)
 
 /**
@@ -409,7 +417,7 @@ const acceptOptions = (
 ): WebSocketServer.AcceptOptions => ({
   ...options,
   selectSubprotocol: subprotocolsOf(contracts),
-  requireSubprotocol: true
+  requireSubprotocol: options.requireSubprotocol === false ? "ifOffered" : true
 })
 
 /**

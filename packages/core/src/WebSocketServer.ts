@@ -57,7 +57,8 @@ import {
  *   first that was offered is chosen, or a function of what was offered. None, by
  *   default or where nothing fits: the client decides whether it goes on.
  * - `requireSubprotocol`: refuses with 400 a client that offers none that fits; the answer's
- *   `Sec-WebSocket-Protocol` lists those of `selectSubprotocol`. Default false.
+ *   `Sec-WebSocket-Protocol` lists those of `selectSubprotocol`. `"ifOffered"` lets in a client that
+ *   offers none at all. Default false.
  * - `headers`: what else to send with the 101, such as cookies.
  * - `compression`: whether, or how, to accept permessage-deflate. Default false: see
  *   `PerMessageDeflate` for what it costs and endangers.
@@ -80,7 +81,7 @@ export interface AcceptOptions extends Limits.Options {
     | ReadonlyArray<string>
     | ((offered: ReadonlyArray<string>, request: HttpServerRequest.HttpServerRequest) => string | undefined)
     | undefined
-  readonly requireSubprotocol?: boolean | undefined
+  readonly requireSubprotocol?: boolean | "ifOffered" | undefined
   readonly headers?: Handshake.HeadersInput | undefined
   readonly origin?: Origin.OriginPolicy | undefined
   readonly compression?: boolean | PerMessageDeflate.Options | undefined
@@ -230,6 +231,9 @@ const choose = (
     : selectSubprotocol.find((supported) => offered.includes(supported))
 }
 
+const requiresSubprotocol = ({ requireSubprotocol }: AcceptOptions, offered: ReadonlyArray<string>): boolean =>
+  requireSubprotocol === true || (requireSubprotocol === "ifOffered" && offered.length > 0)
+
 const noCommonSubprotocol = ({ selectSubprotocol }: AcceptOptions): HandshakeError => {
   const error = refusal("SubprotocolUnsupported")
   if (selectSubprotocol === undefined || typeof selectSubprotocol === "function") return error
@@ -327,8 +331,9 @@ const accepting = (
     const checked = Handshake.checkRequest(upgrade?.request ?? plainRequest(request), options)
     if (Result.isFailure(checked)) return refuse(checked.failure)
     if (upgrade === undefined) return refuse(refusal("NotAnUpgrade"))
-    const subprotocol = choose(options, checked.success.subprotocols, request)
-    if (subprotocol === undefined && options.requireSubprotocol === true) return refuse(noCommonSubprotocol(options))
+    const offered = checked.success.subprotocols
+    const subprotocol = choose(options, offered, request)
+    if (subprotocol === undefined && requiresSubprotocol(options, offered)) return refuse(noCommonSubprotocol(options))
 
     const open = (extensions: ReadonlyArray<MessageExtension>): Effect.Effect<Connection, AcceptError> => {
       const negotiated = Negotiation.answer(extensions, checked.success.extensions)

@@ -305,6 +305,24 @@ describe("Contract.handle and Contract.connect", () => {
       assert.deepInclude(yield* Effect.flip(Contract.connect(Doubler, `${url}nowhere`)), { _tag: "HandshakeError", status: 404 })
     }).pipe(Effect.provide(app(twice))))
 
+  it.effect("a client that offers no subprotocol at all is let in by option, and speaks the first codec", () =>
+    Effect.gen(function*() {
+      const ws = yield* WebSocketClient.connect(url)
+      assert.isUndefined(ws.subprotocol)
+      yield* ws.send(good(3))
+      assert.strictEqual(yield* ws.receive, `{"_tag":"Twice","n":6}`)
+      const refused = yield* Effect.flip(WebSocketClient.connect(url, { subprotocols: "other" }))
+      assert.deepInclude(refused, { _tag: "HandshakeError", status: 400 })
+    }).pipe(Effect.provide(app(Contract.handle(
+      Doubler,
+      (connection) =>
+        connection.messages.pipe(
+          Stream.map(({ n }) => Answer.cases.Twice.make({ n: 2 * n })),
+          Stream.run(connection.sink)
+        ),
+      { requireSubprotocol: false }
+    )))))
+
   it.effect("a server may speak several versions, told apart by their name", () => {
     const V1 = Contract.make("echo.v1", { toServer: Schema.String, toClient: Schema.String })
     const V2 = Contract.make("echo.v2", {

@@ -11,8 +11,9 @@ import type { Refused } from "./Codec.ts"
  * - `code`: what the connection is closed with, unless it goes on: 1007 the message is not what
  *   the codec writes, 1008 its value breaks the Schema.
  * - `path`: where in the value, such as `people[2].name`; empty where it is the value itself.
- * - `cause`: what the Schema reports. Nothing here repeats the content of the message, but
- *   messages that a Schema is annotated with are what their authors made them.
+ * - `reason`: what the peer is told in the Close.
+ * - `detail`: the first line of what the Schema reports, `cause`. Nothing of it repeats the content of
+ *   the message, but messages that a Schema is annotated with are what their authors made them.
  *
  * @category errors
  * @since 0.1.0
@@ -34,6 +35,11 @@ export class InvalidMessage extends Schema.TaggedError<InvalidMessage>("@effect-
   get reason(): string {
     if (this.code === 1007) return "the message is not in the codec of the subprotocol"
     return this.path === "" ? "invalid value" : cut(`invalid value at ${this.path}`)
+  }
+
+  /** What the Schema reports, for people. */
+  get detail(): string {
+    return this.cause instanceof Schema.SchemaError ? this.cause.message.split("\n", 1)[0] : this.reason
   }
 }
 
