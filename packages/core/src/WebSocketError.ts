@@ -51,6 +51,7 @@ export type HandshakeRule =
   | "HttpVersionTooOld"
   | "HttpVersionUnsupported"
   | "RequestHasBody"
+  | "TargetInvalid"
   | "HostInvalid"
   | "NotAnUpgrade"
   | "ConnectInvalid"

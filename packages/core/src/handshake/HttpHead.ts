@@ -6,6 +6,7 @@ import type { HandshakeError } from "../WebSocketError.ts"
 import { invalidHeader } from "../http/CallerHeaders.ts"
 import type { HandshakeRequest } from "./ClientHandshake.ts"
 import { invalidRequest, refusal } from "../http/Refusal.ts"
+import { isOriginForm } from "../http/Target.ts"
 import { type HeaderList, isFieldValue, valuesOf } from "../http/Tokens.ts"
 
 const statusTexts: ReadonlyMap<number, string> = new Map([
@@ -70,15 +71,6 @@ export const encodeResponseHead = (
     : Result.fail(refusal(fault.rule, fault.detail))
 }
 
-/** RFC 9112 §3.2: printable ASCII without spaces, from the root. */
-const isTarget = (target: string): boolean => {
-  for (let i = 0; i < target.length; i++) {
-    const code = target.charCodeAt(i)
-    if (code <= 0x20 || code >= 0x7f) return false
-  }
-  return target.startsWith("/")
-}
-
 /**
  * Writes the head of a client's request, its empty line included.
  *
@@ -93,7 +85,7 @@ const isTarget = (target: string): boolean => {
 export const encodeRequestHead = (request: HandshakeRequest): Result.Result<string, HandshakeError> => {
   const own = valuesOf(request.headers, "host").length > 0
   const headers: HeaderList = own ? request.headers : [["Host", request.host], ...request.headers]
-  if (!isTarget(request.target)) return Result.fail(invalidRequest("UrlInvalid", "the request target is invalid"))
+  if (!isOriginForm(request.target)) return Result.fail(invalidRequest("UrlInvalid", "the request target is invalid"))
   const fault = invalidHeader(headers)
   return fault === undefined
     ? Result.succeed(`GET ${request.target} HTTP/1.1\r\n${fields(headers)}\r\n`)

@@ -12,6 +12,7 @@ import { invalidCallerHeader } from "../http/CallerHeaders.ts"
 import { acceptKey, isKey } from "./AcceptKey.ts"
 import { responseLines, type UpgradeResponse } from "./UpgradeResponse.ts"
 import { refusal, refusalOverConnect } from "../http/Refusal.ts"
+import { authorityOf, isOriginForm } from "../http/Target.ts"
 import { equalsIgnoreCase, type HeaderList, isDigit, isToken, linesHave, show, splitList, valuesOf } from "../http/Tokens.ts"
 
 /**
@@ -159,6 +160,10 @@ const checkUpgrade = (request: UpgradeRequest): Result.Result<string, HandshakeE
   const hosts = valuesOf(headers, "host")
   const host = hosts[0]
   if (host === undefined || hosts.length > 1 || parseAuthority(host) === undefined) return refuse("HostInvalid")
+  const { target = "/" } = request
+  // RFC 9112 §3.2.2: the authority of a target comes before Host.
+  const asked = isOriginForm(target) ? host : authorityOf(target)
+  if (asked === undefined || parseAuthority(asked) === undefined) return refuse("TargetInvalid")
 
   const upgrade = linesHave(valuesOf(headers, "upgrade"), "websocket")
   if (upgrade === undefined) return tooLong("upgrade")
@@ -167,7 +172,7 @@ const checkUpgrade = (request: UpgradeRequest): Result.Result<string, HandshakeE
   const connection = linesHave(valuesOf(headers, "connection"), "upgrade")
   if (connection === undefined) return tooLong("connection")
   if (!connection) return refuse("NotAnUpgrade")
-  return Result.succeed(host)
+  return Result.succeed(asked)
 }
 
 /** RFC 8441 §4 and §5, RFC 9113 §8.2.2 and §8.3.1: the same of an extended CONNECT. */
@@ -182,7 +187,8 @@ const checkConnect = (request: UpgradeRequest): Result.Result<string, HandshakeE
   if (schemes.length !== 1 || (schemes[0] !== "https" && schemes[0] !== "http")) {
     return refuse("ConnectInvalid", "the :scheme is neither https nor http")
   }
-  if (valuesOf(headers, ":path").length !== 1) return refuse("ConnectInvalid", "there is not exactly one :path")
+  const paths = valuesOf(headers, ":path")
+  if (paths.length !== 1 || !isOriginForm(paths[0])) return refuse("ConnectInvalid", "there is not exactly one valid :path")
   for (const name of ["connection", "upgrade"]) {
     if (valuesOf(headers, name).length > 0) return refuse("ConnectInvalid", `HTTP/2 and HTTP/3 have no ${name} header`)
   }

@@ -42,6 +42,7 @@ export const handshakeRules = {
     text: "HTTP/1.1 is spoken here, and extended CONNECT on HTTP/2 and HTTP/3"
   },
   RequestHasBody: { status: 400, section: "RFC 9110 §9.3.1", text: "the request has a body" },
+  TargetInvalid: { status: 400, section: "RFC 9112 §3.2", text: "the request target is neither a path nor an http URL" },
   HostInvalid: { status: 400, section: "RFC 6455 §4.2.1", text: "there is not exactly one valid Host header" },
   NotAnUpgrade: {
     status: 426,

@@ -170,6 +170,19 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
     assert.strictEqual(accepted(requestWith([["Sec-WebSocket-Key", spare]])).key, spare)
   })
 
+  it("takes a path or an http URL for its target, and the host of that before Host (RFC 9112 §3.2.2)", () => {
+    for (const target of ["*", "chat", "ftp://a/", "/a b", "/#a", "http:///", "http://u@a/", "http://a:99999/"]) {
+      refused(requestWith([], { target }), "TargetInvalid", 400)
+    }
+    for (const target of [undefined, "/", "/chat?a=b"]) {
+      assert.strictEqual(accepted(requestWith([], { target })).host, "server.example.com")
+    }
+    const absolute = { target: "http://other.example/chat" }
+    assert.strictEqual(accepted(requestWith([], absolute)).host, "other.example")
+    refused(requestWith([["Origin", "http://server.example.com"]], absolute), "OriginRefused", 403)
+    accepted(requestWith([["Origin", "http://other.example"]], absolute))
+  })
+
   it("knows who waits for a 100, and fails every other expectation (RFC 9110 §10.1.1)", () => {
     for (const value of ["100-continue", "100-Continue", "100-continue, 100-continue"]) {
       const request = accepted(requestWith([["Expect", value]]))
@@ -341,6 +354,7 @@ describe("Handshake, server: the request by extended CONNECT (RFC 8441)", () => 
       refused(connectWith([[name, "websocket"], [name, "websocket"]]), "ConnectInvalid", 400)
     }
     refused(connectWith([[":scheme", "ftp"]]), "ConnectInvalid", 400)
+    for (const path of ["*", "", "http://a/", "/a#b"]) refused(connectWith([[":path", path]]), "ConnectInvalid", 400)
     refused(connectWith([["content-length", "1"]]), "RequestHasBody", 400)
     refused(connectWith([], { hasBody: true }), "RequestHasBody", 400)
   })
