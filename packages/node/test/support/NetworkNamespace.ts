@@ -42,6 +42,8 @@ export interface OtherHost {
   readonly run: (file: string, ...args: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, never, Scope.Scope>
   /** From now on the other host is silent: what is sent to it gets lost, and nothing comes. */
   readonly vanish: Effect.Effect<void>
+  /** It is there again. */
+  readonly appear: Effect.Effect<void>
 }
 
 const setUp = (): void => {
@@ -98,7 +100,8 @@ export const otherHost: Effect.Effect<OtherHost, never, Scope.Scope> = Effect.ac
           Effect.map(({ lines }) => lines)
         ),
       // Without its address it takes no packet in and sends none that its peers would take.
-      vanish: Effect.sync(() => void ip("-n", names.namespace, "addr", "del", `${there}/30`, "dev", names.inside))
+      vanish: Effect.sync(() => void ip("-n", names.namespace, "addr", "del", `${there}/30`, "dev", names.inside)),
+      appear: Effect.sync(() => void ip("-n", names.namespace, "addr", "add", `${there}/30`, "dev", names.inside))
     }
   }),
   () => Effect.sync(tearDown)
