@@ -1,5 +1,5 @@
 /** The results as an SVG: a group of bars for each workload, longer is better. */
-import { ours, portable } from "./peers.ts"
+import { ours, portable, tuned } from "./peers.ts"
 import { advantage, type Results, type Row } from "./results.ts"
 
 const width = 800
@@ -31,7 +31,8 @@ const style = `
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
 
-const classOf = ({ peer }: Row): string => peer === ours ? "ours" : peer === portable ? "portable" : "other"
+const classOf = ({ peer }: Row): string =>
+  peer === ours || peer === tuned ? "ours" : peer === portable ? "portable" : "other"
 
 /** Where a value lies: each doubling is as long, so that a factor of 20 leaves room for one of 1.2. */
 const placeOf = (least: number, most: number) => (value: number): number =>

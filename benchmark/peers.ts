@@ -14,6 +14,8 @@ export interface Peer {
 export const ours = "effect-ws"
 /** The same program, held to what Node documents. */
 export const portable = "effect-ws portable"
+/** With what concerns the whole process, and is off until a program asks for it. */
+export const tuned = "effect-ws tuned"
 const ws = "ws"
 const stock = "Effect's own"
 
@@ -49,8 +51,13 @@ const servers = (mode: string, file: string): ReadonlyArray<Peer> => [
 /** Where WebSockets end and Node begins: an echo of bytes, behind a handshake. */
 const floor: Peer = { name: "node:net", file: "./peers/net-server.ts" }
 
+// From here on the memory of messages is what most of their time goes into.
+const largeFrom = 16 * 1024
+
 const echoServer = "../examples/echo-server.ts"
 const ways = ["receive+send", "messages+send", "messages+sink", "batches+sendAll", "relay"]
+
+const tunedEcho: Peer = { name: tuned, file: "./peers/effect-ws-echo.ts", env: { TUNED: "true" } }
 
 export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
   switch (workload.kind) {
@@ -68,8 +75,9 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
     case "feed":
       return servers("feed", "./peers/effect-ws-feed.ts")
     case "upgrades":
-    case "memory":
       return servers("echo", echoServer)
+    case "memory":
+      return [...servers("echo", echoServer), tunedEcho]
     case "answers":
       switch (workload.program) {
         case "json":
@@ -82,8 +90,12 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
             ...ways.map((way) => ({ name: way, file: "./peers/effect-ws-ways.ts", env: { WAY: way } }))
           ]
         case "echo": {
-          const isRaw = workload.transport === undefined && workload.deflated !== true
-          return [...servers("echo", echoServer), ...isRaw ? [floor] : []]
+          const { deflated, size, transport } = workload
+          return [
+            ...servers("echo", echoServer),
+            ...size < largeFrom ? [] : [tunedEcho],
+            ...transport === undefined && deflated !== true ? [floor] : []
+          ]
         }
       }
   }

@@ -1,6 +1,6 @@
 /** The results as a table of a document. */
 import { readFileSync, writeFileSync } from "node:fs"
-import { ours, portable } from "./peers.ts"
+import { ours, portable, tuned } from "./peers.ts"
 import { advantage, find, type Results, type Row } from "./results.ts"
 import { workloads } from "./workloads.ts"
 
@@ -66,6 +66,17 @@ const latencies = ({ rows }: Results): ReadonlyArray<string> => {
   ]
 }
 
+const large = ({ rows }: Results): ReadonlyArray<string> => {
+  const measured = rows.filter(({ peer }) => peer === tuned)
+  if (measured.length === 0) return []
+  return [
+    "",
+    line(["large messages", "as installed", "with `NodeTuning.layerYoungCollections`", "times less than ws"]),
+    line(["---", "---", "---", "---"]),
+    ...measured.map((row) => line([`\`${row.workload}\``, cost(find(rows, row.workload, ours)), cost(row), times(rows, row)]))
+  ]
+}
+
 const ways = ({ rows }: Results): ReadonlyArray<string> => {
   const measured = rows.filter(({ workload }) => workload === "ways-64")
   if (measured.length === 0) return []
@@ -85,6 +96,7 @@ const markdown = (results: Results): string =>
     "",
     ...costs(results),
     ...latencies(results),
+    ...large(results),
     ...ways(results),
     end
   ].join("\n")

@@ -1,7 +1,11 @@
-/** Serves one route, as a program on effect-ws does it. Environment: PORT, COMPRESSION, TLS_CERT and TLS_KEY. */
+/**
+ * Serves one route, as a program on effect-ws does it. Environment: PORT, COMPRESSION, TLS_CERT and TLS_KEY; and
+ * TUNED, which asks V8 for collections of young messages.
+ */
 import type * as WebSocket from "@effect-ws/core/WebSocket"
 import * as WebSocketServer from "@effect-ws/core/WebSocketServer"
 import * as NodeHttpServer from "@effect-ws/node/NodeHttpServer"
+import * as NodeTuning from "@effect-ws/node/NodeTuning"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import type * as Effect from "effect/Effect"
@@ -12,7 +16,7 @@ import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createServer as createSecureServer } from "node:https"
 
-const { COMPRESSION, PORT, TLS_CERT, TLS_KEY } = process.env
+const { COMPRESSION, PORT, TLS_CERT, TLS_KEY, TUNED } = process.env
 
 const makeServer = () =>
   TLS_CERT !== undefined && TLS_KEY !== undefined
@@ -31,6 +35,7 @@ export const serve = (
   announce.pipe(
     Layer.provideMerge(HttpRouter.serve(route, { disableLogger: true, disableListenLog: true })),
     Layer.provide(NodeHttpServer.layer(makeServer, { host: "127.0.0.1", port: Number(PORT) })),
+    Layer.provide(TUNED === "true" ? NodeTuning.layerYoungCollections : Layer.empty),
     Layer.launch,
     NodeRuntime.runMain
   )
