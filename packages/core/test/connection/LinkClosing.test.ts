@@ -1,0 +1,191 @@
+/**
+ * How a connection ends inside two programs: each way to end it, by each role, to each kind of
+ * peer, over a link in memory. What was accepted arrives, or whoever sent it is told.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import type * as CloseCode from "../../src/CloseCode.ts"
+import * as TestLink from "../../src/testing/TestLink.ts"
+import * as WebSocket from "../../src/WebSocket.ts"
+import { done, isPending, make, start, turn } from "../support/Harness.ts"
+
+const KiB = 1024
+const part = (i: number) => `${i} ${"x".repeat(32 * KiB)}`
+
+type Role = "client" | "server"
+const other = (role: Role): Role => role === "client" ? "server" : "client"
+
+/** Each way in which a program ends a connection, and the code that its peer sees. */
+const ends: Readonly<Record<string, { readonly code: number; readonly end: (ws: WebSocket.WebSocket, scope: Scope.Closeable) => Effect.Effect<unknown> }>> = {
+  "close": { code: 4000, end: (ws) => Effect.orDie(ws.close(4000, "done")) },
+  "the scope's end": { code: 1000, end: (_, scope) => Scope.close(scope, Exit.void) },
+  "a failure": { code: 1011, end: (_, scope) => Scope.close(scope, Exit.fail("no")) },
+  "an interruption": { code: 1001, end: (_, scope) => Scope.close(scope, Exit.interrupt(1)) }
+}
+
+/** How the peer reads: how long it works on each message, after which it says something. */
+const readers = {
+  "at once": "0 millis",
+  "slowly": "2 seconds",
+  "with longer silences than closeTimeout": "7 seconds"
+} as const
+
+const opened = Effect.fnUntraced(function*(role: Role, options: TestLink.Options, limits: Partial<WebSocket.Options> = {}) {
+  const link = yield* TestLink.make({ capacity: 64 * KiB, ...options })
+  const scope = yield* Scope.make()
+  const ws = yield* WebSocket.make(link[role], { ...limits, role }).pipe(Scope.provide(scope))
+  const peer = yield* WebSocket.make(link[other(role)], { role: other(role) })
+  return { link, peer, scope, ws }
+})
+
+describe("LinkClosing", () => {
+  for (const role of ["client", "server"] as const) {
+    for (const [how, { code, end }] of Object.entries(ends)) {
+      for (const [pace, delay] of Object.entries(readers)) {
+        it.effect(`a ${role} by ${how}, to a peer that reads ${pace}: everything arrives, then the Close`, () =>
+          Effect.gen(function*() {
+            const { peer, scope, ws } = yield* opened(role, { delay: "10 millis" })
+            const count = 6
+            const got: Array<unknown> = []
+            const reading = yield* start(Stream.runForEach(peer.messages, (message) =>
+              Effect.gen(function*() {
+                got.push(message)
+                yield* Effect.sleep(delay)
+                yield* Effect.ignore(peer.send("ack"))
+              })))
+            for (let i = 0; i < count; i++) {
+              const sending = yield* start(ws.send(part(i)))
+              while (isPending(sending)) yield* TestClock.adjust("1 second")
+            }
+            const ending = yield* start(end(ws, scope))
+            yield* TestClock.adjust("80 seconds")
+            yield* done(ending)
+            assert.deepStrictEqual(got, Array.from({ length: count }, (_, i) => part(i)))
+            yield* done(reading)
+            assert.deepInclude(yield* peer.closed, { code, initiator: "remote", clean: true })
+            assert.deepInclude(yield* ws.closed, { code, initiator: "local" })
+            // One that is silent for longer has not answered for as long as this side waited.
+            if (pace !== "with longer silences than closeTimeout") assert.isTrue((yield* ws.closed).clean)
+          }))
+      }
+
+      it.effect(`a ${role} by ${how}, to a peer that takes nothing: bounded, and told`, () =>
+        Effect.gen(function*() {
+          const { link, scope, ws } = yield* opened(role, {}, { stalledWriteTimeout: "20 seconds" })
+          yield* link.stall(role)
+          const sending = yield* start(Effect.exit(Effect.forEach([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], (i) => ws.send(part(i)))))
+          assert.isTrue(isPending(sending), "its peer takes nothing more")
+          const ending = yield* start(end(ws, scope))
+          yield* TestClock.adjust("5 seconds")
+          yield* done(ending)
+          assert.isTrue(Exit.isFailure(yield* done(sending)), "the sender is told")
+          yield* TestClock.adjust("20 seconds")
+          assert.deepInclude(yield* ws.closed, { clean: false })
+        }))
+
+      it.effect(`a ${role} by ${how}, on a link that is cut without a word: bounded, and told`, () =>
+        Effect.gen(function*() {
+          const { link, scope, ws } = yield* opened(role, {})
+          yield* ws.send("into the void")
+          yield* link.drop
+          const ending = yield* start(end(ws, scope))
+          yield* TestClock.adjust("5 seconds")
+          yield* done(ending)
+          assert.deepInclude(yield* ws.closed, { code, initiator: "local", clean: false })
+          yield* TestClock.adjust("60 seconds")
+          assert.isTrue(link.stats(role).isClosed, "the transport is released")
+        }))
+    }
+
+    it.effect(`a ${role} that ends while its peer's messages wait unread drops those, and loses none of its own`, () =>
+      Effect.gen(function*() {
+        const { peer, scope, ws } = yield* opened(role, { delay: "1 millis" })
+        yield* start(Effect.exit(Effect.forever(peer.send(part(0)))))
+        yield* start(Effect.exit(Effect.forEach([1, 2, 3], (i) => ws.send(part(i)))))
+        yield* TestClock.adjust("1 second")
+        const ending = yield* start(Scope.close(scope, Exit.void))
+        yield* TestClock.adjust("1 second")
+        const got = yield* start(Stream.runCollect(peer.messages))
+        yield* TestClock.adjust("10 seconds")
+        yield* done(ending)
+        assert.isAtLeast((yield* done(got)).length, 1)
+        assert.deepInclude(yield* peer.closed, { code: 1000, clean: true })
+      }))
+
+    it.effect(`a ${role} that flushed knows that everything was taken, and close returns once`, () =>
+      Effect.gen(function*() {
+        const { peer, ws } = yield* opened(role, {})
+        const reading = yield* start(Stream.runCollect(peer.messages))
+        yield* ws.sendAll([part(1), part(2)])
+        const flushing = yield* start(ws.flush)
+        yield* TestClock.adjust("1 second")
+        yield* done(flushing)
+        const infos: Array<CloseCode.CloseInfo> = []
+        const closers = yield* Effect.forEach([1, 2, 3], () => start(Effect.tap(ws.close(1000), (info) => Effect.sync(() => infos.push(info)))))
+        yield* TestClock.adjust("1 second")
+        for (const closer of closers) yield* done(closer)
+        assert.strictEqual(infos.length, 3)
+        for (const info of infos) assert.deepInclude(info, { code: 1000, clean: true, initiator: "local" })
+        assert.strictEqual((yield* done(reading)).length, 2)
+      }))
+  }
+
+  it.effect("close is bounded by one closeTimeout, whatever it waits for first", () =>
+    Effect.gen(function*() {
+      for (const waits of ["a streamed message", "a queue of senders", "the peer's answer"] as const) {
+        const { transport, ws } = yield* make({ closeTimeout: "1 second", outboundHighWaterMark: 1 })
+        if (waits === "a streamed message") {
+          yield* start(Effect.exit(ws.sendTextStream(Stream.concat(Stream.make("a"), Stream.never))))
+        } else if (waits === "a queue of senders") {
+          transport.holding = true
+          yield* ws.send("first")
+          yield* start(Effect.exit(ws.send("second")))
+        }
+        const closing = yield* start(ws.close(4000))
+        yield* TestClock.adjust(999)
+        assert.isTrue(isPending(closing), waits)
+        yield* TestClock.adjust(1)
+        assert.isFalse(isPending(closing), waits)
+        assert.deepInclude(yield* done(closing), { clean: false })
+      }
+    }))
+
+  it.effect("an interrupted close goes on closing", () =>
+    Effect.gen(function*() {
+      const { close, said, transport, ws } = yield* make()
+      const streaming = yield* start(ws.sendTextStream(Stream.concat(Stream.make("a"), Stream.fromEffect(Effect.as(Effect.sleep("1 second"), "b")))))
+      const closing = yield* start(ws.close(1000, "bye"))
+      yield* Fiber.interrupt(closing)
+      yield* TestClock.adjust("1 second")
+      yield* done(streaming)
+      assert.strictEqual(said().at(-1), "close 1000 bye")
+      transport.push(close(1000))
+      yield* turn
+      assert.deepInclude(yield* ws.closed, { code: 1000, clean: true })
+    }))
+
+  it.effect("what the peer says while it is waited for is read and dropped, and does not reset it", () =>
+    Effect.gen(function*() {
+      const { scope, text, transport } = yield* make()
+      const closing = yield* start(Scope.close(scope, Exit.void))
+      for (let i = 0; i < 30; i++) {
+        transport.push(text("x".repeat(10 * KiB)))
+        assert.strictEqual(transport.waiting, 0)
+        yield* TestClock.adjust("1 second")
+      }
+      assert.isTrue(isPending(closing), "it shows signs of life")
+      assert.isFalse(transport.isClosed)
+      yield* TestClock.adjust("5 seconds")
+      yield* done(closing)
+      assert.isTrue(transport.isEnded)
+      assert.isFalse(transport.isClosed)
+      transport.push(text("still there"))
+      transport.peerEnds()
+      assert.isTrue(transport.isDestroyed)
+    }))
+})
