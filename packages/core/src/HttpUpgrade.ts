@@ -42,7 +42,8 @@ export {
    * @category symbols
    * @since 0.1.0
    */
-  pending
+  pending,
+  changedHost
 } from "./server/PendingUpgrade.ts"
 export type { HandshakeDeadline, PendingUpgrade } from "./server/PendingUpgrade.ts"
 export { headerLines } from "./server/Responses.ts"

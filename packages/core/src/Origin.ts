@@ -51,7 +51,9 @@ export const sameHost = "sameHost"
  *
  * - {@link sameHost}: host and port of Origin and Host are equal. Where Host names no
  *   port, the default port of the origin's own scheme is meant, since a proxy may have
- *   ended TLS; where `secure` says that TLS ends here, it is 443.
+ *   ended TLS; where `secure` says that TLS ends here, it is 443. Behind a proxy that changes
+ *   Host, a server has to be told to trust its `X-Forwarded-Host`, by Effect's
+ *   `HttpMiddleware.xForwardedHeaders`.
  * - A list: the origin is one of these, such as `"https://app.example"`; scheme, host and
  *   port are compared. The server's own host is not allowed unless it is listed.
  * - A function: decides by itself, also about requests without an Origin header.
@@ -82,7 +84,8 @@ export type OriginPolicy =
  *
  * **Details**
  *
- * `host` is the value of the Host header. A refusal has status 403. A policy function that throws refuses
+ * `host` is the host that was asked for: the value of the Host header, or what a trusted proxy
+ * says. A refusal has status 403 and says what was compared. A policy function that throws refuses
  * with 500: an origin is allowed only where the policy said so.
  *
  * @category checks
@@ -104,8 +107,20 @@ export const check = (
   } else if (origin === undefined || isAllowed(policy, origin, host, request.secure === true)) {
     return Result.succeed(undefined)
   }
-  const detail = `the origin ${show(origin ?? "(none)")} is not allowed (see the origin option)`
-  return Result.fail(refusal("OriginRefused", detail))
+  return Result.fail(refusal("OriginRefused", explain(policy, origin, host, request.secure === true)))
+}
+
+/** What was compared, and what to do if it should have been allowed. */
+const explain = (
+  policy: Exclude<OriginPolicy, typeof unsafeAllowAny>,
+  origin: string | undefined,
+  host: string,
+  secure: boolean
+): string => {
+  const page = origin === undefined ? "a request without Origin" : `Origin ${show(origin)}`
+  if (policy !== sameHost) return `${page} is not allowed by the origin option`
+  return `${page} is not of the same host as Host ${show(host)}${secure ? " with TLS" : ""}: allow it by the origin option, ` +
+    "or let the proxy in between pass on Host, or trust its X-Forwarded-Host by HttpMiddleware.xForwardedHeaders"
 }
 
 const isAllowed = (

@@ -64,7 +64,9 @@ import {
  *   `PerMessageDeflate` for what it costs and endangers.
  * - `extensions`: other extensions to accept; one of all is used, the first of the
  *   client's offers that suits.
- * - `origin`: which web pages may connect. Default `Origin.sameHost`.
+ * - `origin`: which web pages may connect. Default `Origin.sameHost`: those of the host that the
+ *   request shows, which behind a proxy is the one of `X-Forwarded-Host` once
+ *   `HttpMiddleware.xForwardedHeaders` is told to trust that proxy.
  * - `closeCodeFor`: what to close with where the handler fails with an error of its own: a
  *   code, or `{ code, reason }`. Default 1011; see `WebSocket.Options`.
  * - `onDisconnect`: what becomes of the handler once its connection has ended: how long it
@@ -328,7 +330,8 @@ const accepting = (
       const wait = connections.addresses.attempt(addressKey(address ?? ""), Deadlines.of(fiber).now())
       if (wait > 0) return refuse(unavailable("TooManyUpgrades", wait))
     }
-    const checked = Handshake.checkRequest(upgrade?.request ?? plainRequest(request), options)
+    const asked = upgrade === undefined ? plainRequest(request) : askedOf(upgrade, request)
+    const checked = Handshake.checkRequest(asked, { origin: options.origin, host: PendingUpgrade.shownHost(request) })
     if (Result.isFailure(checked)) return refuse(checked.failure)
     if (upgrade === undefined) return refuse(refusal("NotAnUpgrade"))
     const offered = checked.success.subprotocols
@@ -407,6 +410,10 @@ const attributesOf = (
 type AcceptError = HandshakeError | IOError | UpgradeUnavailable
 
 const noExtension: Result.Result<string | undefined, HandshakeError> = Result.succeed(undefined)
+
+/** What was asked for; whether it was by TLS a trusted proxy may say. */
+const askedOf = (upgrade: Upgrade, { protocol }: HttpServerRequest.HttpServerRequest): Handshake.UpgradeRequest =>
+  protocol === undefined ? upgrade.request : { ...upgrade.request, secure: protocol === "https" }
 
 /** A request that is no upgrade: what its headers lack decides how it is refused. */
 const plainRequest = (request: HttpServerRequest.HttpServerRequest): Handshake.UpgradeRequest => ({

@@ -128,6 +128,20 @@ describe("Origin (RFC 6455 §10.2, RFC 6454)", () => {
     assert.strictEqual(verdict(broken, "https://example.com"), 500)
   })
 
+  it("says what was compared, and what to set", () => {
+    const refused = (policy: Origin.OriginPolicy, origin: string | undefined, secure = false) => {
+      const result = Origin.check(policy, origin, "backend:8080", { headers: [], secure })
+      return Result.isFailure(result) ? result.failure.detail : assert.fail()
+    }
+    const page = "https://app.example"
+    for (const part of [`Origin "${page}"`, "Host \"backend:8080\"", "the origin option", "xForwardedHeaders"]) {
+      assert.include(refused(Origin.sameHost, page), part)
+    }
+    assert.include(refused(Origin.sameHost, page, true), "Host \"backend:8080\" with TLS")
+    assert.strictEqual(refused(["https://b.example"], page), `Origin "${page}" is not allowed by the origin option`)
+    assert.strictEqual(refused(() => false, undefined), "a request without Origin is not allowed by the origin option")
+  })
+
   it("lets everyone in only by the name that says it", () => {
     assert.strictEqual(Origin.unsafeAllowAny, "dangerouslyAllowAnyOrigin")
     for (const origin of ["https://evil.com", "null", "\0", undefined]) {

@@ -14,6 +14,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpStaticServer from "effect/http/HttpStaticServer"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -500,6 +501,49 @@ describe("handle", () => {
         assert.isFalse(peer.text.includes("HTTP/1.1"))
       }))
   }
+})
+
+describe("behind a proxy that changes Host", () => {
+  const forwarded = (origin: string, headers: Readonly<Record<string, string>> = {}) =>
+    upgradeRequest("/", {
+      Host: "backend:8080",
+      Origin: origin,
+      "X-Forwarded-For": "203.0.113.1",
+      "X-Forwarded-Host": "app.example",
+      "X-Forwarded-Proto": "https",
+      ...headers
+    })
+  const trusting = (trusted: string) => ({
+    trustedProxies: (address: NetAddress.IpAddress) => NetAddress.formatIp(address) === trusted
+  })
+
+  const statuses = Effect.fn(function*(trusted: string, requests: ReadonlyArray<string>) {
+    const { port } = yield* serve(Layer.mergeAll(
+      Echo,
+      HttpRouter.middleware(HttpMiddleware.xForwardedHeaders(trusting(trusted)), { global: true })
+    ))
+    return yield* Effect.forEach(requests, (request) => Effect.map(answerTo(port, request), ({ status }) => status))
+  })
+
+  it.live("pages of the host that a trusted one says may connect, and no others", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(
+        yield* statuses("127.0.0.1", [
+          forwarded("https://app.example"),
+          forwarded("https://app.example", { "X-Forwarded-Host": "other.example" }),
+          forwarded("http://backend:8080"),
+          // By TLS it was, says the proxy.
+          forwarded("http://app.example")
+        ]),
+        [101, 403, 403, 403]
+      )
+    }))
+
+  it.live("one that nobody trusts is not believed", () =>
+    Effect.gen(function*() {
+      const requests = [forwarded("https://app.example"), forwarded("http://backend:8080")]
+      assert.deepStrictEqual(yield* statuses("192.0.2.1", requests), [403, 101])
+    }))
 })
 
 describe("refusals, by status", () => {

@@ -46,13 +46,16 @@ export interface UpgradeRequest {
  *
  * **Details**
  *
- * `origin` is which pages may connect, by default those of the same host and port.
+ * - `origin` is which pages may connect, by default those of the same host and port.
+ * - `host` is the host and port that the client asked for, where a proxy that is trusted says
+ *   so; by default those of the request itself.
  *
  * @category models
  * @since 0.1.0
  */
 export interface CheckRequestOptions {
   readonly origin?: Origin.OriginPolicy | undefined
+  readonly host?: string | undefined
 }
 
 /**
@@ -115,7 +118,7 @@ export const checkRequest = (
   const isConnect = request.transport === "connect"
   const asked = isConnect ? checkConnect(request) : checkUpgrade(request)
   if (Result.isFailure(asked)) return Result.fail(asked.failure)
-  const host = asked.success
+  const host = options.host ?? asked.success
 
   const versions = valuesOf(headers, "sec-websocket-version")
   if (versions.length !== 1) return refuse("VersionMissing")

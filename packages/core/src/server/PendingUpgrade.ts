@@ -106,6 +106,29 @@ class DeadlineAlarm extends Deadlines.Alarm implements HandshakeDeadline {
  */
 export const pending: unique symbol = Symbol.for("@effect-ws/core/HttpUpgrade/pending")
 
+/**
+ * The property by which a request says which host middleware has put in place of its own, such as
+ * `HttpMiddleware.xForwardedHeaders` that of a trusted proxy; `undefined` if none has.
+ *
+ * **When to use**
+ *
+ * On an HTTP server whose requests make their headers when they are first read. Of others the
+ * header `host` is read.
+ *
+ * @category symbols
+ * @since 0.1.0
+ */
+export const changedHost: unique symbol = Symbol.for("@effect-ws/core/HttpUpgrade/changedHost")
+
+interface Shown {
+  readonly headers: { readonly [name: string]: string | undefined }
+  readonly [changedHost]?: string | undefined
+}
+
+/** The host that a request was sent to, where that is not the one of its own head. */
+export const shownHost = (request: Shown): string | undefined =>
+  changedHost in request ? request[changedHost] : request.headers["host"]
+
 /** The record of a request's upgrade. */
 export const pendingOf = (request: object): PendingUpgrade | undefined =>
   (request as { readonly [pending]?: PendingUpgrade })[pending]

@@ -243,6 +243,17 @@ describe("Handshake, server: the request (RFC 6455 §4.2.1)", () => {
     assert.deepStrictEqual(seen, ["/chat"])
   })
 
+  it("compares with the host that a trusted proxy says was asked", () => {
+    const check = (origin: string, host?: string) => {
+      const result = Handshake.checkRequest(requestWith([["Origin", origin]]), { host })
+      return Result.isSuccess(result) ? result.success.host : result.failure.status
+    }
+    assert.strictEqual(check("https://app.example", "app.example"), "app.example")
+    assert.strictEqual(check("http://server.example.com", "app.example"), 403)
+    assert.strictEqual(check("http://server.example.com"), "server.example.com")
+    assert.strictEqual(check("https://app.example", "a b"), 403)
+  })
+
   it("caps lists with 431", () => {
     for (const name of ["Upgrade", "Connection", "Expect", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"]) {
       refused(requestWith([[name, "a".repeat(8193)]]), "HeaderTooLarge", 431)

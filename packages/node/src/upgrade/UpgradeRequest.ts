@@ -49,6 +49,10 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
     return this.pending
   }
 
+  get [HttpUpgrade.changedHost](): string | undefined {
+    return this.changes?.headers?.["host"]
+  }
+
   /**
    * Node's message, which then lives as long as the request; of a request that was accepted
    * before anyone asked, the copy. What can be answered from `pending.head` is.
