@@ -243,6 +243,16 @@ const leaksOf = (start: Holdings, before: Holdings, after: Holdings, { tolerance
   return leaks
 }
 
+/** What a process holds that has only just started; the library may still be trying what its sockets can do. */
+const quiet = async (process: Process): Promise<Holdings> => {
+  const giveUp = performance.now() + 5000
+  for (;;) {
+    const now = await process.ask<Holdings>("collect")
+    if (now.sockets === 0 || performance.now() > giveUp) return now
+    await sleep(100)
+  }
+}
+
 /** Looks again until a process holds no more than at its start, or does not come down to it. */
 const settled = async (process: Process, start: Holdings): Promise<Holdings> => {
   const giveUp = performance.now() + 15_000
@@ -307,7 +317,7 @@ export const soak = async (options: Options, progress: Progress): Promise<Result
   try {
     const processes = await startAll(options, started)
     const watched = [processes.server, ...processes.clients]
-    const starts = await Promise.all(watched.map((one) => one.ask<Holdings>("collect")))
+    const starts = await Promise.all(watched.map(quiet))
     const failures: Array<string> = []
     if (options.warmUp > 0) {
       const { watch } = await flow(processes, options, "warm-up", options.warmUp, progress)
