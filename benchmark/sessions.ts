@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import type { Content } from "./load/contents.ts"
 import { type Address, host } from "./load/dial.ts"
 import { broadcast, echo, type Flow, open, upgrades } from "./load/flow.ts"
 import { type Frames, makeFrames, noFrames } from "./load/frames.ts"
@@ -51,12 +52,19 @@ const addressOf = ({ transport = "tcp" }: Workload, port: number): Address => ({
 
 const silent: LinkOptions = { masked: true, deflated: false, frames: noFrames, order: "same" }
 
+/** How many messages of its own a connection has. */
+const countOf = (content: Content, deflated: boolean, outstanding: number): number => {
+  // A call's number may be used again only once it was answered, and calls may be answered in any order.
+  if (content === "call") return 4 * outstanding
+  // The context of a compressor keeps 32 KiB: a message that is still in there would come back as a few bytes.
+  return deflated ? Math.max(64, outstanding) : outstanding
+}
+
 const framesOf = ({ content, deflated = false, fragment, kind, outstanding, size }: MessageWorkload): Frames =>
   makeFrames({
     content,
     size,
-    // A call's number may be used again only once it was answered, and calls may be answered in any order.
-    count: content === "call" ? 4 * outstanding : outstanding,
+    count: countOf(content, deflated, outstanding),
     masked: kind !== "client",
     deflated,
     fragment
