@@ -1,6 +1,6 @@
 /**
- * Connections as Effect's `Socket` and back, for everything that is written against
- * that interface: RPC, cluster, DevTools, GraphQL.
+ * Connections as Effect's `Socket` and back, for code that uses that interface: RPC, cluster,
+ * DevTools, GraphQL.
  *
  * @since 0.1.0
  */
@@ -33,16 +33,16 @@ import * as WebSocketClient from "./WebSocketClient.ts"
 import type { HandshakeError, IOError, ProtocolError } from "./WebSocketError.ts"
 
 /**
- * Makes a `Socket` of a connection that is acquired anew for each reader.
+ * Makes a `Socket` from a connection that is acquired for each reader.
  *
  * **When to use**
  *
- * To hand a connection to code that takes a `Socket`. For a URL there is
- * {@link makeSocket}, for one that is come back to {@link makeReconnectingSocket}.
+ * To pass a connection to code that takes a `Socket`. For a URL use {@link makeSocket}, for a client
+ * that comes back {@link makeReconnectingSocket}.
  *
  * **Details**
  *
- * As `Socket.fromWebSocket` does, with more behind it:
+ * It works as `Socket.fromWebSocket` does, and more:
  *
  * - Reading pulls from the connection: above its inbound mark the peer is held back.
  *   Closing the reader's scope fails a pull that waits (1006) and closes the connection.
@@ -94,7 +94,7 @@ export const toSocket = <E, R>(
     const reader = Effect.gen(function*() {
       const ws = yield* Effect.mapError(acquire, openError)
       const session = new SocketSession(ws, Effect.runForkWith(yield* Effect.context<never>()))
-      // Runs before the connection is released, which takes its time.
+      // Runs before the connection is released, which takes time.
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           if (current === session) {
@@ -164,13 +164,13 @@ export const fromSocket = (
   )
 
 /**
- * An open connection as a `Channel` of messages: what flows in is sent, what is received
- * flows out.
+ * An open connection as a `Channel` of messages: its input is sent, and received messages are its
+ * output.
  *
  * **Details**
  *
- * Ends where the closing handshake ends it. The end of the input leaves the connection
- * open; its failure, and that of a send while the connection is open, fails the channel.
+ * It ends with the closing handshake. The end of the input leaves the connection open. A failure of
+ * the input, and of a send while the connection is open, fails the channel.
  *
  * **Example** (Answering each message)
  *
@@ -209,7 +209,7 @@ export const toChannel = <IE = never>(
       Effect.catchCause((cause) =>
         Effect.sync(() => {
           const failure = Cause.findError(cause)
-          // The reader tells how the connection ended.
+          // The reader reports how the connection ended.
           if (failure._tag === "Success" && (failure.success instanceof Unsent || Cause.isDone(failure.success))) return
           reader.fail(Effect.failCause(cause as Cause.Cause<IE>))
         })
@@ -219,7 +219,7 @@ export const toChannel = <IE = never>(
     return reader.pull as Pull.Pull<NonEmptyReadonlyArray<Message>, ProtocolError | IOError | IE>
   }))
 
-/** Keeps what a send failed with apart from what the input failed with. */
+/** Distinguishes a failure of a send from one of the input. */
 class Unsent {
   readonly error: SendError
   constructor(error: SendError) {
@@ -232,11 +232,10 @@ class Unsent {
  *
  * **Details**
  *
- * What `WebSocketClient.connect` takes, and the names that `Socket.makeWebSocket` has
- * for three of these: `protocols` is `subprotocols`, `openTimeout` is `handshakeTimeout`,
- * `highWaterMark` is `inboundHighWaterMark`. `headers` and `subprotocols` may be Effects, which
- * run for each connection: so each has a fresh token. What they fail with is the cause of a
- * `SocketOpenError`.
+ * The options of `WebSocketClient.connect`, and the names that `Socket.makeWebSocket` has for three of
+ * them: `protocols` is `subprotocols`, `openTimeout` is `handshakeTimeout`, `highWaterMark` is
+ * `inboundHighWaterMark`. `headers` and `subprotocols` may be Effects, which run for each connection,
+ * so that each has a fresh token. Their failure is the cause of a `SocketOpenError`.
  *
  * @category models
  * @since 0.1.0
@@ -251,7 +250,7 @@ export interface SocketOptions<E = never, R = never>
   readonly highWaterMark?: number | undefined
 }
 
-/** One connection, whose URL, headers and subprotocols are asked for first. */
+/** Connects once the effects for URL, headers and subprotocols have run. */
 const connectAnew = <E, R>(
   url: Value<string | URL, E, R>,
   { headers, highWaterMark, openTimeout, protocols, subprotocols, ...options }: SocketOptions<E, R> = {}
@@ -271,14 +270,14 @@ const connectAnew = <E, R>(
  *
  * **Details**
  *
- * In place of `Socket.makeWebSocket`: headers and subprotocols, keepalive, compression,
- * and writes that wait for a slow peer. See {@link toSocket} for how it behaves. `url`,
- * `headers` and `subprotocols` may be Effects; they run for each reader.
+ * Use it instead of `Socket.makeWebSocket`: it has headers and subprotocols, keepalive, compression,
+ * and writes that wait for a slow peer. {@link toSocket} describes how it behaves. `url`, `headers`
+ * and `subprotocols` may be Effects, which run for each reader.
  *
  * **Gotchas**
  *
- * A reader that fails stays failed. Code that acquires another one at once, time after time, is no
- * friend of a server that restarts: give it the socket of {@link makeReconnectingSocket}.
+ * A reader that fails stays failed. Code that acquires another one at once, again and again, floods a
+ * server that restarts: give it the socket of {@link makeReconnectingSocket}.
  *
  * @category constructors
  * @since 0.1.0
@@ -308,14 +307,13 @@ export const layerSocket = <E = never, R = never>(
  *
  * **When to use**
  *
- * For code that acquires a reader again whenever one fails, such as `RpcClient.layerProtocolSocket`: the
- * delays, fresh credentials and what ends it are those of `ReconnectingClient.make`, whose options these
- * are.
+ * For code that acquires a reader again whenever one fails, such as `RpcClient.layerProtocolSocket`. It
+ * has the options of `ReconnectingClient.make`: delays, fresh credentials, and losses that end it.
  *
  * **Details**
  *
- * Connecting begins at once. Once the client has ended, a reader fails with `SocketOpenError`; its cause
- * is a `NotConnected` that has the loss as its own.
+ * Connecting begins at once. After the client has ended, a reader fails with `SocketOpenError`; its
+ * cause is a `NotConnected`, whose cause is the loss.
  *
  * **Example** (Consuming for as long as there is a server)
  *
@@ -385,15 +383,15 @@ export const layerReconnectingSocket = <EU = never, RU = never, E = never, R = n
  *
  * **Details**
  *
- * `options` are those of every connection; subprotocols and headers that are given with
- * a URL come in their place. Those that are Effects run for each connection. Connections that are open when the layer is released are
+ * `options` apply to every connection; subprotocols and headers that are given with a URL replace
+ * them. Effects run for each connection. Connections that are open when the layer is released are
  * closed with 1001.
  *
  * **Gotchas**
  *
- * There is no write backpressure through this interface: its `send` tells nobody when to
- * wait, so what a slow peer does not read piles up here (`bufferedAmount`). Wherever a
- * `Socket` will do, use {@link layerSocket}.
+ * There is no write backpressure through this interface: its `send` cannot make a writer wait, so
+ * messages for a slow peer pile up (`bufferedAmount`). Use {@link layerSocket} wherever a `Socket`
+ * will do.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * `HttpServerRequest.upgrade` and `upgradeWith` on our connections, for HTTP server
+ * `HttpServerRequest.upgrade` and `upgradeWith` on the connections of this library, for HTTP server
  * layers.
  *
  * @since 0.1.0
@@ -53,9 +53,8 @@ export { headerLines } from "./server/Responses.ts"
  *
  * **Details**
  *
- * What `WebSocketServer.accept` takes, and `authorize`: who may connect at all, asked
- * before the handshake is looked at. What it fails with is answered with its status and
- * headers.
+ * The options of `WebSocketServer.accept`, and `authorize`, which decides who may connect before the
+ * handshake is checked. Its failure answers the request, with its status and headers.
  *
  * @category models
  * @since 0.1.0
@@ -72,22 +71,21 @@ export interface Options extends WebSocketServer.AcceptOptions {
  *
  * **When to use**
  *
- * To make the HTTP server of another platform able to accept connections. The layer of
- * `@effect-ws/node` does it already.
+ * To let the HTTP server of another platform accept connections. The layer of `@effect-ws/node`
+ * does this already.
  *
  * **Details**
  *
- * `request.upgrade`, `upgradeWith` (whose headers go out with the 101) and
- * `upgradeChannel` give a `Socket` as `EffectSocket.toSocket` makes it; the handshake is
- * answered when its reader is acquired. They survive `request.modify`. `options` say how
- * such connections are accepted; without `selectSubprotocol` the first that was offered is
- * spoken, as Effect's own server does. A refused handshake fails the reader with
- * `SocketOpenError`; a handler that fails of it, or answers with a success all the
- * same, answers with the status that fits.
+ * `request.upgrade`, `upgradeWith` (whose headers are sent with the 101) and `upgradeChannel` return a
+ * `Socket` as `EffectSocket.toSocket` makes it; the handshake is answered when its reader is acquired.
+ * They survive `request.modify`. `options` say how such connections are accepted; without
+ * `selectSubprotocol` the first offered subprotocol is used, as Effect's own server does. A refused
+ * handshake fails the reader with `SocketOpenError`. If the handler fails with it, or answers with a
+ * success nevertheless, the answer has the status of the refusal.
  *
- * Middleware around the effect sees 101 for a request that became a connection, also where
- * its handler fails of the connection's end, or is interrupted because of it: that is no
- * failure of the handler and is logged at Debug. Its other failures are seen as they are.
+ * Middleware around the effect sees 101 for a request that became a connection, even if its handler
+ * fails or is interrupted because of the connection's end: that is no failure of the handler, and it
+ * is logged at Debug. Middleware sees other failures as they are.
  *
  * An upgrade that a handler has neither accepted nor answered within `handshakeTimeout`
  * expires (see `WebSocketServer.Upgrade`), however it would have been accepted.
@@ -107,7 +105,7 @@ export const serve = <E, R>(
   const served = Effect.provideService(httpEffect, WebSocketServer.Upgrades, upgrades)
   const { handshakeTimeout } = Limits.make(options)
   const upgrader = makeUpgrader(upgrades, options)
-  // Made once: what surrounds a handler is held for as long as its connection.
+  // Made once, because whatever surrounds a handler is held as long as its connection.
   const handled = Effect.matchCauseEffect(httpEffect as typeof served, {
     onSuccess: (response) => Effect.withFiber((fiber) => succeeded(upgradeOf(fiber), response)),
     onFailure: (cause) => Effect.withFiber((fiber) => failed(upgradeOf(fiber), cause))
@@ -115,10 +113,10 @@ export const serve = <E, R>(
   return Effect.withFiber((fiber) => {
     const request = requestOf(fiber)
     const isProvided = Context.getOrUndefined(fiber.context, WebSocketServer.Upgrades) === upgrades
-    // A server that provides them once for all requests has served what it needs.
+    // A server that provides them once for all requests has already provided them.
     const upgrade = findUpgrade(upgrades.find, request)
     if (upgrade === undefined) return isProvided ? httpEffect as typeof served : served
-    // For the rest of the request, as a router does it: the enclosing server restores it.
+    // For the rest of the request, as a router does it; the enclosing server restores it.
     if (!isProvided) fiber.setContext(Context.add(fiber.context, WebSocketServer.Upgrades, upgrades))
     let record = pendingOf(request)
     if (record === undefined) {
@@ -134,7 +132,7 @@ export const serve = <E, R>(
 const requestOf = (fiber: Fiber.Fiber<unknown, unknown>): HttpServerRequest.HttpServerRequest =>
   Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
 
-/** The upgrade of a fiber's request; none where someone has put another request in its place. */
+/** The upgrade of a fiber's request; none if another request was put in its place. */
 const upgradeOf = (fiber: Fiber.Fiber<unknown, unknown>): PendingUpgrade | undefined => pendingOf(requestOf(fiber))
 
 const ended = (): undefined => {
@@ -147,7 +145,7 @@ const succeeded = (
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (upgrade === undefined) return Effect.succeed(response)
   const { isAccepted, refused } = upgrade
-  // Programs that take the end of a socket as it comes would call a refusal a success.
+  // A program that ignores how a socket ends would otherwise answer a refusal with a success.
   const isHidden = refused !== undefined && response.status < 300
   return Effect.succeed(isAccepted ? accepted : isHidden ? toResponse(refused) : response)
 }
@@ -157,7 +155,7 @@ const failed = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => {
   if (upgrade?.isAccepted === true) {
-    // The connection has left HTTP, and its end is no failure of the program that served it.
+    // The connection has left HTTP, and its end is no failure of its handler.
     return isEndOfConnection(cause)
       ? Effect.as(Effect.logDebug("WebSocket connection ended", cause), accepted)
       : Effect.failCause(cause)
@@ -167,7 +165,7 @@ const failed = <E>(
   return Effect.as(Effect.logDebug("WebSocket refused", refused), toResponse(refused))
 }
 
-/** Whether a handler failed of its connection's end and nothing else, or was interrupted because of it. */
+/** Whether a handler failed only because of its connection's end, or was interrupted because of it. */
 const isEndOfConnection = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.length > 0 && cause.reasons.every((reason) => {
     if (reason._tag === "Interrupt") return reason.annotations.has(HttpServerError.ClientAbort.key)
@@ -207,7 +205,7 @@ type UpgradeOptions = Parameters<HttpServerRequest.HttpServerRequest["upgradeWit
 type Changes = Parameters<HttpServerRequest.HttpServerRequest["modify"]>[0]
 
 /**
- * Upgrades the requests of one HTTP server: what their `upgradeWith` is.
+ * Upgrades the requests of one HTTP server: their `upgradeWith`.
  *
  * @category models
  * @since 0.1.0
@@ -225,8 +223,8 @@ export interface Upgrader {
  *
  * **When to use**
  *
- * With {@link pending}, where a server makes its requests itself; {@link serve} wraps those
- * that others make. To be given what `serve` is given.
+ * Together with {@link pending}, on a server that makes its requests itself; {@link serve} wraps those
+ * of other servers. Pass the same arguments as to `serve`.
  *
  * @category constructors
  * @since 0.1.0
@@ -274,9 +272,9 @@ export const makeUpgrader = (upgrades: WebSocketServer.Upgrades["Service"], opti
 }
 
 /**
- * The same request, whose upgrades are ours. A proxy, since it must be all that the
- * server's own is, and an object made with that as its prototype costs a hidden class for
- * each request (measured: 4 % of an upgrade).
+ * The same request with the upgrades of this library. It is a proxy, because it must have everything
+ * of the server's own request, and an object with that as its prototype costs a hidden class for each
+ * request (measured: 4 % of an upgrade).
  */
 class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequest> {
   readonly proxy: HttpServerRequest.HttpServerRequest
@@ -296,7 +294,7 @@ class UpgradableRequest implements ProxyHandler<HttpServerRequest.HttpServerRequ
     if (key === "upgrade") return this.upgradeWith({})
     if (key === "upgradeWith") return (options: UpgradeOptions) => this.upgradeWith(options)
     if (key === "modify") return (changes: Changes) => this.modify(changes)
-    // Its getters are run on the request itself, whatever they keep there.
+    // Its getters run on the request itself, where they may store things.
     return Reflect.get(target, key, target)
   }
 

@@ -53,13 +53,13 @@ import {
  *
  * **Details**
  *
- * - `selectSubprotocol`: which subprotocol to speak: a list in order of preference, of which the
+ * - `selectSubprotocol`: which subprotocol to use: a list in order of preference, of which the
  *   first that was offered is chosen, or a function of what was offered. None, by
  *   default or where nothing fits: the client decides whether it goes on.
  * - `requireSubprotocol`: refuses with 400 a client that offers none that fits; the answer's
  *   `Sec-WebSocket-Protocol` lists those of `selectSubprotocol`. `"ifOffered"` lets in a client that
  *   offers none at all. Default false.
- * - `headers`: what else to send with the 101, such as cookies.
+ * - `headers`: other headers to send with the 101, such as cookies.
  * - `compression`: whether, or how, to accept permessage-deflate. Default false: see
  *   `PerMessageDeflate` for what it costs and endangers.
  * - `extensions`: other extensions to accept; one of all is used, the first of the
@@ -72,8 +72,8 @@ import {
  * - `onDisconnect`: what becomes of the handler once its connection has ended: how long it
  *   may go on, 5 seconds behind the end of its reading by default, or `"interrupt"` to
  *   interrupt it at once. See `WebSocket.OnDisconnect`.
- * - `observability`: what differs from `Observability.CurrentOptions`.
- * - The other options bound the connection; see `Limits.Options`.
+ * - `observability`: comes before `Observability.CurrentOptions`.
+ * - The other options are the limits of the connection; see `Limits.Options`.
  *
  * @category models
  * @since 0.1.0
@@ -94,20 +94,18 @@ export interface AcceptOptions extends Limits.Options {
 }
 
 /**
- * One request that can become a connection, as an HTTP server hands it over: the head
- * as it was sent, and the way to its transport.
+ * One request that can become a connection, as an HTTP server provides it: the head as it was sent,
+ * and a way to its transport.
  *
  * **Details**
  *
- * `open` answers the request as `answer` says and gives the transport behind it, early
- * bytes included. It is called once. A platform that hands the connection over later gives
- * an effect; where that is interrupted, the platform drops the connection. `sha1` is the
- * platform's own, if it has one.
+ * `open` answers the request as `answer` says and returns the transport, with the bytes that arrived
+ * early. It is called once. A platform that provides the connection later returns an effect; if that
+ * is interrupted, the platform drops the connection. `sha1` is the platform's own, if it has one.
  *
- * `expire` is called when the deadline of the handshake has passed while the handler
- * still runs: where nothing was answered until then it answers 503, drops the
- * connection, which interrupts the handler, and lets nobody `open` it any more.
- * `HttpUpgrade.serve` keeps the deadline.
+ * `expire` is called when the deadline of the handshake has passed while the handler still runs. If
+ * the request was not answered, it answers 503 and drops the connection, which interrupts the
+ * handler; `open` is impossible afterwards. `HttpUpgrade.serve` keeps the deadline.
  *
  * @category models
  * @since 0.1.0
@@ -126,8 +124,8 @@ export interface Upgrade {
  *
  * **When to use**
  *
- * To make the HTTP server of another platform able to accept connections. Servers
- * provide it to the effect that they serve.
+ * To let the HTTP server of another platform accept connections. A server provides it to the effect
+ * that it serves.
  *
  * @category services
  * @since 0.1.0
@@ -138,12 +136,12 @@ export class Upgrades extends Context.Service<Upgrades, {
 }>()("@effect-ws/core/WebSocketServer/Upgrades") {}
 
 /**
- * What one address may take of a server. Nothing is limited that is not given.
+ * The limits of one address. Options left out are not limited.
  *
  * **Details**
  *
  * - `connections`: the most connections at once; one more is refused with 429.
- * - `upgrades`: how often a connection may be asked for: `count` at once, and as many
+ * - `upgrades`: how often an address may ask for a connection: `count` at once, and as many
  *   again over `interval`, evenly. Above it requests are refused with 429 and a
  *   `Retry-After` that fits, before the rules of the handshake are looked at. Refused
  *   ones are not counted.
@@ -156,8 +154,8 @@ export class Upgrades extends Context.Service<Upgrades, {
  *
  * **Gotchas**
  *
- * Many people can share one address (carrier-grade NAT, an office, a proxy), so limits
- * that suit one person shut them out. That is why none is set by default.
+ * Many people can share one address (carrier-grade NAT, an office, a proxy). Limits that suit one
+ * person would exclude them, so none is set by default.
  *
  * @category models
  * @since 0.1.0
@@ -215,10 +213,10 @@ export type { OpenConnections } from "./server/OpenConnections.ts"
 export type { ShutdownOptions, ShutdownReport } from "./server/Shutdown.ts"
 export { toResponse } from "./server/Responses.ts"
 
-// What an HTTP server sees of the table has nothing by which connections are added.
+// The interface that an HTTP server sees has no way to add connections.
 const asTable = (connections: OpenConnections): ConnectionTable => {
   if (connections instanceof ConnectionTable) return connections
-  throw new TypeError("Upgrades.connections is to be made by WebSocketServer.makeConnections")
+  throw new TypeError("Upgrades.connections was not made by WebSocketServer.makeConnections, which an HTTP server must call")
 }
 
 const choose = (
@@ -266,12 +264,12 @@ const shuttingDown = "the server is shutting down"
  *
  * **Details**
  *
- * A request that breaks the rules of the handshake fails with `HandshakeError`; left
- * alone, it answers with the status that fits: 426 for what is no WebSocket upgrade or
- * another version, 400 for what is malformed, 403 for the origin, 405 for the method,
- * 503 above the server's limit of connections, 429 above that of an address. On an HTTP server that cannot hand over
- * its connections it fails with `UpgradeUnavailable`, and with `IOError` on a platform that hands
- * the connection over later, where it broke meanwhile.
+ * A request that breaks the rules of the handshake fails with `HandshakeError`. Unless you catch it,
+ * it answers the request: 426 if it is not a WebSocket upgrade or has another version, 400 if it is
+ * malformed, 403 for the origin, 405 for the method, 503 above the server's limit of connections, 429
+ * above that of an address. On an HTTP server that does not provide its connections it fails with
+ * `UpgradeUnavailable`, and on a platform that provides the connection later, with `IOError` if it
+ * broke before.
  *
  * The route does not outlive its connection: its fiber is interrupted as `onDisconnect` says,
  * unless the scope has closed the connection before. That interruption, and the errors of the
@@ -316,7 +314,7 @@ const accepting = (
   const sent = toHeaderList(options.headers)
   const policy = Lifetime.makePolicy(options.onDisconnect)
   let limits: Limits.Limits | undefined
-  // One step for what every connection goes through; compression and refusals take more.
+  // One step for every connection; compression and refusals take more.
   return Effect.uninterruptible(Effect.withFiber((fiber): Effect.Effect<Connection, AcceptError> => {
     const upgrades = Context.getOption(fiber.context, Upgrades)
     if (upgrades._tag === "None") return Effect.fail(new UpgradeUnavailable())
@@ -350,7 +348,7 @@ const accepting = (
       if (typeof place === "string") {
         return refuse(unavailable(place, 0, connections.isClosing ? shuttingDown : undefined))
       }
-      // Asked before the connection leaves HTTP: behind it a request has no address.
+      // Before the connection leaves HTTP: afterwards the request has no address.
       const wanted = Telemetry.isWanted(fiber, options.observability) ? attributesOf(request, upgrade) : undefined
       const openOver = (transport: Transport): Effect.Effect<Connection> => {
         const opening = Opening.open(fiber, transport, limits!, {
@@ -377,7 +375,7 @@ const accepting = (
         }
       }
       const opening = begin()
-      // A span that is made for it, and a transport that comes later, can fail.
+      // The span of the connection, and a transport that is provided later, can fail.
       const opened = Exit.isExit(opening) ? opening : Effect.onError(opening, () => Effect.sync(() => place.leave()))
       return Effect.mapEager(opened, (connection) => {
         connections.add(connection, place)
@@ -397,7 +395,7 @@ const accepting = (
     })))
 }
 
-/** What spans and log lines say of a request. Queries are left out: many hold a token. */
+/** The attributes of spans and log lines for a request. Queries are left out, because they often hold a token. */
 const attributesOf = (
   request: HttpServerRequest.HttpServerRequest,
   upgrade: Upgrade | undefined
@@ -411,11 +409,11 @@ type AcceptError = HandshakeError | IOError | UpgradeUnavailable
 
 const noExtension: Result.Result<string | undefined, HandshakeError> = Result.succeed(undefined)
 
-/** What was asked for; whether it was by TLS a trusted proxy may say. */
+/** The upgrade's request. A trusted proxy may say whether it used TLS. */
 const askedOf = (upgrade: Upgrade, { protocol }: HttpServerRequest.HttpServerRequest): Handshake.UpgradeRequest =>
   protocol === undefined ? upgrade.request : { ...upgrade.request, secure: protocol === "https" }
 
-/** A request that is no upgrade: what its headers lack decides how it is refused. */
+/** A request that is not an upgrade. The headers that it lacks decide how it is refused. */
 const plainRequest = (request: HttpServerRequest.HttpServerRequest): Handshake.UpgradeRequest => ({
   method: request.method,
   httpVersion: "1.1",
@@ -463,7 +461,7 @@ export const handle = <A, E, R>(
   Exclude<E, ConnectionError> | HandshakeError | UpgradeUnavailable,
   HttpServerRequest.HttpServerRequest | Exclude<R, Scope.Scope>
 > =>
-  // Made once for all requests: what is around `f` is held for as long as it runs.
+  // Made once for all requests, because everything around `f` is held as long as it runs.
   accepting(options, HandlerScope.hold).pipe(
     // Without a router an application is uninterruptible, so a shutdown would wait for ever.
     Effect.flatMap((ws) => Effect.interruptible(annotated(f(ws), ws, options))),
@@ -489,7 +487,7 @@ const pathOf = (url: string): string => {
   return url.slice(start === -1 ? url.length : start, query === -1 ? url.length : query)
 }
 
-/** What a handler logs tells of which connection. */
+/** Adds the attributes of the connection to what its handler logs. */
 const annotated = <A, E, R>(effect: Effect.Effect<A, E, R>, ws: Connection, options: AcceptOptions) =>
   Telemetry.annotate(effect, ws.link, options.observability, (fiber) => {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)

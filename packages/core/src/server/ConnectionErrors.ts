@@ -1,4 +1,4 @@
-/** Which failures of a handler are those of its connection, so that they are no failure of the handler. */
+/** The failures of a handler that are the end of its connection, and not a failure of the handler. */
 import * as Cause from "effect/Cause"
 import type { ConnectionClosed, IOError, ProtocolError } from "../WebSocketError.ts"
 
@@ -16,7 +16,7 @@ export const isConnectionError = (error: unknown): error is ConnectionError =>
   typeof error === "object" && error !== null && "_tag" in error &&
   (error._tag === "ConnectionClosed" || error._tag === "ProtocolError" || error._tag === "IOError")
 
-/** Whether nothing but the connection's end is the cause: a defect beside it is not hidden. */
+/** Whether the connection's end is the only cause. A defect besides it is not hidden. */
 export const isConnectionsOwn = (cause: Cause.Cause<unknown>): boolean =>
   Cause.hasFails(cause) &&
   cause.reasons.every((reason) =>

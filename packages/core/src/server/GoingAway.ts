@@ -1,4 +1,4 @@
-/** How handlers hear that their server is about to end their connection, and what they still say. */
+/** How handlers learn that their server is about to end their connection, and what they still send. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -14,8 +14,8 @@ import { tableOf } from "./OpenConnections.ts"
  *
  * **When to use**
  *
- * To end a handler in its own way. For a last word that needs no fiber that waits,
- * {@link onGoingAway} is cheaper.
+ * To end a handler in its own way. {@link onGoingAway} is cheaper for a last message, because it needs
+ * no fiber that waits.
  *
  * **Details**
  *
@@ -26,12 +26,12 @@ import { tableOf } from "./OpenConnections.ts"
  *
  * ```ts
  * import { WebSocketServer } from "@effect-ws/core"
- * import { Effect, Stream } from "effect"
+ * import { Effect } from "effect"
  *
  * export const Feed = WebSocketServer.handle((ws) =>
  *   Effect.gen(function*() {
  *     yield* Effect.addFinalizer(() => Effect.ignore(ws.send("resume at 42")))
- *     yield* Effect.raceFirst(Stream.runDrain(ws.messages), WebSocketServer.goingAway(ws))
+ *     yield* Effect.raceFirst(ws.drain, WebSocketServer.goingAway(ws))
  *   })
  * )
  * ```
@@ -47,24 +47,24 @@ export const goingAway = (ws: WebSocket.WebSocket): Effect.Effect<void> =>
     if (table.closeWith(ws) !== undefined) return resume(Effect.void)
     const forget = table.onGoingAway(ws, () => {
       resume(Effect.void)
-      // The Close waits until the handler has closed the connection, or has had its time.
+      // The Close waits until the handler has closed the connection, or its time is over.
       return Effect.asVoid(ws.closed)
     })
     return Effect.sync(forget)
   })
 
 /**
- * Runs an effect when the server of a connection begins to end that connection, before its
- * Close: for a last word. The scope is that of the handler.
+ * Runs an effect when the server of a connection begins to end that connection, before its Close, for a
+ * last message. The scope is that of the handler.
  *
  * **Details**
  *
  * The Close waits for the effect, at most for `notice` of `ShutdownOptions` (2 seconds by
- * default), which interrupts it. Until then the connection costs nothing but the effect
- * itself: no fiber waits. The connection's own end is no failure of the effect; another
- * failure is logged as an error and ends nothing.
+ * default), which interrupts it. Until then only the effect itself is held: no fiber waits. The
+ * connection's own end is no failure of the effect; another failure is logged as an error and has no
+ * other consequence.
  *
- * **Example** (Telling clients where to go on)
+ * **Example** (Telling clients where to resume)
  *
  * ```ts
  * import { WebSocketServer } from "@effect-ws/core"

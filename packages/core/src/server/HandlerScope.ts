@@ -1,8 +1,7 @@
 /**
- * The scope of a handler that holds one connection. What it does at its end it finds
- * through the fiber, so a server's handlers share all effects around them and an idle
- * connection holds none (measured, with the static effects around it: 700 bytes less for
- * each connection than by `Effect.scoped`).
+ * The scope of a handler that holds one connection. It finds its connection through the fiber, so the
+ * handlers of a server share all effects around them and an idle connection holds none (measured, with
+ * the static effects around it: 700 bytes less for each connection than by `Effect.scoped`).
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -13,7 +12,7 @@ import type { CloseCodeFor } from "../CloseCode.ts"
 import type { Connection } from "../connection/Connection.ts"
 
 interface HandlerScope extends Scope.Closeable {
-  // The scope around it, if there is one.
+  // The outer scope, if there is one.
   outer: Scope.Scope | undefined
   connection: Connection | undefined
 }
@@ -22,8 +21,8 @@ const current = (fiber: Fiber.Fiber<unknown, unknown>): HandlerScope =>
   Context.getUnsafe(fiber.context, Scope.Scope) as HandlerScope
 
 /**
- * Runs an effect in a scope of its own, at whose end the connection that it holds is closed
- * behind all that the scope was given.
+ * Runs an effect in a scope of its own, at whose end the connection that it holds is closed after all
+ * finalizers of the scope.
  */
 export const holding = <A, E, R>(
   self: Effect.Effect<A, E, R>,
@@ -45,7 +44,7 @@ export const hold = (fiber: Fiber.Fiber<unknown, unknown>, connection: Connectio
   return Effect.succeed(connection)
 }
 
-/** The context of what is around, made again: kept, it would cost each connection 100 bytes. */
+/** The outer context, made again, because keeping it would cost each connection 100 bytes. */
 const around = (context: Context.Context<never>, outer: Scope.Scope | undefined): Context.Context<never> =>
   outer === undefined ? Context.omit(Scope.Scope)(context) : Context.add(context, Scope.Scope, outer)
 

@@ -9,7 +9,7 @@ import type { LinkHooks, LinkOwner } from "../connection/LinkHooks.ts"
 import { addressKey, type AddressLimits } from "./AddressLimits.ts"
 import { type LastWord, type Leaving, makePolicy, type Policy, shutdown, type ShutdownReport } from "./Shutdown.ts"
 
-/** A place among the connections of a server, until it is left once. */
+/** A place among the connections of a server. It is left once. */
 export interface Place extends LinkOwner {
   readonly table: ConnectionTable
   leave(): void
@@ -26,9 +26,9 @@ export interface Place extends LinkOwner {
  * **Details**
  *
  * - `size`: how many connections are open or being opened.
- * - `isClosing`: `shutdown` has begun, so nobody is admitted any more.
- * - `shutdown`: ends all connections as `WebSocketServer.ShutdownOptions` says, waits until
- *   they are gone, and reports what became of them. To be run once.
+ * - `isClosing`: `shutdown` has begun, so no connection is admitted any more.
+ * - `shutdown`: ends all connections as `WebSocketServer.ShutdownOptions` says, waits until they are
+ *   released, and reports how they ended. Run it once.
  *
  * @category models
  * @since 0.1.0
@@ -43,12 +43,12 @@ export class ConnectionTable implements OpenConnections, Place, Leaving {
   private readonly open = new Set<Connection>()
   private admitted = 0
   private readonly limit: number
-  /** What one address may take, if that is limited. */
+  /** The limits of one address, if there are any. */
   readonly addresses: AddressLimits | undefined
   private readonly policy: Policy
-  // Of the few handlers that want to hear of the server's end, by their connections.
+  // Effects of the few handlers that want to learn of the server's end, by their connections.
   private readonly lastWords = new Map<Connection, Array<LastWord>>()
-  // Once the server ends: the connections whose turn has come, and how many have gone.
+  // Once the server ends: the connections whose turn has come, and how many have been released.
   private told: Set<Connection> | undefined
   private goneSince = 0
   private onEmpty: (() => void) | undefined
@@ -71,11 +71,11 @@ export class ConnectionTable implements OpenConnections, Place, Leaving {
     return this.told !== undefined
   }
 
-  /** Takes a place, one of the address's too; a string says why there is none. */
+  /** Takes a place, and one of the address. A string says why there is none. */
   admit(address?: string): Place | "TooManyConnections" | "TooManyFromAddress" {
     if (this.isClosing || this.admitted >= this.limit) return "TooManyConnections"
     if (this.addresses === undefined) {
-      // One for all: an idle connection holds no place of its own.
+      // One object for all: an idle connection holds no place of its own.
       this.admitted++
       return this
     }
@@ -89,7 +89,7 @@ export class ConnectionTable implements OpenConnections, Place, Leaving {
     this.admitted--
   }
 
-  /** Takes a connection in, which leaves its place once it is gone. */
+  /** Adds a connection, which leaves its place once it is released. */
   add(connection: Connection, place: Place): void {
     const { link } = connection
     if (link.gone) return place.leave()
@@ -115,7 +115,7 @@ export class ConnectionTable implements OpenConnections, Place, Leaving {
     return this.told?.has(hooks as Connection) === true ? this.policy : undefined
   }
 
-  /** Lets a handler do something before the Close of its connection; the result takes that back. */
+  /** Adds an effect that runs before the Close of a connection. Returns what removes it. */
   onGoingAway(connection: Connection, word: LastWord): () => void {
     const words = this.lastWords.get(connection)
     if (words === undefined) this.lastWords.set(connection, [word])
@@ -182,6 +182,6 @@ class AddressPlace implements Place {
   }
 }
 
-/** The table that a connection stands in, if it is a server's and open. */
+/** The table of a connection, if it is a server's and open. */
 export const tableOf = ({ link: { owner } }: Connection): ConnectionTable | undefined =>
   owner instanceof ConnectionTable || owner instanceof AddressPlace ? owner.table : undefined

@@ -1,10 +1,9 @@
 /**
- * One request that asks for an upgrade: what became of it, and until when its handler must
- * have answered, with the connection or with a refusal. A request that is never answered
- * holds a socket, and the deadlines of an open connection do not apply to it yet.
+ * One request that asks for an upgrade: its state, and the deadline by which its handler must answer,
+ * with the connection or with a refusal. A request that is never answered holds a socket, and the
+ * deadlines of an open connection do not apply to it yet.
  *
- * It is found by the request, so that what surrounds a handler is made once for all
- * requests.
+ * It is found by the request, so that everything around a handler is made once for all requests.
  */
 import type * as Fiber from "effect/Fiber"
 import type { HandshakeError } from "../WebSocketError.ts"
@@ -16,20 +15,20 @@ import * as Deadlines from "../runtime/Deadlines.ts"
  *
  * **When to use**
  *
- * To implement an HTTP server whose requests upgrade by themselves: a request leads to its
- * record by the property `HttpUpgrade.pending`.
+ * To implement an HTTP server whose requests upgrade by themselves: a request has its record in the
+ * property `HttpUpgrade.pending`.
  *
  * **Details**
  *
- * - `isAccepted`: a connection was made of it. `WebSocketServer.accept` sets it.
- * - `refused`: why `request.upgrade` did not. The `Upgrader` sets it.
+ * - `isAccepted`: it became a connection. `WebSocketServer.accept` sets it.
+ * - `refused`: why `request.upgrade` refused it. The `Upgrader` sets it.
  * - `fiber`: the one that handles the request. It is interrupted when the connection has
  *   ended and the handler's time is over; see `WebSocket.OnDisconnect`.
- * - `key`: by what `WebSocketServer.Upgrades` finds the upgrade, where that is not the
- *   `source` of the request.
- * - `begin`: a handler is about to run, and has time until the deadline, which passes once
- *   the server has started it. `undefined` where the time is not limited. Called again
- *   where an effect is served within another: the earlier deadline is stopped.
+ * - `key`: the key by which `WebSocketServer.Upgrades` finds the upgrade, if that is not the `source` of
+ *   the request.
+ * - `begin`: a handler is about to run and has time until the deadline. `undefined` where the time is not
+ *   limited. If an effect is served within another it is called again, and the earlier deadline is
+ *   stopped.
  * - `end`: the request is a connection, or is answered. Stops the deadline.
  * - `expire`: the deadline has passed; see `WebSocketServer.Upgrade`.
  *
@@ -69,7 +68,7 @@ export const deadlineOf = (
 
 class DeadlineAlarm extends Deadlines.Alarm implements HandshakeDeadline {
   private readonly upgrade: PendingUpgrade
-  // Where it is set: a route may run under another Clock than its server.
+  // The deadlines in which it is set: a route may run under another Clock than its server.
   private readonly deadlines: Deadlines.Deadlines
   private readonly timeout: number
 
@@ -94,12 +93,12 @@ class DeadlineAlarm extends Deadlines.Alarm implements HandshakeDeadline {
 }
 
 /**
- * The property by which a request leads to its {@link PendingUpgrade}.
+ * The property of a request that holds its {@link PendingUpgrade}.
  *
  * **When to use**
  *
- * On an HTTP server whose requests upgrade by themselves, by an `Upgrader`. Requests that
- * lack it are wrapped.
+ * On an HTTP server whose requests upgrade by themselves, by an `Upgrader`. Requests without it are
+ * wrapped.
  *
  * @category symbols
  * @since 0.1.0

@@ -8,24 +8,23 @@ import type { HandshakeError } from "../WebSocketError.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
-/** Never sent, since the connection has left HTTP: middleware sees it. */
+/** Never sent, because the connection has left HTTP. Middleware sees it. */
 export const accepted = HttpServerResponse.empty({ status: 101 })
 
-/** The lines that a response stands for, and what Effect's types could hold of them. */
+/** The lines of a response, and what Effect's types can hold of them. */
 interface Lines {
   readonly list: HeaderList
   readonly headers: Readonly<Record<string, string>>
   readonly cookies: Cookies.Cookies
 }
 
-// By the body, which middleware leaves as it is when it changes headers or cookies.
+// Found by the body, which middleware does not change when it changes headers or cookies.
 const linesOf = new WeakMap<object, Lines>()
 
 const setCookie = "set-cookie"
 
 /**
- * The response that a refused handshake is answered with: status and headers of the
- * error, its message as text.
+ * The response to a refused handshake: status and headers of the error, its message as text.
  *
  * **Details**
  *
@@ -39,7 +38,7 @@ const setCookie = "set-cookie"
  */
 export const toResponse = (error: HandshakeError): Response => {
   const list = error.headers.map(([name, value]) => [name.toLowerCase(), value] as const)
-  // Whatever names there are: `__proto__` can be one.
+  // A map, because a name can be `__proto__`.
   const headers: Record<string, string> = Object.create(null)
   for (const [name, value] of list) {
     if (name !== setCookie) headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value
@@ -51,8 +50,8 @@ export const toResponse = (error: HandshakeError): Response => {
 }
 
 /**
- * The header lines of a response, as they are to be written: of a refusal each line that it
- * was given, of any other response its headers and a line for each cookie.
+ * The header lines of a response to write: for a refusal each of its lines, for any other response its
+ * headers and a line for each cookie.
  *
  * **When to use**
  *
@@ -60,7 +59,7 @@ export const toResponse = (error: HandshakeError): Response => {
  *
  * **Details**
  *
- * What middleware has set or removed since is followed.
+ * Changes of middleware are respected.
  *
  * @category accessors
  * @since 0.1.0

@@ -1,7 +1,7 @@
 /**
- * The end of a server: its handlers hear of it and may say a last word, then their
- * connections are closed, at once or spread over a time, and what has not closed at the end
- * of the grace is cut and counted.
+ * The end of a server: its handlers learn of it and may send a last message, then their connections are
+ * closed, at once or spread over a time. Connections that have not closed at the end of the grace are cut
+ * and counted.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,17 +15,17 @@ import * as Deadlines from "../runtime/Deadlines.ts"
  *
  * **Details**
  *
- * - `notice`: how long the handlers of a connection that asked to hear of the end
+ * - `notice`: how long the handlers of a connection that asked to learn of the end
  *   (`WebSocketServer.onGoingAway`, `WebSocketServer.goingAway`) may delay its Close. The
  *   other connections are not delayed. Default 2 seconds.
- * - `code`, `reason`: what connections are closed with. Default 1001, without a reason.
- * - `over`: the time over which the Closes are spread, so that many clients do not come
- *   back at once. The handlers of a connection hear of the end when its turn comes; until
- *   then it works on. Default 0: all at once.
+ * - `code`, `reason`: those of the Close. Default 1001, without a reason.
+ * - `over`: the time over which the Closes are spread, so that many clients do not come back at once.
+ *   The handlers of a connection learn of the end when its turn comes; until then it stays open.
+ *   Default 0: all at once.
  * - `grace`: the most that all of it may take; connections that have not closed by then are
  *   cut. Default 5 seconds more than `over`.
- * - `report`: told at the end how many connections closed and how many were cut. Where any
- *   were cut, there is a warning in the log as well.
+ * - `report`: called at the end with how many connections closed and how many were cut. If any were
+ *   cut, there is a warning in the log too.
  *
  * @category models
  * @since 0.1.0
@@ -40,7 +40,7 @@ export interface ShutdownOptions {
 }
 
 /**
- * What became of the connections of a server that ended: `closed` in time, or `cut`.
+ * How the connections of a server ended: `closed` in time, or `cut`.
  *
  * @category models
  * @since 0.1.0
@@ -81,19 +81,19 @@ export type LastWord = () => Effect.Effect<void>
 
 /** The connections of a server that ends. */
 export interface Leaving {
-  /** Nobody is admitted any more. Those that are open. */
+  /** Stops admitting connections, and returns those that are open. */
   readonly begin: () => ReadonlyArray<Connection>
-  /** The turn of a connection has come: what its handlers want to do before the Close. */
+  /** The turn of a connection has come: returns what its handlers do before the Close. */
   readonly tell: (connection: Connection) => ReadonlyArray<LastWord>
-  /** How many have gone since the beginning. */
+  /** How many were released since the beginning. */
   readonly gone: () => number
-  /** Those that are still open. */
+  /** The connections that are still open. */
   readonly left: () => ReadonlyArray<Connection>
   /** Waits until none is left. */
   readonly empty: Effect.Effect<void>
 }
 
-/** Ends the connections of a server. To be run once. */
+/** Ends the connections of a server. Run it once. */
 export const shutdown = (leaving: Leaving, policy: Policy): Effect.Effect<ShutdownReport> =>
   Effect.gen(function*() {
     const batches = spread(leaving.begin(), policy.over)
@@ -143,7 +143,7 @@ interface Batch {
   readonly connections: ReadonlyArray<Connection>
 }
 
-// A batch each 100 ms at the most: more of them would cost timers, and spread nothing better.
+// At most one batch in 100 ms: more would cost timers and not spread the Closes better.
 const batchInterval = 100
 
 /** Batches of about the same size, evenly over the time, the first at once. */

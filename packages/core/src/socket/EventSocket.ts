@@ -1,6 +1,6 @@
 /**
- * A connection with the events and methods of the WebSocket that browsers have, as far
- * as Effect's `Socket` asks for them, `pause` and `resume` included.
+ * A connection with the events and methods of a browser's WebSocket, as far as Effect's `Socket` uses
+ * them, `pause` and `resume` included.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -28,7 +28,7 @@ const abnormal = { code: 1006, reason: "" }
 export class EventSocket implements Socket.WebSocketLike {
   binaryType = "arraybuffer"
   readyState = CONNECTING
-  /** What was sent and is not accepted yet: nothing here waits for a slow peer. */
+  /** Messages that were sent and are not accepted yet: this interface cannot wait for a slow peer. */
   bufferedAmount = 0
 
   private readonly fork: Fork
@@ -43,7 +43,7 @@ export class EventSocket implements Socket.WebSocketLike {
     this.fork = fork
   }
 
-  /** Over a connection that is open. Messages are read once someone listens for them. */
+  /** Over an open connection. Messages are read once there is a listener for them. */
   static over(ws: WebSocket, fork: Fork): EventSocket {
     const self = new EventSocket(fork)
     self.opened(ws)
@@ -51,7 +51,7 @@ export class EventSocket implements Socket.WebSocketLike {
     return self
   }
 
-  /** Over a connection that is dialled now. */
+  /** Over a connection that is being dialled. */
   static dial<E>(connect: Effect.Effect<WebSocket, E, Scope.Scope>, fork: Fork): EventSocket {
     const self = new EventSocket(fork)
     // After the caller has added its listeners.
@@ -89,7 +89,7 @@ export class EventSocket implements Socket.WebSocketLike {
     ))
   }
 
-  /** Waits for the end, behind the messages and the error that come before it. */
+  /** Waits for the end, after the messages and the error before it. */
   private end(ws: WebSocket): Effect.Effect<void> {
     return Effect.flatMap(ws.closed, (info) => {
       const read = this.reading === undefined ? Effect.void : Fiber.await(this.reading)
@@ -137,7 +137,7 @@ export class EventSocket implements Socket.WebSocketLike {
     const { ws } = this
     if (ws === undefined) throw new Error("This WebSocket is not open yet")
     if (this.readyState !== OPEN) return
-    // Copied, since the caller is not told when it is free again.
+    // Copied, because the caller cannot know when it may be changed.
     const message = typeof data === "string" ? data : data.slice()
     this.bufferedAmount += message.length
     this.fork(Effect.ensuring(
@@ -166,7 +166,7 @@ export class EventSocket implements Socket.WebSocketLike {
   }
 }
 
-/** Binary data as an `ArrayBuffer` of its own. */
+/** Binary data as an `ArrayBuffer` that is not shared. */
 const data = (message: Message): string | ArrayBuffer =>
   typeof message === "string"
     ? message

@@ -1,12 +1,12 @@
 /**
- * A pull whose waiting reader can be failed from outside, as a `Socket` promises when
- * the scope of its reader closes. What is pulled runs in a fiber of its own while it
- * waits; what is there already costs no wait.
+ * A pull whose waiting reader can be failed from outside, which a `Socket` promises when the scope of
+ * its reader closes. The pull runs in a fiber of its own while it waits; messages that are there
+ * already are returned without one.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 
-/** Runs an effect at once, up to where it waits. */
+/** Runs an effect at once, until it waits. */
 export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
 export class FailablePull<A, E> {
@@ -38,7 +38,7 @@ export class FailablePull<A, E> {
     })
   }
 
-  /** Fails the pull that waits and all that come. */
+  /** Fails the waiting pull and all later ones. */
   fail(failure: Effect.Effect<never, E>): void {
     this.failure ??= failure
     this.waiting?.()

@@ -1,6 +1,5 @@
 /**
- * One connection as the `Socket` of Effect sees it: both its halves in that module's
- * terms, for as long as the reader's scope is open.
+ * One connection as Effect's `Socket` sees it, as long as the reader's scope is open.
  */
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
@@ -17,7 +16,7 @@ type Batch = readonly [Message, ...Array<Message>]
 const closeError = (code: number, reason = ""): Socket.SocketError =>
   new Socket.SocketError({ reason: new Socket.SocketCloseError({ code, closeReason: reason }) })
 
-/** Why a connection did not open: one of this library's errors, or what an Effect of the program failed with. */
+/** Why a connection did not open: an error of this library, or the failure of an Effect of the program. */
 export const openError = (cause: unknown): Socket.SocketError =>
   new Socket.SocketError({
     reason: new Socket.SocketOpenError({
@@ -32,14 +31,14 @@ const writeError = (cause: unknown): Socket.SocketError =>
 const readError = (error: ProtocolError | IOError): Socket.SocketError =>
   error instanceof ProtocolError
     ? new Socket.SocketError({ reason: new Socket.SocketReadError({ cause: error }) })
-    // A close has no field for it, but whoever reads the log wants to know what broke.
+    // A close has no field for it, but a log should show what broke.
     : Object.assign(closeError(1006), { cause: error })
 
 export class SocketSession {
   private readonly ws: WebSocket
   private readonly fork: Fork
   private readonly reader: FailablePull<Batch, Socket.SocketError>
-  // Who pulls learns of the end there.
+  // The reader learns of the end by its pull.
   private pulls = false
 
   constructor(ws: WebSocket, fork: Fork) {
@@ -80,14 +79,14 @@ export class SocketSession {
   }
 
   /**
-   * What the connection's end cuts off is told where it is read, as the stock socket
-   * does: callers that treat a failed write as a defect would never see the Close.
+   * Writes that the connection's end cuts off are reported where it is read, as the stock socket does:
+   * callers that treat a failed write as a defect would never see the Close.
    */
   private sent(send: Effect.Effect<void, SendError>): Effect.Effect<void, Socket.SocketError> {
     return Effect.catch(send, (error) => this.pulls ? Effect.void : Effect.fail(writeError(error)))
   }
 
-  /** Begins the closing handshake; the pull tells how it ended. */
+  /** Begins the closing handshake. The pull reports how it ended. */
   private close({ code, reason }: Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> {
     return Effect.suspend(() => {
       const exit = this.fork(this.ws.close(code, reason)).pollUnsafe()

@@ -1,7 +1,6 @@
 /**
- * A transport over any Effect `Socket`: the portable road. A fiber pulls and pushes
- * what came; every write is copied, because a `Socket` does not say when it has taken
- * the bytes.
+ * A transport over any Effect `Socket`, for every platform. A fiber pulls bytes and pushes them on.
+ * Every write is copied, because a `Socket` does not say when it has taken the bytes.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,11 +13,11 @@ import type { Transport, TransportHandlers } from "../Transport.ts"
 import { codeOf, reasonOf } from "../runtime/SystemCodes.ts"
 import { IOError } from "../WebSocketError.ts"
 
-// Written in pieces, so that a slow write is told from a stalled one, and a large
-// payload is not copied whole.
+// Written in pieces, so that a slow write can be distinguished from a stalled one, and a large payload is not
+// copied whole.
 const maxPiece = 64 * 1024
 
-/** A socket's error as ours; an orderly end of the stream is no error. */
+/** Turns a socket's error into an `IOError`. An orderly end of the stream is no error. */
 const ioError = (phase: IOError["phase"], error: Socket.SocketError): IOError => {
   const { reason } = error
   if (reason._tag === "SocketOpenError" && reason.kind === "Timeout") {
@@ -169,7 +168,7 @@ class SocketTransport implements Transport {
     return next
   }
 
-  // A write that ended within `write` is told by its result.
+  // The result of `write` reports a write that ended within it.
   private writing = false
   private onWritten(): void {
     if (!this.writing) return
@@ -189,7 +188,7 @@ class SocketTransport implements Transport {
     if (this.closed) return
     this.closed = true
     this.resume()
-    // A Close event drops what a blocked peer would hold up for ever.
+    // A Close event drops output that a blocked peer would hold up for ever.
     this.fork(
       Effect.ignore(this.writer.write(new Socket.CloseEvent(1000))).pipe(
         Effect.andThen(Scope.close(this.writeScope, Exit.void)),
