@@ -33,6 +33,16 @@ class SlowFirst extends BaseSequencer {
   }
 }
 
+// The rooms without effects, I/O and time: each is covered by its own tests alone, see `npm run coverage`.
+const covered = {
+  codec: 100,
+  deflate: 100,
+  handshake: 99,
+  http: 97,
+  memory: 100,
+  protocol: 100
+}
+
 // Workspace packages are resolved to their sources, by the `exports` that they have in development.
 export default defineConfig({
   test: {
@@ -46,6 +56,18 @@ export default defineConfig({
     testTimeout: 20_000,
     // Most of the time of a program that a test starts goes into compiling what it imports.
     env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/build/compiled` },
+    coverage: {
+      provider: "v8",
+      include: Object.keys(covered).map((room) => `packages/core/src/${room}/**/*.ts`),
+      reporter: ["text", "html"],
+      reportsDirectory: "build/coverage",
+      thresholds: Object.fromEntries(
+        Object.entries(covered).map(([room, percent]) => [
+          `packages/core/src/${room}/**`,
+          { branches: percent, functions: percent, lines: percent, statements: percent }
+        ])
+      )
+    },
     // Many tests wait for sockets and child processes, so a second worker fills two cores.
     maxWorkers: "100%"
   }

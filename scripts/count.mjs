@@ -3,7 +3,7 @@
 //
 //   node scripts/count.mjs                    fails unless each folder of tests had one that passed (after `vitest run`)
 //   node scripts/count.mjs TESTS OTHERS...    prints `N passed, N failed`, given the exit codes of `npm test` and of
-//                                             what ran beside it: `npm run check:packages`, `npm run docs:build`
+//                                             what ran beside it: `npm run coverage`, ...
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 

@@ -439,7 +439,7 @@ export class Inbound extends Inbox implements DecodedSink {
     const { decoding, fragments } = this
     // RFC 6455 §8.1: a text that ends inside a character is not UTF-8.
     if (this.dropping) {
-      this.message = undefined
+      // Nobody will read it.
     } else if (fragments !== undefined && !fragments.done) {
       if (fragments.discarded) this.fragments = undefined
       if (!message.isComplete) return void this.fail("InvalidUtf8")

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { runInNewContext } from "node:vm"
-import { bytesOf } from "../../src/codec/Bytes.ts"
+import { bytesOf, joined } from "../../src/codec/Bytes.ts"
 import * as Message from "../../src/Message.ts"
 import * as Protocol from "../../src/Protocol.ts"
 import * as Harness from "../support/Harness.ts"
@@ -78,4 +78,15 @@ describe("Bytes", () => {
         assert.strictEqual(transport.writes.length, 1)
       }
     }))
+
+  it("are joined in memory of their own", () => {
+    const [first, second] = [Uint8Array.of(1, 2), new Uint8Array(8).fill(3).subarray(2, 5)]
+    const both = joined(first, second)
+    assert.deepStrictEqual([...both], [1, 2, 3, 3, 3])
+    assert.strictEqual(both.buffer.byteLength, 5)
+    both.fill(9)
+    assert.deepStrictEqual([...first, ...second], [1, 2, 3, 3, 3])
+    assert.deepStrictEqual(joined(new Uint8Array(0), second), second)
+    assert.deepStrictEqual(joined(first, new Uint8Array(0)), first)
+  })
 })

@@ -1,5 +1,5 @@
 /** Masking and copying in WebAssembly: the module is that of its text, and does what the words do. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
@@ -97,5 +97,44 @@ describe("Simd", () => {
     assert.isFalse(maskTextInPlace(bytes, 0, 100, 0x01010101), "is not known")
     assert.isTrue(bytes.every((byte) => byte === 1))
     assert.isTrue(maskShared(shared.subarray(4, 68), 0, 64, 0))
+  })
+  it("ends with the memory that it has: 2 MiB for all", async () => {
+    vi.resetModules()
+    const simd = await import("../../src/codec/Simd.ts")
+    const buffers = Array.from({ length: 65 }, () => simd.sharedBuffer(32 * 1024))
+    const { buffer } = buffers[0]!
+    assert.deepStrictEqual(buffers.map((one) => one.buffer === buffer), buffers.map((_, i) => i < 64))
+    assert.deepStrictEqual(buffers.slice(0, 3).map((one) => one.byteOffset), [0, 32 * 1024, 64 * 1024])
+    vi.resetModules()
+    const fresh = await import("../../src/codec/Simd.ts")
+    assert.deepStrictEqual([1, 64, 65, 1].map((size) => fresh.sharedBuffer(size).byteOffset), [0, 64, 128, 256])
+  })
+
+  it("does without WebAssembly where there is none: memory is ordinary, and others mask and copy", async () => {
+    vi.stubGlobal("WebAssembly", undefined)
+    vi.resetModules()
+    try {
+      const simd = await import("../../src/codec/Simd.ts")
+      assert.isFalse(simd.maskShared(new Uint8Array(4), 0, 4, 1))
+      const [one, other] = [simd.sharedBuffer(100), simd.sharedBuffer(100)]
+      assert.deepStrictEqual([one.length, one.buffer.byteLength], [100, 100])
+      assert.notStrictEqual(one.buffer, other.buffer)
+      assert.isFalse(simd.maskShared(one, 0, 100, -1))
+      assert.isUndefined(simd.maskTextShared(one, 0, 100, -1))
+      one.fill(7)
+      simd.copyInto(one, 10, 20, other, 5)
+      assert.deepStrictEqual([...other.subarray(4, 16)], [0, ...new Uint8Array(10).fill(7), 0])
+    } finally {
+      vi.unstubAllGlobals()
+      vi.resetModules()
+    }
+  })
+
+  it("copies to the same memory again and again", () => {
+    for (const value of [1, 2, 3]) {
+      const source = shared.subarray(0, 8).fill(value)
+      copyInto(source, 0, 4, shared, 100 + value)
+      assert.deepStrictEqual([...shared.subarray(100 + value, 104 + value)], [value, value, value, value])
+    }
   })
 })

@@ -102,4 +102,43 @@ describe("Inbound", () => {
     inbound.receive(concat([open.slice(500), frame(Opcode.Close, closeBody(4000))]), 0)
     assert.deepInclude(inbound.ending, { _tag: "Close", code: 4000 })
   })
+
+  it("tells how far the input got: inside a header, a frame, a message", () => {
+    const inbound = make()
+    const at = (...bytes: ReadonlyArray<number>) => {
+      inbound.receive(Uint8Array.from(bytes), 0)
+      return [inbound.isInsideFrame, inbound.isInsideMessage, inbound.isPartial]
+    }
+    assert.deepStrictEqual(at(), [false, false, false])
+    assert.deepStrictEqual(at(0x01), [true, false, true], "half a header")
+    assert.deepStrictEqual(at(0x02), [true, true, true])
+    assert.deepStrictEqual(at(0x61), [true, true, true])
+    assert.deepStrictEqual(at(0x61), [false, true, true], "a fragment")
+    assert.deepStrictEqual(at(0x89), [true, true, true])
+    assert.deepStrictEqual(at(0x00), [false, true, true], "a Ping inside it")
+    assert.deepStrictEqual(at(0x80, 0x00), [false, false, false])
+  })
+
+  it("a streamed text that ends inside a character is not UTF-8, whether it is read or discarded", () => {
+    for (const isDiscarded of [false, true]) {
+      for (const character of ["\u0080", "\u07c0", "\u07ff", "\u0800", "\uffff", "\u{10000}", "\u{10ffff}"]) {
+        const bytes = new TextEncoder().encode(`a${character}`)
+        for (let size = 1; size <= bytes.length; size++) {
+          const inbound = make()
+          inbound.demand = "fragments"
+          inbound.receive(frame(Opcode.Text, bytes.subarray(0, 1), { fin: false }), 0)
+          if (isDiscarded) inbound.fragments!.discard()
+          const { fragments } = inbound
+          inbound.receive(frame(Opcode.Continuation, bytes.subarray(1, size)), 0)
+          const isWhole = size === 1 || size === bytes.length
+          assert.strictEqual(inbound.ending?._tag, isWhole ? undefined : "Violation")
+          assert.strictEqual(fragments!.done, isWhole)
+          assert.strictEqual(inbound.receivedMessages, isWhole ? 1 : 0)
+          const text = fragments!.take().join("")
+          assert.strictEqual(text, isDiscarded ? "" : size === bytes.length ? `a${character}` : "a")
+          assert.strictEqual(inbound.fragments, isDiscarded ? undefined : fragments)
+        }
+      }
+    }
+  })
 })

@@ -165,6 +165,24 @@ describe("Outbox", () => {
     other.frame(fin | 2, filled(100, 9))
     assert.strictEqual(other.take()[0]!.buffer, chunk.buffer)
   })
+
+  it("forgets buffers that were filled and not handed over, and keeps 64 for others", () => {
+    const outbox = server()
+    for (let i = 0; i < 200; i++) outbox.frame(fin | 2, filled(copyLimit, i))
+    assert.strictEqual(outbox.queuedBytes, 200 * (copyLimit + 4))
+    outbox.clear()
+    assert.isTrue(outbox.isBlank)
+    const buffers = (count: number) => {
+      for (let i = 0; i < count; i++) outbox.frame(fin | 2, filled(copyLimit, i))
+      // Most lie in one memory of WebAssembly.
+      return new Set(outbox.take().map(({ buffer, byteOffset }) => buffer.byteLength > 100_000 ? byteOffset : buffer))
+    }
+    const first = buffers(150)
+    outbox.taken()
+    const again = buffers(150)
+    outbox.taken()
+    assert.isAtLeast([...again].filter((buffer) => first.has(buffer)).length, 64)
+  })
 })
 
 describe("Outboxes", () => {
