@@ -7,6 +7,7 @@ import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import * as Net from "node:net"
 import { setImmediate as turn } from "node:timers/promises"
+import * as Tls from "node:tls"
 import type { Negotiation } from "./cases/Case.ts"
 import { Deflater } from "./wire/Deflater.ts"
 import { Inflater } from "./wire/Inflater.ts"
@@ -155,8 +156,18 @@ export class Peer {
   }
 }
 
-/** Reads a head up to its empty line; what stands behind it are the first frames. */
-const readHead = (socket: Net.Socket, ms: number): Promise<{ readonly lines: Array<string>; readonly early: Buffer }> =>
+/** The head of a request or an answer. */
+export interface Head {
+  readonly lines: ReadonlyArray<string>
+  /** The octets behind it: the first frames. */
+  readonly early: Buffer
+}
+
+/** No head is longer; what is longer is none. */
+const longestHead = 64 * 1024
+
+/** Reads a head up to its empty line. */
+export const readHead = (socket: Net.Socket, ms: number): Promise<Head> =>
   new Promise((resolve, reject) => {
     let seen = Buffer.alloc(0)
     const timer = setTimeout(() => fail(new Error("no opening handshake in time")), ms)
@@ -173,7 +184,7 @@ const readHead = (socket: Net.Socket, ms: number): Promise<{ readonly lines: Arr
     const onData = (chunk: Buffer) => {
       seen = Buffer.concat([seen, chunk])
       const end = seen.indexOf("\r\n\r\n")
-      if (end < 0) return
+      if (end < 0) return seen.length > longestHead ? fail(new Error("a head without an end")) : undefined
       stop()
       socket.pause()
       resolve({ lines: seen.subarray(0, end).toString("latin1").split("\r\n"), early: seen.subarray(end + 4) })
@@ -203,20 +214,39 @@ const judgeHead = (
   return judgeAnswer(negotiation.offers, answer)
 }
 
+/** A server to connect to. */
+export interface Target {
+  readonly url: string
+  /** For wss; certificates are verified unless this says otherwise. */
+  readonly tls?: Tls.ConnectionOptions | undefined
+  /** More lines for the request, such as credentials. */
+  readonly headers?: ReadonlyArray<readonly [string, string]> | undefined
+}
+
+const dial = ({ tls, url }: Target): Net.Socket => {
+  const { hostname, port, protocol } = new URL(url)
+  const isSecure = protocol === "wss:" || protocol === "https:"
+  const host = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname
+  const to = { host, port: port === "" ? (isSecure ? 443 : 80) : Number(port), allowHalfOpen: true }
+  if (!isSecure) return Net.connect(to)
+  return Tls.connect({ ...tls, ...to, ...(Net.isIP(host) === 0 ? { servername: host } : {}) })
+}
+
 /** Plays the client: connects and asks for an upgrade, without extensions unless the case negotiates. */
-export const connect = async (url: string, ms: number, negotiation?: Negotiation): Promise<Peer> => {
-  const { hostname, pathname, port, search } = new URL(url)
-  const socket = Net.connect({ host: hostname, port: Number(port), allowHalfOpen: true })
+export const connect = async (target: Target, ms: number, negotiation?: Negotiation): Promise<Peer> => {
+  const { host, pathname, search } = new URL(target.url)
+  const socket = dial(target)
   const key = randomBytes(16).toString("base64")
   socket.write(
     [
       `GET ${pathname}${search} HTTP/1.1`,
-      `Host: ${hostname}:${port}`,
+      `Host: ${host}`,
       "Upgrade: websocket",
       "Connection: Upgrade",
       `Sec-WebSocket-Key: ${key}`,
       "Sec-WebSocket-Version: 13",
       ...(negotiation === undefined ? [] : [`Sec-WebSocket-Extensions: ${negotiation.offers.map(format).join(", ")}`]),
+      ...(target.headers ?? []).map(([name, value]) => `${name}: ${value}`),
       "\r\n"
     ].join("\r\n")
   )
@@ -235,9 +265,8 @@ export interface Accepted {
   readonly agreement: Agreement | undefined
 }
 
-/** Answers a client's opening handshake on a fresh connection. */
-export const acceptUpgrade = async (socket: Net.Socket, ms: number, negotiation?: Negotiation): Promise<Accepted> => {
-  const { early, lines } = await readHead(socket, ms)
+/** Answers a client's opening handshake whose head has been read; throws what is wrong with it. */
+export const answerHead = (socket: Net.Socket, { early, lines }: Head, negotiation?: Negotiation): Accepted => {
   const refuse = (why: string): never => {
     socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
     throw new Error(why)
@@ -266,6 +295,10 @@ export const acceptUpgrade = async (socket: Net.Socket, ms: number, negotiation?
   )
   return { early, agreement: chosen?.agreement }
 }
+
+/** Answers a client's opening handshake on a fresh connection. */
+export const acceptUpgrade = async (socket: Net.Socket, ms: number, negotiation?: Negotiation): Promise<Accepted> =>
+  answerHead(socket, await readHead(socket, ms), negotiation)
 
 export interface Listener {
   readonly url: string

@@ -4,7 +4,7 @@
  */
 import type { Case, Chop, Expected, Script, Step } from "./cases/Case.ts"
 import { clean, close } from "./cases/Case.ts"
-import { connect, listen, type Noted, type Peer } from "./Peer.ts"
+import { connect, listen, type Noted, type Peer, type Target } from "./Peer.ts"
 import { Binary, Close, encode, encodePart, type FrameSpec } from "./wire/Frames.ts"
 
 /**
@@ -12,9 +12,7 @@ import { Binary, Close, encode, encodePart, type FrameSpec } from "./wire/Frames
  * 16 MiB a message and 65,536 fragments are within its limits; no extension,
  * unless it is for the cases that negotiate one: then permessage-deflate, for messages of every size.
  */
-export interface ServerSubject {
-  readonly url: string
-}
+export interface ServerSubject extends Target {}
 
 /** Starts an echo client and resolves (or rejects: that is not judged) once its connection is closed. */
 export interface ClientSubject {
@@ -25,8 +23,21 @@ export interface ClientSubject {
 type Behaviour = "OK" | "NON-STRICT" | "INFORMATIONAL" | "UNIMPLEMENTED" | "FAILED"
 type CloseBehaviour = "OK" | "INFORMATIONAL" | "WRONG CODE" | "UNCLEAN" | "FAILED"
 
+/**
+ * What a case says in one word.
+ *
+ * - `OK`: as the RFC wants it, strictly.
+ * - `NON-STRICT`: allowed, but less than can be had: invalid UTF-8 that is noticed only at the end of a message, a
+ *   violation answered by dropping TCP without a Close frame, compression that compresses nothing.
+ * - `INFORMATIONAL`: nothing is asked for; the message says what happened.
+ * - `UNIMPLEMENTED`: the case is about an extension that the subject declined.
+ * - `FAILED`: the RFC is broken.
+ */
+export type Verdict = "OK" | "NON-STRICT" | "INFORMATIONAL" | "UNIMPLEMENTED" | "FAILED"
+
 export interface Result {
   readonly id: string
+  readonly verdict: Verdict
   readonly behaviour: Behaviour
   readonly closeBehaviour: CloseBehaviour
   /** The code of the subject's Close frame. */
@@ -98,7 +109,7 @@ const runEchoes = async (
     const payload = step.message(index)
     await sendDeflated(peer, step.opcode, payload, step.fragment)
     const met = await peer.until(() => peer.events.length > kept || peer.isClosing, deadlines.exchange)
-    if (!met) peer.note(`echo ${index + 1}`)
+    if (!met) peer.note(`no echo ${index + 1} in time`)
     if (peer.isClosing) return
     const event = peer.events[kept]!
     const expected: Expected = { _tag: "Message", binary: step.opcode === Binary, payload }
@@ -123,7 +134,7 @@ const runStep = async (peer: Peer, step: Step, pace: Pace): Promise<void> => {
       return
     case "Await": {
       const met = await peer.until(() => peer.events.length >= step.events || peer.isClosing, pace.deadlines.exchange)
-      if (!met) peer.note(step.name)
+      if (!met) peer.note(`no ${step.name} in time`)
       return
     }
   }
@@ -149,7 +160,7 @@ const play = async (peer: Peer, script: Script, pace: Pace): Promise<void> => {
 }
 
 const shown = (event: Noted | Expected): string => {
-  if (event._tag === "Timeout") return `timeout ${event.name}`
+  if (event._tag === "Timeout") return event.name
   const kind = event._tag === "Message" ? (event.binary ? "binary" : "text") : event._tag.toLowerCase()
   return `${kind} of ${event.payload.length}`
 }
@@ -203,7 +214,7 @@ const judgeClose = (peer: Peer, script: Script): readonly [CloseBehaviour, strin
   return ["OK", ""]
 }
 
-const judge = (item: Case, script: Script, peer: Peer, started: number): Result => {
+const judge = (item: Case, script: Script, peer: Peer, started: number): Omit<Result, "verdict"> => {
   const [behaviour, about] = judgeEvents(peer, script)
   const [closeBehaviour, aboutClose] = judgeClose(peer, script)
   const code = peer.closeReceived?.code
@@ -222,8 +233,21 @@ const judge = (item: Case, script: Script, peer: Peer, started: number): Result 
   return { ...common, behaviour, closeBehaviour }
 }
 
+/** Whether the subject is to fail the connection: for what was sent, or for the suite's Close itself. */
+const isToFail = ({ close }: Script): boolean =>
+  close.by === "subject" || !close.codes.some((code) => code === undefined || code === 1000)
+
+const verdictOf = (item: Case, script: Script, { behaviour, closeBehaviour }: Omit<Result, "verdict">): Verdict => {
+  if (item.informational === true) return "INFORMATIONAL"
+  if (behaviour === "FAILED" || behaviour === "UNIMPLEMENTED") return behaviour
+  // To fail a connection, an endpoint should send Close, and may leave it out (RFC 6455 §7.1.7).
+  if (closeBehaviour === "UNCLEAN" && isToFail(script)) return "NON-STRICT"
+  return closeBehaviour === "OK" ? behaviour : "FAILED"
+}
+
 const failed = (item: Case, started: number, message: string): Result => ({
   id: item.id,
+  verdict: item.informational === true ? "INFORMATIONAL" : "FAILED",
   behaviour: "FAILED",
   closeBehaviour: "FAILED",
   code: undefined,
@@ -237,9 +261,11 @@ const playAndJudge = async (item: Case, peer: Peer, started: number, pace: Pace)
   const script = isDeclined ? clean([], []) : item.script()
   try {
     await play(peer, script, pace)
-    const result = judge(item, script, peer, started)
-    if (!isDeclined || result.behaviour !== "OK") return result
-    return { ...result, behaviour: "UNIMPLEMENTED", message: "permessage-deflate was declined" }
+    const judged = judge(item, script, peer, started)
+    const result: Omit<Result, "verdict"> = isDeclined && judged.behaviour === "OK"
+      ? { ...judged, behaviour: "UNIMPLEMENTED", message: "permessage-deflate was declined" }
+      : judged
+    return { ...result, verdict: verdictOf(item, script, result) }
   } finally {
     peer.destroy()
   }
@@ -254,8 +280,23 @@ export const runServerCase = async (
   const started = performance.now()
   const pace = paceOf(item, options)
   try {
-    const peer = await connect(subject.url, pace.deadlines.handshake, item.negotiation)
+    const peer = await connect(subject, pace.deadlines.handshake, item.negotiation)
     return await playAndJudge(item, peer, started, pace)
+  } catch (error) {
+    return failed(item, started, `opening handshake: ${String(error)}`)
+  }
+}
+
+/** The subject is a client that has just connected: `open` does the rest of the opening handshake. */
+export const runAcceptedCase = async (
+  open: (ms: number, item: Case) => Promise<Peer>,
+  item: Case,
+  options: RunOptions = {}
+): Promise<Result> => {
+  const started = performance.now()
+  const pace = paceOf(item, options)
+  try {
+    return await playAndJudge(item, await open(pace.deadlines.handshake, item), started, pace)
   } catch (error) {
     return failed(item, started, `opening handshake: ${String(error)}`)
   }
@@ -281,7 +322,7 @@ export const runClientCase = async (
     const ended = await Promise.race([settled, late])
     clearTimeout(timer)
     if (ended) return result
-    return { ...result, closeBehaviour: "FAILED", message: "the client did not end with its connection" }
+    return { ...result, verdict: "FAILED", closeBehaviour: "FAILED", message: "the client did not end with its connection" }
   } catch (error) {
     return failed(item, started, `opening handshake: ${String(error)}`)
   } finally {

@@ -13,7 +13,6 @@ export interface Subjects {
   readonly server: ServerSubject
   /** One connection a call; the same limits; the promise ends when the connection is closed. */
   readonly client: ClientSubject
-  readonly isStandIn: boolean
   readonly close: () => Promise<void>
 }
 
@@ -37,7 +36,6 @@ const open = async (compression: false | { readonly threshold: number }): Promis
   return {
     server: { url: `${url.replace("http:", "ws:")}/` },
     client: { connect: (url) => runtime.runPromise(echo(url)) },
-    isStandIn: false,
     close: () => runtime.dispose()
   }
 }

@@ -36,7 +36,7 @@ export type Step =
   }
   /** Let time pass; a connection that is still open afterwards is noted as `Timeout`. */
   | { readonly _tag: "Wait"; readonly name: string; readonly ms: number }
-  /** Go on once so many events came in all; if they do not come, it is noted as `Timeout`. */
+  /** Go on once so many events came in all; if they do not come, that is noted as `Timeout`. */
   | { readonly _tag: "Await"; readonly name: string; readonly events: number }
 
 export type Expected =

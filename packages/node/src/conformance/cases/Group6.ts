@@ -40,12 +40,15 @@ const quiet = 100
 /** Far longer than any subject needs to see that an octet is wrong; it costs nothing if it is seen. */
 const patience = 2000
 
+const validSoFar = "still open behind a valid prefix"
+const invalidByNow = "still open behind an invalid octet"
+
 const failFast = (first: Step, second: Step, third: Step): Script =>
   fails(
     1007,
-    [first, wait("A", quiet), second, wait("B", patience), third],
-    [timeout("A")],
-    [timeout("A"), timeout("B")]
+    [first, wait(validSoFar, quiet), second, wait(invalidByNow, patience), third],
+    [timeout(validSoFar)],
+    [timeout(validSoFar), timeout(invalidByNow)]
   )
 
 const inFrames = (one: number, two: number) => () =>
