@@ -1,7 +1,8 @@
 /**
- * Joins protocol, transport and time: it moves bytes between the two and keeps the deadlines;
- * `LinkClosing` ends everything. It is plain synchronous code, called by the transport, by the
- * shared scheduler of deadlines and by the effects of `Reader` and `Writer`, which it wakes.
+ * A connection's state where protocol, transport and time meet: it moves bytes between the
+ * two and keeps the deadlines; how everything ends is the business of `LinkClosing`. It is
+ * plain synchronous code, called by the transport, by the shared scheduler of deadlines and by
+ * the effects of `Reader` and `Writer`, which it wakes.
  */
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
@@ -32,20 +33,20 @@ export class Link extends HeldMemory
   observer: LinkObserver | undefined
   /** Holds this connection, as a server does. */
   owner: LinkOwner | undefined
-  /** Listeners to its end. */
+  /** Those who wait for its end. */
   listeners: EndListeners | undefined
 
   /** When it opened, in the milliseconds of `Deadlines.now`. */
   openedAt = 0
   /** All bytes that ever arrived. */
   receivedBytes = 0
-  /** All bytes that were ever written to the transport. */
+  /** All bytes that the transport was ever given. */
   sentBytes = 0
   /** Writes that the transport took later than at once: the peer made room for them. */
   takenWrites = 0
   /** Bytes of the last write that the transport has not taken. */
   inFlight = 0
-  /** Reading is paused, because messages that arrived were not read. */
+  /** Reading is paused, since what arrived was not pulled. */
   isPaused = false
 
   private watches: Watches | undefined
@@ -55,9 +56,9 @@ export class Link extends HeldMemory
   // Input is being read, at the end of which all is flushed.
   private taking = false
   private feeding = false
-  // Paused by the mark, and reading nevertheless until something arrives.
+  // Paused by the mark, it reads on nevertheless until something arrives.
   private isLooking = false
-  // Input that the protocol has not read: it waits for the reader, or for the next turn of the event loop.
+  // What the protocol has not read: it waits for the reader, or for its next turn.
   private rest: Uint8Array | undefined
   private turnScheduled = false
 
@@ -105,7 +106,7 @@ export class Link extends HeldMemory
     return this.inFlight > 0
   }
 
-  /** Writes the output that waits, unless the transport has not taken the last write. */
+  /** Writes what waits, unless the transport still has the last write. */
   flush(): void {
     const protocol = this.protocol
     const bytes = protocol.outputBytes
@@ -125,7 +126,7 @@ export class Link extends HeldMemory
     this.updateAlarm()
   }
 
-  /** Writes the output once the current run of JavaScript ends: one write for many sends. */
+  /** Writes what waits once the current run of JavaScript ends: one write for many sends. */
   scheduleFlush(): void {
     if (this.flushScheduled || this.taking) return
     this.flushScheduled = true
@@ -157,13 +158,13 @@ export class Link extends HeldMemory
     this.hooks.onWritable()
     this.sendersMoved()
     this.closing?.advance()
-    // The alarm may now ring too early. It then finds nothing due and is set again.
+    // The alarm may now go off too early; it finds nothing due and is set anew.
     if (this.closing !== undefined) this.updateAlarm()
   }
 
   /**
-   * Whether senders must let other code run first, because an extension has encoded enough in
-   * this turn of the event loop. They continue when the next one begins.
+   * Whether senders are to let everybody else run first, since an extension has encoded
+   * enough in this turn of the event loop; they are told when the next one begins.
    */
   get isTurnOver(): boolean {
     if (!this.protocol.outbound.isTurnOver) return false
@@ -212,14 +213,14 @@ export class Link extends HeldMemory
     } finally {
       this.feeding = false
     }
-    // A fiber that a Pong woke may have closed the connection in the meantime.
+    // It may have closed meanwhile, by what a fiber did that a Pong woke.
     if (this.protocol.stopped === undefined) return this.gone ? this.dispose() : undefined
     const rest = chunk.subarray(next)
     this.rest = mayKeep ? rest : new Uint8Array(rest)
     if (this.protocol.stopped === "turn") this.deadlines.nextTurn(() => (this.feedRest(), this.afterInput()))
   }
 
-  /** Reads the input that was left over. */
+  /** Reads what was left over. */
   feedRest(): void {
     const rest = this.rest
     if (rest === undefined) return
@@ -231,7 +232,7 @@ export class Link extends HeldMemory
     if (this.hooks.isWaiting) this.hooks.onReadable()
     this.checkEnding()
     this.flush()
-    // The answer to the peer's Close may have been written just now.
+    // The answer to the peer's Close may have gone out just now.
     this.closing?.advance()
     this.regulate()
     if (this.protocol.inbound.isInsideMessage) (this.watches ??= new Watches(this)).insideMessage()
@@ -278,12 +279,12 @@ export class Link extends HeldMemory
   }
 
   /**
-   * Resumes or pauses reading. It is paused above the mark, unless the reader waits or
-   * everything is dropped anyway, and while the budget of all connections is exhausted.
+   * Reads on or pauses: above the mark, unless the reader waits or all is dropped anyway,
+   * and where the budget of all is exhausted.
    */
   regulate(): void {
-    // A Pong wakes its fiber while input is read. That fiber must not cause the next input to be read before the
-    // rest of this one, so `feed` regulates afterwards.
+    // A Pong wakes its fiber while input is read; what it does must not bring the next input
+    // before the rest of this one. Whoever feeds regulates afterwards.
     if (this.gone || this.feeding) return
     this.account()
     const isDropping = !this.protocol.isOpen || this.closing?.isEnding === true
@@ -298,7 +299,7 @@ export class Link extends HeldMemory
     this.pings.standStill(isFull, this.deadlines.now())
     this.watches?.standStill()
     this.updateAlarm()
-    // The last step, because a transport may deliver at once what it has kept.
+    // Last, because a transport may hand over at once what it kept.
     if (isFull) this.transport.pause()
     else this.transport.resume()
   }
@@ -310,7 +311,7 @@ export class Link extends HeldMemory
   }
 
   /**
-   * The reader says what it waits for. Input that had to wait for this decision is read, so
+   * The reader says what it waits for. What had to wait for this decision is read, so
    * look again before waiting.
    */
   demand(demand: "none" | "message" | "fragments"): void {
@@ -323,7 +324,7 @@ export class Link extends HeldMemory
     }
   }
 
-  /** The reader took something, or begins to wait. */
+  /** The reader took something, or waits now. */
   afterRead(): void {
     if (this.accounted > 0) this.account()
     if (this.standstill !== undefined) this.standstill.progress(this.deadlines.now())
@@ -356,7 +357,7 @@ export class Link extends HeldMemory
     return this.protocol.isOpen && this.broken === undefined && !this.gone
   }
 
-  /** Whether an ending follows the messages that wait. */
+  /** Whether an end stands behind the messages that wait. */
   get hasEnding(): boolean {
     return this.closing === undefined ? this.protocol.ending !== undefined : this.closing.hasEnding
   }
@@ -371,7 +372,7 @@ export class Link extends HeldMemory
     return this.closing?.info !== undefined
   }
 
-  /** Whether there is nothing to wait for: the transport is closed, or the peer is silent. */
+  /** Whether nobody needs to wait any more: the transport is closed, or the peer is silent. */
   get isDone(): boolean {
     return this.closing?.isDone === true
   }
@@ -391,7 +392,7 @@ export class Link extends HeldMemory
     return this.closing?.goneAt
   }
 
-  /** How the connection closed or, before its end, how it would be closed now. */
+  /** How the connection closed or, before that, would have closed by now. */
   get closeInfo(): CloseInfo {
     return this.closing?.info ?? this.protocol.closeInfo
   }
@@ -408,7 +409,7 @@ export class Link extends HeldMemory
     return (this.listeners ??= new EndListeners())[what].add(listener)
   }
 
-  /** The reader ended. What it left unread is there for the next one. */
+  /** The reader went away; what it left unread is the next one's. */
   readerLeft(): void {
     if (this.closing === undefined) return
     this.closing.readerLeft()
@@ -426,7 +427,7 @@ export class Link extends HeldMemory
     if (this.isOpen) this.end.want(code, reason)
   }
 
-  /** Sends a Close frame after everything that was accepted. Only the first counts. */
+  /** Sends a Close frame behind everything that was accepted. Only the first counts. */
   close(code: number | undefined, reason: string): void {
     if (this.isOpen) this.end.close(code, reason)
   }
@@ -442,7 +443,7 @@ export class Link extends HeldMemory
     this.end.hasLost = true
   }
 
-  /** The connection broke: senders fail now, the reader fails after the messages that had arrived. */
+  /** The connection broke: senders fail now, the reader behind what had arrived. */
   break(error: IOError): void {
     this.end.break(error)
   }
@@ -451,7 +452,7 @@ export class Link extends HeldMemory
     if (!this.gone) this.end.transportClosed(error)
   }
 
-  /** Only the end of the transport is left. */
+  /** Nothing goes on any more but the end of the transport. */
   stop(): void {
     this.watches = this.standstill = undefined
     this.pings.stop()
@@ -463,29 +464,29 @@ export class Link extends HeldMemory
     this.leaveBudget()
   }
 
-  /** The transport is closed: informs the observer. */
+  /** The transport is closed: the observer is told. */
   observeGone(): void {
     this.observer?.onGone(this)
   }
 
-  /** The transport is closed: gives back what the connection held. */
+  /** The transport is closed: what the connection held is given back. */
   release(): void {
     this.deadlines.set(this, Infinity)
     const { owner } = this
     this.owner = undefined
     owner?.onGone(this.hooks)
-    // Input that has arrived is still decoded.
+    // What has arrived is still decoded.
     if (this.rest === undefined && !this.feeding) this.dispose()
   }
 
-  /** Nothing reads any more: input is dropped, and the process need not stay for the rest. */
+  /** Nobody reads any more: what had arrived is dropped, and the process need not stay for the rest. */
   abandon(): void {
     if (this.gone) return this.dispose()
     this.rest = undefined
     this.transport.unref?.()
   }
 
-  /** Gives back what the connection held: its transport is closed, and all input is decoded or dropped. */
+  /** Gives back what the connection held: it is gone, and what had arrived is decoded or unwanted. */
   dispose(): void {
     this.rest = undefined
     const { end } = this

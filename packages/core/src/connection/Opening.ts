@@ -1,5 +1,5 @@
 /**
- * Opens a connection in one step of its fiber, so that opening many costs little.
+ * How a connection begins: in one step of its fiber, so that opening many costs little.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -23,14 +23,14 @@ export interface Opening extends Telemetry.Described {
   readonly closeCodeFor?: CloseCodeFor | undefined
 }
 
-/** Decides what releases a connection. */
+/** Leaves the release of a connection to someone. */
 export type Hold = (
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
   closeCodeFor: Opening["closeCodeFor"]
 ) => Effect.Effect<Connection>
 
-/** The scope of the fiber releases it. */
+/** Leaves it to the scope of the fiber. */
 export const holdInScope: Hold = (fiber, connection, closeCodeFor) => {
   const scope = Context.getUnsafe(fiber.context, Scope.Scope)
   return Effect.as(Scope.addFinalizerExit(scope, (exit) => connection.release(exit, closeCodeFor)), connection)
@@ -45,8 +45,8 @@ export const make = (
   Effect.uninterruptible(Effect.withFiber((fiber) => open(fiber, transport, limits, opening, holdInScope)))
 
 /**
- * Makes a connection, which `hold` releases. Call it, and run its result, where the fiber is not
- * interruptible.
+ * Makes a connection and leaves its release to `hold`. To be called, and its result run,
+ * where the fiber is not interruptible.
  */
 export const open = (
   fiber: Fiber.Fiber<unknown, unknown>,
@@ -66,7 +66,7 @@ export const open = (
   )
 }
 
-// A function of its own, so that an idle connection holds these values only, not its options.
+// Apart, so that an idle connection holds this much and not its options, nor what made them.
 const begin = (
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
@@ -77,7 +77,7 @@ const begin = (
   return hold(fiber, connection, closeCodeFor)
 }
 
-/** An exception of an extension or a limit is the caller's, after the transport is destroyed. */
+/** What an extension or a limit throws is the caller's to see, but leaves no transport behind. */
 const makeLink = (
   role: "client" | "server",
   transport: Transport,

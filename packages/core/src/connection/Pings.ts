@@ -1,6 +1,6 @@
 /**
- * Pings and their Pongs: round trips for `ping`, and the keepalive that finds out whether the peer
- * is still there (RFC 6455 §5.5.2-§5.5.3).
+ * Pings and their Pongs: round trips for whoever asks, and the keepalive that finds
+ * out whether the peer is still there (RFC 6455 §5.5.2-§5.5.3).
  */
 import type { ControlObserver } from "../protocol/Inbound.ts"
 import { IOError } from "../WebSocketError.ts"
@@ -25,8 +25,8 @@ const equal = (a: Uint8Array, b: Uint8Array): boolean => {
 }
 
 /**
- * The Pings that are remembered. One without a listener matters if it is the latest after one with
- * a listener, because its Pong settles that one too.
+ * What of the pings is worth remembering. One that nobody waits for matters as the
+ * latest behind one that somebody does, since its Pong settles that one too.
  */
 const settleable = (pings: ReadonlyArray<Pending>): Array<Pending> | undefined => {
   const kept: Array<Pending> = []
@@ -41,14 +41,14 @@ const settleable = (pings: ReadonlyArray<Pending>): Array<Pending> | undefined =
 
 const random = new Uint32Array(1)
 
-/** The keepalive's Ping until its Pong arrives. Most of the time a connection has none. */
+/** The keepalive's Ping, until its Pong comes: most of the time a connection has none. */
 class Probe {
   /** Its token, for as long as its round trip can be measured. */
   token: Uint8Array | undefined
   readonly sentAt: number
-  /** No Pong has arrived yet. */
+  /** No Pong came yet. */
   awaited = true
-  /** How long it may still take, while the timeout is suspended. */
+  /** How long it may still take, while the clock stands still. */
   remaining: number | undefined
   // What the peer had sent and taken at the last look.
   private received = 0
@@ -61,8 +61,8 @@ class Probe {
   }
 
   /**
-   * Whether the peer sent anything, or took a write that had to wait: its Pong may follow a large
-   * message.
+   * Whether the peer sent anything, or took a write that had to wait: the Pong may be on its way
+   * behind a large message.
    */
   progressed(link: TimedLink): boolean {
     const { receivedBytes, takenWrites } = link
@@ -74,14 +74,14 @@ class Probe {
 }
 
 export class Pings implements ControlObserver {
-  /** When the keepalive has something to do. */
+  /** When the keepalive has something to do, if it has. */
   due: number | undefined
   private readonly link: TimedLink
   private pending: Array<Pending> | undefined
   private observers: Set<(frame: ControlFrame) => void> | undefined
   private probe: Probe | undefined
   private counter = 0
-  // Whole, because a fraction would take 16 bytes more in each connection.
+  // Whole, since a fraction would take up 16 bytes of each connection.
   private lastMicros = -1
 
   constructor(link: TimedLink) {
@@ -113,7 +113,8 @@ export class Pings implements ControlObserver {
   }
 
   /**
-   * Sends a Ping. `onPong` gets the milliseconds until its Pong, or a later one's, arrived.
+   * Sends a Ping; `onPong`, if someone waits, is told the milliseconds until its Pong,
+   * or a later one's, came.
    */
   send(token: Uint8Array, onPong?: ((roundTrip: number) => void) | undefined): () => void {
     this.link.protocol.ping(token)
@@ -140,7 +141,7 @@ export class Pings implements ControlObserver {
     if (probe !== undefined) this.probed(probe, payload)
     const pending = this.pending
     if (pending !== undefined) {
-      // The latest that matches, because a token may be used twice.
+      // The latest that matches, since a token may be used twice.
       let at = pending.length - 1
       while (at >= 0 && !equal(pending[at].token, payload)) at--
       // A peer need answer the latest Ping only, so its Pong settles the earlier ones.
@@ -172,12 +173,12 @@ export class Pings implements ControlObserver {
     }
   }
 
-  /** The timeout of the awaited Pong is suspended while this side does not read. */
+  /** Time stands still for the awaited Pong while this side does not read. */
   standStill(paused: boolean, now: number): void {
     const { probe } = this
     if (probe === undefined || !probe.awaited) return
     if (paused) {
-      // The pause of this side does not belong to the round trip.
+      // What this side's own pause adds is no round trip.
       probe.token = undefined
       probe.remaining = this.due === undefined ? undefined : this.due - now
       this.due = undefined

@@ -1,8 +1,9 @@
 /**
- * The effects that send on a connection. An accepted message is encoded at once and written with the
- * next write. Above the high-water mark senders wait for their turn, in order. A frame is appended
- * whole or not at all, so an interruption never leaves half a frame, and every wait can be
- * interrupted at once. A payload that the transport still reads remains the connection's.
+ * The effects that send on a connection. What is accepted is encoded at once and goes out
+ * with the next write; above the high-water mark senders wait for their turn, in order. A
+ * frame is appended whole or not at all, so an interruption never leaves half a frame behind,
+ * and every wait can be interrupted at once. A payload that the transport still reads stays
+ * the connection's, whoever waits for it.
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -15,7 +16,7 @@ import { sendSliced } from "./StreamedMessage.ts"
 
 const noBytes = new Uint8Array(0)
 
-// The empty queue: one array for all connections, never written to.
+// Nobody waits: one array for all connections, never written to.
 const nobody: Array<Waiter> = []
 
 export class Writer implements Turns {
@@ -31,17 +32,17 @@ export class Writer implements Turns {
     this.link = link
   }
 
-  /** Messages that were dropped because the peer takes too little. */
+  /** Messages that were not sent, since the peer takes too little. */
   get dropped(): number {
     return 0
   }
 
-  /** Whether a sender waits for a turn. */
+  /** Whether somebody waits for a turn. */
   get hasWaiting(): boolean {
     return this.queue.length > 0 || this.holder !== undefined
   }
 
-  /** Whether a new sender has its turn at once. */
+  /** Whether a sender that comes now has its turn at once. */
   get isFree(): boolean {
     return this.queue.length === 0
   }
@@ -75,7 +76,7 @@ export class Writer implements Turns {
       const waiter = this.queue[0]
       const outcome = waiter.attempt()
       if (outcome === "wait") break
-      // An attempt that writes may find the transport closed, which ends all waiting senders.
+      // An attempt that writes may find the transport closed, which ends all who wait.
       if (this.queue[0] !== waiter) continue
       this.dequeue(0)
       hasMoved = true
@@ -110,7 +111,7 @@ export class Writer implements Turns {
     return Effect.fail(this.error)
   }
 
-  /** The result of an attempt that is not repeated. */
+  /** What an attempt that need not be made again comes to. */
   settle(outcome: Exclude<Outcome, "wait">): Effect.Effect<void, SendError> {
     if (outcome instanceof Thrown) return Effect.die(outcome.defect)
     switch (outcome) {
@@ -119,7 +120,7 @@ export class Writer implements Turns {
       case "closed":
         return this.fail()
       case "inFlight":
-        // The transport reads from the caller's buffer, which belongs to the connection until then.
+        // The transport reads from the caller's buffer: it is the connection's until then.
         return Effect.callback((resume) => {
           if (!this.link.isBlocked) {
             resume(this.link.broken !== undefined || this.link.gone ? this.lost() : Effect.void)
@@ -141,10 +142,10 @@ export class Writer implements Turns {
       if (this.queue.length === 1) this.onWritable()
       return Effect.sync(() => {
         const at = this.queue.indexOf(waiter)
-        // It had its turn and was not resumed yet.
+        // It had its turn, and was not resumed yet.
         if (at === -1) return
         this.dequeue(at)
-        // The next senders may be able to continue.
+        // Those behind it may be able to go on.
         this.onWritable()
         this.link.sendersMoved()
       })
@@ -166,7 +167,7 @@ export class Writer implements Turns {
   private attempt(message: Sendable): Outcome {
     const { link } = this
     if (this.isStreaming && link.isOpen) return "wait"
-    // Without an extension nothing can throw or take long.
+    // Without an extension nothing that could throw, nor take long, stands in the way.
     const payload = message instanceof Prepared ? noBytes : message
     if (link.transform !== undefined) return this.data(payload, () => link.protocol.send(message))
     const room = this.room(payload)
@@ -175,7 +176,7 @@ export class Writer implements Turns {
     return this.sent(payload)
   }
 
-  /** The same as {@link append} with an extension. */
+  /** The same as {@link append} for what goes through an extension. */
   data(payload: Message, append: () => void): Outcome {
     return this.link.isOpen && this.link.isTurnOver ? "wait" : this.append(payload, append)
   }
@@ -186,8 +187,8 @@ export class Writer implements Turns {
     try {
       append()
     } catch (defect) {
-      // An exception of an extension or its options, which users write. It belongs to this sender, even if the
-      // transport made this call.
+      // Of an extension or its options, written by users. It is this sender's, whoever
+      // called; the transport may have.
       return new Thrown(defect)
     }
     return this.sent(payload)
@@ -198,7 +199,7 @@ export class Writer implements Turns {
     const { link } = this
     if (!link.isOpen) return "closed"
     if (this.isUncopied(payload)) {
-      // Alone in its write, so that the caller's buffer is read for as short a time as possible.
+      // Alone in its write, so that the caller's buffer is read for as short as can be.
       link.flush()
       if (link.isBlocked) return "wait"
     } else if (this.isAboveMark) {
@@ -217,7 +218,7 @@ export class Writer implements Turns {
     return link.bufferedBytes >= mark
   }
 
-  /** A payload was appended: it is written with what follows in this run of JavaScript, or at once. */
+  /** A payload was appended: it goes out with what follows in this run, or at once. */
   private sent(payload: Message): Outcome {
     const { link } = this
     if (!this.isUncopied(payload)) {
@@ -232,7 +233,7 @@ export class Writer implements Turns {
     return typeof payload !== "string" && this.link.protocol.outbound.isUncopied(bytesOf(payload).length)
   }
 
-  /** Whether a message is sent in slices, with turns of other code in between. */
+  /** Whether a message goes out in slices, with others' turns in between. */
   protected isSliced(message: Sendable): message is Message {
     return !(message instanceof Prepared) && this.link.protocol.outbound.isSliced(message)
   }
@@ -288,7 +289,7 @@ export class Writer implements Turns {
     return Effect.void
   }
 
-  /** Appends messages that need not wait and need no special treatment. Returns the index of the first that does. */
+  /** Appends what needs neither to wait nor any care; returns the index of the first message that does. */
   private sendRun(messages: ReadonlyArray<Sendable>, from: number): number {
     const { link } = this
     if (!this.isFree || this.isStreaming || !link.isOpen) return from
@@ -309,7 +310,7 @@ export class Writer implements Turns {
     return messages.length
   }
 
-  /** Sends a message if there is room for it now. Bytes that its caller may change are copied. */
+  /** Sends a message if there is room for it now; what its caller may change is copied. */
   offer(message: Sendable): boolean {
     const given = this.plain(message)
     if (!this.link.isOpen || !this.isFree || this.isStreaming || this.isAboveMark || this.isSliced(given)) return false
@@ -347,10 +348,10 @@ export class Writer implements Turns {
     })
   }
 
-  /** A Close is about to be sent: messages that were accepted and not encoded go before it. */
+  /** A Close is sent now: what was accepted and not encoded goes before it. */
   beforeClose(): void {}
 
-  /** Closes after everything that was accepted or waits for its turn. */
+  /** Closes behind everything that was accepted or waits for its turn. */
   close(code: number | undefined, reason: string): void {
     const { link } = this
     const attempt = (): Outcome => {

@@ -33,7 +33,7 @@ const answering = async (head: string): Promise<string> => {
 }
 
 // Most of their time is the start of a process.
-describe("connect in a pipe", { concurrent: true }, () => {
+describe("connect in a pipe", { concurrent: true, timeout: 60_000 }, () => {
   it("sends lines and writes lines, and after the end of the input closes the connection", async () => {
     const { status, stderr, stdout } = await run([...quick, echo], "one\n{\"two\": 2}\nthree")
     assert.deepStrictEqual({ status, stderr, stdout }, { status: 0, stderr: "", stdout: "one\n{\"two\": 2}\nthree\n" })
@@ -110,7 +110,7 @@ describe("connect in a pipe", { concurrent: true }, () => {
   })
 })
 
-describe("connect without a connection", { concurrent: true }, () => {
+describe("connect without a connection", { concurrent: true, timeout: 60_000 }, () => {
   it("shows a refusal with headers, body and advice, status 4", async () => {
     const url = await answering(
       "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 9\r\nConnection: close\r\n\r\nno\u001B[2Jwa"
@@ -165,7 +165,7 @@ describe("connect over TLS", () => {
   })
 })
 
-describe("connect in a terminal", { concurrent: true }, () => {
+describe("connect in a terminal", { concurrent: true, timeout: 60_000 }, () => {
   it("shows messages in colours and obeys commands", async ({ skip }) => {
     const reason = noTerminal()
     if (reason !== undefined) skip(reason)

@@ -30,7 +30,7 @@ const connect = async (url: string, subprotocols: Array<string> = [], options = 
   return { socket, next, closed }
 }
 
-describe("serve", { concurrent: true }, () => {
+describe("serve", { concurrent: true, timeout: 60_000 }, () => {
   it("echoes, chooses a subprotocol, compresses, shows what happens, and closes when it is interrupted", async () => {
     const server = await serve(["--subprotocol", "b", "--compression"])
     const { closed, next, socket } = await connect(server.url, ["a", "b"])

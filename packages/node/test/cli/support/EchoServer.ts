@@ -23,6 +23,10 @@ const serve = (socket: WebSocket, request: Http.IncomingMessage): void => {
       socket.on("close", () => clearInterval(timer))
       return
     }
+    case "/unmasked":
+      // A text frame with a reserved bit.
+      Reflect.get(socket, "_socket").write(Buffer.from([0xa1, 0x01, 0x61]))
+      return
     case "/binary":
       socket.on("message", (data) => socket.send(data, { binary: true }))
       return

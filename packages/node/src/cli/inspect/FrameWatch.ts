@@ -1,0 +1,133 @@
+/**
+ * One direction of a connection behind its handshake: every frame, and the rule that it breaks, if it breaks one. The
+ * frames are those of the library's decoder, which is asked to be lenient; the judge is the library's own state
+ * machine in the role of the receiver, which is given the same bytes frame by frame.
+ */
+import { type Frame, FrameDecoder, type Limits, type MessageExtension, Opcode, Protocol } from "@effect-ws/core"
+import * as NodePrimitives from "../../NodePrimitives.ts"
+import type { Broken, Completed, Side, What } from "./Observation.ts"
+
+export interface Seen {
+  readonly what: What
+  readonly broken: ReadonlyArray<Broken>
+}
+
+/** Frames and messages above this are not taken apart: 64 MiB. */
+const largest = 64 * 1024 * 1024
+
+const limits: Limits.Options = {
+  maxMessageSize: largest,
+  fragments: { max: Number.MAX_SAFE_INTEGER, charge: 0 },
+  inboundHighWaterMark: 4 * largest
+}
+
+/** The bytes of a frame on the wire: its length is in the shortest form, or it is refused before. */
+const wireLength = ({ data, masked }: Frame.Frame): number =>
+  2 + (data.length < 126 ? 0 : data.length < 65_536 ? 2 : 8) + (masked ? 4 : 0) + data.length
+
+const afterClose: Broken = {
+  rule: "FrameAfterClose",
+  detail: "a frame after the Close frame",
+  section: "RFC 6455 §5.5.1"
+}
+
+export class FrameWatch {
+  private readonly decoder = FrameDecoder.make({ mask: "any", allowedRsv: 7, maxPayloadLength: largest })
+  private readonly judge: Protocol.Protocol
+  /** Bytes that were decoded from, and not yet given to the judge. */
+  private pending: Array<Uint8Array> = []
+  private isUnreadable = false
+  private isJudged = false
+  private hasClosed = false
+  private wireBytes = 0
+  private isCompressed = false
+
+  constructor(from: Side, transform: MessageExtension.Transform | undefined) {
+    this.judge = Protocol.make({
+      role: from === "client" ? "server" : "client",
+      limits,
+      primitives: NodePrimitives.primitives,
+      transform
+    })
+  }
+
+  push(chunk: Uint8Array): ReadonlyArray<Seen> {
+    if (this.isUnreadable) return [{ what: { _tag: "Bytes", bytes: chunk }, broken: [] }]
+    this.pending.push(chunk)
+    const { error, frames } = this.decoder.push(chunk)
+    const seen: Array<Seen> = frames.map((frame) => this.frame(frame))
+    if (error !== undefined) {
+      this.isUnreadable = true
+      // Large is not wrong; it is this side that gives up.
+      const rule = error.rule === "MessageTooBig" ? "NotInspected" : error.rule
+      const broken = this.isJudged ? [] : [{ rule, detail: error.detail, section: error.section }]
+      this.isJudged = true
+      seen.push({ what: { _tag: "Bytes", bytes: this.take(this.pending.reduce((sum, { length }) => sum + length, 0)) }, broken })
+    }
+    return seen
+  }
+
+  /** TCP ended: what is left inside a frame. */
+  end(): ReadonlyArray<Seen> {
+    const left = this.pending.reduce((sum, { length }) => sum + length, 0)
+    if (this.isUnreadable || left === 0) return []
+    const broken = { rule: "FrameIncomplete", detail: "TCP ended inside a frame", section: "RFC 6455 §7.1.7" }
+    return [{ what: { _tag: "Bytes", bytes: this.take(left) }, broken: [broken] }]
+  }
+
+  private frame(frame: Frame.Frame): Seen {
+    const bytes = this.take(wireLength(frame))
+    const isData = frame.opcode < 8
+    if (isData) {
+      if (frame.opcode !== Opcode.Continuation) {
+        this.wireBytes = 0
+        this.isCompressed = frame.rsv1
+      }
+      this.wireBytes += frame.data.length
+    }
+    const broken = this.judgement(bytes)
+    const [message] = this.judge.takeMessages()
+    const completed: Completed | undefined = message === undefined ? undefined : {
+      message,
+      wireBytes: this.wireBytes,
+      bytes: typeof message === "string" ? Buffer.byteLength(message) : message.length,
+      isCompressed: this.isCompressed
+    }
+    if (frame.opcode === Opcode.Close) this.hasClosed = true
+    return { what: { _tag: "Frame", frame, completed }, broken }
+  }
+
+  /** What the receiver says of these bytes; after the first violation it reads no more. */
+  private judgement(bytes: Uint8Array): ReadonlyArray<Broken> {
+    if (this.hasClosed) return [afterClose]
+    if (this.isJudged) return []
+    let at = 0
+    while (at < bytes.length) {
+      const next = this.judge.receive(bytes, at)
+      // An extension may want a turn of the event loop; there is nobody here who would have to wait for it.
+      if (next === at && this.judge.stopped !== "turn") break
+      at = next
+    }
+    // Its answers go nowhere.
+    this.judge.takeOutput()
+    this.judge.outputTaken()
+    const { ending } = this.judge
+    if (ending?._tag !== "Violation") return []
+    this.isJudged = true
+    const { detail, rule, section } = ending.error
+    return [{ rule, detail, section }]
+  }
+
+  /** The next bytes that wait. */
+  private take(length: number): Uint8Array {
+    const first = this.pending[0]
+    if (first !== undefined && first.length >= length) {
+      this.pending[0] = first.subarray(length)
+      if (this.pending[0].length === 0) this.pending.shift()
+      return first.subarray(0, length)
+    }
+    const all = Buffer.concat(this.pending)
+    this.pending = all.length === length ? [] : [all.subarray(length)]
+    return all.subarray(0, length)
+  }
+}

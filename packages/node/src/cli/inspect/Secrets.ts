@@ -1,0 +1,53 @@
+/**
+ * Heads without what lets others in: credentials in headers, and in the query of the request's target.
+ */
+import type { Head } from "./Head.ts"
+
+export const masked = "***"
+
+const headers = new Set([
+  "authorization",
+  "proxy-authorization",
+  "cookie",
+  "set-cookie",
+  "x-api-key",
+  "x-auth-token",
+  "x-csrf-token"
+])
+
+/** Parts of the names of parameters that hold secrets. */
+const words = ["token", "secret", "key", "auth", "pass", "pwd", "sig", "ticket", "jwt", "session", "code"]
+
+const isSecret = (name: string): boolean => {
+  const lower = name.toLowerCase()
+  return words.some((word) => lower.includes(word))
+}
+
+const maskQuery = (target: string): string => {
+  const question = target.indexOf("?")
+  if (question < 0) return target
+  const parameters = target.slice(question + 1).split("&").map((parameter) => {
+    const equals = parameter.indexOf("=")
+    return equals > 0 && isSecret(parameter.slice(0, equals)) ? `${parameter.slice(0, equals)}=${masked}` : parameter
+  })
+  return `${target.slice(0, question)}?${parameters.join("&")}`
+}
+
+/** A scheme such as `Bearer` stays, since it helps and gives nothing away. */
+const maskValue = (name: string, value: string): string => {
+  if (!name.endsWith("authorization")) return masked
+  const space = value.indexOf(" ")
+  return space > 0 ? `${value.slice(0, space)} ${masked}` : masked
+}
+
+/**
+ * A head for showing and keeping. `Sec-WebSocket-Key` stays: it is no secret, and the answer is checked with it. Browsers
+ * send tokens as subprotocols too; those cannot be told from names, and stay.
+ */
+export const mask = ({ headers: lines, start }: Head): Head => ({
+  start: start.startsWith("HTTP/") ? start : start.split(" ").map((part, index) => index === 1 ? maskQuery(part) : part).join(" "),
+  headers: lines.map(([name, value]) => {
+    const lower = name.toLowerCase()
+    return headers.has(lower) ? [name, maskValue(lower, value)] : [name, value]
+  })
+})
