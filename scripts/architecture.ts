@@ -202,6 +202,22 @@ export const rules: ReadonlyArray<Rule> = [
     broken: { file: `${node}index.ts`, source: `export * as EffectWs from "./cli/EffectWs.ts"` }
   },
   {
+    // Not all that is undocumented has a name of its own; these are those that are used.
+    name: "what Node and V8 do not document is named in packages/node/src/undocumented only",
+    where: [core, node, "examples/"],
+    except: [`${node}undocumented/`, "examples/test/"],
+    text: new RegExp(
+      [
+        "\\._(?!tag\\b|id\\b)[a-z]\\w*",
+        "\\bprocess\\s*\\.\\s*binding\\b",
+        "\\b(?:setFlagsFromString|runInNewContext|onread|useUserBuffer|writeQueueSize|readStart|readStop|kLastWriteWasAsync)\\b",
+        "\\b(?:utf8Slice|latin1Slice|utf8Write|assignSocket|detachSocket|connectionsCheckingInterval|shouldUpgradeCallback)\\b"
+      ].join("|"),
+      "g"
+    ),
+    broken: { file: `${node}transport/Broken.ts`, source: `const handle = socket._handle` }
+  },
+  {
     name: "examples are written as a user would write them",
     where: ["examples/"],
     except: ["examples/test/"],

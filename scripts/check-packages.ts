@@ -1,6 +1,7 @@
 /**
  * Checks the packages as a user gets them: builds and packs them, has `publint` and `attw` look at the tarballs,
- * installs these into an empty project and runs an echo there, on Node 22 and on the newest Node of the registry.
+ * installs these into an empty project and runs an echo there, on Node 22, 24 and the newest of the registry, with
+ * undocumented interfaces of Node and without, and sees that an older Node is refused in words.
  */
 import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -9,7 +10,10 @@ import { bin, root, run, type RunResult } from "./lib/commands.ts"
 
 const pnpm = "pnpm@12.21.0"
 const folders = ["packages/core", "packages/node"]
-const nodeVersions = ["22", "latest"]
+const knownVersions = ["22", "24"]
+const nodeVersions = [...knownVersions, "latest"]
+const oldVersion = "20"
+const interfaces = ["SocketHandle", "SharedReads", "BufferText", "ZlibHandle", "YoungCollections"]
 const tarballs = join(root, "build/packages")
 
 const step = async (title: string, work: () => Promise<RunResult>): Promise<string> => {
@@ -32,12 +36,25 @@ const pack = async (): Promise<ReadonlyArray<string>> => {
   return packed
 }
 
-/** Installs the tarballs into an empty project outside of the repository, and runs the echo on that Node. */
-const tryOut = async (packed: ReadonlyArray<string>, nodeVersion: string): Promise<void> => {
+/** What a program of the project prints on its own Node, which is that of its user and nothing else. */
+const runEcho = (project: string, env: Readonly<Record<string, string>> = {}): Promise<RunResult> =>
+  run(join(project, "node_modules/.bin/node"), ["--pending-deprecation", "--throw-deprecation", "echo.mjs"], {
+    cwd: project,
+    quiet: true,
+    env: { NODE_OPTIONS: "", NODE_PATH: "", EFFECT_WS_PORTABLE: "", ...env }
+  })
+
+/** Installs the tarballs into an empty project outside of the repository, with that Node, and hands over both. */
+const inProject = async (
+  packed: ReadonlyArray<string>,
+  nodeVersion: string,
+  use: (project: string, version: string) => Promise<void>
+): Promise<void> => {
   const project = mkdtempSync(join(tmpdir(), "effect-ws-packages-"))
   try {
     writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }))
     cpSync(join(root, "scripts/check-packages/echo.mjs"), join(project, "echo.mjs"))
+    cpSync(join(root, "packages/node/test/support/tls"), join(project, "tls"), { recursive: true })
     // npm installs the peers (`effect`, `@effect/platform-node`) by itself, as it does for a user.
     await step(`install into an empty project with node@${nodeVersion}`, () =>
       run("npm", ["install", "--no-audit", "--no-fund", "--silent", `node@${nodeVersion}`, ...packed], {
@@ -48,13 +65,35 @@ const tryOut = async (packed: ReadonlyArray<string>, nodeVersion: string): Promi
     const version = await step(`start node@${nodeVersion}`, () => run(node, ["-v"], { cwd: project, quiet: true }))
     const wanted = readFileSync(join(project, "node_modules/node/package.json"), "utf8")
     if (`v${JSON.parse(wanted).version}` !== version.trim()) throw new Error(`node@${nodeVersion} runs ${version}`)
-    const output = await step(`echo on Node ${version.trim()}`, () =>
-      run(node, ["echo.mjs"], { cwd: project, quiet: true, env: { NODE_OPTIONS: "", NODE_PATH: "" } }))
-    if (!output.includes("echo: ok")) throw new Error(`the echo did not say that it worked:\n${output}`)
+    await use(project, version.trim())
   } finally {
     rmSync(project, { recursive: true, force: true })
   }
 }
+
+/** Talks through the packages, with all that works on that Node and with its documented interfaces only. */
+const tryOut = (packed: ReadonlyArray<string>, nodeVersion: string): Promise<void> =>
+  inProject(packed, nodeVersion, async (project, version) => {
+    const fast = await step(`echo on Node ${version}`, () => runEcho(project))
+    const portable = await step(`echo on Node ${version}, EFFECT_WS_PORTABLE=1`, () => runEcho(project, { EFFECT_WS_PORTABLE: "1" }))
+    const [inUse, off] = [fast, portable].map((output) => output.match(/^echo: ok, in use: (.*)$/m)?.[1])
+    if (inUse === undefined || off === undefined) throw new Error(`an echo did not say that it worked:\n${fast}${portable}`)
+    console.log(`  in use beyond the documentation of Node ${version}: ${inUse}`)
+    if (off !== "nothing") throw new Error(`EFFECT_WS_PORTABLE=1 does not turn off ${off}`)
+    // A newer Node may differ, and is then served by its documentation. These are known to work.
+    const missing = knownVersions.includes(nodeVersion) ? interfaces.filter((name) => !inUse.split(", ").includes(name)) : []
+    if (missing.length > 0) throw new Error(`Node ${version} does not use ${missing.join(", ")}`)
+  })
+
+/** A Node that is too old says so, in place of whatever fails there first. */
+const tryOld = (packed: ReadonlyArray<string>): Promise<void> =>
+  inProject(packed, oldVersion, async (project, version) => {
+    const { output, status } = await run(join(project, "node_modules/.bin/node"), ["echo.mjs"], { cwd: project, quiet: true })
+    if (status === 0 || !output.includes("@effect-ws/node needs Node")) {
+      throw new Error(`Node ${version} is too old, and is not told so:\n${output}`)
+    }
+    console.log(`- Node ${version} is told that it is too old`)
+  })
 
 try {
   await step("build", () => run(process.execPath, [join(root, "scripts/build.ts")], { cwd: root, quiet: true }))
@@ -65,6 +104,7 @@ try {
     await step(`attw ${name}`, () => run(bin("attw"), [tarball, "--profile", "esm-only"], { cwd: root, quiet: true }))
   }
   for (const version of nodeVersions) await tryOut(packed, version)
+  await tryOld(packed)
   console.log("packages: ok")
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import "./transport/NodeVersion.ts"
 import { EffectSocket, type WebSocketClient } from "@effect-ws/core"
 import * as StockClusterHttp from "@effect/platform-node/NodeClusterHttp"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"

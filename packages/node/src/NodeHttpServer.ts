@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import "./transport/NodeVersion.ts"
 import { HttpUpgrade, Limits, PerMessageDeflate, WebSocketServer } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as NodeServices from "@effect/platform-node/NodeServices"
@@ -27,6 +28,7 @@ import * as Http from "node:http"
 import type * as Http2 from "node:http2"
 import * as NodeDeflate from "./NodeDeflate.ts"
 import * as Transports from "./transport/Transports.ts"
+import * as HttpInternals from "./undocumented/HttpInternals.ts"
 import { Entrance, isWebSocket, type Taker, type UpgradeListener } from "./upgrade/Entrance.ts"
 import { find } from "./upgrade/PendingUpgrade.ts"
 import { refuse, unavailable } from "./upgrade/Refusals.ts"
@@ -288,7 +290,7 @@ const handshakeMillis = ({ handshakeTimeout }: Options): number =>
 const limitHeads = (server: Http.Server, timeout: Duration.Input | undefined): void => {
   server.headersTimeout = Duration.toMillis(Duration.fromInputUnsafe(timeout ?? Limits.defaults.handshakeTimeout))
   // Read when the server begins to listen; by default a late head lives for 30 s more.
-  Object.assign(server, { connectionsCheckingInterval: 1000 })
+  HttpInternals.checkHeadsOften(server)
 }
 
 /** Refuses what asks for an upgrade while the server shuts down; no handler takes it any more. */

@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import "./transport/NodeVersion.ts"
 import { EffectSocket } from "@effect-ws/core"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import "./transport/NodeVersion.ts"
 import { EffectSocket, type HttpUpgrade, WebSocket, WebSocketError, WebSocketServer } from "@effect-ws/core"
 import { IncomingMessage } from "@effect/platform-node/NodeSocketServer"
 import * as Context from "effect/Context"

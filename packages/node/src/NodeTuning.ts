@@ -86,7 +86,7 @@ export const undocumented: Effect.Effect<ReadonlyArray<Undocumented>> = Effect.g
   return [
     active("SocketHandle", SocketHandle.isEnabled()),
     active("SharedReads", SharedReads.isEnabled()),
-    active("BufferText", BufferText.methods !== undefined),
+    active("BufferText", BufferText.primitives !== undefined),
     active("ZlibHandle", HandleCodec.isSupported()),
     active("YoungCollections", YoungCollections.isEnabled())
   ]

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import "./transport/NodeVersion.ts"
 import { type PerMessageDeflate, WebSocketClient } from "@effect-ws/core"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"

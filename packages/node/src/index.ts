@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import "./transport/NodeVersion.ts"
 
 /** In place of `NodeClusterHttp` of `@effect/platform-node`: a cluster over WebSockets. */
 export * as NodeClusterHttp from "./NodeClusterHttp.ts"

@@ -474,7 +474,9 @@ describe("in a process of its own", () => {
 
   const large = (line: Line) => {
     assert.deepInclude(line, { bytes: 2 ** 27, extension: "permessage-deflate" })
-    assert.isBelow(line.grewMiB ?? Infinity, boundMiB, JSON.stringify(line))
+    // By documented interfaces a message is inflated as a whole.
+    const bound = process.env["EFFECT_WS_PORTABLE"] === "1" ? 8 * boundMiB : boundMiB
+    assert.isBelow(line.grewMiB ?? Infinity, bound, JSON.stringify(line))
   }
 
   for (const direction of ["give", "take"] as const) {

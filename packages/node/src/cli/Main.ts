@@ -2,6 +2,7 @@
 /**
  * The program `effect-ws`.
  */
+import "../transport/NodeVersion.ts"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"

@@ -2,6 +2,7 @@
  * Buffer's methods that convert text on any `Uint8Array`, without a Buffer around it. Measured beside
  * `buf.toString` and `TextEncoder`: 30 to 70 ns less for each text.
  */
+import type { Primitives } from "@effect-ws/core"
 import { Buffer } from "node:buffer"
 import { isPortable } from "./Switch.ts"
 
@@ -39,5 +40,15 @@ export const find = (methods: Partial<BufferText>): BufferText | undefined => {
   }
 }
 
-/** The methods, or `undefined` where they are not to be used. */
-export const methods: BufferText | undefined = isPortable ? undefined : find(Buffer.prototype as Partial<BufferText>)
+/** Primitives of a connection by such methods. */
+const primitivesBy = ({ latin1Slice, utf8Slice, utf8Write }: BufferText) => ({
+  decodeUtf8: (bytes, start, end) => utf8Slice.call(bytes, start, end),
+  // The same for ASCII: a quarter faster at 1 KiB.
+  decodeAscii: (bytes, start, end) => latin1Slice.call(bytes, start, end),
+  encodeUtf8Into: (text, target, offset) => utf8Write.call(target, text, offset, target.length - offset)
+} satisfies Partial<Primitives.Primitives>)
+
+const methods = isPortable ? undefined : find(Buffer.prototype as Partial<BufferText>)
+
+/** The primitives by Buffer's methods, or `undefined` where these are not to be used. */
+export const primitives = methods && primitivesBy(methods)

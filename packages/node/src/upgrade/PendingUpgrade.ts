@@ -9,9 +9,9 @@ import { ClientAbort } from "effect/http/HttpServerError"
 import * as Result from "effect/Result"
 import type { Buffer } from "node:buffer"
 import * as Http from "node:http"
-import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import type { Transports } from "../transport/Transports.ts"
+import * as HttpInternals from "../undocumented/HttpInternals.ts"
 import { AcceptedRequest, type Head } from "./AcceptedRequest.ts"
 import type { Taker } from "./Entrance.ts"
 import { endSoon, refuse, unavailable } from "./Refusals.ts"
@@ -174,8 +174,8 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     }
     // Whoever holds a response writes nothing.
     if (made !== undefined) {
-      if (made.socket !== null) made.detachSocket(socket as Net.Socket)
-      endUnwritten(made)
+      HttpInternals.detach(made, socket)
+      HttpInternals.endUnwritten(made)
     }
     this.socket = this.early = undefined
     if (!this.isKept) this.known = new AcceptedRequest(this.known)
@@ -231,7 +231,7 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     const response = new Http.ServerResponse(known as Http.IncomingMessage)
     response.shouldKeepAlive = false
     if (socket === undefined) {
-      endUnwritten(response)
+      HttpInternals.endUnwritten(response)
       return response
     }
     if (socket.destroyed) {
@@ -241,10 +241,10 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     // A refusal is an ordinary response, after which the connection ends.
     response.on("finish", () => {
       if (this.socket === undefined) return
-      response.detachSocket(socket as Net.Socket)
+      HttpInternals.detach(response, socket)
       endSoon(socket)
     })
-    response.assignSocket(socket as Net.Socket)
+    HttpInternals.attach(response, socket)
     return response
   }
 }
@@ -254,12 +254,4 @@ const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
   const list: Array<readonly [string, string]> = []
   for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i]!, raw[i + 1]!])
   return list
-}
-
-/** Ends a response that has left its socket, so that whoever holds it writes nothing. */
-const endUnwritten = (response: Http.ServerResponse): void => {
-  // What `end` sets, and all that is wanted of it: it would also make a head, and events, for
-  // nobody. It is called where this did not do.
-  Object.assign(response, { finished: true })
-  if (!response.writableEnded) response.end()
 }

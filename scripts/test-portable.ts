@@ -1,0 +1,11 @@
+/**
+ * Runs the tests that Node's undocumented interfaces concern once more, by documented interfaces only. Arguments are
+ * handed to vitest; without any, all tests of `packages/node` and `examples` run.
+ */
+import { bin, exitWith, root, run } from "./lib/commands.ts"
+
+const asked = process.argv.slice(2)
+const tests = asked.length > 0 ? asked : ["packages/node/test", "examples/test"]
+
+// The summary of all tests, which `.ci/run` counts, stays what it is.
+exitWith(await run(bin("vitest"), ["run", "--reporter=default", ...tests], { cwd: root, env: { EFFECT_WS_PORTABLE: "1" } }))
