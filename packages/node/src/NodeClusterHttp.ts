@@ -1,6 +1,6 @@
 /**
- * Effect's cluster over WebSockets: `NodeClusterHttp` of `@effect/platform-node` with our
- * connections between the runners.
+ * Effect's cluster over WebSockets: `NodeClusterHttp` of `@effect/platform-node` with connections of this
+ * library between the runners.
  *
  * @since 0.1.0
  */
@@ -44,11 +44,10 @@ export * from "@effect/platform-node/NodeClusterHttp"
 type Options = Parameters<typeof StockClusterHttp.layer>[0]
 
 /**
- * How runners call each other over WebSockets, in place of
- * `HttpRunner.layerClientProtocolWebsocket`: a slow runner holds back who writes to it,
- * which that layer's `Socket.WebSocketConstructor` does not allow.
+ * How runners call each other over WebSockets, instead of `HttpRunner.layerClientProtocolWebsocket`: writers
+ * wait for a slow runner, which that layer's `Socket.WebSocketConstructor` does not allow.
  *
- * **Example** (Runners on a path of their own)
+ * **Example** (Runners on their own path)
  *
  * ```ts
  * import { NodeClusterHttp } from "@effect-ws/node"
@@ -89,7 +88,7 @@ export const layerClientProtocolWebsocket = (
   ).pipe(Layer.provide(NodeWebSocketClient.layer))
 
 /**
- * The HTTP server of a runner, on the address that `ShardingConfig` has for it.
+ * The HTTP server of a runner, on its address in `ShardingConfig`.
  *
  * @category layers
  * @since 0.1.0
@@ -106,13 +105,13 @@ export const layerHttpServer: Layer.Layer<
 }))
 
 /**
- * A cluster whose runners speak WebSockets, or HTTP, with each other: takes what the
- * layer of that name in `@effect/platform-node` takes and provides the same.
+ * A cluster whose runners talk over WebSockets or HTTP. It has the options of the layer of that name in
+ * `@effect/platform-node` and provides the same services.
  *
  * **Details**
  *
- * With `transport: "websocket"` both sides are ours, with backpressure; with `"http"` it
- * is the stock layer.
+ * With `transport: "websocket"` both sides are of this library, with backpressure; with `"http"` it is the
+ * stock layer.
  *
  * @category layers
  * @since 0.1.0

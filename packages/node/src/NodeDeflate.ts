@@ -1,6 +1,6 @@
 /**
- * DEFLATE for permessage-deflate by Node's zlib, synchronously, on contexts that live as
- * long as a connection.
+ * DEFLATE for permessage-deflate by Node's zlib, synchronous, with contexts that live as long as a
+ * connection.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import * as HandleCodec from "./deflate/HandleCodec.ts"
 import * as MessageCodec from "./deflate/MessageCodec.ts"
 import { Portable } from "./transport/Transports.ts"
 
-// A context beside its arrays: the state of zlib (6 to 7 KiB) and the stream's objects.
+// A context without its arrays: the state of zlib (6 to 7 KiB) and the stream's objects.
 const overhead = 12 * 1024
 
 // zlib as Node builds it hashes with at least 15 bits where the processor can, whatever
@@ -24,8 +24,8 @@ const compressorBytes = ({ memLevel, windowBits }: PerMessageDeflate.CompressorO
 const decompressorBytes = ({ windowBits }: PerMessageDeflate.DecompressorOptions): number =>
   (1 << windowBits) + overhead + 2048
 
-// What takes at most about 4 ms of the slowest input that was found, random letters out of
-// two or four, by level: it takes level 4 2 ms for 64 KiB, level 6 16, level 9 215.
+// The bytes that take at most about 4 ms by level, of the slowest input that was found (random letters out of two
+// or four): 64 KiB of it take 2 ms at level 4, 16 at level 6, 215 at level 9.
 // Ordinary text takes 1 to 2 ms for 64 KiB at level 6.
 const sliceSizes = [64, 64, 64, 64, 32, 16, 8, 2, 1].map((size) => size * 1024)
 
@@ -49,7 +49,7 @@ const byMessages: PerMessageDeflate.Codec["Service"] = {
 }
 
 /**
- * {@link codec}, or the one that uses documented interfaces only.
+ * {@link codec}, or the codec that uses documented interfaces only.
  *
  * @internal
  */
@@ -61,9 +61,9 @@ export const codecOf = (isPortable: boolean): PerMessageDeflate.Codec["Service"]
  *
  * **Details**
  *
- * It works on the handles of zlib's streams, which go on from one message to the next. Node does not document
- * them, so they are tried first; where they do not do what they should, or documented interfaces are asked for
- * (see `NodeTuning.Portable`), each message gets a context of its own, at some 100 µs more.
+ * It uses the handles of zlib's streams, which continue from one message to the next. Node does not document
+ * them, so they are tried first. Where they do not work as expected, or with documented interfaces only (see
+ * `NodeTuning.Portable`), each message gets a context of its own, which costs about 100 µs more.
  *
  * Measured per context: 268 KiB to deflate and 48 KiB to inflate with full windows and
  * memLevel 8; 78 and 14 KiB with windows of 9 bits and memLevel 1.

@@ -1,7 +1,6 @@
 /**
- * An `HttpServer` layer whose connections `WebSocketServer.accept` can take over: in
- * place of the one of `@effect/platform-node`, which it is made of. Everything but
- * WebSocket upgrades is served by that one.
+ * An `HttpServer` layer whose routes accept WebSockets. Use it instead of the one of
+ * `@effect/platform-node`, on which it is built: everything but WebSocket upgrades is served by that one.
  *
  * @since 0.1.0
  */
@@ -44,7 +43,7 @@ export {
    */
   makeHandler,
   /**
-   * The services of the platform that serving asks for: those of `@effect/platform-node`.
+   * The services of the platform that serving needs: those of `@effect/platform-node`.
    *
    * @category layers
    * @since 0.1.0
@@ -53,12 +52,12 @@ export {
 } from "@effect/platform-node/NodeHttpServer"
 
 /**
- * How connections are accepted that a handler opens by `request.upgrade`, as
- * `RpcServer.layerProtocolWebsocket` does.
+ * How to accept connections that a handler opens by `request.upgrade`, as `RpcServer.layerProtocolWebsocket`
+ * does.
  *
  * **Details**
  *
- * - `websocket`: what `NodeHttpServer` of `@effect/platform-node` hands to `ws`. Of it
+ * - `websocket`: what `NodeHttpServer` of `@effect/platform-node` passes to `ws`. Of it
  *   `perMessageDeflate`, `maxPayload`, `maxFragments`, `handleProtocols` and
  *   `verifyClient` mean the same here; the others are `ws`'s own and change nothing.
  * - `upgrade`: the same and more in this library's words; what is given here comes
@@ -134,7 +133,7 @@ export type NodeServer = Http.Server | Http2.Http2Server | Http2.Http2SecureServ
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, options: Options) {
-  // What is used here every kind has; the types of their listeners differ.
+  // Every kind has what is used here; only the types of their listeners differ.
   const server = evaluate() as Http.Server
   limitHeads(server, options.headersTimeout)
   const transports = yield* Transports.current
@@ -150,14 +149,14 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options, transports)
       const serveScope = yield* Effect.scope
       let leave = () => {}
-      // Serves longer than the stock server waits: what comes late is refused, and holds nothing up.
+      // Serves for longer than the stock server waits: late requests are refused and hold nothing up.
       yield* Scope.addFinalizer(serveScope, Effect.sync(() => leave()))
       const before = server.listeners("upgrade") as Array<UpgradeListener>
       yield* forRequests(middleware === undefined ? stock.serve(served) : stock.serve(served, middleware))
       const added = (server.listeners("upgrade") as Array<UpgradeListener>).find((one) => !before.includes(one))
       if (added !== undefined) server.off("upgrade", added)
 
-      // What the server was made with, its loggers among it, holds at its end too.
+      // The services of the server, such as its loggers, apply at its end too.
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.fork(serveScope, "parallel")
       const offer: Taker = (message, socket, early) => entrance.offer(message, socket, early)
@@ -171,7 +170,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       yield* Scope.addFinalizer(
         serveScope,
         Effect.suspend(() => {
-          // A connection whose last request is finished meanwhile would be kept for the next one.
+          // Otherwise a connection whose last request is finished now would be kept for the next one.
           Object.assign(server, { keepAliveTimeout: 1, keepAliveTimeoutBuffer: 0 })
           return connections.shutdown
         }).pipe(Effect.provideContext(context))
@@ -180,7 +179,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
   })
 })
 
-/** The effect that is served, with the means by which its requests become connections. */
+/** The effect to serve, together with what turns its requests into connections. */
 const upgradable = <E, R>(
   httpEffect: Effect.Effect<HttpServerResponse, E, R>,
   options: UpgradeOptions & WebSocketServer.ConnectionsOptions & {
@@ -202,21 +201,21 @@ const upgradable = <E, R>(
 }
 
 /**
- * Makes a Node `upgrade` listener for an effect, for a server that someone else made
- * and that serves its ordinary requests by itself or by {@link makeHandler}.
+ * Makes a Node `upgrade` listener for an effect, for a server that another part of the program made and
+ * that serves its ordinary requests by itself or by {@link makeHandler}.
  *
  * **Details**
  *
- * In place of the function of that name in `@effect/platform-node`, without its first
- * parameter, the server of `ws`. The effect may use `WebSocketServer.accept` and
- * `request.upgrade`; upgrades to other protocols than `websocket` are handled as there.
+ * Use it instead of the function of that name in `@effect/platform-node`, without its first parameter, the
+ * server of `ws`. The effect may use `WebSocketServer.accept` and `request.upgrade`; upgrades to other
+ * protocols than `websocket` are handled as there.
  * When the scope ends, connections are closed as `shutdown` says.
  *
  * **Gotchas**
  *
- * Node calls every `upgrade` listener for every request, and this one answers each of them.
- * So it is the only one of its server: where several effects share one, a listener of your
- * own calls theirs, one for each request.
+ * Node calls every `upgrade` listener for every request, and this one answers each of them. So it must be
+ * the only one of its server. Where several effects share a server, write a listener that calls one of
+ * theirs for each request.
  *
  * **Example** (WebSockets on a server that another framework made)
  *
@@ -253,7 +252,7 @@ export const makeUpgradeHandler = <
     const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options, transports)
     const scope = yield* Scope.fork(options.scope, "parallel")
     const parts = { scope, middleware: options.middleware as HttpMiddleware.HttpMiddleware.Applied<App, E, R> }
-    // WebSockets never get there, so it has no server of `ws` either.
+    // WebSockets never reach it, so it needs no server of `ws`.
     const stock: UpgradeListener = yield* forRequests(StockHttpServer.makeUpgradeHandler(
       Effect.die("a WebSocket upgrade reached the stock handler"),
       served as typeof httpEffect,
@@ -271,9 +270,9 @@ export const makeUpgradeHandler = <
   })
 
 /**
- * What every request finds: once for all of them, which inherit the context of who
- * serves. Flat and with room, since each adds a few services of its own, and beyond the
- * room the whole context is copied.
+ * The services of every request, made once: requests inherit the context of the served effect. The context
+ * is flat and has room, because each request adds a few services, and beyond that room the whole context
+ * is copied.
  */
 const contextOf = <R>(upgrades: WebSocketServer.Upgrades["Service"], { isPortable }: Transports.Transports) =>
 (context: Context.Context<R>) => {
@@ -293,7 +292,7 @@ const limitHeads = (server: Http.Server, timeout: Duration.Input | undefined): v
   HttpInternals.checkHeadsOften(server)
 }
 
-/** Refuses what asks for an upgrade while the server shuts down; no handler takes it any more. */
+/** Refuses upgrades while the server shuts down, because no handler takes them any more. */
 const unlessClosing = (
   connections: WebSocketServer.OpenConnections,
   listener: UpgradeListener
@@ -324,8 +323,7 @@ export const layerServer = (
   Layer.effect(HttpServer.HttpServer, make(evaluate, options))
 
 /**
- * Provides an `HttpServer` whose routes may accept WebSockets, and the services of the
- * platform.
+ * Provides an `HttpServer` whose routes accept WebSockets, and the services of the platform.
  *
  * **Example** (Serving an echo beside a page)
  *
@@ -386,7 +384,7 @@ export const layerTest: Layer.Layer<
   | HttpClient.HttpClient,
   HttpServerError.ServeError
 > = HttpServer.layerTestClient.pipe(
-  // Not shared with other users of it: a connection that is kept open would hold up the server's end.
+  // Not shared, because a connection that is kept open would hold up the server's end.
   Layer.provide(Layer.fresh(FetchHttpClient.layer).pipe(
     Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { keepalive: false }))
   )),

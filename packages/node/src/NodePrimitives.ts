@@ -1,7 +1,6 @@
 /**
- * Node's own primitives: Buffer's UTF-8, which beats `TextDecoder` and
- * `TextEncoder` on short texts, and memory that is not zeroed before it is
- * overwritten.
+ * Node's own primitives: the UTF-8 of Buffer, which is faster than `TextDecoder` and `TextEncoder` on short
+ * texts, and memory that is not zeroed before it is overwritten.
  *
  * @since 0.1.0
  */

@@ -1,7 +1,6 @@
 /**
- * Effect's `Socket` services from Node: `NodeSocket` of `@effect/platform-node` with its
- * WebSocket layers made of our connections. TCP, TLS and Unix sockets are as they are
- * there.
+ * Effect's `Socket` services on Node: `NodeSocket` of `@effect/platform-node`, whose WebSocket layers use the
+ * connections of this library. TCP, TLS and Unix sockets are those of that module.
  *
  * @since 0.1.0
  */
@@ -24,10 +23,9 @@ export * from "@effect/platform-node/NodeSocket"
  *
  * **When to use**
  *
- * For `RpcClient.layerProtocolSocket` and whatever else asks for a `Socket`. URL, headers and
- * subprotocols may be Effects, for a fresh token at each connection. To connect
- * through an `HttpClient` of your own, give `EffectSocket.layerSocket` the layer
- * `NodeWebSocketClient.layerHttpClient`.
+ * For `RpcClient.layerProtocolSocket` and other code that needs a `Socket`. URL, headers and subprotocols
+ * may be Effects, for a fresh token at each connection. To connect through an `HttpClient` of your own,
+ * provide `NodeWebSocketClient.layerHttpClient` to `EffectSocket.layerSocket`.
  *
  * **Example** (An RPC client over a WebSocket)
  *
@@ -51,7 +49,7 @@ export const layerWebSocket = <E = never, R = never>(
   Layer.provide(EffectSocket.layerSocket(url, options), NodeWebSocketClient.layer)
 
 /**
- * Provides a `Socket.WebSocketConstructor`, for code that asks for that.
+ * Provides a `Socket.WebSocketConstructor`, for code that needs one.
  *
  * **Gotchas**
  *

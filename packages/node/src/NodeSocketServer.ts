@@ -1,6 +1,6 @@
 /**
- * `SocketServer`s from Node: `NodeSocketServer` of `@effect/platform-node` with its
- * WebSocket server made of our connections. TCP and TLS servers are as they are there.
+ * Effect's `SocketServer` on Node: `NodeSocketServer` of `@effect/platform-node`, whose WebSocket server uses
+ * the connections of this library. TCP and TLS servers are those of that module.
  *
  * @since 0.1.0
  */
@@ -70,20 +70,18 @@ interface Accepted {
 }
 
 /**
- * Makes a `SocketServer` that listens for WebSockets, on a port of its own or on a
- * server that is there.
+ * Makes a `SocketServer` that listens for WebSockets, on its own port or on an existing server.
  *
  * **Details**
  *
- * Each socket behaves as `EffectSocket.toSocket` says and can be read once; releasing
- * its reader closes the connection, and so does the end of its handler. Handlers find
- * the services `Socket.WebSocket` and `IncomingMessage` (of
- * `@effect/platform-node/NodeSocketServer`) that they expect there. Connections that come
- * while nobody runs a handler are open and wait for one. Without `selectSubprotocol` the first
- * subprotocol that was offered is spoken.
+ * Each socket behaves as `EffectSocket.toSocket` describes and can be read once. Releasing its reader closes
+ * the connection, and so does the end of its handler. Handlers have the services `Socket.WebSocket` and
+ * `IncomingMessage` (of `@effect/platform-node/NodeSocketServer`), as there. Connections that are made while
+ * no handler runs are open and wait for one. Without `selectSubprotocol` the first offered subprotocol is
+ * used.
  *
- * A handler is interrupted when its connection has ended, as `onDisconnect` says. That, and a
- * `SocketError` that it lets through, is logged at Debug and is no failure.
+ * A handler is interrupted after its connection has ended, as `onDisconnect` says. That interruption, and a
+ * `SocketError` that it lets through, are no failures; they are logged at Debug.
  *
  * @category constructors
  * @since 0.1.0
@@ -98,12 +96,12 @@ export const makeWebSocket: (
   const waiting = new Set<Accepted>()
   const hold = (accepted: Accepted) => {
     waiting.add(accepted)
-    // It may end before anyone takes it.
+    // It may end before a handler takes it.
     const forget = Effect.suspend(() => waiting.delete(accepted) ? Scope.close(accepted.scope, Exit.void) : Effect.void)
     Effect.runFork(Effect.andThen(accepted.ws.closed, forget))
   }
   let onAccepted = hold
-  // Made before the server, so that it is released behind it: there all are told at once.
+  // Made before the server, so that it is released after it: the server's end closes all connections at once.
   const connections = yield* Scope.fork(yield* Effect.scope, "parallel")
   const { authorize, onDisconnect, ...acceptOptions }: HttpUpgrade.Options = {
     selectSubprotocol: (offered: ReadonlyArray<string>) => offered[0],
@@ -115,7 +113,7 @@ export const makeWebSocket: (
     if (!isServed(options.path, request.url)) return HttpServerResponse.empty({ status: 400 })
     if (authorize !== undefined) yield* authorize(request)
     const scope = yield* Scope.fork(connections)
-    // Asked for before the accept, Node's message is kept.
+    // Read before the accept, so that Node's message is kept.
     const message = request.source as Http.IncomingMessage
     // It outlives its request, whose fiber ends here.
     const ws = yield* WebSocketServer.accept({ ...acceptOptions, onDisconnect: "ignore" }).pipe(
@@ -241,10 +239,10 @@ const handle = <R, E, _>(
   ) as Effect.Effect<void, never, R>
 
 /**
- * Provides a `SocketServer` that listens for WebSockets, for
- * `RpcServer.layerProtocolSocketServer` and whatever else asks for one.
+ * Provides a `SocketServer` that listens for WebSockets, for `RpcServer.layerProtocolSocketServer` and other
+ * code that needs one.
  *
- * **Example** (An RPC server on a port of its own)
+ * **Example** (An RPC server on its own port)
  *
  * ```ts
  * import { NodeSocketServer } from "@effect-ws/node"

@@ -9,14 +9,13 @@ import * as DuplexTransport from "./transport/DuplexTransport.ts"
 import { primitives } from "./transport/SystemPrimitives.ts"
 
 /**
- * Makes a transport of a duplex stream that nobody else reads.
+ * Makes a transport from a duplex stream that nothing else reads.
  *
  * **Details**
  *
- * `early` are bytes that were read before, such as those behind the head of a request.
- * An error listener is attached at once and stays, so that a reset never crashes the
- * process. The stream's `allowHalfOpen` is set, since a connection answers after its
- * peer's end.
+ * `early` are bytes that were read before, such as those after the head of a request. An error listener is
+ * added at once and stays, so that a reset never crashes the process. The stream's `allowHalfOpen` is set,
+ * because a connection answers after its peer's end.
  *
  * @category constructors
  * @since 0.1.0

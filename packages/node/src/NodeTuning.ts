@@ -1,6 +1,6 @@
 /**
- * What Node and V8 can do beyond their documentation: how to turn it off, how to see what is in use, and what
- * concerns the whole process and is therefore off until a program asks for it.
+ * Undocumented interfaces of Node and V8: how to turn them off, how to see which are in use, and those that
+ * concern the whole process and are therefore off by default.
  *
  * @since 0.1.0
  */
@@ -16,13 +16,13 @@ import * as SocketProbe from "./undocumented/SocketProbe.ts"
 import * as YoungCollections from "./undocumented/YoungCollections.ts"
 
 /**
- * Whether the layers of this package use documented interfaces of Node only. Default `false`, or `true` where
- * the process was started with the environment variable `EFFECT_WS_PORTABLE=1`.
+ * Whether the layers of this package use documented interfaces of Node only. Default `false`, or `true` if the
+ * process was started with the environment variable `EFFECT_WS_PORTABLE=1`.
  *
  * **Details**
  *
- * It is read where a layer of a server or a client is made. Everything works the same; what it costs is in
- * `docs/undocumented.md`. The environment variable also holds for what is made without a layer, such as
+ * It is read when a layer of a server or a client is built. Everything works the same; `docs/undocumented.md`
+ * says what it costs. The environment variable also applies where there is no layer, as with
  * `NodeTransport.fromDuplex`.
  *
  * @see {@link layerPortable} for the layer that sets it
@@ -32,9 +32,9 @@ import * as YoungCollections from "./undocumented/YoungCollections.ts"
 export const Portable: Context.Reference<boolean> = Transports.Portable
 
 /**
- * Has the layers that it is provided to use documented interfaces of Node only; see {@link Portable}.
+ * Makes the layers that it is provided to use documented interfaces of Node only; see {@link Portable}.
  *
- * **Example** (A server by documented interfaces only)
+ * **Example** (A server on documented interfaces only)
  *
  * ```ts
  * import { NodeTuning, NodeWebSocketServer } from "@effect-ws/node"
@@ -57,8 +57,8 @@ export const layerPortable: Layer.Layer<never> = Layer.succeed(Portable, true)
  *
  * - `SocketHandle`: plain connections read and write the handle of their socket.
  * - `SharedReads`: TLS connections read into one buffer.
- * - `BufferText`: texts are converted by Buffer's methods on any `Uint8Array`.
- * - `ZlibHandle`: permessage-deflate works on contexts that outlive a message.
+ * - `BufferText`: Buffer's methods convert texts on any `Uint8Array`.
+ * - `ZlibHandle`: permessage-deflate uses contexts that outlive a message.
  * - `YoungCollections`: V8 is asked to collect young messages; see {@link layerYoungCollections}.
  *
  * @category models
@@ -74,7 +74,7 @@ export interface Undocumented {
  *
  * **When to use**
  *
- * To log after an update of Node whether the fast paths still serve.
+ * To log after an update of Node whether the fast paths still work.
  *
  * @category getters
  * @since 0.1.0
@@ -97,18 +97,18 @@ export const undocumented: Effect.Effect<ReadonlyArray<Undocumented>> = Effect.g
  *
  * **When to use**
  *
- * On a process whose work is to receive messages of 16 KiB and more. An echo of 1 MiB then takes a third of the
- * time, one of 16 KiB three quarters: V8 counts the memory of messages, and would otherwise mark its whole heap
+ * In a process that mainly receives messages of 16 KiB and more. An echo of 1 MiB then takes a third of the
+ * time, one of 16 KiB three quarters: V8 counts the memory of messages and would otherwise mark its whole heap
  * after every 64 MiB of them. 5,000 idle connections take 2 KiB less each.
  *
  * **Gotchas**
  *
- * It concerns the whole process, not only this library. V8's function `gc` is not documented by Node; to have it,
- * the flag `--expose-gc` is set and taken back while the process runs, which Node's documentation warns about. The
- * function is tried first, and where it does not work nothing happens. Programs that keep most of what they
- * receive, or that receive little, are slower with it. With {@link Portable} it does nothing.
+ * It affects the whole process, not only this library. Node does not document V8's function `gc`; to get it, the
+ * flag `--expose-gc` is set and reset while the process runs, which Node's documentation warns about. The function
+ * is tried first, and if it does not work nothing happens. Programs that keep most of what they receive, or that
+ * receive little, are slower with it. With {@link Portable} it does nothing.
  *
- * **Example** (For the server of a whole program)
+ * **Example** (In a server)
  *
  * ```ts
  * import { NodeTuning, NodeWebSocketServer } from "@effect-ws/node"

@@ -22,14 +22,14 @@ import * as Transports from "./transport/Transports.ts"
  *
  * **Details**
  *
- * Behind the 101 of a client of `@effect/platform-node` the connection itself is taken
- * over, which makes messages as fast as those of {@link layerDirect}. A client that keeps
- * it out of reach serves through its `Socket`, at several times the cost for small messages.
+ * After the 101 of a client of `@effect/platform-node` the connection itself is taken over, which makes
+ * messages as fast as with {@link layerDirect}. With another client its `Socket` is used, which costs several
+ * times as much for small messages.
  *
  * **Gotchas**
  *
- * The client must speak HTTP/1.1: one of undici is made with `allowH2: false`, or a TLS
- * server that offers HTTP/2 is asked for what this library does not speak there.
+ * The client must speak HTTP/1.1. Make one of undici with `allowH2: false`; otherwise it chooses HTTP/2 with a
+ * TLS server that offers it, which this library does not support.
  *
  * @category layers
  * @since 0.1.0
@@ -51,7 +51,7 @@ export const layerHttpClient: Layer.Layer<
 )
 
 /**
- * Dials with an HTTP client of its own, over HTTP/1.1.
+ * Dials with its own HTTP client, over HTTP/1.1.
  *
  * **Example** (A client program)
  *
@@ -83,14 +83,12 @@ export const layer: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Co
 export interface DirectOptions extends DirectDialer.DirectOptions {}
 
 /**
- * Dials by `node:http` and `node:https` themselves, with a CA of your own, a client
- * certificate or a Unix domain socket.
+ * Dials by `node:http` and `node:https`, with a CA of your own, a client certificate or a Unix domain socket.
  *
  * **Gotchas**
  *
- * No `HttpClient` takes part: neither its base URL, authentication, redirects, proxies
- * and middleware, nor its spans and the `traceparent` that they send along. Relative URLs
- * fail with `HandshakeError`.
+ * No `HttpClient` takes part: its base URL, authentication, redirects, proxies, middleware, spans and
+ * `traceparent` do not apply. Relative URLs fail with `HandshakeError`.
  *
  * **Example** (A server whose certificate your own CA signed)
  *
@@ -124,7 +122,7 @@ export const layerDirectOptions = (
   )
 
 /**
- * Dials by `node:http` and `node:https` themselves; see {@link layerDirectOptions}.
+ * Dials by `node:http` and `node:https`; see {@link layerDirectOptions}.
  *
  * @category layers
  * @since 0.1.0

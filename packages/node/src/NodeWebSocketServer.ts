@@ -26,9 +26,9 @@ export interface Options extends NodeHttpServer.Options, WebSocketServer.AcceptO
  *
  * **Details**
  *
- * The layer provides the `HttpServer` that it made, for its address.
+ * The layer provides its `HttpServer`, which knows the address.
  *
- * **Example** (An echo server on a port of its own)
+ * **Example** (An echo server)
  *
  * ```ts
  * import { NodeWebSocketServer } from "@effect-ws/node"

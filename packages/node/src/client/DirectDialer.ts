@@ -1,6 +1,5 @@
 /**
- * Dials by `node:http` and `node:https` themselves: what a handshake needs and nothing
- * else, by documented means only.
+ * Dials by `node:http` and `node:https`: only what a handshake needs, by documented interfaces only.
  */
 import { Handshake, type Transport, WebSocketClient, type WebSocketError } from "@effect-ws/core"
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -33,11 +32,11 @@ export interface DirectOptions
   readonly tls?: Tls.ConnectionOptions | undefined
 }
 
-// The head of an answer; Node's default, but not what the process was started with.
+// The limit of an answer's head: Node's default, whatever the process was started with.
 const maxHeaderSize = 16 * 1024
 
 export const make = ({ tls, ...net }: DirectOptions, transports: Transports): WebSocketClient.Dialer => {
-  // Connections leave their agent, which is there for the sessions of TLS that it remembers.
+  // Connections leave their agent; it is used for the TLS sessions that it remembers.
   const plain = new Http.Agent()
   const secure = new Https.Agent({ ...tls, rejectUnauthorized: tls?.rejectUnauthorized !== false })
   const unverified = tls?.rejectUnauthorized === false
@@ -48,7 +47,7 @@ export const make = ({ tls, ...net }: DirectOptions, transports: Transports): We
       ...net,
       agent: isSecure ? secure : plain,
       protocol: url.protocol,
-      // An IPv6 address stands in brackets.
+      // An IPv6 address is written in brackets.
       host: url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname,
       port: url.port,
       path: request.target,
@@ -89,13 +88,13 @@ export const make = ({ tls, ...net }: DirectOptions, transports: Transports): We
   }
 }
 
-/** Names and values in turn, each line as it was given; `Host` comes first (RFC 9110 §7.2). */
+/** Names and values alternate, each line as it was given; `Host` is first (RFC 9110 §7.2). */
 const flatHeaders = ({ headers, host }: Handshake.HandshakeRequest): Array<string> => {
   const own = headers.some(([name]) => name.toLowerCase() === "host")
   return [...own ? [] : ["Host", host], ...headers.flat()]
 }
 
-/** Node's flat list as pairs, duplicates kept; the names as every road gives them. */
+/** Node's flat list as pairs, with duplicates, and names in lower case as from every client. */
 const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
   const list: Array<readonly [string, string]> = []
   for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i].toLowerCase(), raw[i + 1]])
@@ -105,13 +104,13 @@ const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
 interface Answer {
   readonly status: number
   readonly headers: Handshake.HeaderList
-  /** Behind a 101. */
+  /** After a 101. */
   readonly transport?: Transport.Transport | undefined
-  /** Any other answer, whose body is still to be read. */
+  /** Any other answer, whose body is not read yet. */
   readonly message?: Http.IncomingMessage | undefined
 }
 
-/** One request, until it is answered or given up. */
+/** One request, until it is answered or abandoned. */
 class Attempt {
   private request: Http.ClientRequest | undefined
   private transport: Transport.Transport | undefined
@@ -120,11 +119,11 @@ class Attempt {
   constructor(request: Http.ClientRequest, transports: Transports) {
     this.request = request
     this.transports = transports
-    // It stays: what comes after the answer has been told by the transport.
+    // The listener stays. The transport reports errors after the answer.
     request.on("error", () => {})
   }
 
-  /** Drops what was dialled. A connection that was made of it is gone by then. */
+  /** Drops the request. A connection that was made from it is released by then. */
   release(): void {
     this.request?.destroy()
     this.transport?.destroy()
@@ -145,7 +144,7 @@ class Attempt {
     request.on("response", (message) => {
       resume(Effect.succeed({ ...headOf(message), message }))
     })
-    // A 101 without the headers of an upgrade is interim to Node, and wrong to us.
+    // For Node a 101 without the headers of an upgrade is an interim answer; here it is wrong.
     request.on("information", (message) => {
       if (message.statusCode === 101) resume(Effect.succeed(headOf(message)))
     })

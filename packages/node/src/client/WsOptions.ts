@@ -1,6 +1,6 @@
 /**
- * The options of a `ws` server, which Effect's own layers take, as ours: so that a
- * program that moves over keeps its authentication, its subprotocols and its limits.
+ * Translates the options of a `ws` server, which Effect's own layers take, so that a program that migrates
+ * keeps its authentication, subprotocols and limits.
  */
 import { type HttpUpgrade, type PerMessageDeflate, WebSocketError } from "@effect-ws/core"
 import type * as NodeWS from "@effect/platform-node/NodeWS"
@@ -8,13 +8,13 @@ import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as Http from "node:http"
 
-/** What of them means something here. */
+/** The options that mean something here. */
 export type WsOptions = Pick<
   NodeWS.ServerOptions,
   "handleProtocols" | "maxFragments" | "maxPayload" | "perMessageDeflate" | "verifyClient"
 >
 
-/** Only what was given: the rest keeps the defaults of this library. */
+/** Options that were not given keep the defaults of this library. */
 export const toUpgradeOptions = (options: WsOptions): HttpUpgrade.Options => ({
   ...(options.handleProtocols !== undefined && { selectSubprotocol: subprotocolOf(options.handleProtocols) }),
   ...(options.maxPayload !== undefined && { maxMessageSize: orUnlimited(options.maxPayload) }),
@@ -23,7 +23,7 @@ export const toUpgradeOptions = (options: WsOptions): HttpUpgrade.Options => ({
   ...(options.verifyClient !== undefined && { authorize: authorizeOf(options.verifyClient) })
 })
 
-// 0 means no limit there.
+// In `ws`, 0 means no limit.
 const orUnlimited = (limit: number): number => limit > 0 ? limit : Number.MAX_SAFE_INTEGER
 
 const incoming = (request: HttpServerRequest.HttpServerRequest) => request.source as Http.IncomingMessage
@@ -49,7 +49,7 @@ const authorizeOf = (
     }
     const decide = (verified: boolean, status = 401, message?: string, headers: Http.OutgoingHttpHeaders = {}) =>
       resume(verified ? Effect.void : Effect.fail(refused(status, message, headers)))
-    // By the number of its parameters, as `ws` tells them apart.
+    // Distinguished by the number of parameters, as `ws` does it.
     if (verifyClient.length === 2) (verifyClient as NodeWS.VerifyClientCallbackAsync)(info, decide)
     else decide((verifyClient as NodeWS.VerifyClientCallbackSync)(info))
   })
@@ -58,7 +58,7 @@ const refused = (status: number, message: string | undefined, headers: Http.Outg
   new WebSocketError.HandshakeError({
     reason: "Application",
     section: "RFC 9110 §15.5.2",
-    detail: message ?? "verifyClient did not let the client in",
+    detail: message ?? "verifyClient refused the client",
     status,
     headers: Object.entries(headers).flatMap(([name, value]) =>
       value === undefined ? [] : [[name.toLowerCase(), String(value)] as const]
@@ -83,10 +83,10 @@ const compressionOf = (given: NonNullable<WsOptions["perMessageDeflate"]>): bool
 
 type Digit = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
 
-/** `undefined`, the default, for what zlib has and this library has not: level 0 and -1. */
+/** `undefined`, the default, for levels that zlib has and this library does not: 0 and -1. */
 const within = (value: number | undefined, least: number, most: number): Digit | undefined =>
   value !== undefined && value >= least && value <= most ? value as Digit : undefined
 
-// zlib makes 9 of 8 too.
+// zlib turns 8 into 9 too.
 const bits = (value: number | undefined): PerMessageDeflate.WindowBits | undefined =>
   value === undefined ? undefined : Math.min(15, Math.max(9, value)) as PerMessageDeflate.WindowBits
