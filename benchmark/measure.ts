@@ -9,7 +9,7 @@ export interface Settings {
   readonly seconds: number
   /** Only peers of these names, and the one that they are compared with. */
   readonly peers: ReadonlyArray<string> | undefined
-  /** Told before each step. */
+  /** Called before each step. */
   readonly progress: (workload: string, step: string) => void
 }
 

@@ -20,7 +20,7 @@ export const help = `npm run bench -- [options]
   --compare FILE       tells what became slower than in FILE, of an earlier --json; then the exit status is 1
   --tolerance N        by how many percent at least (10)`
 
-/** Told to the user without a stack. */
+/** Shown to the user without a stack. */
 export class UsageError extends Error {}
 
 export interface Options {

@@ -1,4 +1,4 @@
-/** Who is measured: programs, each a process of its own. */
+/** The measured programs, each a process of its own. */
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import type { Program, Workload } from "./workloads.ts"
@@ -48,7 +48,7 @@ const servers = (mode: string, file: string): ReadonlyArray<Peer> => [
   ...bun("./peers/bun-server.ts", { MODE: mode })
 ]
 
-/** Where WebSockets end and Node begins: an echo of bytes, behind a handshake. */
+/** The lower bound on Node: an echo of bytes after a handshake. */
 const floor: Peer = { name: "node:net", file: "./peers/net-server.ts" }
 
 // From here on the memory of messages is what most of their time goes into.

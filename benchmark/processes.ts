@@ -51,7 +51,7 @@ export const start = (peer: Peer, env: Readonly<Record<string, string>>): Subjec
       if (!stopping) reject(new Error(`${peer.file} ended (${signal ?? code}); it printed:\n${output}`))
     })
   })
-  // Whoever waits for something of the process races it against this.
+  // Each wait for the process is raced against this.
   crashed.catch(() => {})
   return {
     usage: () =>

@@ -85,7 +85,7 @@ export const find = (rows: ReadonlyArray<Row>, workload: string, peer: string): 
 /** How many times the one that it is compared with costs what this does: 2 is twice as good. */
 export const advantage = (rows: ReadonlyArray<Row>, row: Row): number | undefined => {
   const other = find(rows, row.workload, row.base)
-  // With few connections a process may hold less memory behind them than before.
+  // With few connections a process may hold less memory after they were opened than before.
   return other === undefined || other.cost <= 0 || row.cost <= 0 ? undefined : other.cost / row.cost
 }
 

@@ -80,7 +80,7 @@ const main = async (): Promise<void> => {
   const options = parse(process.argv.slice(2))
   if (options.help) return console.log(help)
   if (options.list) return console.log(list())
-  // What is wrong with a file had better be known at once.
+  // An unreadable file is reported before anything is measured.
   const before = options.compare === undefined ? undefined : load(options.compare)
   const kept = options.from === undefined ? undefined : load(options.from)
   if (options.micro !== false && kept === undefined) await runMicro()

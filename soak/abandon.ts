@@ -34,9 +34,9 @@ export interface Phase {
   readonly name: string
   /** Sent at once. */
   readonly first: string
-  /** Sent behind the 101; without it the peer does not wait for that. */
+  /** Sent after the 101 was received; without it the peer does not wait for the 101. */
   readonly then?: ReadonlyArray<Uint8Array>
-  /** How many bytes behind the 101 it waits for first. It reads no more. */
+  /** How many bytes after the 101 it waits for first. Then it stops reading. */
   readonly awaits?: number
 }
 
@@ -48,7 +48,7 @@ export const phases = (prefix: string): ReadonlyArray<Phase> => {
     { name: "within the head of its request", first: echo.slice(0, 60) },
     { name: "before it read the 101", first: echo },
     { name: "while the route still thinks", first: request(`${prefix}/slow`) },
-    { name: "behind the 101", first: echo, then: [] },
+    { name: "after the 101", first: echo, then: [] },
     { name: "within a frame's header", first: echo, then: [text.subarray(0, 1)] },
     { name: "within a frame", first: echo, then: [text.subarray(0, 12)] },
     { name: "within a message", first: echo, then: [frame(0x01, "one"), frame(0x00, "two")] },

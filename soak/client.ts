@@ -165,7 +165,7 @@ const program = Effect.gen(function*() {
         senders(task)
       ]
       running = runPromise(Effect.all(all, { concurrency: "unbounded", discard: true }))
-      // Told by `stop`.
+      // `stop` reports it.
       running.catch(() => {})
     },
     stop: async () => {

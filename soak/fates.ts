@@ -1,4 +1,4 @@
-/** What became of messages to slow peers, and of handlers whose clients left: each side's account is held against the other's. */
+/** What became of messages to slow peers, and of handlers whose clients left: each side's account is compared with the other's. */
 import { Histogram } from "./histogram.ts"
 import type { Accepted, Departure, HandlerCounts, HandlerEnd, Received } from "./messages.ts"
 
@@ -11,7 +11,7 @@ export interface SlowCounts {
   readonly received: number
   /** Accepted by `send` and `flush`, or before a close that reported `clean`, and not received. */
   readonly lost: number
-  /** Accepted by `send`, not received, and the sender was told: `clean` is false. */
+  /** Accepted by `send`, not received, and reported to the sender: `clean` is false. */
   readonly told: number
   readonly outOfPlace: number
 }

@@ -14,7 +14,7 @@ const patienceMillis = 180_000
 // Longer than the server waits for one that does not read. One that reads nothing does not see its end either.
 const sulkMillis = 2_500
 
-/** Says something behind the 101 and waits for the end; resolves with what came, without the head. */
+/** Says something after the 101 and waits for the end; resolves with the bytes received, without the head. */
 const converse = (
   port: number,
   path: string,

@@ -69,7 +69,7 @@ export class Ledger {
     this.next++
   }
 
-  /** Listeners `sent` is all that there was. */
+  /** The counts, where `sent` messages were sent in all. */
   counts(sent = this.next): Counts {
     return {
       received: this.received,

@@ -1,4 +1,4 @@
-/** Servers that misbehave towards our clients, by the path they are asked for. */
+/** Servers that misbehave towards our clients, by their path. */
 import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import type * as Net from "node:net"
@@ -24,7 +24,7 @@ export const misbehaviours: Readonly<Record<string, Misbehaviour>> = {
   "answers nonsense": (socket) => socket.end("220 mail.example ESMTP\r\n"),
   "refuses": (socket) => socket.end("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy"),
   "has another key": (socket) => void socket.write(head("", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
-  "resets behind its 101": said(),
+  "resets after its 101": said(),
   "resets within a frame": said(0x81, 0x09, 0x63, 0x75, 0x74),
   "resets within a message": said(0x01, 0x03, 0x63, 0x75, 0x74),
   "half-closes": (socket, key) => {

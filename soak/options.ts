@@ -25,7 +25,7 @@ export const help = `npm run soak -- [options]
   --server FILE        another server program, in place of soak/server.ts
   --report FILE        writes a report, Markdown`
 
-/** Told to the user without a stack. */
+/** Shown to the user without a stack. */
 export class UsageError extends Error {}
 
 export interface Options {

@@ -16,7 +16,7 @@ export class Room {
     this.size = size
   }
 
-  /** Waits for room; `onTaken` is called at once when there is, so that whoever is interrupted then knows what to give back. */
+  /** Waits for room; `onTaken` is called at once when there is, so that an interrupted fiber knows what it has to give back. */
   take(amount: number, onTaken: () => void = () => {}): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const one: Waiting = {
@@ -33,7 +33,7 @@ export class Room {
       }
       this.waiting.add(one)
       return Effect.sync(() => {
-        // Those behind it may fit.
+        // The next ones may fit.
         if (this.waiting.delete(one)) this.admit()
       })
     })

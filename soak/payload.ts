@@ -1,5 +1,5 @@
 /**
- * What the soak's messages carry, so that whoever receives one can tell whether it is the right one: its place in the
+ * What the soak's messages carry, so that the receiver can tell whether it is the right one: its place in the
  * sequence, and a checksum over its contents, its place, its type and the connection that it belongs to. An empty
  * message can carry nothing; it is known by its place alone.
  *

@@ -67,7 +67,7 @@ export const start = async (name: string, file: string | URL, environment: Reado
       if (!stopping) reject(new Error(`the process "${name}" ended (${signal ?? code}); it printed:\n${output()}`))
     })
   })
-  // Whoever waits for something of the process races it against this.
+  // Each wait for the process is raced against this.
   crashed.catch(() => {})
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   let last = 0

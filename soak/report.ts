@@ -102,7 +102,7 @@ const memoryTable = ({ memory }: Result): string =>
     ["with all connections closed", "descriptors", "sockets", "timers", "fibers", "heap MiB", "resident MiB"],
     memory.flatMap(({ after, before, process, start }) => [
       holdingsRow(`${process}, at the start`, start),
-      holdingsRow(`${process}, behind the warm-up`, before),
+      holdingsRow(`${process}, after the warm-up`, before),
       holdingsRow(`${process}, at the end`, after)
     ])
   )
@@ -134,7 +134,7 @@ const countTable = (title: string, counts: Readonly<Record<string, number>>): st
 
 const slowTable = ({ fates }: Result): string =>
   table(
-    ["a peer that read", "connections", "accepted", "received", "lost", "not received, but told"],
+    ["a peer that read", "connections", "accepted", "received", "lost", "not received, but reported"],
     Object.entries(fates.slow).toSorted(([a], [b]) => a < b ? -1 : 1).map(([name, counts]) =>
       [name, ...[counts.connections, counts.accepted, counts.received, counts.lost, counts.told].map((count) => number(count))]
     )
@@ -203,7 +203,7 @@ export const markdown = (result: Result, options: Options, args: ReadonlyArray<s
     "## Messages",
     "",
     "Each message has a sequence number and a checksum over its contents, type, place and connection. Both ends check what",
-    "they receive; when a connection has ended, what its client sent is held against what the server received.",
+    "they receive; when a connection has ended, what its client sent is compared with what the server received.",
     "",
     accountTable(result),
     "",
@@ -219,7 +219,7 @@ export const markdown = (result: Result, options: Options, args: ReadonlyArray<s
     `${number(options.slow)} connections at a time with a peer that takes data slowly: half of them clients of our server, half of them`,
     `servers, raw ones and ours, of our clients. Each is sent about ${mib(options.slowBytes, 1)} MiB; 4 take it longer than the close deadline. *Lost* is`,
     "what `send` and `flush` accepted, or what was accepted before a close that reported `clean`, and did not arrive. What did",
-    "not arrive while `clean` is false was told to its sender.",
+    "not arrive while `clean` is false was reported to its sender.",
     "",
     slowTable(result),
     "",
@@ -245,8 +245,8 @@ export const markdown = (result: Result, options: Options, args: ReadonlyArray<s
     "",
     "## What is left",
     "",
-    "Descriptors, sockets, timers and fibers are held against the start; the heap, behind a collection, against the state",
-    `behind a warm-up of ${number(options.warmUp)} s with the same traffic, from which it may differ by ${mib(options.toleranceBytes)} MiB.`,
+    "Descriptors, sockets, timers and fibers are compared with the start; the heap, after a collection, with its state",
+    `after a warm-up of ${number(options.warmUp)} s with the same traffic, from which it may differ by ${mib(options.toleranceBytes)} MiB.`,
     "",
     memoryTable(result),
     "",

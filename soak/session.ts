@@ -35,11 +35,11 @@ export interface Talk {
 
 const largeFrom = 16 * 1024
 
-type Way = "closed when all was answered" | "closed at once behind its messages" | "closed by the server" | "closed by its scope"
+type Way = "closed when all was answered" | "closed at once after its messages" | "closed by the server" | "closed by its scope"
 
 const ways: ReadonlyArray<readonly [number, Way]> = [
   [4, "closed when all was answered"],
-  [3, "closed at once behind its messages"],
+  [3, "closed at once after its messages"],
   [3, "closed by the server"],
   [2, "closed by its scope"]
 ]
@@ -190,7 +190,7 @@ const closing = (talker: Talker, reading: Fiber.Fiber<void, unknown>, way: Way) 
     const { ws } = talker
     const expect = (info: { readonly clean: boolean; readonly code: number }, code: number) =>
       info.clean && info.code === code ? Effect.void : Effect.fail(`${way}, but with ${info.code}${info.clean ? "" : ", not cleanly"}`)
-    if (way === "closed at once behind its messages") return yield* Effect.flatMap(ws.close(4001, way), (info) => expect(info, 4001))
+    if (way === "closed at once after its messages") return yield* Effect.flatMap(ws.close(4001, way), (info) => expect(info, 4001))
     if (way === "closed by the server") {
       yield* talker.askForClose()
       const exit = yield* Fiber.await(reading)
@@ -202,7 +202,7 @@ const closing = (talker: Talker, reading: Fiber.Fiber<void, unknown>, way: Way) 
     if (way === "closed when all was answered") yield* Effect.flatMap(ws.close(1000, way), (info) => expect(info, 1000))
   })
 
-/** Lives one connection. What went wrong is told to `talk.ended`, as is what went well. */
+/** Runs one connection from its handshake to its end, which `talk.ended` gets, good or bad. */
 export const session = (talk: Talk, plan: Plan): Effect.Effect<void, never, WebSocketClient.Connector> =>
   Effect.gen(function*() {
     const { epoch, number, style } = plan
@@ -234,18 +234,18 @@ export const session = (talk: Talk, plan: Plan): Effect.Effect<void, never, WebS
           yield* mine.untilUnanswered(talk.inFlight)
         }
       })
-      // The reader ends before its time where the connection does. Who waits for room then waits for nothing, and holds some.
+      // Where the connection ends early, so does the reader. A sender that waits for room would then wait in vain, and hold some.
       const ended = Effect.flatMap(Fiber.await(reading), (exit) => Effect.fail(problemOf(exit) ?? "the server closed unasked"))
       yield* Effect.raceFirst(talking, ended)
       yield* closing(mine, reading, way)
     }).pipe(Effect.scoped, Effect.exit)
     talker?.forget()
     const problem = exit._tag === "Success" ? undefined : problemOf(exit) ?? "it ended before its time"
-    const hasty = way === "closed at once behind its messages"
+    const hasty = way === "closed at once after its messages"
     talk.ended(way, {
       key,
       sent: talker?.sent ?? 0,
-      // Who closes at once does not wait for answers; that all arrived is in the server's account.
+      // A client that closes at once does not wait for answers. The server's account says that all messages arrived.
       counts: (talker?.ledger ?? new Ledger()).counts(hasty || problem !== undefined ? undefined : talker?.sent),
       problem
     })

@@ -24,7 +24,7 @@ export interface Sample {
 
 export interface Memory {
   readonly process: string
-  /** When it had done nothing, behind the warm-up, and behind the soak, with all connections closed. */
+  /** At the start, after the warm-up and after the soak, with all connections closed. */
   readonly start: Holdings
   readonly before: Holdings
   readonly after: Holdings

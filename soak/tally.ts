@@ -1,4 +1,4 @@
-/** What became of all messages of a soak: what clients sent is held against what the server received, and both ways. */
+/** What became of all messages of a soak: what one side sent is compared with what the other received, both ways. */
 import { Histogram } from "./histogram.ts"
 import { add, type Counts, noCounts } from "./ledger.ts"
 import { type Account, type ClientReport, latencies, type Latency, type Session } from "./messages.ts"

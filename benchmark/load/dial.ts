@@ -32,7 +32,7 @@ const request = (deflated: boolean): string =>
     headEnd
   ].join("\r\n").slice(0, -2)
 
-/** Collects the head of an HTTP message; gives it with what came behind it. */
+/** Collects the head of an HTTP message; gives it with the bytes that follow it. */
 const headReader = () => {
   let collected = ""
   return (chunk: Buffer): { readonly head: string; readonly rest: Buffer } | undefined => {

@@ -29,7 +29,7 @@ export const guarded = (links: ReadonlyArray<Link>, millis: number, body: (done:
     body(() => settle(resolve))
   })
 
-/** A clock that only says whether the time is over: asked for each message, it has to cost nothing. */
+/** A clock that only says whether the time is over. It is read for each message, so it has to cost nothing. */
 export const startClock = (millis: number): { over: boolean } => {
   const clock = { over: false }
   setTimeout(() => {

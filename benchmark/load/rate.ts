@@ -4,7 +4,7 @@ import type { Link } from "./link.ts"
 
 /**
  * Sends `perSecond` messages, to one connection after the other, whether or not earlier ones were answered. A latency
- * begins when its message was *due*: where the server, or the generator, is late, all that had to wait for it count as
+ * begins when its message was *due*: where the server, or the generator, is late, all messages that had to wait for it count as
  * late, too ("coordinated omission" leaves them out).
  */
 export const atRate = (links: ReadonlyArray<Link>, perSecond: number): Flow => ({

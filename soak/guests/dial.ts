@@ -15,12 +15,12 @@ export interface Guest {
 export interface Hooks {
   readonly message?: (seq: number, length: number) => void
   readonly pong?: () => void
-  /** Takes what is read behind the handshake; default: reads it at once. */
+  /** Reads what follows the handshake; default: at once. */
   readonly read?: (socket: Net.Socket, onChunk: (chunk: Buffer) => void) => void
 }
 
 /**
- * Opens a connection and reads it; Pings and the server's Close are answered. Resolves behind the 101, and rejects where
+ * Opens a connection and reads it; Pings and the server's Close are answered. Resolves after the 101, and rejects where
  * there is none.
  */
 export const dial = (port: number, path: string, { message = () => {}, pong = () => {}, read }: Hooks): Promise<Guest> =>

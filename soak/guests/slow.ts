@@ -9,8 +9,8 @@ import { accepted, headReader, opcodes, Reader, readSlowly, unmasked } from "./w
 
 const patienceMillis = 120_000
 
-// Who reads slowly talks nevertheless. What is said to a socket that was destroyed too early resets it, and with that the
-// kernel throws away what was not read yet.
+// A peer that reads slowly sends nevertheless. Data for a socket that was destroyed too early resets the connection, and the
+// kernel then throws away what the peer has not read yet.
 const talkMillis = 300
 const word = "still reading"
 

@@ -53,7 +53,7 @@ const tiny = ["--no-micro", "--rounds", "1", "--seconds", "0.1"]
 
 describe("npm run bench", { timeout: 60_000 }, () => {
   it("measures, keeps, draws and compares", async () => {
-    writeFileSync(inFolder("document.md"), "before\n<!-- benchmark -->\nolder\n<!-- /benchmark -->\nbehind\n")
+    writeFileSync(inFolder("document.md"), "before\n<!-- benchmark -->\nolder\n<!-- /benchmark -->\nafter\n")
     const first = await bench(
       ...tiny,
       "--workloads",
@@ -83,7 +83,7 @@ describe("npm run bench", { timeout: 60_000 }, () => {
     const svg = readFileSync(inFolder("first.svg"), "utf8")
     assert.match(svg, /^<svg [^]*ping-pong-64[^]*<\/svg>\n$/)
     const document = readFileSync(inFolder("document.md"), "utf8")
-    assert.match(document, /^before\n<!-- benchmark -->\n[^]*\| `ping-pong-64`: [^]*<!-- \/benchmark -->\nbehind\n$/)
+    assert.match(document, /^before\n<!-- benchmark -->\n[^]*\| `ping-pong-64`: [^]*<!-- \/benchmark -->\nafter\n$/)
     assert.notInclude(document, "older")
 
     // The same, as if it had been a thousand times as fast, and as slow, before.
@@ -228,7 +228,7 @@ describe("the load generator", () => {
     const { link, sent } = linkOf("ascii", 64)
     link.comparing = false
     const running = atRate([link], 1000).run(20)
-    // The program stands still while messages are due, and their answers come only behind that.
+    // The program stands still while messages are due, and their answers arrive only after that.
     const until = performance.now() + 60
     while (performance.now() < until);
     await new Promise((resolve) => setImmediate(resolve))

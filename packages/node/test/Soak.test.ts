@@ -143,7 +143,7 @@ describe("the messages of a soak", () => {
 })
 
 describe("the room of a soak", () => {
-  it.effect("is had in the order of the wishes; who gives up waiting lets those behind it in", () =>
+  it.effect("is given in the order of the requests; a request that is given up lets the next ones in", () =>
     Effect.gen(function*() {
       const room = new Room(10)
       const had: Array<string> = []
@@ -220,7 +220,7 @@ describe("the accounts of a soak", () => {
 
   const counts = { received: 2, bytes: 2, missing: 0, duplicates: 0, reordered: 0, corrupt: 0 }
 
-  it("hold what was sent against what arrived, whichever is told first", () => {
+  it("compare what was sent with what arrived, in whichever order the reports come", () => {
     for (const order of [0, 1]) {
       const tally = new Tally()
       const steps = [
@@ -251,7 +251,7 @@ describe("the accounts of a soak", () => {
   const sent = { key: "a", end: "close", sent: 10, flushed: 0, clean: true, code: 1000 } as const
   const received = { key: "a", pace: "slowly", received: 10, outOfPlace: 0, end: "end of stream" } as const
 
-  it("hold what a slow peer received against what was accepted, and was told", () => {
+  it("compare what a slow peer received with what was accepted and how the connection closed", () => {
     const fate = (accepted: Partial<typeof sent | { flushed: number; clean: boolean }>, received_: number) => {
       const fates = new Fates()
       fates.addReceived([{ ...received, received: received_ }])
