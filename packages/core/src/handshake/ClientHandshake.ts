@@ -95,7 +95,8 @@ export const makeRequest = (options: MakeRequestOptions): Result.Result<Handshak
     const url = yield* normalizeUrl(options.url, options.base)
     const key = yield* keyOf(options)
     const subprotocols = yield* subprotocolsOf(options.subprotocols ?? [])
-    const extensions = yield* extensionsOf(options.extensions)
+    const offer = options.extensions ?? ""
+    const extensions = yield* extensionsOf(offer)
     const own = options.headers ?? []
     const fault = invalidCallerHeader(own, "request")
     if (fault !== undefined) return yield* refuse(fault.rule, fault.detail)
@@ -111,7 +112,7 @@ export const makeRequest = (options: MakeRequestOptions): Result.Result<Handshak
       ["Sec-WebSocket-Key", key]
     ]
     if (subprotocols.length > 0) headers.push(["Sec-WebSocket-Protocol", subprotocols.join(", ")])
-    if (extensions.length > 0) headers.push(["Sec-WebSocket-Extensions", options.extensions ?? ""])
+    if (extensions.length > 0) headers.push(["Sec-WebSocket-Extensions", offer])
     headers.push(...own)
     const request: HandshakeRequest = {
       transport: "http/1.1",
@@ -175,10 +176,8 @@ const subprotocolsOf = (given: string | ReadonlyArray<string>): Result.Result<Re
     : refuse("SubprotocolsInvalid", "a subprotocol is given twice")
 }
 
-const extensionsOf = (
-  value: string | undefined
-): Result.Result<ReadonlyArray<Extension.ExtensionHeader>, HandshakeError> =>
-  value === undefined || value === ""
+const extensionsOf = (value: string): Result.Result<ReadonlyArray<Extension.ExtensionHeader>, HandshakeError> =>
+  value === ""
     ? Result.succeed([])
     : Result.mapError(Extension.parse([value]), ({ detail }) => invalidRequest("ExtensionsMalformed", detail))
 

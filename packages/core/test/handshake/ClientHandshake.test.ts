@@ -18,53 +18,6 @@ const invalid = (options: Partial<Handshake.MakeRequestOptions>, reason: Handsha
   assert.isUndefined(result.failure.status)
 }
 
-describe("Handshake, client: the URL (RFC 6455 §3)", () => {
-  it("maps ws and wss to the HTTP layer, with their default ports", () => {
-    const cases = [
-      ["ws://a", "http://a/"],
-      ["wss://a", "https://a/"],
-      ["http://a/b?c", "http://a/b?c"],
-      ["https://a", "https://a/"],
-      ["ws://a:80/", "http://a/"],
-      ["wss://a:443/", "https://a/"],
-      ["ws://a:443/", "http://a:443/"],
-      ["wss://a:80/", "https://a:80/"],
-      ["WSS://A.Example:8443/x", "https://a.example:8443/x"],
-      ["ws://[::1]:9/", "http://[::1]:9/"],
-      ["ws://b\u00fccher.example/\u00e9 x", "http://xn--bcher-kva.example/%C3%A9%20x"]
-    ] as const
-    for (const [given, expected] of cases) {
-      assert.strictEqual(Result.getOrThrow(Handshake.normalizeUrl(given)).href, expected)
-      const object = new URL(given)
-      assert.strictEqual(Result.getOrThrow(Handshake.normalizeUrl(object)).href, expected)
-      assert.strictEqual(object.href, new URL(given).href) // the caller's object is left alone
-    }
-  })
-
-  it("resolves relative URLs", () => {
-    const cases = [
-      ["/ticks", "https://a/b/c", "https://a/ticks"],
-      ["d?e", "wss://a/b/c", "https://a/b/d?e"],
-      ["//x/y", "ws://a/", "http://x/y"],
-      ["", "ws://a/b#c", "http://a/b"]
-    ] as const
-    for (const [given, base, expected] of cases) {
-      assert.strictEqual(Result.getOrThrow(Handshake.normalizeUrl(given, base)).href, expected)
-      assert.strictEqual(made({ url: given, base: new URL(base) }).url, expected)
-    }
-  })
-
-  it("refuses what is no URL of a WebSocket", () => {
-    for (const bad of ["", "/relative", "a", "ws://", "ws://a:99999", "ws://a b", "ws://[::1"]) {
-      invalid({ url: bad }, "UrlInvalid")
-    }
-    for (const bad of ["ws://a/b\r\nc", "ws://a/\0", "\tws://a", "ws://a/\x7f"]) invalid({ url: bad }, "UrlInvalid")
-    for (const bad of ["ftp://a", "file:///a", "javascript:1", "wsx://a"]) invalid({ url: bad }, "UrlScheme")
-    for (const bad of ["ws://a#b", "ws://a/#", "wss://a/b?c#d"]) invalid({ url: bad }, "UrlFragment")
-    for (const bad of ["ws://user@a", "ws://user:secret@a", "ws://:secret@a"]) invalid({ url: bad }, "UrlCredentials")
-  })
-})
-
 describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
   it("asks for an upgrade of version 13", () => {
     assert.deepStrictEqual(made(), {
@@ -209,20 +162,6 @@ describe("Handshake, client: the request (RFC 6455 §4.1)", () => {
     }
     for (const name of ["Host", "Origin", "Cookie", "authorization"]) {
       invalid({ headers: [[name, "x"], [name.toUpperCase(), "x"]] }, "HeaderDuplicated")
-    }
-  })
-
-  it("writes its head for those who have no HTTP client", () => {
-    const head = Result.getOrThrow(Handshake.encodeRequestHead(made({ url: "ws://a:81/b?c", headers: [["x", "y"]] })))
-    assert.strictEqual(
-      head,
-      "GET /b?c HTTP/1.1\r\nHost: a:81\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nx: y\r\n\r\n`
-    )
-    const own = Result.getOrThrow(Handshake.encodeRequestHead(made({ headers: [["host", "other"]] })))
-    assert.strictEqual(own.toLowerCase().split("host:").length, 2)
-    for (const target of ["", "a", "/a b", "/a\r\nb"]) {
-      assert.isTrue(Result.isFailure(Handshake.encodeRequestHead({ ...made(), target })))
     }
   })
 })

@@ -472,23 +472,4 @@ describe("Handshake, server: the answer (RFC 6455 §4.2.2)", () => {
       failed({ headers: [[name, "x"]] }, "HeaderReserved")
     }
   })
-
-  it("writes a head that cannot be split", () => {
-    assert.strictEqual(
-      Result.getOrThrow(Handshake.encodeResponseHead(403, Handshake.statusText(403), [["Retry-After", "1"]])),
-      "HTTP/1.1 403 Forbidden\r\nRetry-After: 1\r\n\r\n"
-    )
-    assert.isTrue(Result.isFailure(Handshake.encodeResponseHead(101, "a\r\nb", [])))
-    assert.isTrue(Result.isFailure(Handshake.encodeResponseHead(101, "", [["a", "b\nc"]])))
-    assert.isTrue(Result.isFailure(Handshake.encodeResponseHead(101, "", [["a b", "c"]])))
-    for (const status of [99, 1000, 101.5, Number.NaN]) {
-      assert.isTrue(Result.isFailure(Handshake.encodeResponseHead(status, "", [])))
-    }
-  })
-
-  it("has a reason phrase for each status that a refusal answers with", () => {
-    for (const { status } of Object.values(handshakeRules)) {
-      if (status !== 502) assert.notStrictEqual(Handshake.statusText(status), "", String(status))
-    }
-  })
 })

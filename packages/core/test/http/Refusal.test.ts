@@ -1,0 +1,54 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  handshakeRules,
+  invalidRequest,
+  invalidResponse,
+  refusal,
+  refusalOverConnect
+} from "../../src/http/Refusal.ts"
+
+describe("Refusals", () => {
+  it("have the status, the section and the headers of their rule", () => {
+    assert.deepInclude(refusal("MethodNotGet"), {
+      reason: "MethodNotGet",
+      status: 405,
+      section: "RFC 6455 §4.2.1",
+      detail: "the method is not GET",
+      headers: [["allow", "GET"]],
+      body: ""
+    })
+    assert.deepInclude(refusal("KeyInvalid", "why"), { status: 400, detail: "why", headers: [] })
+    for (const { section, status, text } of Object.values(handshakeRules)) {
+      assert.isTrue(status >= 400 && status < 600 && section.length > 0 && text.length > 0)
+    }
+  })
+
+  it("ask for no upgrade over extended CONNECT, which has none", () => {
+    assert.deepInclude(refusalOverConnect("VersionUnsupported"), {
+      status: 400,
+      headers: [["sec-websocket-version", "13"]]
+    })
+    assert.deepInclude(refusalOverConnect("OriginRefused", "why"), { status: 403, detail: "why", headers: [] })
+  })
+
+  it("of a request that was never sent have no status", () => {
+    assert.deepInclude(invalidRequest("UrlInvalid"), { detail: "the URL cannot be parsed", headers: [] })
+    assert.isUndefined(invalidRequest("UrlInvalid", "why").status)
+  })
+
+  it("of an answer carry that answer", () => {
+    const response = { status: 403, headers: [["X-A", "1"], ["x-a", "2"]] as const }
+    assert.deepInclude(invalidResponse("StatusNot101", response), {
+      status: 403,
+      headers: [["x-a", "1"], ["x-a", "2"]],
+      body: "",
+      detail: handshakeRules.StatusNot101.text
+    })
+    assert.deepInclude(invalidResponse("StatusNot101", { ...response, body: "no" }, "why"), { body: "no", detail: "why" })
+    assert.isUndefined(invalidResponse("StatusNot101", { ...response, status: 1.5 }).status)
+    const pair = "x".repeat(8191) + "\u{1f600}"
+    assert.lengthOf(invalidResponse("StatusNot101", { ...response, body: pair }).body, 8191)
+    assert.lengthOf(invalidResponse("StatusNot101", { ...response, body: "y".repeat(9000) }).body, 8192)
+    assert.lengthOf(invalidResponse("StatusNot101", { ...response, body: "\uffff".repeat(9000) }).body, 8192)
+  })
+})
