@@ -1,4 +1,4 @@
-/** DEFLATE by the handles of zlib's streams: see `undocumented/ZlibHandle.ts` for why. */
+/** DEFLATE by the handles of zlib's streams; `undocumented/ZlibHandle.ts` says why. */
 import type { MessageExtension, PerMessageDeflate } from "@effect-ws/core"
 import { Buffer } from "node:buffer"
 import * as Zlib from "node:zlib"
@@ -7,17 +7,17 @@ import * as ZlibHandle from "../undocumented/ZlibHandle.ts"
 
 const { Z_BLOCK, Z_NO_FLUSH, Z_SYNC_FLUSH } = Zlib.constants
 
-// One output buffer serves all contexts, since each step is over before the next.
-// Nothing of it is handed out, but copies of what a step wrote.
+// One output buffer serves all contexts, because each step is over before the next. Only copies of its contents are
+// returned.
 const stepSize = 64 * 1024
 const output = new Uint8Array(stepSize)
 
 const nothing = new Uint8Array(0)
 
-/** For what is handed to users: memory of its own. */
+/** For bytes that users get: memory of its own. */
 const copy = (length: number): Uint8Array => length === 0 ? nothing : output.slice(0, length)
 
-/** For what goes to the socket: from Node's pool, which saves up to half a microsecond. */
+/** For bytes that go to the socket: from Node's pool, which saves up to half a microsecond. */
 const copyPooled = (length: number): Uint8Array => {
   const bytes = Buffer.allocUnsafe(length)
   bytes.set(output.subarray(0, length))
@@ -85,8 +85,8 @@ const join = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
 // read, it is no valid length of a stored block.
 const tail = Uint8Array.of(0x00, 0x00, 0xff, 0xff, 0xff)
 
-// One step reads and writes no more than that. Output is fast; input is not if it is
-// made of tiny blocks: 16 KiB of the worst found took 1.2 ms.
+// One step reads and writes no more than this. Output is fast. Input of tiny blocks is not: 16 KiB of the slowest that
+// was found took 1.2 ms.
 const inputStep = 16 * 1024
 
 // A final block ends a stream, and the next byte starts another (RFC 7692 §7.2.1); the
@@ -98,7 +98,7 @@ class Decompressor implements PerMessageDeflate.Decompressor {
   #bytes: Uint8Array = nothing
   #at = 0
   #last = false
-  /** Whether the last step left no room, so that there may be more to come without input. */
+  /** Whether the last step filled the output, so that there may be more without further input. */
   #full = false
   #failure: MessageExtension.DecodeFailure | undefined
 
@@ -169,7 +169,7 @@ class Decompressor implements PerMessageDeflate.Decompressor {
   }
 }
 
-// zlib inflates with at least 9 bits; what was made with a smaller window fits.
+// zlib inflates with at least 9 bits, which fits data of a smaller window.
 const leastInflateBits = 9
 
 export const compressor = (options: PerMessageDeflate.CompressorOptions): PerMessageDeflate.Compressor =>
@@ -209,7 +209,7 @@ const inflates = (): boolean => {
   return right && failed !== undefined && !(failed instanceof Uint8Array)
 }
 
-/** Whether handles do on known streams what they should. */
+/** Whether handles process known streams correctly. */
 export const works = (): boolean => {
   try {
     return deflates() && inflates()
@@ -220,5 +220,5 @@ export const works = (): boolean => {
 
 let supported: boolean | undefined
 
-/** The same, tried once; never with documented interfaces only. */
+/** The same, tried once; not tried with documented interfaces only. */
 export const isSupported = (): boolean => supported ??= !isPortable && works()

@@ -1,7 +1,7 @@
 /**
- * DEFLATE by documented interfaces only: `deflateRawSync` and `inflateRawSync` work on whole buffers, so each
- * message gets a context of its own that is given the window of those before as its dictionary (RFC 1951 §2 knows
- * no difference). Measured: some 100 µs for each message more than by handles, which go on from one to the next.
+ * DEFLATE by documented interfaces only: `deflateRawSync` and `inflateRawSync` process whole buffers, so each message
+ * gets its own context, whose dictionary is the window of earlier messages (RFC 1951 §2 makes no difference).
+ * Measured: about 100 µs more for each message than by handles, which continue from one message to the next.
  */
 import type { MessageExtension, PerMessageDeflate } from "@effect-ws/core"
 import { Buffer } from "node:buffer"
@@ -11,7 +11,7 @@ const { Z_SYNC_FLUSH } = Zlib.constants
 
 const nothing = new Uint8Array(0)
 
-/** What was said last, as much of it as a peer may refer to. */
+/** The last bytes, as many as a peer may refer to. */
 class Window {
   bytes: Uint8Array = nothing
   private readonly size: number
@@ -32,7 +32,7 @@ class Window {
   }
 }
 
-/** As an option of zlib's functions, which take no empty one. */
+/** As an option of zlib's functions, which do not accept an empty dictionary. */
 const dictionaryOf = ({ bytes }: Window) => bytes.length > 0 ? { dictionary: bytes } : {}
 
 // RFC 7692 §7.2.1: the end of a flush, which is not sent.
@@ -68,15 +68,15 @@ class Compressor implements PerMessageDeflate.Compressor {
 // makes no output, and all but that byte is read.
 const ending = Uint8Array.of(...tail, 0x01, 0x00, 0x00, 0xff, 0xff, 0x00)
 
-// Each step begins anew with the message, so each may double what was inflated, and the whole stays linear. The
-// first may make as much; of what is too much less input is tried.
+// Each step inflates the message from its start, so each may double the output, and the whole stays linear. If a step
+// makes too much, it is tried with less input.
 const firstStep = 256 * 1024
 
-// What is handed out at once.
+// The most bytes that are returned at once.
 const chunkSize = 64 * 1024
 
-// What a message may hold beside its content: blocks that make no output, and streams of their own (RFC 7692
-// §7.2.1), of which compressors make none to one.
+// What a message may have besides its content: blocks without output, and separate streams (RFC 7692 §7.2.1), of which
+// compressors make at most one.
 const mostUseless = 64 * 1024
 const mostStreams = 64
 
@@ -88,7 +88,7 @@ interface Inflated {
 class Decompressor implements PerMessageDeflate.Decompressor {
   readonly #windowBits: number
   readonly #window: Window
-  // The message from its last stream on, as far as it came.
+  // The message from its last stream on, as far as it has arrived.
   #input = nothing
   #size = 0
   #last = false
@@ -115,7 +115,7 @@ class Decompressor implements PerMessageDeflate.Decompressor {
     this.#input.set(bytes, this.#size)
     this.#size = size
     this.#last = last
-    // What came in many small parts is inflated as it doubles.
+    // A message that arrives in many small parts is inflated each time it has doubled.
     this.#isPending = last || size >= 2 * this.#done
   }
 
@@ -127,7 +127,7 @@ class Decompressor implements PerMessageDeflate.Decompressor {
       } catch (error) {
         return this.#fail(error instanceof Error ? error.message : String(error))
       }
-      // An empty step is one that made no output.
+      // An empty step made no output.
       if (this.#output.length === 0) return this.#failure ?? nothing
     }
     if (this.#output.length === 0) return undefined
@@ -151,7 +151,7 @@ class Decompressor implements PerMessageDeflate.Decompressor {
     }) as unknown as Inflated
   }
 
-  /** Inflates what came since, or as much of it as may be made at once. */
+  /** Inflates what has arrived since, or as much as is allowed at once. */
   #step(): void {
     const most = this.#made + Math.max(firstStep, this.#made)
     for (let end = this.#size;; end = this.#done + ((end - this.#done) >> 1)) {
@@ -206,7 +206,7 @@ class Decompressor implements PerMessageDeflate.Decompressor {
     this.#last = false
   }
 
-  /** Whether the message, of which so much was made, ended with a final block or between two. */
+  /** Whether the message, with this much output, ended with a final block or between two blocks. */
   #tryEnd(whole: Uint8Array, made: number): "final" | "between" | undefined {
     try {
       const { buffer, engine } = this.#inflate(whole, made + 1)
@@ -230,7 +230,7 @@ class Decompressor implements PerMessageDeflate.Decompressor {
 const isTooMuch = (error: unknown): boolean =>
   error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE"
 
-// zlib inflates with at least 9 bits; what was made with a smaller window fits.
+// zlib inflates with at least 9 bits, which fits data of a smaller window.
 const leastInflateBits = 9
 
 export const compressor = (options: PerMessageDeflate.CompressorOptions): PerMessageDeflate.Compressor =>

@@ -1,26 +1,26 @@
-/** A Node stream as a transport, by its documented interface, and TLS sockets read into one buffer where that works. */
+/** A Node stream as a transport, by its documented interface. TLS sockets are read into one buffer where that works. */
 import { type Primitives, Transport, type WebSocketError } from "@effect-ws/core"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as SharedReads from "../undocumented/SharedReads.ts"
 
-/** What is the same for all transports of a layer. */
+/** What all transports of a layer share. */
 export interface Options {
   readonly primitives: Primitives.Primitives
   /** Whether TLS sockets may be read into one buffer. */
   readonly isShared: boolean
 }
 
-/** Makes a transport of a stream that nobody else reads; `early` are bytes that were read before. */
+/** Makes a transport from a stream that nothing else reads; `early` are bytes that were read before. */
 export const make = (duplex: Duplex, early: Uint8Array | undefined, options: Options): Transport.Transport =>
   new DuplexTransport(duplex, early, options)
 
-// A larger write is made in pieces, since a stream says of each write only when it is taken as a whole. To a peer
-// that is slow they are smaller, so that even one of some KiB a second is told from one that takes nothing.
+// A larger write is made in pieces, because a stream reports only when a whole write is taken. For a slow peer they
+// are smaller, so that even one of some KiB a second can be distinguished from one that takes nothing.
 const largePiece = 64 * 1024
 const smallPiece = 16 * 1024
 
-// A write that took that long was for a slow peer.
+// A write that took this long was for a slow peer.
 const slowMillis = 50
 
 const sizeOf = (chunks: ReadonlyArray<Uint8Array>): number => {
@@ -39,30 +39,30 @@ class DuplexTransport implements Transport.Transport {
   private error: WebSocketError.IOError | undefined
   private closed = false
   private paused = false
-  // Of a shared buffer: what came while reading was paused, and whether the end came behind it.
+  // With a shared buffer: bytes that arrived while reading was paused, and whether the end followed them.
   private readonly unread: Array<Uint8Array> = []
   private endsBehindUnread = false
-  // Of the last write: its chunks, and what of them the stream was not given yet.
+  // The chunks of the last write, and the part of them that is not written yet.
   private chunksLeft: ReadonlyArray<Uint8Array> = []
   private at = 0
   private offset = 0
   private unwritten = 0
   private isWaiting = false
-  // The stream answers in order, also what it took at once.
+  // The stream calls back in order, even for what it took at once.
   private issued = 0
   private answered = 0
   private issuedAt = 0
   private pieceSize = largePiece
   private ended = false
-  // What fails because of that is no error of the connection's.
+  // Failures that follow from it are no errors of the connection.
   private dropped = false
 
   constructor(duplex: Duplex, early: Uint8Array | undefined, { isShared, primitives }: Options) {
     this.duplex = duplex
     this.primitives = primitives
     this.early = early !== undefined && early.length > 0 ? early : undefined
-    // A socket's chunks are read for it alone. Those of other streams may be anyone's: a pair in
-    // memory hands on what its other end wrote.
+    // The chunks of a socket belong to it. Those of other streams may be shared: a pair in memory passes on what its
+    // other end wrote.
     this.chunks = isShared && SharedReads.canShare(duplex) ? "scratch" : duplex instanceof Socket ? "owned" : "borrowed"
     // The peer's end does not end our side: a Close is answered first.
     duplex.allowHalfOpen = true
@@ -76,7 +76,7 @@ class DuplexTransport implements Transport.Transport {
     const early = this.early
     this.early = undefined
     const onEnd = () => {
-      // Several records of TLS, and the end, may come by one read, whatever was said meanwhile.
+      // One read may bring several TLS records and the end, even after reading was paused.
       if (this.unread.length > 0) this.endsBehindUnread = true
       else if (!this.closed) handlers.onEnd()
     }
@@ -85,7 +85,7 @@ class DuplexTransport implements Transport.Transport {
       return
     }
     if (duplex.readableEnded) {
-      // Nothing can be put in front of an end that was told already.
+      // Nothing can be put before an end that was already reported.
       process.nextTick(() => {
         if (early !== undefined && !this.closed) handlers.onData(early)
         onEnd()
@@ -94,7 +94,7 @@ class DuplexTransport implements Transport.Transport {
     }
     duplex.on("end", onEnd)
     if (this.chunks === "scratch") return this.readShared(early, handlers)
-    // In front of what is still to be read, so that there is one order.
+    // Before the input that is not read yet, so that the order is kept.
     if (early !== undefined) this.duplex.unshift(early)
     this.duplex.on("data", (chunk: Uint8Array) => handlers.onData(chunk))
     this.duplex.resume()
@@ -102,7 +102,7 @@ class DuplexTransport implements Transport.Transport {
 
   private readShared(early: Uint8Array | undefined, handlers: Transport.TransportHandlers): void {
     if (early !== undefined) this.unread.push(early)
-    // What came since the transport was made.
+    // Bytes that arrived since the transport was made.
     const waiting: Uint8Array | null = this.duplex.read()
     if (waiting !== null) this.unread.push(waiting)
     SharedReads.share(this.duplex, (chunk) => {
@@ -113,7 +113,7 @@ class DuplexTransport implements Transport.Transport {
     process.nextTick(() => this.readOn())
   }
 
-  /** Hands on what came before reading was allowed, then reads. */
+  /** Delivers what arrived before reading was allowed, then reads. */
   private readOn(): void {
     const { duplex, unread } = this
     while (!this.paused && unread.length > 0) {
@@ -157,7 +157,7 @@ class DuplexTransport implements Transport.Transport {
     return !(this.isWaiting = !this.writeOn())
   }
 
-  /** Writes what the stream takes at once, and a piece that waits; says whether nothing waits. */
+  /** Writes what the stream takes at once, and one piece that waits. Returns whether nothing waits. */
   private writeOn(): boolean {
     const { duplex } = this
     do this.writePiece()
@@ -201,7 +201,7 @@ class DuplexTransport implements Transport.Transport {
     }
     if (!this.isWaiting || this.answered < this.issued) return
     this.pieceSize = performance.now() - this.issuedAt > slowMillis ? smallPiece : largePiece
-    // What it takes at once is answered as well.
+    // The stream calls back for what it takes at once, too.
     if (this.unwritten > 0) {
       this.writeOn()
       return
@@ -218,7 +218,7 @@ class DuplexTransport implements Transport.Transport {
   end(): void {
     if (this.ended) return
     this.ended = true
-    // Otherwise behind the last piece.
+    // Otherwise after the last piece.
     if (this.unwritten === 0 && !this.duplex.destroyed) this.duplex.end()
   }
 

@@ -1,14 +1,13 @@
-/** A socket's handle as a transport; see `undocumented/SocketHandle.ts` for what that is and what it gives. */
+/** A socket's handle as a transport; `undocumented/SocketHandle.ts` says what that is and what it gains. */
 import { type Primitives, Transport, type WebSocketError } from "@effect-ws/core"
 import { Buffer } from "node:buffer"
 import * as SocketHandle from "../undocumented/SocketHandle.ts"
 import { primitives } from "./SystemPrimitives.ts"
 
 /**
- * Takes over a socket that nobody else reads or writes any more, and writes `head` to it
- * (Latin-1); `undefined` where that cannot be done, and the socket is as it was. Destroying
- * the socket still destroys the connection, and listeners for its `close` that were there
- * before are called when the connection is gone.
+ * Takes over a socket that nothing else reads or writes any more, and writes `head` to it (Latin-1).
+ * Returns `undefined`, and leaves the socket as it was, where that is not possible. Destroying the socket still
+ * destroys the connection, and earlier listeners for its `close` are called when the connection is closed.
  */
 export const take = (
   socket: unknown,
@@ -26,7 +25,7 @@ const noBytes = new Uint8Array(0)
 
 class HandleTransport extends SocketHandle.SocketHandle implements Transport.Transport {
   private handlers: Transport.TransportHandlers | undefined = undefined
-  // What was read before the start.
+  // Bytes that were read before the start.
   private early: Uint8Array | undefined
   private error: WebSocketError.IOError | undefined = undefined
   private paused = false
@@ -38,7 +37,7 @@ class HandleTransport extends SocketHandle.SocketHandle implements Transport.Tra
     this.early = early !== undefined && early.length > 0 ? early : undefined
   }
 
-  // Frames are unmasked where they lie, and what outlives the call is copied out.
+  // Frames are unmasked in place, and whatever outlives the call is copied.
   get chunks(): "scratch" {
     return "scratch"
   }
@@ -68,13 +67,13 @@ class HandleTransport extends SocketHandle.SocketHandle implements Transport.Tra
 
   protected override onBytes(chunk: Uint8Array): void {
     if (this.handlers !== undefined) return this.handlers.onData(chunk)
-    // Nobody listens yet, so that is early, and no more is read.
+    // There are no handlers yet, so these bytes are kept and reading stops.
     this.stopReading()
     this.early = Buffer.concat([this.early ?? noBytes, chunk])
   }
 
   protected override onEndRead(): void {
-    // Before the start nothing is done: to read again tells the end again.
+    // Before the start nothing happens: reading again reports the end again.
     if (this.handlers === undefined) return
     this.peerEnded = true
     this.handlers.onEnd()
@@ -96,7 +95,7 @@ class HandleTransport extends SocketHandle.SocketHandle implements Transport.Tra
     return this.isClosed || this.ended || super.write(chunks)
   }
 
-  /** Writes in front of what the connection writes, which does not wait for it. */
+  /** Writes before the output of the connection, which does not wait for it. */
   writeHead(text: string): void {
     this.writeText(text)
   }
@@ -112,7 +111,7 @@ class HandleTransport extends SocketHandle.SocketHandle implements Transport.Tra
   end(): void {
     if (this.isClosed || this.ended) return
     this.ended = true
-    // To close sends the end as well.
+    // Closing sends the end too.
     if (!this.destroyIfOver()) this.shutDown()
   }
 
@@ -120,7 +119,7 @@ class HandleTransport extends SocketHandle.SocketHandle implements Transport.Tra
     this.destroyIfOver()
   }
 
-  /** Once both ends are told and nothing is left to be written. */
+  /** Closes once both ends are known and nothing is left to be written. */
   private destroyIfOver(): boolean {
     if (this.ended && this.peerEnded && this.queuedBytes === 0) this.destroy()
     return this.isClosed

@@ -1,12 +1,12 @@
-/** Node's primitives: with all that it has, and with its documented interfaces only. */
+/** Node's primitives: with all of its interfaces, and with documented ones only. */
 import { Primitives } from "@effect-ws/core"
 import { Buffer, isUtf8 } from "node:buffer"
 import { hash, randomFillSync } from "node:crypto"
 import * as BufferText from "../undocumented/BufferText.ts"
 import * as YoungCollections from "../undocumented/YoungCollections.ts"
 
-// Nearly all that is decoded lies in the memory that connections read into, so one Buffer around all of that
-// is kept: a third of the time of `TextDecoder` for short texts. Larger memory may be a message's, and would be held.
+// Nearly everything that is decoded lies in the memory that connections read into, so one Buffer around it is kept:
+// a third of the time of `TextDecoder` for short texts. Larger memory may belong to a message and would be held.
 const keptUpTo = 2 * 1024 * 1024
 let known: Buffer = Buffer.alloc(0)
 
@@ -25,8 +25,8 @@ export const documented: Primitives.Primitives = {
     bufferOn(bytes.buffer).toString("latin1", bytes.byteOffset + start, bytes.byteOffset + end),
   isUtf8: (bytes, start, end) => isUtf8(bytes.subarray(start, end)),
   utf8Length: (text) => Buffer.byteLength(text),
-  // A plain Uint8Array with memory of its own: payloads are handed to users, and a
-  // Buffer would slice differently, its pool be shared.
+  // A plain Uint8Array with memory of its own, because users get payloads: a Buffer would slice differently, and its
+  // pool would be shared.
   allocate: (size) => {
     YoungCollections.onAllocated(size)
     const buffer = Buffer.allocUnsafeSlow(size)

@@ -1,4 +1,4 @@
-/** Which transport a connection gets: by all that works on this Node, or by documented interfaces only. */
+/** Chooses the transport of a connection: by everything that works on this Node, or by documented interfaces only. */
 import type { Primitives, Transport } from "@effect-ws/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,15 +18,15 @@ export const Portable: Context.Reference<boolean> = Context.Reference<boolean>("
 /** The transports of a layer. */
 export interface Transports {
   readonly isPortable: boolean
-  /** Completes once it is known what works here: until then connections get documented interfaces. */
+  /** Completes once it is known what works here. Until then connections use documented interfaces. */
   readonly ready: Effect.Effect<void>
   readonly primitives: Primitives.Primitives
   /**
-   * The transport of a connection that nobody else reads or writes any more. `early` are bytes that were
-   * read of it, `head` is Latin-1 to be written first.
+   * The transport of a connection that nothing else reads or writes any more. `early` are bytes that were read
+   * before, `head` is Latin-1 to write first.
    */
   readonly make: (duplex: Duplex, early?: Uint8Array, head?: string) => Transport.Transport
-  /** That of an `HttpClient`'s answer that switched protocols; `undefined` where its `Socket` must serve. */
+  /** The transport of an `HttpClient`'s 101 answer; `undefined` where its `Socket` must be used. */
   readonly ofResponse: (response: object) => Transport.Transport | undefined
 }
 
@@ -61,7 +61,7 @@ const fast: Transports = {
   }
 }
 
-/** The transports of a layer that is made now. What works here is tried from then on. */
+/** The transports of a layer that is being built. The trials of what works here begin now. */
 export const current: Effect.Effect<Transports> = Effect.map(Portable, (isPortable) => {
   if (isPortable) return portable
   void SocketProbe.whenTried()

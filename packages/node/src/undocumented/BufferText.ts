@@ -1,5 +1,5 @@
 /**
- * Buffer's methods that convert text on any `Uint8Array`, without a Buffer around it. Measured beside
+ * Buffer's methods that convert text, used on any `Uint8Array` without a Buffer around it. Measured against
  * `buf.toString` and `TextEncoder`: 30 to 70 ns less for each text.
  */
 import type { Primitives } from "@effect-ws/core"
@@ -14,7 +14,7 @@ export interface BufferText {
   readonly utf8Write: (this: Uint8Array, text: string, offset: number, length: number) => number
 }
 
-// A mark of order in front, characters of one to four bytes, half of a pair, and bytes that are no UTF-8.
+// A byte order mark, characters of one to four bytes, half of a surrogate pair, and bytes that are not UTF-8.
 const text = "\uFEFFa\u00e9\u20ac\u{1f600}\ud800"
 const bytes = Uint8Array.of(
   0xef, 0xbb, 0xbf, 0x61, 0xc3, 0xa9, 0xe2, 0x82, 0xac, 0xf0, 0x9f, 0x98, 0x80, 0xef, 0xbf, 0xbd
@@ -22,7 +22,7 @@ const bytes = Uint8Array.of(
 const decoded = "\uFEFFa\u00e9\u20ac\u{1f600}\uFFFD"
 const invalid = Uint8Array.of(0x61, 0xff, 0x62)
 
-/** The methods of a prototype of Buffer's, if they do on known texts what they should. */
+/** The methods of Buffer's prototype, if they convert known texts correctly. */
 export const find = (methods: Partial<BufferText>): BufferText | undefined => {
   const { latin1Slice, utf8Slice, utf8Write } = methods
   try {

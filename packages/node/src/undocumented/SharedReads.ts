@@ -1,10 +1,10 @@
 /**
- * Reading a socket that somebody else made into one buffer that all connections share, as the option
- * `onread` of `net.Socket` does for a socket of one's own: no chunk is allocated for each read. For TLS,
- * whose handle `SocketHandle` leaves alone. Measured: 16 KiB over TLS in 0.6 of the time.
+ * Reads a socket that Node made into one buffer that all connections share, as the option `onread` of
+ * `net.Socket` does for a new socket: no chunk is allocated for a read. It is for TLS, whose handle
+ * `SocketHandle` does not use. Measured: 16 KiB over TLS in 0.6 of the time.
  *
- * Node keeps what it was given by that option under symbols that it does not export. They are found on a
- * socket made for that; `SocketProbe` tries them on a connection of its own.
+ * Node keeps the parts of that option under symbols that it does not export. They are found on a socket made for
+ * that; `SocketProbe` tries them on its own connection.
  */
 import { Primitives } from "@effect-ws/core"
 import * as Net from "node:net"
@@ -17,7 +17,7 @@ export interface Keys {
   readonly generator: symbol
 }
 
-/** Finds them by what they hold. */
+/** Finds the symbols by their values. */
 export const findKeys = (): Keys | undefined => {
   const made = { buffer: new Uint8Array(1), callback: () => true }
   type Held = Readonly<Record<symbol, unknown>>
@@ -32,15 +32,15 @@ export const findKeys = (): Keys | undefined => {
 
 let keys: Keys | undefined
 
-/** From now on sockets are read by these, or not at all. */
+/** Enables this way of reading by these symbols, or disables it. */
 export const enable = (found: Keys | undefined): void => {
   keys = found
 }
 
-/** Whether sockets are read so. */
+/** Whether this way of reading is enabled. */
 export const isEnabled = (): boolean => keys !== undefined
 
-// A read is handed on before the next one.
+// A read is processed before the next one.
 const buffer = Primitives.sharedBuffer(64 * 1024)
 
 interface Handle {
@@ -49,14 +49,14 @@ interface Handle {
 
 const handleOf = (duplex: Duplex): Handle | null => (duplex as unknown as { readonly _handle: Handle | null })._handle
 
-/** Whether a stream can be read so: a TLS socket of which nothing was read that still waits. */
+/** Whether a stream can be read this way: a TLS socket without input that waits. */
 export const canShare = (duplex: Duplex): boolean =>
   keys !== undefined && duplex instanceof Net.Socket && "encrypted" in duplex && handleOf(duplex) !== null &&
   duplex.readableLength === 0 && !duplex.destroyed && !duplex.readableEnded
 
 /**
- * From now on reads go to `onRead`, with chunks that are valid during the call; `false`
- * stops the reading. `pause`, `resume`, `end` and errors are the socket's as before.
+ * Sends reads to `onRead` from now on, with chunks that are valid during the call; `false` stops reading. `pause`,
+ * `resume`, `end` and errors remain those of the socket.
  */
 export const share = (duplex: Duplex, onRead: (chunk: Uint8Array) => boolean): void => {
   const { buffer: bufferKey, callback, generator } = keys!

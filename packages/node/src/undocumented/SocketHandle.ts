@@ -1,12 +1,11 @@
 /**
- * The handle of a plain TCP or Unix socket, used without the streams that Node puts around it:
- * all connections read into one shared buffer, a write goes straight to the system, and an idle
- * connection holds a handle and nothing else. Measured beside `data` events and `write` of a
- * `net.Socket`: 13 to 22 % less CPU for each small message, 0.6 for an echo of 1 MiB, and 2 KiB
- * less memory a connection.
+ * The handle of a plain TCP or Unix socket, used without Node's streams around it: all connections read into
+ * one shared buffer, a write goes directly to the system, and an idle connection holds a handle only. Measured
+ * against `data` events and `write` of a `net.Socket`: 13 to 22 % less CPU time for each small message, 0.6 of it
+ * for an echo of 1 MiB, and 2 KiB less memory for each connection.
  *
- * Node documents none of this. `SocketProbe` learns how Node's own sockets use their handles and
- * tries the same on connections of its own; until that has succeeded nothing is released here.
+ * Node documents none of this. `SocketProbe` learns how Node's own sockets use their handles and tries the same
+ * on its own connections. Until that has succeeded no socket gives up its handle.
  */
 import { Primitives } from "@effect-ws/core"
 import * as Net from "node:net"
@@ -14,7 +13,7 @@ import { getSystemErrorMap, getSystemErrorName } from "node:util"
 
 const userKey = Symbol("user")
 
-/** What is used of a handle. Numbers are 0 or a negative `errno`. */
+/** The methods of a handle that are used. Numbers are 0 or a negative `errno`. */
 export interface RawHandle {
   [userKey]?: SocketHandle
   reading: boolean
@@ -35,11 +34,11 @@ export interface RawHandle {
 export interface Request {
   oncomplete?: ((this: Request, status: number) => void) | null
   user?: SocketHandle
-  /** Kept alive while they are written. */
+  /** The buffers, kept alive while they are written. */
   chunks?: ReadonlyArray<Uint8Array>
-  /** How it ended, where that was before `oncomplete` was set (Node 26). */
+  /** How it ended, if that was before `oncomplete` was set (Node 26). */
   readonly writeStatus?: number | null
-  /** -1 while the system knows nothing of the request. */
+  /** -1 while the request is not with the system. */
   readonly getAsyncId: () => number
 }
 
@@ -47,25 +46,25 @@ type RequestClass = new() => Request
 
 /** How Node's own sockets use their handles. */
 export interface Ways {
-  /** The class of a write's request; `undefined` where handles make their requests themselves (Node 26). */
+  /** The class of a write's request; `undefined` where handles make their own requests (Node 26). */
   readonly WriteRequest: RequestClass | undefined
   readonly ShutdownRequest: RequestClass
   /** The property by which Node finds the socket of a handle. */
   readonly owner: symbol
   /** Node's own listener for reads. */
   readonly onread: (this: RawHandle) => void
-  /** What the handles of TCP and Unix sockets inherit from. */
+  /** The common prototype of the handles of TCP and Unix sockets. */
   readonly base: object
 }
 
 let ways: Ways | undefined
 
-/** From now on sockets are released in these ways, or not at all. */
+/** Enables taking handles from sockets in these ways, or disables it. */
 export const enable = (found: Ways | undefined): void => {
   ways = found
 }
 
-/** Whether sockets are released. */
+/** Whether handles are taken from sockets. */
 export const isEnabled = (): boolean => ways !== undefined
 
 interface SocketInternals {
@@ -75,31 +74,31 @@ interface SocketInternals {
   [userKey]?: SocketHandle
 }
 
-/** A server counts its open connections, and looks at each close whether that was the last. */
+/** A server counts its open connections, and checks at each close whether it was the last. */
 interface ServerInternals {
   _connections: number
   readonly _emitCloseIfDrained: () => void
 }
 
-/** The handle that a socket has at the moment. */
+/** The current handle of a socket. */
 export const rawHandleOf = (socket: Net.Socket): RawHandle | null => (socket as unknown as SocketInternals)._handle
 
-/** A socket that let go of its handle, with what is to be told of the handle's end. */
+/** A socket whose handle was taken, and the listeners to that handle's end. */
 export interface Released {
   readonly raw: RawHandle
   readonly socket: Net.Socket
   readonly server: Net.Server | undefined
-  /** One that reads goes on: to take it out of the system's poll and put it back costs a call of its own. */
+  /** A handle that reads continues to, because leaving the system's poll and coming back costs a system call. */
   readonly isReading: boolean
 }
 
 /**
- * Takes its handle from a socket that nobody else reads or writes any more; `undefined` where that
- * cannot be done, and the socket is as it was.
+ * Takes the handle of a socket that nothing else reads or writes any more. Returns `undefined`, and leaves the
+ * socket as it was, where that is not possible.
  */
 export const release = (socket: unknown): Released | undefined => {
   if (ways === undefined || !(socket instanceof Net.Socket)) return undefined
-  // TLS is a subclass, and a subclass of someone's own may do more than can be seen.
+  // TLS sockets are a subclass, and a subclass of a program may do more than can be seen here.
   if (Object.getPrototypeOf(socket) !== Net.Socket.prototype) return undefined
   const internals = socket as unknown as SocketInternals
   const raw = internals._handle
@@ -114,7 +113,7 @@ export const release = (socket: unknown): Released | undefined => {
   const isReading = raw.reading === true
   if (!isReading) raw.readStop()
   if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(0)
-  // Once it was asked for, the socket remembers it.
+  // The socket remembers its address once it was read.
   void socket.remoteAddress
   internals._server = null
   internals._handle = null
@@ -128,7 +127,7 @@ function destroyReleased(this: Net.Socket, error: Error | null, callback: (error
   Net.Socket.prototype._destroy.call(this, this.listenerCount("error") > 0 ? error : null, callback)
 }
 
-// A read is handed on before the next one, so one buffer serves all connections.
+// A read is processed before the next one, so one buffer serves all connections.
 const buffer = Primitives.sharedBuffer(64 * 1024)
 
 const systemError = (code: number, syscall: string): Error & { readonly code: string } => {
@@ -140,7 +139,7 @@ type Outcome = "end" | Error | undefined
 
 let outcome: Outcome
 
-// Stands in for a socket, and notes what Node's own listener does to it.
+// Takes the place of a socket and records what Node's own listener does to it.
 const makeWitness = (): Net.Socket => {
   const witness = new Net.Socket()
   return Object.assign(witness, {
@@ -160,8 +159,8 @@ const makeWitness = (): Net.Socket => {
 let witness: Net.Socket | undefined
 
 /**
- * What a read that brought no bytes was: only Node's own modules can read the number that says so,
- * so Node's own listener is asked.
+ * What a read without bytes means. Only Node's own modules can read the number that says so, so Node's own
+ * listener is called.
  */
 const outcomeOf = (raw: RawHandle): Outcome => {
   const { onread, owner } = ways!
@@ -197,10 +196,10 @@ const ignore = () => {}
 
 const unused = -1
 
-// Writes that are not finished at once are few, so nearly all share one request.
+// Few writes are not finished at once, so nearly all share one request.
 let spare: Request | undefined
 
-/** What becomes of a write: it is done, an `errno`, or the request that waits. */
+/** The result of a write: done, an `errno`, or the request that waits. */
 const issue = (request: Request | null, result: number | Request): number | Request => {
   if (typeof result !== "number") {
     if (typeof result.writeStatus === "number") return result.writeStatus
@@ -208,12 +207,12 @@ const issue = (request: Request | null, result: number | Request): number | Requ
   }
   if (result !== 0 || request === null) return result
   if (request.getAsyncId() !== unused) return request
-  // The system took it at once and knows nothing of the request.
+  // The system took it at once, so the request is free.
   spare = request
   return 0
 }
 
-// For a write that failed, of which only Node's own modules can read how.
+// For a write that failed: only Node's own modules can read why.
 const brokenPipe = -32
 
 const nextRequest = (): Request | null => {
@@ -224,13 +223,13 @@ const nextRequest = (): Request | null => {
   return request
 }
 
-/** A handle at work; what happens to it is told to the subclass. */
+/** A handle in use. Its subclass is called with what happens to it. */
 export abstract class SocketHandle {
   private readonly raw: RawHandle
   private server: ServerInternals | undefined
-  // Most sockets nobody waits for, so they need not be kept.
+  // Most sockets have no listeners to their end, so they need not be kept.
   private watched: Net.Socket | undefined
-  // How much was read is the difference: the size of a read is for Node's own modules.
+  // The difference is how much was read, because only Node's own modules can read the size of a read.
   private bytesBefore: number
   protected isReading: boolean
   protected isClosed = false
@@ -254,9 +253,9 @@ export abstract class SocketHandle {
   protected abstract onBytes(chunk: Uint8Array): void
   /** The peer ended. Reading has stopped. */
   protected abstract onEndRead(): void
-  /** A write that waited is taken. */
+  /** The system has taken a write that waited. */
   protected abstract onTakenWrite(): void
-  /** The end of stream is sent, where {@link shutDown} said that it waits. */
+  /** The end of stream is sent, after {@link shutDown} returned that it waits. */
   protected abstract onShutDown(): void
   /** The connection is broken. */
   protected abstract onFailure(phase: "read" | "write", error: Error): void
@@ -267,7 +266,7 @@ export abstract class SocketHandle {
     return this.isClosed ? 0 : this.raw.writeQueueSize
   }
 
-  // To start twice is an error of the system's, and after the end it would be told again.
+  // Starting twice is an error of the system, and after the end it would report the end again.
   protected startReading(): void {
     if (this.isReading) return
     this.isReading = true
@@ -298,7 +297,7 @@ export abstract class SocketHandle {
     else this.onFailure("read", outcome)
   }
 
-  /** Whether the system took all of it at once; otherwise {@link onTakenWrite} follows. */
+  /** Writes. Returns whether the system took everything at once; otherwise {@link onTakenWrite} follows. */
   protected write(chunks: ReadonlyArray<Uint8Array>): boolean {
     const { raw } = this
     const request = nextRequest()
@@ -314,7 +313,7 @@ export abstract class SocketHandle {
     return true
   }
 
-  /** Writes Latin-1 in front of all else; nobody waits for it, and a failure is found by what follows. */
+  /** Writes Latin-1 before everything else. Nothing waits for it, and a later write reports a failure. */
   protected writeText(text: string): void {
     const request = nextRequest()
     const issued = issue(request, this.raw.writeLatin1String(request, text))
@@ -328,7 +327,7 @@ export abstract class SocketHandle {
     else this.onFailure("write", systemError(status, "write"))
   }
 
-  /** Sends the end of stream after what was written. Tells of its end only where something waits in front of it. */
+  /** Sends the end of stream after what was written. Reports it later only if something waits before it. */
   protected shutDown(): void {
     const request = new ways!.ShutdownRequest()
     if (this.raw.writeQueueSize > 0) {
@@ -336,7 +335,7 @@ export abstract class SocketHandle {
       request.oncomplete = onShutdown
     }
     const code = this.raw.shutdown(request)
-    // 1: done already. It fails at once only where nothing can be written any more, what waits included.
+    // 1: done already. It fails at once only where nothing can be written any more, waiting writes included.
     if (code < 0) this.onFailure("write", systemError(code, "shutdown"))
   }
 
@@ -346,10 +345,10 @@ export abstract class SocketHandle {
     else this.onShutDown()
   }
 
-  /** Drops the connection; nothing is told afterwards. */
+  /** Drops the connection. Nothing is reported afterwards. */
   protected closeHandle(): void {
     this.isClosed = true
-    // The system closes it at once; to be called back later would cost a call from Node.
+    // The system closes it at once. A callback would cost a call from Node.
     this.raw.close()
     const { server, watched } = this
     this.server = this.watched = undefined

@@ -1,8 +1,8 @@
 /**
- * Tries on connections of its own, once for a process, whether sockets can be used as `SocketHandle` and
- * `SharedReads` do: it watches how Node's own sockets use their handles, does the same, and compares the
- * bytes. That takes some milliseconds on the loopback interface. Where anything differs or nothing comes
- * (no network, another runtime, a Node that has changed), documented interfaces serve.
+ * Tries on its own connections, once for a process, whether sockets can be used as `SocketHandle` and
+ * `SharedReads` use them: it observes how Node's own sockets use their handles, does the same, and compares the
+ * bytes. That takes some milliseconds on the loopback interface. If anything differs, or nothing arrives (no
+ * network, another runtime, a Node that has changed), documented interfaces are used.
  */
 import { Buffer } from "node:buffer"
 import { EventEmitter, once } from "node:events"
@@ -20,7 +20,7 @@ interface Pair {
   readonly server: Net.Server
 }
 
-/** Both ends of connections to a server of its own. */
+/** Both ends of connections to its own server. */
 type MakePair = () => Promise<Pair>
 
 const ignore = () => {}
@@ -37,20 +37,20 @@ const makePairs = async (server: Net.Server, onPair: (near: Net.Socket) => void)
   return async () => {
     const far = opened(Net.connect({ host: "127.0.0.1", port, allowHalfOpen: true }))
     const [[near]] = await Promise.all([once(server, "connection") as Promise<[Net.Socket]>, once(far, "connect")])
-    // Anyone on this machine may connect to the port as well.
-    if (opened(near).remotePort !== far.localPort) throw new Error("someone else has connected")
+    // Any process on this machine may connect to the port.
+    if (opened(near).remotePort !== far.localPort) throw new Error("another process has connected to the port of the trial")
     onPair(near)
     return { near, far, server }
   }
 }
 
-/** The first request of each kind that Node's own socket makes; `null` for a write that Node makes none for. */
+/** The first request of each kind that Node's own socket makes; `null` for a write without a request. */
 interface Requests {
   write: SocketHandle.Request | null | undefined
   shutdown: SocketHandle.Request | undefined
 }
 
-/** Lets Node write and end, and keeps what it hands to the handle. */
+/** Lets Node write and end, and records what it passes to the handle. */
 const watchRequests = (socket: Net.Socket, raw: SocketHandle.RawHandle): Requests => {
   const seen: Requests = { write: undefined, shutdown: undefined }
   const { shutdown, writeBuffer } = raw
@@ -71,7 +71,7 @@ const watchRequests = (socket: Net.Socket, raw: SocketHandle.RawHandle): Request
 const classOf = (request: SocketHandle.Request): new() => SocketHandle.Request =>
   request.constructor as new() => SocketHandle.Request
 
-/** How Node's own sockets use their handles, seen on one that writes, ends and reads. */
+/** How Node's own sockets use their handles, as seen on one that writes, ends and reads. */
 export const learn = async (pair: MakePair): Promise<SocketHandle.Ways> => {
   const { far, near } = await pair()
   const raw = SocketHandle.rawHandleOf(far)!
@@ -79,7 +79,7 @@ export const learn = async (pair: MakePair): Promise<SocketHandle.Ways> => {
   near.resume()
   await once(near, "end")
   const owner = Object.getOwnPropertySymbols(raw).find((symbol) => Reflect.get(raw, symbol) === far)
-  if (write === undefined || shutdown === undefined || owner === undefined) throw new Error("Node uses handles in another way")
+  if (write === undefined || shutdown === undefined || owner === undefined) throw new Error("this Node uses handles in an unknown way")
   return {
     WriteRequest: write === null ? undefined : classOf(write),
     ShutdownRequest: classOf(shutdown),
@@ -101,7 +101,7 @@ class Tried extends SocketHandle.SocketHandle {
     this.calls.push(call)
     this.events.emit(call)
   }
-  // What Node calls must not throw here: that would end the process.
+  // Callbacks of Node must not throw, because that would end the process.
   private guarded(call: () => void): void {
     try {
       call()
@@ -176,7 +176,7 @@ const released = (socket: Net.Socket): Tried => {
   return new Tried(parts)
 }
 
-/** Reads so many bytes, and hands on each chunk with the number of bytes before it. */
+/** Reads a number of bytes, and passes on each chunk with the number of bytes before it. */
 const receive = async (socket: Net.Socket, size: number, onChunk: (chunk: Buffer, before: number) => void) => {
   const received = await new Promise<number>((resolve, reject) => {
     let before = 0
@@ -200,11 +200,11 @@ const receiveText = async (socket: Net.Socket, size: number): Promise<string> =>
   return text
 }
 
-// More than the system takes of a peer that does not read: some MiB, on one that was made for it more.
+// More than the system takes for a peer that does not read: some MiB by default.
 const piece = Buffer.alloc(1 << 20, "piece of a write that waits;")
 const mostPieces = 256
 
-/** Writes until something waits; says how many pieces it was. */
+/** Writes until a write waits. Returns the number of pieces. */
 const fill = (handle: Tried): number => {
   for (let pieces = 4, before = 0; pieces <= mostPieces; pieces *= 2) {
     if (!handle.send(...Array.from({ length: pieces }, () => piece))) return before + pieces
@@ -213,7 +213,7 @@ const fill = (handle: Tried): number => {
   throw new Error("a write never waits")
 }
 
-/** What was written before crosses the loopback interface in front of this, and would be read by now. */
+/** Earlier writes cross the loopback interface before this one, so they would be read by now. */
 const crossed = async (pair: MakePair): Promise<void> => {
   const { far, near } = await pair()
   near.end("there")
@@ -261,7 +261,7 @@ const countOf = (server: Net.Server): Promise<number> =>
     server.getConnections((error, count) => error === null ? resolve(count) : reject(error))
   })
 
-/** A reset is told to who reads, and to who waits for a write. */
+/** A reset is reported to the reader, and to a write that waits. */
 const tryResets = async (pair: MakePair): Promise<void> => {
   const [reader, writer] = [await pair(), await pair()]
   const [reads, writes] = [released(reader.near), released(writer.near)]
@@ -272,7 +272,7 @@ const tryResets = async (pair: MakePair): Promise<void> => {
   check("the code of a reset", Reflect.get(reads.failure!, "code") === "ECONNRESET")
 }
 
-// TLS without certificates, by a key that both ends have: nobody else takes part.
+// TLS without certificates, by a key that only these two ends have.
 const psk = { psk: Buffer.alloc(32, "effect-ws"), identity: "probe" }
 const psks = { ciphers: "PSK", minVersion: "TLSv1.2", maxVersion: "TLSv1.2" } as const
 
@@ -281,7 +281,7 @@ const tryTls = async (pair: MakePair): Promise<void> => {
   const options = { isServer: true, secureContext: Tls.createSecureContext(psks), pskCallback: () => psk.psk }
   const secureNear = new Tls.TLSSocket(near, options)
   const secureFar = Tls.connect({ socket: far, ...psks, pskCallback: () => psk, checkServerIdentity: () => undefined })
-  // They close what they stand on. Node crashes where that is closed first.
+  // They close the sockets beneath them. Node crashes if those are closed first.
   closing.delete(near)
   closing.delete(far)
   for (const socket of [secureNear, secureFar]) opened(socket)
@@ -310,19 +310,19 @@ const tryTls = async (pair: MakePair): Promise<void> => {
   check("bytes of TLS", read.text === "onetwothree")
 }
 
-/** What a trial is made of. */
+/** The parts of a trial. */
 export interface Parts {
   readonly learn: (pair: MakePair) => Promise<SocketHandle.Ways>
   readonly findKeys: () => SharedReads.Keys | undefined
-  /** Is given the sockets whose handles are tried. */
+  /** Called with the sockets whose handles are tried. */
   readonly onPair: (near: Net.Socket) => void
-  /** Milliseconds until nothing more is expected. */
+  /** Milliseconds after which the trial has failed. */
   readonly patience: number
 }
 
-/** Learns and tries; what fails is not enabled. Tests replace parts. */
+/** Learns and tries. Whatever fails is not enabled. Tests replace parts. */
 export const run = async (replaced: Partial<Parts> = {}): Promise<void> => {
-  // Nothing of this waits for anyone else, so that is for a machine that has no time.
+  // Nothing here depends on another process, so this is a bound for an overloaded machine.
   const parts: Parts = { learn, findKeys: SharedReads.findKeys, onPair: ignore, patience: 5000, ...replaced }
   SocketHandle.enable(undefined)
   SharedReads.enable(undefined)
@@ -351,7 +351,7 @@ export const run = async (replaced: Partial<Parts> = {}): Promise<void> => {
 const attempt = async (tried: () => Promise<void>, patience: number, disable: () => void): Promise<void> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("too late")), patience)
+    timer = setTimeout(() => reject(new Error("the trial took too long")), patience)
   })
   try {
     await Promise.race([tried(), late])

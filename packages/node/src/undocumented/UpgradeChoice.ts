@@ -1,11 +1,11 @@
 /**
- * Which requests that offer an upgrade become one, on a Node that reads the body of such a
- * request before anyone is told of it (26): elsewhere `OrdinaryRequest` puts it back. Node
- * documents `shouldUpgradeCallback` as an option of `createServer`; here the server is made
- * already, so the property is set that the option becomes.
+ * Decides which requests that offer an upgrade become one, on a Node that reads the body of such a request
+ * before it emits an event (26). On others `OrdinaryRequest` puts the request back. Node documents
+ * `shouldUpgradeCallback` as an option of `createServer`; here the server exists already, so the property that
+ * the option sets is set.
  *
- * What Node does with a request that is not wanted has a fault up to 26.10: requests that were
- * pipelined behind it, in one segment, are lost. That is why older ones are not asked.
+ * Up to 26.10 Node has a fault with a request that is not wanted: requests that were pipelined after it, in one
+ * segment, are lost. So it is not used there.
  */
 import type * as Http from "node:http"
 
@@ -15,12 +15,12 @@ interface Choosing {
   shouldUpgradeCallback?: Choice | undefined
 }
 
-/** Whether Node reads bodies before it tells of an upgrade. */
+/** Whether Node reads bodies before it reports an upgrade. */
 export const readsBodies = Number(process.versions.node.split(".")[0]) >= 26
 
 /**
- * Asks `wants` about each request that offers an upgrade, beside what the server itself says;
- * the others are ordinary requests. Gives what undoes it.
+ * Calls `wants` for each request that offers an upgrade, in addition to the server's own callback. Other requests
+ * are ordinary ones. Returns what undoes it.
  */
 export const choose = (server: Http.Server, wants: Choice, isNeeded = readsBodies): () => void => {
   const choosing = server as Choosing

@@ -1,16 +1,16 @@
 /**
- * The handle of a zlib stream, which works synchronously and keeps its window from one message to the
- * next. Node documents synchronous zlib for whole buffers only, and streams only asynchronously: a message
- * then costs a turn through the thread pool, several times the work itself. Measured beside a new context for each
- * message, which is documented (`deflate/MessageCodec.ts`): some 100 µs less for each.
+ * The handle of a zlib stream, which works synchronously and keeps its window from one message to the next. Node
+ * documents synchronous zlib for whole buffers only, and streams only as asynchronous: a message then costs a turn
+ * through the thread pool, several times the work itself. Measured against a new context for each message, which is
+ * documented (`deflate/MessageCodec.ts`): about 100 µs less for each.
  *
- * The `minizlib` package does the same one floor higher, through `_processChunk`, as undocumented: in the same time,
- * with 12 KiB more of memory per context at first and 60 to 80 KiB more after 128 KiB of traffic. It cannot bound the
- * output of a step, only the input, and it replaces `Buffer.concat` while it works.
+ * The `minizlib` package does the same one level higher, through `_processChunk`, which is not documented either: in
+ * the same time, with 12 KiB more memory for each context at first and 60 to 80 KiB more after 128 KiB of traffic. It
+ * cannot bound the output of a step, only the input, and it replaces `Buffer.concat` while it works.
  */
 import * as Zlib from "node:zlib"
 
-/** Its arguments must be right: what they point to is not checked. */
+/** Its arguments must be correct: they are not checked. */
 interface Handle {
   readonly writeSync: (
     flush: number,
@@ -30,7 +30,7 @@ interface Internals {
   readonly _writeState: Uint32Array
 }
 
-// The stream around a handle is never used; its own buffer is as small as it may be.
+// The stream around a handle is never used, so its buffer is as small as possible.
 const chunkSize = 64
 
 /** A context of zlib. */
@@ -51,7 +51,7 @@ export class ZlibHandle {
     })
   }
 
-  /** Works until the input is used up, the output is full, or a stream or (with Z_BLOCK) a block has ended. */
+  /** Runs until the input is used up, the output is full, or a stream or (with Z_BLOCK) a block has ended. */
   step(flush: number, input: Uint8Array, at: number, length: number, output: Uint8Array, to: number, room: number): void {
     this.handle.writeSync(flush, input, at, length, output, to, room)
   }

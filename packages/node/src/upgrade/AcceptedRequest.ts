@@ -1,11 +1,10 @@
 /**
- * What a request keeps once it has become a connection: its target, its headers as they were
- * sent, and the peer's address, copied when it is accepted. Node's message and its socket would
- * cost each connection 1.5 KiB for as long as it lives.
+ * What a request keeps after it has become a connection: its target, its headers as they were sent, and the peer's
+ * address, copied when it is accepted. Node's message and its socket would cost each connection 1.5 KiB.
  */
 import type * as Http from "node:http"
 
-/** The address of the peer, as a socket has it. */
+/** The address of the peer, as on a socket. */
 interface Peer {
   readonly remoteAddress?: string | undefined
   readonly remotePort?: number | undefined
@@ -13,7 +12,7 @@ interface Peer {
   readonly encrypted?: boolean | undefined
 }
 
-/** What handlers look at of a request: a message of Node's before the accept, a copy after it. */
+/** The part of a request that handlers use: Node's message before the accept, a copy after it. */
 export interface Head {
   readonly method?: string | undefined
   readonly url?: string | undefined
@@ -23,8 +22,8 @@ export interface Head {
   readonly socket: Peer
 }
 
-// Most handshakes say the same, so they share their strings: these, and those of the handshake
-// before, as clients of the same kind, of one page or behind one proxy have them.
+// Most handshakes are alike, so they share their strings: these, and those of the previous handshake, because clients
+// of the same kind, page or proxy send the same.
 const common = new Map(
   [
     "Host",
@@ -52,10 +51,10 @@ let lastAddress: string | undefined
 const sharedAddress = (address: string | undefined): string | undefined =>
   address === lastAddress ? lastAddress : lastAddress = address
 
-// The lines of an earlier copy. Nothing changes them, so other copies may share them.
+// The lines of an earlier copy. They are never changed, so other copies may share them.
 let lastLines: ReadonlyArray<string> = []
 
-/** A copy of `lines` made of strings that other copies have already. */
+/** A copy of `lines`, made of strings that other copies share. */
 const shareLines = (lines: ReadonlyArray<string>): ReadonlyArray<string> =>
   lines.map((line, i) => line === lastLines[i] ? lastLines[i] : common.get(line) ?? line)
 
@@ -75,7 +74,7 @@ const difference = (lines: ReadonlyArray<string>): number | "nowhere" | "more" =
 export class AcceptedRequest implements Head {
   readonly url: string | undefined
   private readonly lines: ReadonlyArray<string>
-  // The line that differs where the others are shared with another request: most likely its key.
+  // The line that differs if the others are shared with another request: most likely its key.
   private readonly own: string | undefined
   private readonly ownAt: number
   private readonly remoteAddress: string | undefined
@@ -143,7 +142,7 @@ const single: ReadonlySet<string> = new Set([
   "user-agent"
 ])
 
-/** Headers as `message.headers` of Node has them, made of their lines by the rules documented there. */
+/** Headers as in Node's `message.headers`, made from their lines by the rules documented there. */
 export const joinHeaders = (rawHeaders: ReadonlyArray<string>): Http.IncomingHttpHeaders => {
   const joined = new Map<string, string | Array<string>>()
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -154,7 +153,7 @@ export const joinHeaders = (rawHeaders: ReadonlyArray<string>): Http.IncomingHtt
     else if (before === undefined) joined.set(name, value)
     else if (!single.has(name)) joined.set(name, `${before as string}${name === "cookie" ? "; " : ", "}${value}`)
   }
-  // Node loses that one.
+  // Node loses this name.
   joined.delete("__proto__")
   return Object.fromEntries(joined)
 }

@@ -1,8 +1,7 @@
 /**
- * Where the requests of one Node server come in that offer an upgrade: in their turn behind
- * earlier requests, to the effect that is served, and what no route of it wants to the other
- * listeners of the server. Until something is served, and behind it, requests are answered
- * with 503, since Node would leave them without an answer for ever.
+ * Receives the requests of one Node server that offer an upgrade. Each has its turn after earlier requests and goes
+ * to the effect that is served; a request that no route wants goes to the other listeners of the server. Before an
+ * effect is served, and after that, requests are answered with 503, because Node would never answer them.
  */
 import type { Buffer } from "node:buffer"
 import type * as Http from "node:http"
@@ -15,17 +14,17 @@ import * as Unanswered from "./Unanswered.ts"
 /** A listener for the requests of a Node server that offer an upgrade. */
 export type UpgradeListener = (message: Http.IncomingMessage, socket: Duplex, early: Buffer) => void
 
-/** A listener that may leave a request to others: it says whether it took it. */
+/** A listener that may leave a request to others. It returns whether it took it. */
 export type Taker = (message: Http.IncomingMessage, socket: Duplex, early: Buffer) => boolean
 
-/** What a served effect does with them. */
+/** How a served effect handles them. */
 export interface Served {
   readonly onWebSocket: UpgradeListener
-  /** For the protocols that were named beside websocket. */
+  /** For the protocols that were named besides websocket. */
   readonly onOther: UpgradeListener | undefined
 }
 
-/** Whether a request offers one of these protocols, in lower case (RFC 9110 §7.8); as it was sent, since `headers` would be made for it. */
+/** Whether a request offers one of these protocols, in lower case (RFC 9110 §7.8). It reads the raw headers, because Node would have to make `headers`. */
 const offers = ({ rawHeaders }: Http.IncomingMessage, protocols: ReadonlyArray<string>): boolean => {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]
@@ -44,7 +43,7 @@ export const isWebSocket = (message: Http.IncomingMessage): boolean => offers(me
 const entrances = new WeakMap<Http.Server, Entrance>()
 const takers = new WeakMap<Http.Server, Map<unknown, Taker>>()
 
-/** Whether a layer of ours serves HTTP on a server. */
+/** Whether a layer of this library serves HTTP on a server. */
 const isServed = (server: Http.Server): boolean => entrances.has(server)
 
 const takersOf = (server: Http.Server): Map<unknown, Taker> => {
@@ -61,13 +60,13 @@ const hasStrangers = (server: Http.Server): boolean => {
 }
 
 /**
- * Takes the upgrades of a server that someone else made: by `listener` where no layer of ours
- * serves HTTP on it, and else by `taker` what no route of that wants. The result ends it.
+ * Takes the upgrades of a server that another part of the program made: by `listener` if no layer of this library
+ * serves HTTP on it, otherwise by `taker` those that no route wants. Returns what ends it.
  */
 export const attach = (server: Http.Server, listener: UpgradeListener, taker: Taker): () => void => {
   const inTurn: UpgradeListener = (message, socket, early) => {
     if (isServed(server)) return
-    // Its ordinary requests may offer whatever they like.
+    // Its ordinary requests may offer anything.
     const isOrdinary = !isWebSocket(message) && !hasStrangers(server)
     Unanswered.afterAnswers(socket, () =>
       isOrdinary ? serveAgain(server, message, socket, early) : listener(message, socket, early)
@@ -92,7 +91,7 @@ export class Entrance {
   private readonly unchoose: () => void
   private served: ReadonlyArray<Served> = []
 
-  /** `protocols` are those that the effect upgrades to beside websocket. */
+  /** `protocols` are those that the effect upgrades to besides websocket. */
   constructor(server: Http.Server, protocols: ReadonlyArray<string>, handshakeTimeout: number) {
     this.server = server
     this.protocols = protocols.map((protocol) => protocol.toLowerCase())
@@ -110,7 +109,7 @@ export class Entrance {
     this.server.off("upgrade", this.onUpgrade)
   }
 
-  /** Serves from now on; the result ends it. */
+  /** Serves from now on. Returns what ends it. */
   serve(served: Served): () => void {
     this.served = [served, ...this.served]
     return () => {
@@ -118,7 +117,7 @@ export class Entrance {
     }
   }
 
-  /** Whether others on the server see the same messages. */
+  /** Whether other listeners of the server see the same messages. */
   get isShared(): boolean {
     return this.server.listenerCount("upgrade") > 1
   }
@@ -149,7 +148,7 @@ export class Entrance {
     })
   }
 
-  /** Offers to the others on the server what no route wants; whether it is theirs from now on. */
+  /** Offers a request that no route wants to the other listeners. Returns whether it is theirs from now on. */
   offer(message: Http.IncomingMessage, socket: Duplex, early: Buffer): boolean {
     for (const take of takersOf(this.server).values()) {
       if (take(message, socket, early)) return true
@@ -159,7 +158,7 @@ export class Entrance {
     return true
   }
 
-  /** Node calls every listener, and a stranger does not say whether it wants a request. */
+  /** Node calls every listener, and a foreign one does not say whether it wants a request. */
   private answerIfNobodyDoes(socket: Duplex): void {
     const { bytesWritten } = socket as { readonly bytesWritten?: number }
     socket.on("error", ignore)

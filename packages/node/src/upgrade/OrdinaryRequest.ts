@@ -1,8 +1,7 @@
 /**
- * A request that offered an upgrade and is served as if it had not (RFC 9110 §7.8 lets a server
- * ignore the offer). Node has taken such a connection out of HTTP, with a body unread behind the
- * head; so the head is put back without its offer, and the connection goes in again by the event
- * that Node documents for that.
+ * A request that offered an upgrade and is served as if it had not (RFC 9110 §7.8 lets a server ignore the offer).
+ * Node has taken such a connection out of HTTP, with an unread body after the head. So the head is put back without
+ * its offer, and the connection enters again by the event that Node documents for that.
  */
 import type * as Http from "node:http"
 import { Buffer } from "node:buffer"
@@ -34,7 +33,7 @@ const withoutOffer = (connection: string): string =>
     return lower !== "upgrade" && lower !== "http2-settings"
   }).join(", ")
 
-/** Hands the connection back to its server, from the request on. */
+/** Gives the connection back to its server, from the request on. */
 export const serveAgain = (server: Http.Server, message: Http.IncomingMessage, socket: Duplex, early: Uint8Array): void => {
   if (isTruncated(message, server)) return refuse(socket, tooManyHeaders)
   socket.unshift(Buffer.concat([Buffer.from(headOf(message), "latin1"), early]))

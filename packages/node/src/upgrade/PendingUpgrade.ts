@@ -1,7 +1,7 @@
 /**
- * A request for a WebSocket from its arrival until it is one, or is answered otherwise. Most
- * of them become one, and then nobody ever writes a response: so that is made once it is
- * looked at. Measured: 1 KiB for each connection, for as long as it lives.
+ * A request for a WebSocket, from its arrival until it is one or is answered otherwise. Most of them become one, and
+ * then no response is written, so Node's response is made only when it is used. Measured: 1 KiB less for each
+ * connection.
  */
 import { Handshake, type HttpUpgrade, type Transport, type WebSocketError, type WebSocketServer } from "@effect-ws/core"
 import type * as Fiber from "effect/Fiber"
@@ -22,13 +22,13 @@ interface Keyed {
   [pendingKey]?: PendingUpgrade
 }
 
-/** The upgrade that a request of Node's asks for, while it can be had. */
+/** The upgrade that a request of Node asks for, while it is possible. */
 export const find = (source: object): WebSocketServer.Upgrade | undefined => {
   const pending = (source as Keyed)[pendingKey]
   return pending?.canOpen === true ? pending : undefined
 }
 
-// Nobody reads yet, so only this tells that the client went away.
+// Nothing reads yet, so only this event reports that the client left.
 function onEnd(this: Keyed): void {
   this[pendingKey]?.onEnd()
 }
@@ -41,8 +41,8 @@ function onClose(this: Keyed): void {
 const ignore = () => {}
 
 /**
- * What the upgrades of one server share: how they are made, which transports they get, who interrupts their
- * handlers, and whether other listeners see Node's messages too, and may leave something with them.
+ * What the upgrades of one server share: how they are made, their transports, what interrupts their handlers, and
+ * whether other listeners see Node's messages too, to which they may add something.
  */
 export interface PendingServer {
   readonly upgrader: HttpUpgrade.Upgrader
@@ -54,19 +54,19 @@ export interface PendingServer {
 export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServer.Upgrade {
   isAccepted = false
   refused: WebSocketError.HandshakeError | undefined = undefined
-  // Until it is answered: a connection holds no alarm.
+  // Until it is answered, because a connection holds no alarm.
   private deadline: HttpUpgrade.HandshakeDeadline | undefined = undefined
   private known: Http.IncomingMessage | AcceptedRequest
   private readonly server: PendingServer
-  // Runs the handler, which did not answer at once.
+  // The fiber of the handler, if it did not answer at once.
   fiber: Fiber.Fiber<void> | undefined = undefined
-  // The connection, and what the client sent early, until it has left HTTP.
+  // The connection, and bytes that the client sent early, until it has left HTTP.
   private socket: Duplex | undefined
   private early: Buffer | undefined
-  // The response, once someone has looked at it.
+  // The response, once it was used.
   private made: Http.ServerResponse | undefined = undefined
   private isExpired = false
-  // Someone was given Node's message, and may have left something with it.
+  // Node's message was given away, and something may have been added to it.
   private isShown = false
 
   constructor(message: Http.IncomingMessage, socket: Duplex, early: Buffer, server: PendingServer) {
@@ -97,8 +97,8 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
   }
 
   /**
-   * The handler's first run is over: from now on its client can go away, and its time can
-   * run out. Most have accepted by then, and nothing was put up for them to be taken away.
+   * The handler's first run is over: from now on its client can leave, and its time can run out. Most handlers have
+   * accepted by then, so no listeners were added that must be removed.
    */
   wait(fiber: Fiber.Fiber<void>): void {
     const { socket } = this
@@ -111,18 +111,18 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     this.deadline?.start()
   }
 
-  /** What is known of the request: Node's message, or what was copied of it at the accept. */
+  /** The request: Node's message, or its copy after the accept. */
   get head(): Head {
     return this.known
   }
 
-  /** The same, for others: a message that they were given is kept. */
+  /** The same for other code: a message that it was given is kept. */
   show(): Http.IncomingMessage | AcceptedRequest {
     this.isShown = true
     return this.known
   }
 
-  /** What Node made of the request, until it has become a connection. */
+  /** Node's message, until the request has become a connection. */
   get message(): Http.IncomingMessage {
     return this.known as Http.IncomingMessage
   }
@@ -166,13 +166,13 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
 
   open(answer: Handshake.UpgradeResponse): Transport.Transport {
     const { early, made, socket } = this
-    if (socket === undefined) throw new Error("This request has been upgraded already")
+    if (socket === undefined) throw new Error("This request was upgraded before; it can be upgraded once")
     const head = Result.getOrThrow(Handshake.encodeUpgradeResponse(answer))
     if (this.fiber !== undefined) {
       socket.off("end", onEnd)
       socket.off("close", onClose)
     }
-    // Whoever holds a response writes nothing.
+    // Code that holds a response must write nothing any more.
     if (made !== undefined) {
       HttpInternals.detach(made, socket)
       HttpInternals.endUnwritten(made)
@@ -182,7 +182,7 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     return this.server.transports.make(socket, early, head)
   }
 
-  /** Whether Node's message is more to somebody than what is copied of it. */
+  /** Whether Node's message is needed beyond its copy. */
   private get isKept(): boolean {
     return this.isShown || this.made !== undefined || this.server.isShared() ||
       Object.getPrototypeOf(this.known) !== Http.IncomingMessage.prototype
@@ -192,13 +192,13 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     const { made, socket } = this
     if (made?.headersSent === true || socket === undefined || this.isExpired) return
     this.isExpired = true
-    // Past the response, which its handler still has in hand.
+    // Not by the response, which the handler still holds.
     refuse(socket, unavailable)
   }
 
   /**
-   * Leaves the request to `take` where that says so: then nothing is written here any more. One
-   * whose response somebody has looked at is not left.
+   * Leaves the request to `take` if that wants it: then nothing is written here any more. A request whose response was
+   * used is not left.
    */
   leaveTo(take: Taker): boolean {
     const { early, socket } = this
@@ -220,14 +220,14 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     return false
   }
 
-  /** Where an answer is written that is no upgrade. */
+  /** The response by which an answer other than an upgrade is written. */
   get response(): Http.ServerResponse {
     return this.made ??= this.makeResponse()
   }
 
   private makeResponse(): Http.ServerResponse {
     const { known, socket } = this
-    // Of its request it needs no more than a copy has.
+    // The response needs no more of its request than the copy has.
     const response = new Http.ServerResponse(known as Http.IncomingMessage)
     response.shouldKeepAlive = false
     if (socket === undefined) {
@@ -249,7 +249,7 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
   }
 }
 
-/** Node's flat list of names and values as pairs, duplicates kept. */
+/** Node's flat list of names and values as pairs, with duplicates. */
 const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
   const list: Array<readonly [string, string]> = []
   for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i]!, raw[i + 1]!])

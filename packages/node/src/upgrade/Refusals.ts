@@ -1,5 +1,5 @@
 /**
- * Answers written onto a connection that Node has let go of, behind which it ends.
+ * Answers on a connection that Node has released from HTTP. The connection ends after them.
  */
 import type { Duplex } from "node:stream"
 
@@ -26,7 +26,7 @@ export const refuse = (socket: Duplex, answer: string): void => {
 /** Ends a refused connection, whether the client does or not. */
 export const endSoon = (socket: Duplex): void => {
   socket.end()
-  // What still comes is dropped, or the client's end behind it would never be seen.
+  // Input is read and dropped; otherwise the client's end after it would never be seen.
   socket.resume()
   const timer = setTimeout(() => socket.destroy(), lingerMillis)
   socket.once("close", () => clearTimeout(timer))

@@ -1,7 +1,7 @@
 /**
- * The requests of each connection that are not answered yet. A client may send an upgrade behind
- * a request without waiting for its answer; Node lets go of the connection then, but the answers
- * that are due still go out first (RFC 9112 §9.3.2).
+ * The requests of each connection that are not answered yet. A client may send an upgrade after a request without
+ * waiting for its answer. Node then releases the connection from HTTP, but the earlier answers must be sent first
+ * (RFC 9112 §9.3.2).
  */
 import type * as Http from "node:http"
 import type { Duplex } from "node:stream"
@@ -29,7 +29,7 @@ function onClose(this: Http.ServerResponse): void {
   next?.()
 }
 
-/** A listener for the requests of a server; to call it twice for one does no harm. */
+/** A listener for the requests of a server. Calling it twice for one request has no effect. */
 export const onRequest = (message: Http.IncomingMessage, response: Http.ServerResponse): void => {
   // Streams of HTTP/2 do not wait for each other.
   if (message.httpVersionMajor !== 1) return
@@ -44,13 +44,13 @@ export const onRequest = (message: Http.IncomingMessage, response: Http.ServerRe
 // Without a listener a reset would crash the process.
 const ignore = () => {}
 
-/** Calls `next` when all requests before it are answered, at once where none waits, and never if the connection ends. */
+/** Calls `next` when all earlier requests are answered, at once if none waits, and never if the connection ends. */
 export const afterAnswers = (socket: Duplex, next: () => void): void => {
   const turn = (socket as Keyed)[key]
   if (turn === undefined || turn.count === 0) return next()
   socket.on("error", ignore)
   turn.next = () => {
-    // An answer behind which the connection ends is the last.
+    // An answer that ends the connection is the last one.
     if (socket.destroyed || socket.writableEnded) return
     // Node waits for the next request from here on.
     if ("setTimeout" in socket && typeof socket.setTimeout === "function") socket.setTimeout(0)

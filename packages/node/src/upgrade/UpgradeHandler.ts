@@ -1,8 +1,7 @@
 /**
- * Runs the handlers of requests for a WebSocket, each on a fiber, as
- * `@effect/platform-node` runs those of ordinary requests; an answer that is no upgrade is
- * written by that. Measured beside its `makeHandler`: 500 bytes less for each connection,
- * since the fibers are kept in one set and what ends them is made once.
+ * Runs the handlers of requests for a WebSocket, each on a fiber, as `@effect/platform-node` runs those of ordinary
+ * requests; that module writes answers other than an upgrade. Measured against its `makeHandler`: 500 bytes less for
+ * each connection, because the fibers are kept in one set and what ends them is made once.
  */
 import { HttpUpgrade } from "@effect-ws/core"
 import * as StockHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -30,11 +29,11 @@ export interface Options<App extends Effect.Effect<HttpServerResponse, unknown, 
   readonly transports: Transports
   /** Whether other listeners see Node's messages too. */
   readonly isShared: () => boolean
-  /** Takes what the effect answers with 404, if somebody else wants it. */
+  /** Takes a request that the effect answers with 404, if another listener wants it. */
   readonly offer?: Taker | undefined
 }
 
-/** Makes a listener for requests for a WebSocket. The end of its scope interrupts what runs. */
+/** Makes a listener for requests for a WebSocket. The end of its scope interrupts the handlers. */
 export const makeUpgradeHandler = <
   R,
   E,
@@ -68,8 +67,8 @@ export const makeUpgradeHandler = <
 }
 
 /**
- * Writes a response to a request that is not upgraded, and ends as the writing does: so what
- * is around the handler is told, and what the body is made of is released behind it.
+ * Writes a response to a request that is not upgraded, and ends when that is written, so that whatever surrounds the
+ * handler learns of it, and the resources of the body are released afterwards.
  */
 const answer = (
   scope: Scope.Scope,
@@ -80,7 +79,7 @@ const answer = (
     const { pending } = request as UpgradeRequest
     if (pending.isOpen) return Effect.void
     if (response.status === 404 && offer !== undefined && pending.leaveTo(offer)) return Effect.void
-    // Where the handler has put another request in its place, nobody else finds its deadline.
+    // If the handler has put another request in its place, nothing else finds the deadline.
     pending.end()
     return Effect.callback<void>((resume) => {
       const { message, response: target } = pending
@@ -97,8 +96,8 @@ const answer = (
   })
 
 /**
- * Puts repeated header lines onto Node's response, which keeps them apart, and leaves the rest
- * to be written: Effect's headers have one value for each name.
+ * Puts repeated header lines onto Node's response, which keeps them separate; Effect's headers have one value for each
+ * name. The rest of the response is written by the caller.
  */
 const withLines = (response: HttpServerResponse, target: Http.ServerResponse): HttpServerResponse => {
   const values = new Map<string, Array<string>>()
@@ -113,7 +112,7 @@ const withLines = (response: HttpServerResponse, target: Http.ServerResponse): H
     try {
       target.setHeader(name, lines)
     } catch {
-      // A header that cannot be sent: whoever writes the response answers for it.
+      // A header that cannot be sent: writing the response reports it.
       continue
     }
     rest = removeHeader(rest, name)

@@ -1,9 +1,7 @@
 /**
- * A request for a WebSocket as handlers see it. Most of them look at its path and headers,
- * and then it lives as long as the connection: so it is little more than what Node made of
- * it, or what is left of that, and what is seldom asked for is made when it is. Measured
- * beside the request of `@effect/platform-node` with our upgrades around it: 300 bytes for
- * each connection.
+ * A request for a WebSocket as handlers see it. Most of them use its path and headers, and then it lives as long as the
+ * connection. So it holds little more than Node's message, or its copy, and makes other parts when they are used.
+ * Measured against the request of `@effect/platform-node` with upgrades around it: 300 bytes less for each connection.
  */
 import { HttpUpgrade } from "@effect-ws/core"
 import { NodeHttpIncomingMessage } from "@effect/platform-node/NodeHttpIncomingMessage"
@@ -54,14 +52,14 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
   }
 
   /**
-   * Node's message, which then lives as long as the request; of a request that was accepted
-   * before anyone asked, the copy. What can be answered from `pending.head` is.
+   * Node's message, which then lives as long as the request, or the copy if the request was accepted before. Other
+   * properties use `pending.head` where that is enough.
    */
   get source(): Http.IncomingMessage | AcceptedRequest {
     return this.pending.show()
   }
 
-  /** Where an answer is written; `NodeHttpServerRequest.toServerResponse` looks for it. */
+  /** Node's response, which `NodeHttpServerRequest.toServerResponse` looks for. */
   get response(): Http.ServerResponse {
     return this.pending.response
   }
@@ -162,7 +160,7 @@ export class UpgradeRequest extends Inspectable.Class implements Request {
   }
 }
 
-/** RFC 9112 §3.2.2: of a target in absolute form only the path says what is asked for. */
+/** RFC 9112 §3.2.2: of a target in absolute form only the path counts. */
 const pathOf = (target: string): string => {
   const url = absolute(target)
   return url === undefined ? target : url.pathname + url.search
@@ -171,7 +169,7 @@ const pathOf = (target: string): string => {
 const absolute = (target: string): URL | undefined =>
   /^https?:\/\//i.test(target) && URL.canParse(target) ? new URL(target) : undefined
 
-/** As it was sent: log lines and spans ask for it, and Node's `headers` would be made for them. */
+/** Read from the raw headers, because log lines and spans use it and Node would have to make `headers`. */
 const hostOf = (raw: ReadonlyArray<string>): string | undefined => {
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!
@@ -186,18 +184,18 @@ const headersOf = ({ headers, url = "" }: Head): Headers.Headers => {
   return Headers.fromInput(target === undefined ? headers : { ...headers, host: target.host })
 }
 
-/** What a request that has become a connection still has to be read is the connection's. */
+/** The input of a request that has become a connection belongs to the connection. */
 const bodyOf = (source: Http.IncomingMessage | AcceptedRequest): Readable =>
   source instanceof AcceptedRequest ? Readable.from([]) : source
 
-/** The body that such a request does not have, or is refused for. */
+/** The body, which such a request does not have, or for which it is refused. */
 class Body extends NodeHttpIncomingMessage<HttpServerError> {
   protected override readonly destroyOnOverflow = false
   protected override readonly closeOnDone = false
   private readonly request: UpgradeRequest
 
   constructor(request: UpgradeRequest) {
-    // Of the message it reads the body only, by `bodySource`.
+    // It reads only the body of the message, by `bodySource`.
     super(request.source as Http.IncomingMessage, (cause) => {
       const reason = cause instanceof MaxBytesError ? "BodyTooLarge" : "Parse"
       return new HttpServerError({ reason: new RequestParseError({ request, reason, cause }) })
