@@ -79,23 +79,26 @@ const circlesOf = (graph: ReadonlyMap<string, ReadonlySet<string>>): ReadonlyArr
   return circles
 }
 
+/** Of each file the others among `sources` that it imports. */
+const importsOf = (sources: ReadonlyMap<string, string>): ReadonlyMap<string, ReadonlySet<string>> =>
+  new Map([...sources].map(([file, source]) => {
+    const specifiers = [...withoutComments(source).matchAll(importPattern)].map((match) => match[1]!)
+    const targets = specifiers.filter((one) => one.startsWith(".")).map((one) => posix.join(posix.dirname(file), one))
+    return [file, new Set(targets.filter((target) => sources.has(target)))]
+  }))
+
 /** Circles between files and rooms, and imports that lead to a higher floor. */
 const structureOf = (sources: ReadonlyMap<string, string>): ReadonlyArray<string> => {
   const found: Array<string> = []
-  const files = new Map<string, Set<string>>()
+  const files = importsOf(sources)
   const rooms = new Map<string, Set<string>>()
   const floorOf = (file: string) => floors.findIndex((floor) => matchesAny(floor.files, file))
-  for (const [file, source] of sources) {
+  for (const [file, targets] of files) {
     const floor = floorOf(file)
     if (floor === -1) found.push(`${file}: is on no floor of scripts/architecture.ts`)
-    files.set(file, new Set())
     const room = roomOf(file)
     if (!rooms.has(room)) rooms.set(room, new Set())
-    for (const match of withoutComments(source).matchAll(importPattern)) {
-      if (!match[1]!.startsWith(".")) continue
-      const target = posix.join(posix.dirname(file), match[1]!)
-      if (!sources.has(target)) continue
-      files.get(file)!.add(target)
+    for (const target of targets) {
       if (roomOf(target) !== room) rooms.get(room)!.add(roomOf(target))
       if (floorOf(target) > floor) found.push(`${file}: imports ${target}, which is on a higher floor`)
     }
@@ -127,7 +130,12 @@ const violations = files.flatMap((file) => {
 for (const { file, line, rule, what } of violations) console.error(`${file}:${line}: ${what}; ${rule}`)
 
 const isSource = (file: string) => /^packages\/\w+\/src\//.test(file)
-const structure = structureOf(new Map(files.filter(isSource).map((file) => [file, readFileSync(join(root, file), "utf8")])))
+const isProgram = (file: string) => file.startsWith("benchmark/") || file.startsWith("soak/")
+const sourcesOf = (isWanted: (file: string) => boolean) => new Map(files.filter(isWanted).map((file) => [file, readFileSync(join(root, file), "utf8")]))
+const structure = [
+  ...structureOf(sourcesOf(isSource)),
+  ...circlesOf(importsOf(sourcesOf(isProgram))).map((circle) => `a circle of files: ${circle.join(" -> ")}`)
+]
 for (const line of structure) console.error(`architecture: ${line}`)
 
 if (files.length === 0) console.error("architecture: no source files found")

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { numbered } from "./guests/wire.ts"
 import type { Accepted, HandlerEnd, HandlerKind, HandlerCounts, Received } from "./messages.ts"
+import { pour } from "./pour.ts"
 
 type Handler = (ws: WebSocket.WebSocket, query: URLSearchParams) => Effect.Effect<unknown, WebSocketServer.ConnectionError>
 
@@ -15,27 +16,6 @@ export interface Seen {
   readonly accepted: ReadonlyArray<Accepted>
   readonly received: ReadonlyArray<Received>
   readonly ends: ReadonlyArray<HandlerEnd>
-}
-
-/** Sends what it is asked for and records what was accepted; the end of the connection says whether it was clean. */
-export const pour = (
-  ws: WebSocket.WebSocket,
-  plan: { readonly key: string; readonly count: number; readonly size: number; readonly flush: boolean; readonly end: "close" | "scope" },
-  record: (accepted: Accepted) => void
-): Effect.Effect<unknown, WebSocket.SendError> => {
-  const { count, end, flush, key, size } = plan
-  let sent = 0
-  let flushed = 0
-  const body = (seq: number) => size < 8192 ? numbered(seq, size).toString("latin1") : numbered(seq, size)
-  return Effect.gen(function*() {
-    yield* Effect.forkDetach(Effect.map(ws.closed, ({ clean, code }) => record({ key, end, sent, flushed, clean, code })))
-    for (; sent < count; sent++) yield* ws.send(body(sent))
-    if (flush) {
-      yield* ws.flush
-      flushed = sent
-    }
-    if (end === "close") yield* Effect.orDie(ws.close(1000))
-  })
 }
 
 /** The routes, and what there is to tell of them. */

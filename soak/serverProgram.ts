@@ -1,17 +1,16 @@
 /** The server of a soak: it checks and counts what it receives, and sends it back. */
-import { type Limits, type Message, type WebSocket, type WebSocketError, WebSocketServer } from "@effect-ws/core"
+import { type Message, type WebSocket, type WebSocketError, WebSocketServer } from "@effect-ws/core"
 import { NodeHttpServer } from "@effect-ws/node"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
+import { patient, problemOf } from "./connections.ts"
 import { collect, countFibers, holdings, waitedMicros } from "./holdings.ts"
 import { Ledger } from "./ledger.ts"
 import { makeLives } from "./lives.ts"
@@ -22,29 +21,6 @@ import { answer } from "./processes.ts"
 export interface Behaviour {
   /** What is sent back for a batch on the connection of that key; a server that is well sends what came. */
   readonly echo: (batch: ReadonlyArray<Message.Message>, key: string) => ReadonlyArray<Message.Message>
-}
-
-/**
- * Of the connections that are to lose nothing: on a machine that has no time for them they become slow, but no deadline
- * may make a fault of that.
- */
-export const patient: Limits.Options = {
-  maxMessageSize: 2 ** 20 + 100,
-  handshakeTimeout: "3 minutes",
-  closeTimeout: "3 minutes",
-  stalledWriteTimeout: "3 minutes",
-  keepAlive: { interval: "20 seconds", timeout: "3 minutes" }
-}
-
-/** How a connection ended, in a few words; nothing for a closing handshake. */
-export const problemOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
-  if (Exit.isSuccess(exit)) return undefined
-  const error = Cause.squash(exit.cause)
-  if (typeof error === "object" && error !== null && "_tag" in error) {
-    if (error._tag === "ConnectionClosed" && "info" in error && (error.info as { readonly clean: boolean }).clean) return undefined
-    return `${String(error._tag)}: ${"message" in error ? String(error.message) : ""}`
-  }
-  return Cause.pretty(exit.cause)
 }
 
 /** Runs the server until its process is ended. */

@@ -1,9 +1,9 @@
 /** Our clients that send to slow peers: a raw server that takes its time, and a handler of ours that does. */
 import { WebSocketClient } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
-import { drawPace, drawPlan } from "./guests/slow.ts"
-import { pour } from "./lives.ts"
+import { drawPace } from "./guests/paces.ts"
 import type { Accepted } from "./messages.ts"
+import { drawPlan, pour } from "./pour.ts"
 import { makeRandom } from "./traffic.ts"
 
 export interface Uploads {

@@ -3,8 +3,10 @@ import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import { frame } from "../abandon.ts"
 import type { Received } from "../messages.ts"
-import { pick, type Random } from "../traffic.ts"
+import { drawPlan } from "../pour.ts"
+import type { Random } from "../traffic.ts"
 import { dial, within } from "./dial.ts"
+import { drawPace, type Pace, paces } from "./paces.ts"
 import { accepted, headReader, opcodes, Reader, readSlowly, unmasked } from "./wire.ts"
 
 const patienceMillis = 120_000
@@ -19,28 +21,6 @@ const talk = (socket: Net.Socket, bytes: Uint8Array, mayTalk: () => boolean): vo
     if (socket.writable && mayTalk()) socket.write(bytes)
   }, talkMillis)
   socket.once("close", () => clearInterval(timer))
-}
-
-/**
- * How it reads, in milliseconds between two reads of at most 64 KiB. All of them take longer than the close deadline (5 s)
- * for 4 MiB, and are never silent for half of that.
- */
-const paces = {
-  "steadily, but slowly": () => 120,
-  "slowly at the end": (bytes: number) => bytes < 2 ** 20 ? 0 : 160,
-  "after a rest of 2 s": (bytes: number) => bytes === 0 ? 2000 : 60
-}
-
-export type Pace = keyof typeof paces
-
-export const drawPace = (random: Random): Pace =>
-  pick(random, [[2, "steadily, but slowly"], [1, "slowly at the end"], [1, "after a rest of 2 s"]] as const)
-
-/** What is sent to a slow peer, about so many bytes. */
-export const drawPlan = (random: Random, bytes: number) => {
-  const size = pick(random, [[1, 1000], [1, 16_384], [1, 131_072]] as const)
-  const count = Math.ceil(bytes * (0.75 + random() / 2) / size)
-  return { size, count, flush: random() < 0.5, end: random() < 0.5 ? "close" : "scope" } as const
 }
 
 /** Takes slowly what the server sends, to its end. */
