@@ -31,23 +31,23 @@ export interface Rule {
 export const floors: ReadonlyArray<{ readonly name: string; readonly files: ReadonlyArray<string> }> = [
   {
     name: "core: vocabulary",
-    files: modules("core", "Opcode", "CloseCode", "WebSocketError", "Limits", "Observability")
+    files: modules("core", "Capabilities", "Opcode", "CloseCode", "WebSocketError", "Limits", "Observability")
   },
   { name: "core: codec, HTTP's grammar, what a process shares", files: folders("core", "codec", "http", "runtime") },
   { name: "core: messages and buffers", files: [...modules("core", "Primitives", "Message", "Extension", "MessageExtension"), ...folders("core", "memory")] },
   {
     name: "core: pure rooms",
     files: [
-      ...modules("core", "Transport", "Frame", "FrameDecoder", "Origin", "Protocol", "CompressionBudget", "MemoryBudget"),
+      ...modules("core", "Transport", "MessageTransport", "Frame", "FrameDecoder", "Origin", "Protocol", "CompressionBudget", "MemoryBudget"),
       ...folders("core", "protocol", "handshake", "deflate")
     ]
   },
   { name: "core: names for the pure rooms", files: modules("core", "Handshake", "PerMessageDeflate", "FrameSocket") },
   { name: "core: one connection", files: folders("core", "connection") },
-  { name: "core: connections", files: [...modules("core", "WebSocket"), ...folders("core", "client", "server", "socket", "reconnect")] },
+  { name: "core: connections", files: [...modules("core", "WebSocket"), ...folders("core", "client", "server", "socket", "reconnect", "native")] },
   {
     name: "core: clients and servers",
-    files: modules("core", "WebSocketClient", "ReconnectingClient", "WebSocketServer", "EffectSocket", "HttpUpgrade", "WebSocketConfig")
+    files: modules("core", "WebSocketClient", "NativeWebSocketClient", "ReconnectingClient", "WebSocketServer", "EffectSocket", "HttpUpgrade", "WebSocketConfig")
   },
   { name: "core: values", files: [...folders("core", "contract"), ...modules("core", "Contract")] },
   { name: "core: for tests, and the index", files: [...folders("core", "testing"), ...modules("core", "index")] },
@@ -78,6 +78,8 @@ const shell = [
   `${core}MemoryBudget.ts`,
   `${core}client/**`,
   `${core}WebSocketClient.ts`,
+  `${core}native/**`,
+  `${core}NativeWebSocketClient.ts`,
   `${core}reconnect/**`,
   `${core}ReconnectingClient.ts`,
   `${core}contract/**`,

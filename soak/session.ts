@@ -166,7 +166,7 @@ class Talker {
     })
   }
 
-  get pinging(): Effect.Effect<void, WebSocket.SendError | WebSocketError.InvalidArgument> {
+  get pinging(): Effect.Effect<void, WebSocket.SendError | WebSocketError.InvalidArgument | WebSocketError.Unsupported> {
     return Effect.map(this.ws.ping(), (roundTrip) => this.talk.took("ping", Duration.toMillis(roundTrip)))
   }
 

@@ -158,6 +158,14 @@ export interface Options {
    */
   readonly closeLimit?: Duration.Input | undefined
   /**
+   * How many bytes may have been received and not be read on a platform that cannot hold back its
+   * peer (`Capabilities.inboundBackpressure`): a page's WebSocket, for one. One more message ends
+   * the connection: its reader gets the messages that arrived before, then a `ProtocolError` with
+   * code 1008. A single message is bounded by `maxMessageSize` alone. Elsewhere
+   * `inboundHighWaterMark` bounds them. Default 16 MiB.
+   */
+  readonly maxUnread?: number | undefined
+  /**
    * How long reading may be paused because the program takes nothing while more waits than
    * `inboundHighWaterMark`. Then the connection is closed with 1011. In the meantime this side
    * looks for Pings, Pongs and the end of the stream after the messages that wait, and reads up
@@ -194,6 +202,7 @@ export interface Limits {
   readonly keepAlive: { readonly interval: number; readonly timeout: number } | undefined
   readonly closeTimeout: number
   readonly closeLimit: number
+  readonly maxUnread: number
   readonly unreadTimeout: number
   readonly stalledWriteTimeout: number
 }
@@ -222,6 +231,7 @@ export const defaults: Limits = {
   keepAlive: { interval: 20_000, timeout: 20_000 },
   closeTimeout: 5_000,
   closeLimit: 60_000,
+  maxUnread: 16 * MiB,
   unreadTimeout: 300_000,
   stalledWriteTimeout: 30_000
 }
@@ -331,6 +341,7 @@ export const make = (options: Options | undefined): Limits =>
     keepAlive: keepAlive(options.keepAlive),
     closeTimeout: millis(options.closeTimeout, defaults.closeTimeout),
     closeLimit: millis(options.closeLimit, defaults.closeLimit),
+    maxUnread: options.maxUnread ?? defaults.maxUnread,
     unreadTimeout: millis(options.unreadTimeout, defaults.unreadTimeout),
     stalledWriteTimeout: millis(options.stalledWriteTimeout, defaults.stalledWriteTimeout)
   }

@@ -32,6 +32,7 @@ import type { Message, Sendable } from "./Message.ts"
 import type { Transform } from "./MessageExtension.ts"
 import * as Opcode from "./Opcode.ts"
 import { portable, type Primitives } from "./Primitives.ts"
+import { closeInfoOf } from "./protocol/CloseInfo.ts"
 import { Closing, patient } from "./protocol/Closing.ts"
 import { ControlBudget } from "./protocol/ControlBudget.ts"
 import type { Stop } from "./protocol/ExtensionDecoding.ts"
@@ -334,18 +335,7 @@ export class Protocol implements ControlObserver {
 
   /** How the connection closed, as far as it is known; 1006 where it ended without a Close. */
   get closeInfo(): CloseInfo {
-    const { ending } = this.inbound
-    const received = ending?._tag === "Close" ? { code: ending.code, reason: ending.reason } : undefined
-    const sent = this.outbound.sentClose
-    const first = (this.receivedFirst ? received ?? sent : sent ?? received) ?? { code: 1006, reason: "" }
-    return {
-      code: first.code,
-      reason: first.reason,
-      initiator: this.receivedFirst && received !== undefined ? "remote" : sent === undefined ? "remote" : "local",
-      clean: sent !== undefined && received !== undefined,
-      ...(sent === undefined ? undefined : { sent }),
-      ...(received === undefined ? undefined : { received })
-    }
+    return closeInfoOf(this.inbound.ending, this.outbound.sentClose, this.receivedFirst)
   }
 }
 

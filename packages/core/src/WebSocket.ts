@@ -15,6 +15,7 @@ import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import type { Capabilities } from "./Capabilities.ts"
 import type { CloseCodeFor, CloseInfo } from "./CloseCode.ts"
 import { Connection, TypeId } from "./connection/Connection.ts"
 import { FiberLifetime, makePolicy, type OnDisconnect } from "./connection/Lifetime.ts"
@@ -28,9 +29,10 @@ import type { HeaderList } from "./http/Tokens.ts"
 import * as Limits from "./Limits.ts"
 import type { Message, Sendable } from "./Message.ts"
 import type { Transform } from "./MessageExtension.ts"
+import type { Heartbeat, MessageTransport } from "./MessageTransport.ts"
 import type * as Observability from "./Observability.ts"
 import type { Transport } from "./Transport.ts"
-import { ConnectionClosed, type InvalidArgument, type IOError, type ProtocolError } from "./WebSocketError.ts"
+import { ConnectionClosed, type InvalidArgument, type IOError, type ProtocolError, type Unsupported } from "./WebSocketError.ts"
 
 export {
   /**
@@ -132,6 +134,8 @@ export interface WebSocket {
   readonly subprotocol: string | undefined
   /** The name of the extension that was negotiated, such as `permessage-deflate`. */
   readonly extension: string | undefined
+  /** What this connection can do. All of it, unless it runs on a platform's own WebSocket. */
+  readonly capabilities: Capabilities
   /**
    * On a client, the headers of the answer that accepted the connection, such as cookies: each
    * line as it was received, names in lower case. Empty on a server.
@@ -202,11 +206,11 @@ export interface WebSocket {
   /**
    * Sends a Ping and waits for its Pong; returns the round trip. A Pong settles the
    * earlier pings too (RFC 6455 §5.5.3). The token is at most 125 bytes; without one
-   * a fresh one is made.
+   * a fresh one is made. Fails with `Unsupported` where `capabilities.ping` is false.
    */
-  readonly ping: (token?: Uint8Array) => Effect.Effect<Duration.Duration, SendError | InvalidArgument>
+  readonly ping: (token?: Uint8Array) => Effect.Effect<Duration.Duration, SendError | InvalidArgument | Unsupported>
   /** Sends a Ping and does not wait for its Pong. */
-  readonly sendPing: (token?: Uint8Array) => Effect.Effect<void, SendError | InvalidArgument>
+  readonly sendPing: (token?: Uint8Array) => Effect.Effect<void, SendError | InvalidArgument | Unsupported>
   /**
    * Pings and Pongs of the peer, from now until the connection ends. Pings were
    * answered already. An observer that falls behind misses the oldest of 64.
@@ -412,8 +416,47 @@ export interface Options extends Limits.Options {
 export const make = (transport: Transport, options: Options): Effect.Effect<WebSocket, never, Scope.Scope> =>
   Effect.suspend(() => Opening.make(transport, limitsOf(transport, options), options))
 
+/**
+ * How a connection is made on a platform's own WebSocket: see {@link Options}.
+ *
+ * **Details**
+ *
+ * - `extension`: the name of the extension that the platform negotiated.
+ * - `heartbeat`: a keepalive by messages, every `keepAlive.interval`. Without it there is none.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessageOptions extends Omit<Options, "extension"> {
+  readonly extension?: string | undefined
+  readonly heartbeat?: Heartbeat | undefined
+}
+
+/**
+ * Makes a connection on a WebSocket that frames messages by itself, on which the opening
+ * handshake is done.
+ *
+ * **When to use**
+ *
+ * For a platform's WebSocket that this library does not know. `NativeWebSocketClient` and the
+ * servers for Deno, Bun and Workers call it for you.
+ *
+ * **Details**
+ *
+ * As {@link make}, as far as `transport.capabilities` go. Limits that concern frames have no
+ * effect: the platform keeps its own.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeMessages = (
+  transport: MessageTransport,
+  options: MessageOptions
+): Effect.Effect<WebSocket, never, Scope.Scope> =>
+  Effect.suspend(() => Opening.makeMessages(transport, limitsOf(transport, options), options))
+
 /** Limits that cannot be read are the caller's to see, but leave no transport behind. */
-const limitsOf = (transport: Transport, options: Options): Limits.Limits => {
+const limitsOf = (transport: { readonly destroy: () => void }, options: Limits.Options): Limits.Limits => {
   try {
     return Limits.make(options)
   } catch (defect) {

@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ConnectOptions, Connector } from "./client/Connector.ts"
 import { isRelative, relativeBase } from "./client/RelativeUrl.ts"
-import * as Opening from "./connection/Opening.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
 import { acquiring } from "./connection/TransportScope.ts"
 import * as Limits from "./Limits.ts"
@@ -65,8 +64,8 @@ export const connect = (
       )
     )
     const attributes = () => attributesOf(url)
-    return yield* acquiring(opening, ({ transport, ...agreed }) =>
-      Opening.make(transport, limits, { ...options, ...agreed, role: "client", attributes }))
+    return yield* acquiring(opening, ({ make, ...agreed }) =>
+      make({ ...options, ...agreed, role: "client", attributes }))
   }).pipe(Effect.tapError((error) =>
     Telemetry.handshakeFailed("client", error, {
       observability: options.observability,

@@ -169,6 +169,7 @@ const limitsGroup: Config.Config<Limits.Options> = Config.all({
   ),
   closeTimeout: duration("CLOSE_TIMEOUT"),
   closeLimit: duration("CLOSE_LIMIT"),
+  maxUnread: size("MAX_UNREAD"),
   unreadTimeout: duration("UNREAD_TIMEOUT"),
   stalledWriteTimeout: duration("STALLED_WRITE_TIMEOUT")
 })
@@ -200,6 +201,7 @@ const limitsGroup: Config.Config<Limits.Options> = Config.all({
  * | `KEEP_ALIVE_TIMEOUT` | `keepAlive.timeout` | 20 seconds |
  * | `CLOSE_TIMEOUT` | `closeTimeout` | 5 seconds |
  * | `CLOSE_LIMIT` | `closeLimit` | 60 seconds |
+ * | `MAX_UNREAD` | `maxUnread` | 16777216 |
  * | `UNREAD_TIMEOUT` | `unreadTimeout` | 5 minutes |
  * | `STALLED_WRITE_TIMEOUT` | `stalledWriteTimeout` | 30 seconds |
  *

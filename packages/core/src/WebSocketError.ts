@@ -34,6 +34,7 @@ export type ProtocolRule =
   | "TooManyControlFrames"
   | "MessageTooSlow"
   | "TooManyFragments"
+  | "TooMuchUnread"
   | "FrameIncomplete"
   | "FrameTrailing"
   | "PayloadType"
@@ -88,6 +89,7 @@ export type HandshakeRule =
   | "SubprotocolUnexpected"
   | "SubprotocolMissing"
   | "Downgraded"
+  | "OptionUnsupported"
   | "Application"
 
 /**
@@ -238,6 +240,26 @@ export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@effec
 ) {
   override get message() {
     return `${this.argument}: ${this.detail}`
+  }
+}
+
+/**
+ * The connection cannot do this, because it runs on a WebSocket that its platform has of its own;
+ * see `WebSocket.capabilities`. Nothing was sent.
+ *
+ * **Details**
+ *
+ * `operation` is what was asked for, such as `ping`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unsupported extends Schema.TaggedError<Unsupported>("@effect-ws/core/WebSocketError/Unsupported")(
+  "Unsupported",
+  { operation: Schema.String, detail: Schema.String }
+) {
+  override get message() {
+    return `${this.operation}: ${this.detail}`
   }
 }
 

@@ -8,6 +8,8 @@
  * @since 0.1.0
  */
 
+/** What a connection can do. */
+export * as Capabilities from "./Capabilities.ts"
 /** The codes of a Close frame, and how a connection closed. */
 export * as CloseCode from "./CloseCode.ts"
 /** What all compression contexts of a process may take. */
@@ -36,6 +38,10 @@ export * as MemoryBudget from "./MemoryBudget.ts"
 export * as Message from "./Message.ts"
 /** What an extension is: negotiation and the transformation of messages. */
 export * as MessageExtension from "./MessageExtension.ts"
+/** What is under a connection whose platform frames messages by itself. */
+export * as MessageTransport from "./MessageTransport.ts"
+/** Connecting by the WebSocket that a platform has of its own. */
+export * as NativeWebSocketClient from "./NativeWebSocketClient.ts"
 /** A span, log lines and metrics of each connection. */
 export * as Observability from "./Observability.ts"
 /** The six opcodes. */

@@ -20,6 +20,7 @@ describe("Limits", () => {
       keepAlive: { interval: 20_000, timeout: 20_000 },
       closeTimeout: 5_000,
       closeLimit: 60_000,
+      maxUnread: 16 * MiB,
       unreadTimeout: 300_000,
       stalledWriteTimeout: 30_000
     })
@@ -46,6 +47,7 @@ describe("Limits", () => {
       keepAlive: { timeout: "13 seconds" },
       closeTimeout: 14,
       closeLimit: 15,
+      maxUnread: 17,
       unreadTimeout: 16,
       stalledWriteTimeout: Infinity
     })
@@ -64,6 +66,7 @@ describe("Limits", () => {
       keepAlive: { interval: 20_000, timeout: 13_000 },
       closeTimeout: 14,
       closeLimit: 15,
+      maxUnread: 17,
       unreadTimeout: 16,
       stalledWriteTimeout: Infinity
     })

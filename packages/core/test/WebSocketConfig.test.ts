@@ -36,6 +36,7 @@ const limits: { readonly [K in keyof Limits.Limits]: readonly [env: Record<strin
   keepAlive: [{ KEEP_ALIVE_INTERVAL: "1 minute", KEEP_ALIVE_TIMEOUT: "5 seconds" }, { interval: 60_000, timeout: 5000 }],
   closeTimeout: [{ CLOSE_TIMEOUT: "1 second" }, 1000],
   closeLimit: [{ CLOSE_LIMIT: "2 minutes" }, 120_000],
+  maxUnread: [{ MAX_UNREAD: "17" }, 17],
   unreadTimeout: [{ UNREAD_TIMEOUT: "infinity" }, Infinity],
   stalledWriteTimeout: [{ STALLED_WRITE_TIMEOUT: "infinity" }, Infinity]
 }

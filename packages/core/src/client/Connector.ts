@@ -8,10 +8,10 @@ import type { CloseCodeFor } from "../CloseCode.ts"
 import type { HeadersInput } from "../http/HeadersInput.ts"
 import type { HeaderList } from "../http/Tokens.ts"
 import type * as Limits from "../Limits.ts"
-import type { MessageExtension, Transform } from "../MessageExtension.ts"
+import type { MessageExtension } from "../MessageExtension.ts"
 import type * as Observability from "../Observability.ts"
 import type * as PerMessageDeflate from "../PerMessageDeflate.ts"
-import type { Transport } from "../Transport.ts"
+import type * as WebSocket from "../WebSocket.ts"
 import type { HandshakeError, IOError } from "../WebSocketError.ts"
 
 /**
@@ -48,17 +48,20 @@ export interface ConnectOptions extends Limits.Options {
  *
  * **Details**
  *
- * - `transport`: the byte stream after the handshake.
- * - `subprotocol`, `extension`: what the handshake negotiated.
+ * - `make`: makes the connection, by `WebSocket.make` over bytes, or by `WebSocket.makeMessages`
+ *   on a platform's own WebSocket. The options are those of `connect` and what was negotiated.
+ * - `subprotocol`: the one that the handshake negotiated.
  * - `responseHeaders`: the headers of the answer that accepted, each line as it was received.
+ *   Empty where the platform does not show them.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Opened {
-  readonly transport: Transport
+  readonly make: (
+    options: Omit<WebSocket.Options, "extension">
+  ) => Effect.Effect<WebSocket.WebSocket, never, Scope.Scope>
   readonly subprotocol: string | undefined
-  readonly extension: (() => Transform) | undefined
   readonly responseHeaders: HeaderList
 }
 

@@ -9,6 +9,7 @@ import * as Negotiation from "../handshake/Negotiation.ts"
 import { toHeaderList } from "../http/HeadersInput.ts"
 import * as PerMessageDeflate from "../PerMessageDeflate.ts"
 import type { Transport } from "../Transport.ts"
+import * as WebSocket from "../WebSocket.ts"
 import { type HandshakeError, IOError } from "../WebSocketError.ts"
 import { Connector } from "./Connector.ts"
 import { isRelative, relativeBase } from "./RelativeUrl.ts"
@@ -75,10 +76,10 @@ export const makeConnector = (dialer: Dialer): Connector["Service"] =>
         requireSubprotocol: options.requireSubprotocol
       }))
       const extension = yield* Effect.fromResult(Negotiation.agree(extensions, agreed.extensions, response))
+      const opened = yield* transport
       return {
-        transport: yield* transport,
+        make: (options) => WebSocket.make(opened, { ...options, extension }),
         subprotocol: agreed.subprotocol,
-        extension,
         responseHeaders: response.headers.map(([name, value]) => [name.toLowerCase(), value] as const)
       }
     })

@@ -17,7 +17,7 @@ import type { CloseCodeFor, CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { HeaderList } from "../http/Tokens.ts"
 import type { Message, Sendable } from "../Message.ts"
 import { checkClose } from "../protocol/CloseFrame.ts"
-import { ConnectionClosed, InvalidArgument, IOError, type ProtocolError } from "../WebSocketError.ts"
+import { ConnectionClosed, InvalidArgument, IOError, type ProtocolError, Unsupported } from "../WebSocketError.ts"
 import type { Lifetime } from "./Lifetime.ts"
 import type { Link } from "./Link.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
@@ -33,6 +33,14 @@ import type { Writer } from "./Writer.ts"
 const invalidToken = (token: Uint8Array) =>
   Effect.fail(
     new InvalidArgument({ argument: "token", detail: `${token.length} bytes; at most 125 fit (RFC 6455 §5.5)` })
+  )
+
+const noPing = (operation: string) =>
+  Effect.fail(
+    new Unsupported({
+      operation,
+      detail: "the WebSocket of this platform sends no Pings (capabilities.ping); its peer may, or use a heartbeat of messages"
+    })
   )
 
 const maxControls = 64
@@ -143,7 +151,11 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   }
 
   get extension() {
-    return this.link.transform?.name
+    return this.link.extension
+  }
+
+  get capabilities() {
+    return this.link.capabilities
   }
 
   get messages(): Stream.Stream<Message, ProtocolError | IOError> {
@@ -208,8 +220,10 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return Effect.sync(() => this.writer.dropped)
   }
 
-  ping(token?: Uint8Array): Effect.Effect<Duration.Duration, SendError | InvalidArgument> {
+  ping(token?: Uint8Array): Effect.Effect<Duration.Duration, SendError | InvalidArgument | Unsupported> {
     if (token !== undefined && token.length > 125) return invalidToken(token)
+    const { pings } = this.link
+    if (pings === undefined) return noPing("ping")
     return Effect.suspend(() => {
       const { link, writer } = this
       let roundTrip: number | undefined
@@ -217,7 +231,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
       let forget: (() => void) | undefined
       let offClosed: (() => void) | undefined
       const send = writer.control(() => {
-        forget = link.pings.send(token ?? link.pings.freshToken(), (millis) => {
+        forget = pings.send(token ?? pings.freshToken(), (millis) => {
           roundTrip = millis
           wake?.()
         })
@@ -243,9 +257,10 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     })
   }
 
-  sendPing(token?: Uint8Array): Effect.Effect<void, SendError | InvalidArgument> {
+  sendPing(token?: Uint8Array): Effect.Effect<void, SendError | InvalidArgument | Unsupported> {
     if (token !== undefined && token.length > 125) return invalidToken(token)
-    return this.writer.control(() => this.link.pings.send(token ?? this.link.pings.freshToken()))
+    const { pings } = this.link
+    return pings === undefined ? noPing("sendPing") : this.writer.control(() => pings.send(token ?? pings.freshToken()))
   }
 
   get controls(): Stream.Stream<ControlFrame> {
@@ -254,11 +269,11 @@ export class Connection extends Inspectable.Class implements LinkHooks {
       (queue) =>
         Effect.acquireRelease(
           Effect.sync(() => {
-            const offControls = link.pings.observe((frame) => Queue.offerUnsafe(queue, frame))
+            const offControls = link.pings?.observe((frame) => Queue.offerUnsafe(queue, frame))
             const end = () => Queue.endUnsafe(queue)
             const offClosed = link.isClosed ? (end(), () => {}) : link.once("closed", end)
             return () => {
-              offControls()
+              offControls?.()
               offClosed()
             }
           }),

@@ -1,33 +1,48 @@
 /**
- * A connection's state where protocol, transport and time meet: it moves bytes between the
- * two and keeps the deadlines; how everything ends is the business of `LinkClosing`. It is
- * plain synchronous code, called by the transport, by the shared scheduler of deadlines and by
- * the effects of `Reader` and `Writer`, which it wakes.
+ * A connection's state where protocol, transport and time meet: it regulates reading and keeps
+ * the deadlines; how everything ends is the business of `LinkClosing`. It is plain synchronous
+ * code, called by the transport, by the shared scheduler of deadlines and by the effects of
+ * `Reader` and `Writer`, which it wakes. `ByteLink` moves bytes between a protocol and a
+ * transport, `MessageLink` whole messages to and from a platform that frames them by itself.
  */
+import type { Capabilities } from "../Capabilities.ts"
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
-import { joined } from "../codec/Bytes.ts"
 import type { Transform } from "../MessageExtension.ts"
-import { Protocol } from "../Protocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { type Flushable, flushSoon } from "../runtime/FlushQueue.ts"
-import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { IOError, ProtocolError, ProtocolRule } from "../WebSocketError.ts"
 import { HeldMemory } from "./HeldMemory.ts"
 import { type ClosableLink, EndListeners, LinkClosing } from "./LinkClosing.ts"
-import { type LinkHooks, type LinkObserver, type LinkOwner, noHooks, type ObservedLink, type TimedLink } from "./LinkHooks.ts"
-import { Pings } from "./Pings.ts"
+import {
+  type KeepAlive,
+  type LinkHooks,
+  type LinkObserver,
+  type LinkOwner,
+  type LinkTransport,
+  noHooks,
+  type ObservedLink,
+  type TimedLink
+} from "./LinkHooks.ts"
+import type { LinkProtocol } from "./LinkProtocol.ts"
+import type { Pings } from "./Pings.ts"
 import { type StandingLink, Standstill } from "./Standstill.ts"
 import { Watches } from "./Watches.ts"
 
-export class Link extends HeldMemory
-  implements TransportHandlers, Flushable, ObservedLink, TimedLink, ClosableLink, StandingLink {
-  readonly protocol: Protocol
+export abstract class Link extends HeldMemory
+  implements Flushable, ObservedLink, TimedLink, ClosableLink, StandingLink {
+  abstract readonly protocol: LinkProtocol
+  abstract readonly transport: LinkTransport
+  abstract readonly transform: Transform | undefined
+  abstract readonly capabilities: Capabilities
+  /** The name of the extension that was negotiated. */
+  abstract readonly extension: string | undefined
+  /** What finds a peer that vanished. */
+  abstract readonly keepAlive: KeepAlive | undefined
+  /** What sends Pings, if this side can. */
+  abstract readonly pings: Pings | undefined
   readonly limits: Limits
   readonly deadlines: Deadlines
-  readonly transport: Transport
-  readonly transform: Transform | undefined
-  readonly pings: Pings
   hooks: LinkHooks = noHooks
   /** Observes this connection, if its metrics, span or log lines are wanted. */
   observer: LinkObserver | undefined
@@ -49,42 +64,29 @@ export class Link extends HeldMemory
   /** Reading is paused, since what arrived was not pulled. */
   isPaused = false
 
-  private watches: Watches | undefined
+  protected watches: Watches | undefined
   private standstill: Standstill | undefined
-  private closing: LinkClosing | undefined
+  protected closing: LinkClosing | undefined
   private flushScheduled = false
   // Input is being read, at the end of which all is flushed.
-  private taking = false
-  private feeding = false
+  protected taking = false
+  protected feeding = false
   // Paused by the mark, it reads on nevertheless until something arrives.
-  private isLooking = false
+  protected isLooking = false
   // What the protocol has not read: it waits for the reader, or for its next turn.
-  private rest: Uint8Array | undefined
-  private turnScheduled = false
+  protected rest: Uint8Array | undefined
 
-  constructor(
-    role: "client" | "server",
-    transport: Transport,
-    limits: Limits,
-    deadlines: Deadlines,
-    transform?: Transform
-  ) {
+  constructor(limits: Limits, deadlines: Deadlines) {
     super()
-    this.transform = transform
-    this.transport = transport
     this.limits = limits
     this.deadlines = deadlines
-    this.pings = new Pings(this)
-    const { chunks, primitives } = transport
-    this.protocol = new Protocol({ role, primitives, chunks, transform, clock: deadlines }, limits, this.pings)
   }
 
   start(): void {
     this.openedAt = this.deadlines.now()
-    this.pings.start(this.openedAt)
+    this.keepAlive?.start(this.openedAt)
     this.watches = Watches.start(this, this.openedAt)
     this.updateAlarm()
-    this.transport.start(this)
   }
 
   // ---------------------------------------------------------------------------
@@ -97,9 +99,7 @@ export class Link extends HeldMemory
   }
 
   /** Bytes of the last write that the transport has not passed on, where it knows. */
-  get pendingBytes(): number {
-    return this.transport.pendingBytes?.() ?? 0
-  }
+  abstract readonly pendingBytes: number
 
   /** The transport has not taken the last write. */
   get isBlocked(): boolean {
@@ -107,24 +107,10 @@ export class Link extends HeldMemory
   }
 
   /** Writes what waits, unless the transport still has the last write. */
-  flush(): void {
-    const protocol = this.protocol
-    const bytes = protocol.outputBytes
-    if (bytes === 0 || this.inFlight > 0 || this.gone || this.broken !== undefined) return
-    this.sentBytes += bytes
-    if (this.transport.write(protocol.takeOutput())) {
-      protocol.outputTaken()
-      return
-    }
-    // The transport may notice while it writes that it is closed.
-    if (this.gone) return
-    this.inFlight = bytes
-    protocol.outbound.blocked = true
-    this.closing?.writeBlocked(this.pendingBytes)
-    this.account()
-    ;(this.watches ??= new Watches(this)).writeBlocked(this.pendingBytes)
-    this.updateAlarm()
-  }
+  abstract flush(): void
+
+  /** Sends the end of the stream, where the transport has one: nothing more is sent. */
+  abstract endOutput(): void
 
   /** Writes what waits once the current run of JavaScript ends: one write for many sends. */
   scheduleFlush(): void {
@@ -144,17 +130,10 @@ export class Link extends HeldMemory
     this.account()
   }
 
-  onTaken(): void {
-    if (this.gone) return
-    this.inFlight = 0
+  /** The peer made room: who waits for some goes on. */
+  protected madeRoom(): void {
     this.takenWrites++
-    this.watches?.writeTaken()
-    this.protocol.outputTaken()
-    this.protocol.outbound.blocked = false
     this.closing?.alive()
-    this.hooks.onWriteTaken()
-    this.flush()
-    this.account()
     this.hooks.onWritable()
     this.sendersMoved()
     this.closing?.advance()
@@ -166,20 +145,7 @@ export class Link extends HeldMemory
    * Whether senders are to let everybody else run first, since an extension has encoded
    * enough in this turn of the event loop; they are told when the next one begins.
    */
-  get isTurnOver(): boolean {
-    if (!this.protocol.outbound.isTurnOver) return false
-    if (!this.turnScheduled) {
-      this.turnScheduled = true
-      this.deadlines.nextTurn(() => this.takeTurn())
-    }
-    return true
-  }
-
-  private takeTurn(): void {
-    this.turnScheduled = false
-    this.protocol.outbound.tookTurn()
-    this.hooks.onWritable()
-  }
+  abstract readonly isTurnOver: boolean
 
   /** Suspended senders went on, or a streamed message ended. */
   sendersMoved(): void {
@@ -190,45 +156,10 @@ export class Link extends HeldMemory
   // in
   // ---------------------------------------------------------------------------
 
-  onData(chunk: Uint8Array): void {
-    this.receivedBytes += chunk.length
-    this.isLooking = false
-    this.taking = true
-    this.closing?.alive()
-    try {
-      if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
-      else this.rest = joined(this.rest, chunk)
-      if (this.hooks.isWaiting) this.hooks.onReadable()
-    } finally {
-      this.taking = false
-    }
-    this.afterInput()
-  }
-
-  private feed(chunk: Uint8Array, mayKeep: boolean): void {
-    let next: number
-    this.feeding = true
-    try {
-      next = this.protocol.receive(chunk)
-    } finally {
-      this.feeding = false
-    }
-    // It may have closed meanwhile, by what a fiber did that a Pong woke.
-    if (this.protocol.stopped === undefined) return this.gone ? this.dispose() : undefined
-    const rest = chunk.subarray(next)
-    this.rest = mayKeep ? rest : new Uint8Array(rest)
-    if (this.protocol.stopped === "turn") this.deadlines.nextTurn(() => (this.feedRest(), this.afterInput()))
-  }
-
   /** Reads what was left over. */
-  feedRest(): void {
-    const rest = this.rest
-    if (rest === undefined) return
-    this.rest = undefined
-    this.feed(rest, true)
-  }
+  abstract feedRest(): void
 
-  private afterInput(): void {
+  protected afterInput(): void {
     if (this.hooks.isWaiting) this.hooks.onReadable()
     this.checkEnding()
     this.flush()
@@ -296,7 +227,7 @@ export class Link extends HeldMemory
     if (isFull === this.isPaused) return
     this.isPaused = isFull
     // While this side does not read, no Pong can be seen.
-    this.pings.standStill(isFull, this.deadlines.now())
+    this.keepAlive?.standStill(isFull, this.deadlines.now())
     this.watches?.standStill()
     this.updateAlarm()
     // Last, because a transport may hand over at once what it kept.
@@ -333,21 +264,15 @@ export class Link extends HeldMemory
     if (isEnding) this.hooks.onEnding(true)
   }
 
-  onEnd(): void {
-    this.end.peerEnded()
-    if (this.hooks.isWaiting) this.hooks.onReadable()
-    this.checkEnding()
-  }
-
   // ---------------------------------------------------------------------------
   // the end
   // ---------------------------------------------------------------------------
 
-  private get end(): LinkClosing {
+  protected get end(): LinkClosing {
     return this.closing ??= new LinkClosing(this)
   }
 
-  private checkEnding(): void {
+  protected checkEnding(): void {
     if (this.closing !== undefined) this.closing.check()
     else if (this.protocol.ending !== undefined) this.end.check()
   }
@@ -432,6 +357,11 @@ export class Link extends HeldMemory
     if (this.isOpen) this.end.close(code, reason)
   }
 
+  /** A message that was begun will not be completed (RFC 6455 §5.4: it can neither be ended early nor taken back). */
+  cutMessage(): void {
+    this.close(1011, "a streamed message failed")
+  }
+
   /** Closes to make room for other connections. */
   shed(): void {
     this.close(1013, "out of memory")
@@ -455,7 +385,7 @@ export class Link extends HeldMemory
   /** Nothing goes on any more but the end of the transport. */
   stop(): void {
     this.watches = this.standstill = undefined
-    this.pings.stop()
+    this.keepAlive?.stop()
     this.inFlight = 0
     this.protocol.outbound.clear()
     if (this.gone) this.protocol.outputTaken()
@@ -505,15 +435,19 @@ export class Link extends HeldMemory
     this.watches = this.watches?.onAlarm(now)
     if (this.broken === undefined && !this.gone) {
       this.standstill?.onAlarm(now)
-      this.pings.onAlarm(now)
+      this.keepAlive?.onAlarm(now)
     }
     this.updateAlarm()
   }
 
   updateAlarm(): void {
     if (this.gone) return
-    const { closing, pings, standstill, watches } = this
-    const due = Math.min(closing?.due ?? Infinity, pings.due ?? Infinity, watches?.due ?? Infinity)
-    this.deadlines.set(this, Math.min(due, standstill?.due ?? Infinity))
+    this.deadlines.set(this, this.nextDue)
+  }
+
+  protected get nextDue(): number {
+    const { closing, keepAlive, standstill, watches } = this
+    const due = Math.min(closing?.due ?? Infinity, keepAlive?.due ?? Infinity, watches?.due ?? Infinity)
+    return Math.min(due, standstill?.due ?? Infinity)
   }
 }

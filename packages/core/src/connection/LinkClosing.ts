@@ -11,17 +11,16 @@
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import { Closing } from "../protocol/Closing.ts"
-import type { Protocol } from "../Protocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { Listeners } from "../runtime/Listeners.ts"
-import type { Transport } from "../Transport.ts"
 import type { IOError } from "../WebSocketError.ts"
-import { closeTimedOut, endedWithoutClose, goneWithoutClose, type LinkHooks } from "./LinkHooks.ts"
+import { closeTimedOut, endedWithoutClose, goneWithoutClose, type LinkHooks, type LinkTransport } from "./LinkHooks.ts"
+import type { LinkProtocol } from "./LinkProtocol.ts"
 
 /** A link as its end sees it. */
 export interface ClosableLink {
-  readonly protocol: Protocol
-  readonly transport: Transport
+  readonly protocol: LinkProtocol
+  readonly transport: LinkTransport
   readonly limits: Limits
   readonly deadlines: Deadlines
   readonly hooks: LinkHooks
@@ -33,6 +32,8 @@ export interface ClosableLink {
   readonly isBlocked: boolean
   readonly pendingBytes: number
   flush(): void
+  /** Sends the end of the stream. */
+  endOutput(): void
   regulate(): void
   /** Reads what was left over, to drop it. */
   feedRest(): void
@@ -139,6 +140,8 @@ export class LinkClosing {
     this.isEnding = true
     const { ending } = this.link.protocol
     if (ending !== undefined) this.machine.receivedEnding(ending._tag)
+    // A platform that closes by itself has answered already.
+    if (this.isSent) this.machine.sent(this.now)
     this.tellClosing()
     return true
   }
@@ -240,7 +243,7 @@ export class LinkClosing {
         return this.settle(true)
       }
       if (step === "end") {
-        transport.end()
+        link.endOutput()
         if (machine.isUnanswered) link.listeners?.done.happen()
       } else if (step === "giveUp" && !this.isShed) {
         link.listeners?.done.happen()

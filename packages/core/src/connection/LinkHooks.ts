@@ -6,15 +6,35 @@
 import type { CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
-import type { Protocol } from "../Protocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { IOError, type ProtocolError, type ProtocolRule } from "../WebSocketError.ts"
+import type { LinkProtocol } from "./LinkProtocol.ts"
+
+/** What a link needs of its transport, be it one of bytes or of messages. */
+export interface LinkTransport {
+  pause(): void
+  resume(): void
+  destroy(): void
+  readonly unref?: (() => void) | undefined
+}
+
+/** What finds out that a peer vanished: Pings, or messages of the application. */
+export interface KeepAlive {
+  /** When it has something to do, if it has. */
+  readonly due: number | undefined
+  start(now: number): void
+  stop(): void
+  /** Reading is paused, or goes on. */
+  standStill(paused: boolean, now: number): void
+  onAlarm(now: number): void
+}
 
 /** A link as the meter, spans and log lines see it. */
 export interface ObservedLink {
   readonly serial: number
-  readonly protocol: Protocol
+  readonly protocol: LinkProtocol
   readonly transform: Transform | undefined
+  readonly extension: string | undefined
   readonly openedAt: number
   readonly goneAt: number | undefined
   readonly receivedBytes: number
@@ -28,7 +48,7 @@ export interface ObservedLink {
 
 /** A link as its deadlines see it: the keepalive, and what watches its progress. */
 export interface TimedLink {
-  readonly protocol: Protocol
+  readonly protocol: LinkProtocol
   readonly limits: Limits
   readonly deadlines: Deadlines
   readonly observer: LinkObserver | undefined
@@ -120,6 +140,14 @@ export const endedWithoutClose = (): IOError =>
 /** The transport is gone, without an error. */
 export const goneWithoutClose = (): IOError =>
   new IOError({ phase: "read", reason: "EndOfStream", detail: "The connection ended without a Close frame" })
+
+/** The peer does not show that it is there. */
+export const keepAliveTimedOut = (what: string, timeout: number): IOError =>
+  new IOError({
+    phase: "keepalive",
+    reason: "TimedOut",
+    detail: `The peer did not answer ${what} within ${timeout} ms (keepAlive): connect again to go on`
+  })
 
 /** The peer's Close, or its end of stream, did not arrive in time. */
 export const closeTimedOut = (closeTimeout: number): IOError =>

@@ -10,24 +10,33 @@ import type { HeaderList } from "../http/Tokens.ts"
 import type { Limits } from "../Limits.ts"
 import { CurrentBudget } from "../MemoryBudget.ts"
 import type { Transform } from "../MessageExtension.ts"
+import type { MessageTransport } from "../MessageTransport.ts"
 import type { Transport } from "../Transport.ts"
 import { Connection } from "./Connection.ts"
 import * as Deadlines from "../runtime/Deadlines.ts"
-import { Link } from "./Link.ts"
+import { ByteLink } from "./ByteLink.ts"
+import type { Link } from "./Link.ts"
+import { MessageLink, type MessageLinkOptions } from "./MessageLink.ts"
 import * as Telemetry from "./Telemetry.ts"
 
-export interface Opening extends Telemetry.Described {
+interface Common extends Telemetry.Described {
   readonly role: "client" | "server"
-  readonly extension?: (() => Transform) | undefined
   readonly responseHeaders?: HeaderList | undefined
   readonly closeCodeFor?: CloseCodeFor | undefined
 }
+
+export interface Opening extends Common {
+  readonly extension?: (() => Transform) | undefined
+}
+
+/** The same on a platform's own WebSocket. */
+export interface MessageOpening extends Common, MessageLinkOptions {}
 
 /** Leaves the release of a connection to someone. */
 export type Hold = (
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
-  closeCodeFor: Opening["closeCodeFor"]
+  closeCodeFor: CloseCodeFor | undefined
 ) => Effect.Effect<Connection>
 
 /** Leaves it to the scope of the fiber. */
@@ -44,6 +53,14 @@ export const make = (
 ): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.uninterruptible(Effect.withFiber((fiber) => open(fiber, transport, limits, opening, holdInScope)))
 
+/** The same on a platform's own WebSocket. */
+export const makeMessages = (
+  transport: MessageTransport,
+  limits: Limits,
+  opening: MessageOpening
+): Effect.Effect<Connection, never, Scope.Scope> =>
+  Effect.uninterruptible(Effect.withFiber((fiber) => openMessages(fiber, transport, limits, opening, holdInScope)))
+
 /**
  * Makes a connection and leaves its release to `hold`. To be called, and its result run,
  * where the fiber is not interruptible.
@@ -54,14 +71,31 @@ export const open = (
   limits: Limits,
   opening: Opening,
   hold: Hold
+): Effect.Effect<Connection> =>
+  openLink(fiber, makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension), opening, hold)
+
+/** The same on a platform's own WebSocket. */
+export const openMessages = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  transport: MessageTransport,
+  limits: Limits,
+  opening: MessageOpening,
+  hold: Hold
+): Effect.Effect<Connection> =>
+  openLink(fiber, new MessageLink(opening.role, transport, limits, Deadlines.of(fiber), opening), opening, hold)
+
+const openLink = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  link: Link,
+  opening: Common,
+  hold: Hold
 ): Effect.Effect<Connection> => {
-  const link = makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension)
   link.budget = fiber.getRef(CurrentBudget)
   const connection = new Connection(link, opening.subprotocol, opening.responseHeaders)
   const attach = Telemetry.attach(fiber, link, opening)
   if (attach === undefined) return begin(fiber, connection, opening.closeCodeFor, hold)
   return Effect.flatMap(
-    Effect.onError(attach, () => Effect.sync(() => transport.destroy())),
+    Effect.onError(attach, () => Effect.sync(() => link.transport.destroy())),
     () => begin(fiber, connection, opening.closeCodeFor, hold)
   )
 }
@@ -70,7 +104,7 @@ export const open = (
 const begin = (
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
-  closeCodeFor: Opening["closeCodeFor"],
+  closeCodeFor: CloseCodeFor | undefined,
   hold: Hold
 ): Effect.Effect<Connection> => {
   connection.link.start()
@@ -86,7 +120,7 @@ const makeLink = (
   extension: (() => Transform) | undefined
 ): Link => {
   try {
-    return new Link(role, transport, limits, deadlines, extension?.())
+    return new ByteLink(role, transport, limits, deadlines, extension?.())
   } catch (defect) {
     transport.destroy()
     throw defect

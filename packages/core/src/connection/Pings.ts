@@ -3,8 +3,7 @@
  * out whether the peer is still there (RFC 6455 §5.5.2-§5.5.3).
  */
 import type { ControlObserver } from "../protocol/Inbound.ts"
-import { IOError } from "../WebSocketError.ts"
-import type { TimedLink } from "./LinkHooks.ts"
+import { type KeepAlive, keepAliveTimedOut, type TimedLink } from "./LinkHooks.ts"
 
 interface Pending {
   readonly token: Uint8Array
@@ -73,7 +72,7 @@ class Probe {
   }
 }
 
-export class Pings implements ControlObserver {
+export class Pings implements ControlObserver, KeepAlive {
   /** When the keepalive has something to do, if it has. */
   due: number | undefined
   private readonly link: TimedLink
@@ -208,13 +207,7 @@ export class Pings implements ControlObserver {
       this.due = now + keepAlive.timeout
     } else {
       this.due = undefined
-      link.break(
-        new IOError({
-          phase: "keepalive",
-          reason: "TimedOut",
-          detail: `The peer did not answer a ping within ${keepAlive.timeout} ms (keepAlive): connect again to go on`
-        })
-      )
+      link.break(keepAliveTimedOut("a ping", keepAlive.timeout))
     }
   }
 

@@ -37,6 +37,8 @@ export interface Turns {
   readonly isFree: boolean
   /** Appends a payload if there is room for it, and its turn of the event loop has come. */
   data(payload: Message, append: () => void): Outcome
+  /** What a message comes to that the platform did not take. */
+  readonly untaken: "closed" | "wait"
   /** Waits for the turn of `attempt`. */
   turn(attempt: () => Outcome): Effect.Effect<void, SendError>
   /** The same for the sender that holds the turn until its message ends. */

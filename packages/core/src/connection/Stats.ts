@@ -42,7 +42,7 @@ export const statsOf = (link: Link): Stats => {
       received: { compressed: decoding.inputBytes, uncompressed: decoding.outputBytes },
       sent: { compressed: encoding.outputBytes, uncompressed: encoding.inputBytes }
     },
-    roundTrip: pings.lastRoundTrip === undefined ? undefined : Duration.millis(pings.lastRoundTrip),
+    roundTrip: pings?.lastRoundTrip === undefined ? undefined : Duration.millis(pings.lastRoundTrip),
     age: Duration.millis((link.goneAt ?? link.deadlines.now()) - link.openedAt)
   }
 }

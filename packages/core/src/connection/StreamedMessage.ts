@@ -102,7 +102,7 @@ const holding = <E, R>(
           if (!isHeld) return
           writer.isStreaming = false
           // §5.4: a message that was begun can neither be ended early nor taken back.
-          if (Exit.isFailure(exit) && message.begun) link.close(1011, "a streamed message failed")
+          if (Exit.isFailure(exit) && message.begun) link.cutMessage()
           writer.onWritable()
           link.sendersMoved()
         })
@@ -137,11 +137,14 @@ const fragment = (
   last: boolean
 ): Effect.Effect<void, SendError> =>
   Effect.suspend(() => {
-    const attempt = () =>
-      writer.data(payload, () => {
-        writer.link.protocol.sendFragment(kind, payload, last)
-        message.begun = !last
+    const attempt = () => {
+      let isTaken = true
+      const outcome = writer.data(payload, () => {
+        isTaken = writer.link.protocol.sendFragment(kind, payload, last) !== false
+        if (isTaken) message.begun = !last
       })
+      return isTaken ? outcome : writer.untaken
+    }
     const first = attempt()
     return first === "wait" ? writer.holdersTurn(attempt) : writer.settle(first)
   })

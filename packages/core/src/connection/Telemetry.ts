@@ -89,7 +89,7 @@ const describe = (link: ObservedLink, { attributes, subprotocol }: Described): A
   "websocket.connection.id": link.serial,
   ...attributes?.(),
   ...(subprotocol !== undefined && { "websocket.subprotocol": subprotocol }),
-  ...(link.transform !== undefined && { "websocket.extension": link.transform.name })
+  ...(link.extension !== undefined && { "websocket.extension": link.extension })
 })
 
 const makeSpan = (

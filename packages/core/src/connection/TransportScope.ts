@@ -6,16 +6,16 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { Connection } from "./Connection.ts"
+import { Connection } from "./Connection.ts"
 
 /**
  * Acquires a transport and opens a connection on it. What the acquisition left in its scope is
  * released once the transport is gone, or at once where nothing becomes of it.
  */
-export const acquiring = <A, E, R>(
+export const acquiring = <A, E, R, W>(
   acquire: Effect.Effect<A, E, R>,
-  open: (acquired: A) => Effect.Effect<Connection, never, Scope.Scope>
-): Effect.Effect<Connection, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
+  open: (acquired: A) => Effect.Effect<W, never, Scope.Scope>
+): Effect.Effect<W, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
@@ -26,8 +26,10 @@ export const acquiring = <A, E, R>(
       )
       const connection = yield* Effect.onError(open(acquired), () => close(Exit.void))
       const gone = () => run(close(Exit.void))
-      if (connection.link.gone) gone()
+      // A connector of a user's may make another kind of connection.
+      if (!(connection instanceof Connection)) yield* Effect.addFinalizer(close)
+      else if (connection.link.gone) gone()
       else connection.link.once("gone", gone)
       return connection
     })
-  ) as Effect.Effect<Connection, E, Exclude<R, Scope.Scope> | Scope.Scope>
+  ) as Effect.Effect<W, E, Exclude<R, Scope.Scope> | Scope.Scope>

@@ -172,8 +172,12 @@ export class Writer implements Turns {
     if (link.transform !== undefined) return this.data(payload, () => link.protocol.send(message))
     const room = this.room(payload)
     if (room !== undefined) return room
-    link.protocol.send(message)
-    return this.sent(payload)
+    return link.protocol.send(message) === false ? this.untaken : this.sent(payload)
+  }
+
+  /** The platform's connection is closing: how, is not known before its event arrives. */
+  get untaken(): "closed" | "wait" {
+    return this.link.isOpen ? "wait" : "closed"
   }
 
   /** The same as {@link append} for what goes through an extension. */

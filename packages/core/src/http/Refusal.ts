@@ -106,6 +106,12 @@ export const handshakeRules = {
     text: "the URL has a user or password: send an authorization header instead"
   },
 
+  OptionUnsupported: {
+    status: 500,
+    section: "WHATWG WebSockets §3.1",
+    text: "the WebSocket of this platform does not have this option"
+  },
+
   // What a client finds in the answer
   StatusNot101: { status: 502, section: "RFC 6455 §4.1", text: "the server did not answer 101" },
   UpgradeInvalid: { status: 502, section: "RFC 6455 §4.1", text: "the answer's Upgrade is not websocket" },

@@ -51,6 +51,11 @@ export const rules = {
     text: "a message was begun and made less progress than messageProgress demands"
   },
   TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than fragments.max allows" },
+  TooMuchUnread: {
+    code: 1008,
+    section: "RFC 6455 §10.4",
+    text: "more messages than maxUnread allows wait to be read, and this platform cannot hold back its peer"
+  },
   // Rules of single frames, see `Frame.decode` and `Frame.encode`. No connection is closed by them.
   FrameIncomplete: { code: 1002, section: "RFC 6455 §5.2", text: "the bytes end inside the frame" },
   FrameTrailing: { code: 1002, section: "RFC 6455 §5.2", text: "bytes follow the frame" },

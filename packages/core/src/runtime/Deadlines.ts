@@ -85,6 +85,11 @@ export class Deadlines {
     this.dispatcher.scheduleTask(task, 0)
   }
 
+  /** Runs `task` after so many milliseconds, however late the event loop is: it is no deadline. */
+  after(millis: number, task: () => void): void {
+    Effect.runForkWith(this.context)(Effect.map(this.clock.sleep(Duration.millis(millis)), task))
+  }
+
   /** Sets when the alarm goes off; `Infinity` removes it. */
   set(alarm: Alarm, due: number): void {
     if (!alarm.isSet) {

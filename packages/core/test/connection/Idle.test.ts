@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type { Connection } from "../../src/connection/Connection.ts"
+import type { Protocol } from "../../src/Protocol.ts"
 import type { WebSocket } from "../../src/WebSocket.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { bytes, make, start, turn } from "../support/Harness.ts"
@@ -13,7 +14,7 @@ type Held = ReadonlyArray<string>
 /** The objects that are reached from a connection, by their paths; what it shares with others is left out. */
 const held = (ws: WebSocket): Held => {
   const { link } = ws as Connection
-  const shared = new Set<unknown>([link["transport"], link.deadlines, link.limits, link.budget, link.protocol.outbound["outboxes"]])
+  const shared = new Set<unknown>([link["transport"], link.deadlines, link.limits, link.budget, (link.protocol as Protocol).outbound["outboxes"]])
   const seen = new Set<unknown>()
   const paths: Array<string> = []
   const visit = (value: unknown, path: string): void => {

@@ -624,7 +624,7 @@ describe("Link", () => {
       const { close, pong, text, transport, ws } = yield* make({ maxMessageSize: 1000 })
       assert.instanceOf(ws, Connection)
       const token = bytes(1, 2)
-      ws.link.pings.send(token, () => ws.link.close(1000, ""))
+      ws.link.pings!.send(token, () => ws.link.close(1000, ""))
       const all = concat([text("L".repeat(5000)), pong(token), text("another"), close(1000, "bye")])
       // Too large for a whole message: nobody said yet that it may come in pieces.
       transport.push(all.subarray(0, all.length - 20))

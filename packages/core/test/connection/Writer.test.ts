@@ -8,7 +8,7 @@ import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as WebSocket from "../../src/WebSocket.ts"
-import type { InvalidArgument } from "../../src/WebSocketError.ts"
+import type { InvalidArgument, Unsupported } from "../../src/WebSocketError.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
 
@@ -225,7 +225,7 @@ describe("Writer", () => {
     Effect.gen(function*() {
       const operations = (
         ws: WebSocket.WebSocket
-      ): Array<Effect.Effect<unknown, WebSocket.SendError | InvalidArgument>> => [
+      ): Array<Effect.Effect<unknown, WebSocket.SendError | InvalidArgument | Unsupported>> => [
         ws.send("x"),
         ws.send(filled(large, 1)),
         ws.sendAll(["x", "y"]),
@@ -252,7 +252,7 @@ describe("Writer", () => {
       const { transport, ws } = yield* make({ outboundHighWaterMark: 1 })
       const ping = yield* start(ws.ping())
       transport.holding = true
-      const fibers: ReadonlyArray<Fiber.Fiber<unknown, WebSocket.SendError | InvalidArgument>> = [
+      const fibers: ReadonlyArray<Fiber.Fiber<unknown, WebSocket.SendError | InvalidArgument | Unsupported>> = [
         ping,
         yield* start(ws.send(filled(large, 1))),
         yield* start(ws.send("queued")),

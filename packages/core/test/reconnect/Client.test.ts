@@ -16,6 +16,7 @@ import * as TestServer from "../../src/testing/TestServer.ts"
 import { portable } from "../../src/Primitives.ts"
 import type { Transport, TransportHandlers } from "../../src/Transport.ts"
 import { IOError } from "../../src/WebSocketError.ts"
+import * as WebSocket from "../../src/WebSocket.ts"
 import * as WebSocketClient from "../../src/WebSocketClient.ts"
 import * as WebSocketServer from "../../src/WebSocketServer.ts"
 import { accept, eventually, hold, links, refuse, scripted, url, watch } from "../support/Scripted.ts"
@@ -206,7 +207,10 @@ const flock = () => {
     open: () =>
       Effect.suspend(() =>
         isUp
-          ? Effect.succeed({ transport: transport(), subprotocol: undefined, extension: undefined, responseHeaders: [] })
+          ? Effect.sync(() => {
+            const opened = transport()
+            return { make: (options) => WebSocket.make(opened, options), subprotocol: undefined, responseHeaders: [] }
+          })
           : Effect.fail(refused)
       )
   })

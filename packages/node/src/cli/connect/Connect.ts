@@ -132,7 +132,7 @@ const act = (
     case "Ping":
       return ws.ping(input.payload).pipe(
         Effect.map((trip) => view.answered(Duration.toMillis(trip))),
-        Effect.catchTag("InvalidArgument", (error) => Effect.sync(() => view.note(error.message)))
+        Effect.catchTag(["InvalidArgument", "Unsupported"], (error) => Effect.sync(() => view.note(error.message)))
       )
   }
 }

@@ -1,0 +1,187 @@
+/**
+ * A link over a platform's own WebSocket: messages go straight to it, and what it has not passed
+ * on is looked at instead of being told, where the platform tells nothing.
+ *
+ * Nothing is queued on this side: what is accepted is the platform's. So there is nothing to
+ * flush, and to be blocked means that the platform has bytes in its buffer.
+ */
+import type { Capabilities } from "../Capabilities.ts"
+import type { Limits } from "../Limits.ts"
+import { byteLength, type Message } from "../Message.ts"
+import type { Heartbeat, MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
+import { type MessageOutput, MessageProtocol } from "../protocol/MessageProtocol.ts"
+import type { Deadlines } from "../runtime/Deadlines.ts"
+import { type Polled, pollingOf } from "../runtime/Polling.ts"
+import { HeartbeatTimer } from "./HeartbeatTimer.ts"
+import { Link } from "./Link.ts"
+import { Watches } from "./Watches.ts"
+
+// How soon the platform's buffer is looked at again while somebody waits for room, and how seldom where it does not shrink.
+const soon = 4
+const seldom = 64
+
+export interface MessageLinkOptions {
+  readonly extension?: string | undefined
+  readonly heartbeat?: Heartbeat | undefined
+}
+
+export class MessageLink extends Link implements MessageTransportHandlers, MessageOutput, Polled {
+  readonly protocol: MessageProtocol
+  readonly transport: MessageTransport
+  readonly transform = undefined
+  readonly extension: string | undefined
+  readonly pings = undefined
+  readonly keepAlive: HeartbeatTimer | undefined
+  pollsAt = Infinity
+  // What the platform had passed on at the last look, and how long to wait for the next.
+  private passedOn = 0
+  private pause = soon
+  // A platform that passes nothing on is noticed.
+  private isWatched = false
+
+  constructor(
+    role: "client" | "server",
+    transport: MessageTransport,
+    limits: Limits,
+    deadlines: Deadlines,
+    { extension, heartbeat }: MessageLinkOptions
+  ) {
+    super(limits, deadlines)
+    this.transport = transport
+    this.extension = extension
+    this.protocol = new MessageProtocol(role, limits, this, transport.capabilities.inboundBackpressure)
+    this.keepAlive = heartbeat === undefined ? undefined : new HeartbeatTimer(this, heartbeat)
+  }
+
+  override start(): void {
+    super.start()
+    this.transport.start(this)
+  }
+
+  get capabilities(): Capabilities {
+    return this.transport.capabilities
+  }
+
+  // ---------------------------------------------------------------------------
+  // out
+  // ---------------------------------------------------------------------------
+
+  override get bufferedBytes(): number {
+    return this.transport.bufferedBytes()
+  }
+
+  get pendingBytes(): number {
+    return this.transport.bufferedBytes()
+  }
+
+  override get isBlocked(): boolean {
+    return this.transport.bufferedBytes() > 0
+  }
+
+  get isTurnOver(): boolean {
+    return false
+  }
+
+  sendOut(message: Message): boolean {
+    const isSent = this.transport.send(message)
+    if (isSent) this.sentBytes += byteLength(message)
+    // The end of the platform's connection is on its way. Should it not come, the close deadline is kept.
+    else if (this.isOpen) this.end.want(undefined, "")
+    return isSent
+  }
+
+  closeOut(code: number, reason: string): number {
+    const sent = this.capabilities.closeCodes === "all" || code === 1000 || code === 1005 || code >= 3000 ? code : code + 3000
+    this.transport.close(sent === 1005 ? undefined : sent, reason)
+    return sent
+  }
+
+  /** Nothing waits here. Whoever waits for the platform has its buffer looked at. */
+  flush(): void {
+    if (this.gone || this.broken !== undefined) return
+    const buffered = this.transport.bufferedBytes()
+    if (buffered === 0) return
+    if (!this.isWatched) {
+      this.isWatched = true
+      ;(this.watches ??= new Watches(this)).writeBlocked(buffered)
+      this.updateAlarm()
+    }
+    if (this.pollsAt === Infinity && this.isAwaited) this.pollAgain()
+  }
+
+  /** Somebody waits for room, or for everything to be sent, and the platform will not tell. */
+  private get isAwaited(): boolean {
+    return this.capabilities.outboundBackpressure === "polled" &&
+      (this.hooks.hasWaitingSenders || (this.protocol.sentClose !== undefined && !this.isClosed))
+  }
+
+  private pollAgain(): void {
+    this.pollsAt = this.deadlines.now() + this.pause
+    pollingOf(this.deadlines).add(this)
+  }
+
+  onDrain(): void {
+    if (!this.gone && this.broken === undefined) this.passed()
+  }
+
+  /** Has the platform passed anything on since the last look? */
+  poll(): void {
+    this.pollsAt = Infinity
+    if (this.gone || this.broken !== undefined) return
+    const passedOn = this.sentBytes - this.transport.bufferedBytes()
+    const hasPassed = passedOn > this.passedOn
+    this.passedOn = passedOn
+    if (hasPassed) this.passed()
+    else this.pause = Math.min(2 * this.pause, seldom)
+    if (this.pollsAt === Infinity && this.isAwaited && this.isBlocked) this.pollAgain()
+  }
+
+  private passed(): void {
+    this.pause = soon
+    this.watches?.writeTaken()
+    this.isWatched = false
+    this.account()
+    this.madeRoom()
+    this.flush()
+  }
+
+  override onAlarm(now: number): void {
+    // What was passed on meanwhile is no stalled write.
+    if (this.isWatched) this.poll()
+    super.onAlarm(now)
+  }
+
+  endOutput(): void {
+    // There is no half-closing here: nothing more is waited for.
+    this.transport.destroy()
+  }
+
+  override cutMessage(): void {
+    this.protocol.outbound.clear()
+  }
+
+  // ---------------------------------------------------------------------------
+  // in
+  // ---------------------------------------------------------------------------
+
+  onMessage(message: Message): void {
+    const size = byteLength(message)
+    this.receivedBytes += size
+    this.isLooking = false
+    this.closing?.alive()
+    if (this.keepAlive?.takes(message) !== true) this.protocol.receive(message, size)
+    this.afterInput()
+    // Where the peer cannot be held back, it is told at once, though messages wait to be read before the error.
+    if (this.protocol.isOpen && this.protocol.ending?._tag === "Violation") this.end.processEnd()
+    // The peer works: there may be room.
+    if (this.pollsAt !== Infinity) this.poll()
+  }
+
+  feedRest(): void {}
+
+  onClose(code: number, reason: string): void {
+    if (this.gone) return
+    this.protocol.receiveClose(code, reason)
+    this.afterInput()
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * A WebSocket with events, as WHATWG specifies it, as the transport of a connection: that of
+ * pages, and those of Deno, Node, Bun (its client) and Workers.
+ */
+import type { Capabilities } from "../Capabilities.ts"
+import type { Message } from "../Message.ts"
+import type { MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
+import { IOError } from "../WebSocketError.ts"
+
+/** What its events may have. */
+export interface EventLike {
+  readonly type: string
+  readonly data?: unknown
+  readonly code?: number
+  readonly reason?: string
+  readonly error?: unknown
+  readonly message?: string
+}
+
+/**
+ * A WebSocket of the platform's: what of it is used. Those of pages, Deno, Node, Bun and
+ * Workers fit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WebSocketLike {
+  binaryType?: string
+  readonly bufferedAmount?: number
+  readonly readyState: number
+  readonly protocol?: string | null
+  readonly extensions?: string | null
+  send(data: string | Uint8Array<ArrayBuffer>): void
+  close(code?: number, reason?: string): void
+  addEventListener(type: string, listener: (event: EventLike) => void): void
+  removeEventListener(type: string, listener: (event: EventLike) => void): void
+}
+
+/** What a WebSocket with events can do. */
+export const eventCapabilities: Capabilities = {
+  ping: false,
+  inboundBackpressure: false,
+  outboundBackpressure: "polled",
+  fragments: false,
+  closeCodes: "application",
+  orderedClose: false
+}
+
+const open = 1
+const closing = 2
+
+/** What was received, as a message; `undefined` for what is none, such as a Blob. */
+export const messageOf = (data: unknown): Message | undefined => {
+  if (typeof data === "string" || data instanceof Uint8Array) return data
+  if (data instanceof ArrayBuffer) return new Uint8Array(data)
+  return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : undefined
+}
+
+/** The connection ended without a Close. Platforms do not say why. */
+export const endedAbnormally = (cause: unknown): IOError =>
+  new IOError({
+    phase: "read",
+    reason: "EndOfStream",
+    detail: "The connection ended without a Close frame (1006): it was cut, or a side broke the protocol",
+    ...(cause === undefined ? undefined : { cause })
+  })
+
+export const notAMessage = (): IOError =>
+  new IOError({ phase: "read", reason: "Unknown", detail: "The platform's WebSocket gave something that is no message" })
+
+export class EventTransport implements MessageTransport {
+  readonly capabilities: Capabilities
+  private readonly socket: WebSocketLike
+  private handlers: MessageTransportHandlers | undefined
+  // What happened before the connection was there.
+  private early: Array<EventLike> | undefined = []
+  private cause: unknown
+  private isClosed = false
+
+  constructor(socket: WebSocketLike, capabilities: Capabilities) {
+    this.capabilities = capabilities
+    this.socket = socket
+    // Messages come as soon as the socket is open, so they are listened to at once.
+    socket.binaryType = "arraybuffer"
+    socket.addEventListener("message", this.onEvent)
+    socket.addEventListener("error", this.onEvent)
+    socket.addEventListener("close", this.onEvent)
+  }
+
+  start(handlers: MessageTransportHandlers): void {
+    this.handlers = handlers
+    const early = this.early!
+    this.early = undefined
+    for (const event of early) this.onEvent(event)
+    // It may have closed before it was listened to.
+    if (early.length === 0 && this.socket.readyState > closing) this.gone(endedAbnormally(undefined))
+  }
+
+  private readonly onEvent = (event: EventLike): void => {
+    if (this.isClosed) return
+    if (this.early !== undefined) this.early.push(event)
+    else if (event.type === "message") this.onMessage(event.data)
+    else if (event.type === "close") this.onClose(event)
+    else this.cause = event.error ?? event.message
+  }
+
+  private onMessage(data: unknown): void {
+    const message = messageOf(data)
+    if (message !== undefined) this.handlers!.onMessage(message)
+    else this.fail(notAMessage())
+  }
+
+  private onClose({ code = 1006, reason = "" }: EventLike): void {
+    // 1015: TLS failed. Neither is ever received.
+    if (code === 1006 || code === 1015) return this.gone(endedAbnormally(this.cause))
+    this.handlers!.onClose(code, reason)
+    this.gone(undefined)
+  }
+
+  /** The platform did what it should not: the connection breaks. */
+  private fail(error: IOError): void {
+    this.drop()
+    this.gone(error)
+  }
+
+  private drop(): void {
+    // 3: closed. A page's WebSocket cannot do more than close.
+    if (this.socket.readyState <= open) this.socket.close()
+  }
+
+  private gone(error: IOError | undefined): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.early = undefined
+    const { socket } = this
+    for (const type of ["message", "error", "close"]) socket.removeEventListener(type, this.onEvent)
+    this.handlers?.onClosed(error)
+  }
+
+  send(message: Message): boolean {
+    if (this.socket.readyState !== open || this.isClosed) return false
+    this.socket.send(message as string | Uint8Array<ArrayBuffer>)
+    return true
+  }
+
+  bufferedBytes(): number {
+    return this.socket.bufferedAmount ?? 0
+  }
+
+  close(code: number | undefined, reason: string): void {
+    if (code === undefined) this.socket.close()
+    else this.socket.close(code, reason)
+  }
+
+  // A WebSocket with events cannot be paused.
+  pause(): void {}
+  resume(): void {}
+
+  destroy(): void {
+    if (this.isClosed) return
+    this.drop()
+    this.gone(undefined)
+  }
+}

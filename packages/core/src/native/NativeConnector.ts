@@ -1,0 +1,210 @@
+/**
+ * Connects by a WebSocket that the platform has of its own. The platform performs the opening
+ * handshake, and says little about it: options that it does not have fail typed.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type ConnectOptions, Connector } from "../client/Connector.ts"
+import { toHeaderList } from "../http/HeadersInput.ts"
+import type { Heartbeat, MessageTransport } from "../MessageTransport.ts"
+import * as WebSocket from "../WebSocket.ts"
+import { HandshakeError, type HandshakeRule, IOError } from "../WebSocketError.ts"
+import { eventCapabilities, EventTransport, type WebSocketLike } from "./EventTransport.ts"
+import { StreamTransport, type WebSocketStreamLike } from "./StreamTransport.ts"
+
+/** What is dialled: options that a platform has. */
+export interface Target {
+  readonly url: string
+  readonly subprotocols: ReadonlyArray<string>
+  readonly headers: Readonly<Record<string, string>> | undefined
+}
+
+/** A WebSocket that is open. */
+export interface Dialled {
+  readonly transport: MessageTransport
+  readonly protocol: string
+  readonly extensions: string
+}
+
+export interface ConnectorOptions {
+  /** Whether the platform's constructor takes headers. */
+  readonly headers: boolean
+  readonly heartbeat: Heartbeat | undefined
+}
+
+/** `hold` is called as soon as there is a transport, which nothing but that may be left of an interrupted attempt. */
+type Dial = (
+  target: Target,
+  hold: (transport: MessageTransport) => void
+) => Effect.Effect<Dialled, HandshakeError | IOError>
+
+const refuse = (reason: HandshakeRule, section: string, detail: string): HandshakeError =>
+  new HandshakeError({ reason, section, detail, headers: [], body: "" })
+
+const unsupported = (detail: string): HandshakeError =>
+  refuse("OptionUnsupported", "WHATWG WebSockets §3.1", `the WebSocket of this platform cannot do this: ${detail}`)
+
+const isGiven = (option: object | undefined): boolean =>
+  option !== undefined && Object.values(option).some((value) => value !== undefined)
+
+/** The first option that the platform does not have. */
+const unsupportedOption = (options: ConnectOptions, { headers, heartbeat }: ConnectorOptions): string | undefined => {
+  if (!headers && toHeaderList(options.headers).length > 0) return "headers; send what they say in the URL, or first"
+  if (options.compression === false || typeof options.compression === "object") {
+    return "compression other than the platform's own choice"
+  }
+  if (options.extensions !== undefined && options.extensions.length > 0) return "extensions of your own"
+  if (heartbeat === undefined && typeof options.keepAlive === "object" && isGiven(options.keepAlive)) {
+    return "keepAlive by Pings; give the layer a heartbeat, or leave it to the server"
+  }
+  return undefined
+}
+
+/** The URL as ws or wss. Where there is a page, or a worker, relative URLs are resolved against its own. */
+const resolve = (url: string | URL): URL | HandshakeError => {
+  const section = "RFC 6455 §3"
+  const { location } = globalThis as { readonly location?: { readonly href: string } | undefined }
+  const parsed = URL.parse(url, location?.href)
+  if (parsed === null) return refuse("UrlInvalid", section, "the URL cannot be parsed")
+  if (parsed.protocol === "http:" || parsed.protocol === "https:") parsed.protocol = parsed.protocol.replace("http", "ws")
+  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") {
+    return refuse("UrlScheme", section, "the URL is none of ws, wss, http and https")
+  }
+  if (parsed.href.includes("#")) return refuse("UrlFragment", section, "the URL has a fragment")
+  if (parsed.username !== "" || parsed.password !== "") {
+    return refuse("UrlCredentials", section, "the URL has a user or password")
+  }
+  return parsed
+}
+
+const targetOf = (url: string | URL, options: ConnectOptions, own: ConnectorOptions): Target | HandshakeError => {
+  const missing = unsupportedOption(options, own)
+  if (missing !== undefined) return unsupported(missing)
+  const resolved = resolve(url)
+  if (resolved instanceof HandshakeError) return resolved
+  const { subprotocols = [] } = options
+  const headers: Record<string, string> = {}
+  for (const [name, value] of toHeaderList(options.headers)) {
+    const before = Object.hasOwn(headers, name) ? `${headers[name]}, ` : ""
+    headers[name] = before + value
+  }
+  return {
+    url: resolved.href,
+    subprotocols: typeof subprotocols === "string" ? [subprotocols] : subprotocols,
+    headers: Object.keys(headers).length === 0 ? undefined : headers
+  }
+}
+
+/** What the constructor throws is about what it was given. */
+const invalid = ({ subprotocols }: Target, cause: unknown): HandshakeError => {
+  const isAboutSubprotocols = subprotocols.length > 0 && String(cause).includes("protocol")
+  return refuse(
+    isAboutSubprotocols ? "SubprotocolsInvalid" : "UrlInvalid",
+    "WHATWG WebSockets §3.1",
+    `the platform refuses to connect: ${cause instanceof Error ? cause.message : String(cause)}`
+  )
+}
+
+const notOpened = (cause: unknown): IOError =>
+  new IOError({
+    phase: "connect",
+    reason: "Unknown",
+    detail: "The WebSocket did not open: the server could not be reached, or refused. The platform does not tell which",
+    ...(cause === undefined ? undefined : { cause })
+  })
+
+/** Makes a `Connector` from a way to dial. */
+export const makeConnector = (dial: Dial, own: ConnectorOptions): Connector["Service"] =>
+  Connector.of({
+    open: (url, options) =>
+      Effect.gen(function*() {
+        const target = targetOf(url, options, own)
+        if (target instanceof HandshakeError) return yield* target
+        let held: MessageTransport | undefined
+        yield* Effect.addFinalizer(() => Effect.sync(() => held?.destroy()))
+        const dialled = yield* dial(target, (transport) => {
+          held = transport
+        })
+        if (target.subprotocols.length > 0 && dialled.protocol === "" && options.requireSubprotocol !== false) {
+          return yield* refuse("SubprotocolMissing", "RFC 6455 §4.1", "none of the subprotocols was accepted")
+        }
+        const extension = dialled.extensions.split(";", 1)[0]!.split(",", 1)[0]!.trim()
+        return {
+          make: (given) =>
+            WebSocket.makeMessages(dialled.transport, {
+              ...given,
+              extension: extension === "" ? undefined : extension,
+              heartbeat: own.heartbeat
+            }),
+          subprotocol: dialled.protocol === "" ? undefined : dialled.protocol,
+          responseHeaders: []
+        }
+      })
+  })
+
+/** Dials by a `WebSocket`. */
+export const dialEvents = (construct: (target: Target) => WebSocketLike): Dial => (target, hold) =>
+  Effect.callback((resume) => {
+    let socket: WebSocketLike
+    try {
+      socket = construct(target)
+    } catch (cause) {
+      resume(Effect.fail(invalid(target, cause)))
+      return undefined
+    }
+    let cause: unknown
+    const listeners = {
+      open: () => {
+        leave()
+        // Made at once: a message may come by the next event.
+        const transport = new EventTransport(socket, eventCapabilities)
+        hold(transport)
+        resume(Effect.succeed({ transport, protocol: socket.protocol ?? "", extensions: socket.extensions ?? "" }))
+      },
+      error: (event: { readonly error?: unknown; readonly message?: string }) => {
+        cause = event.error ?? event.message
+      },
+      close: () => {
+        leave()
+        resume(Effect.fail(notOpened(cause)))
+      }
+    }
+    const leave = () => {
+      for (const [type, listener] of Object.entries(listeners)) socket.removeEventListener(type, listener)
+    }
+    for (const [type, listener] of Object.entries(listeners)) socket.addEventListener(type, listener)
+    return Effect.sync(() => {
+      leave()
+      // What an attempt that is given up ends with is nobody's error.
+      socket.addEventListener("error", () => {})
+      socket.close()
+    })
+  })
+
+/** Dials by a `WebSocketStream`. */
+export const dialStream = (
+  construct: (target: Target, signal: AbortSignal) => WebSocketStreamLike
+): Dial =>
+(target, hold) =>
+  Effect.callback((resume, signal) => {
+    let stream: WebSocketStreamLike
+    try {
+      stream = construct(target, signal)
+    } catch (cause) {
+      return resume(Effect.fail(invalid(target, cause)))
+    }
+    // It rejects along with `opened`.
+    stream.closed.catch(() => {})
+    stream.opened.then(
+      (opened) => {
+        const transport = new StreamTransport(stream, opened)
+        hold(transport)
+        resume(Effect.succeed({ transport, protocol: opened.protocol, extensions: opened.extensions }))
+      },
+      (cause: unknown) => resume(Effect.fail(notOpened(cause)))
+    )
+  })
+
+/** A global of the platform's; none where it has none. */
+export const platformGlobal = <A>(name: string): Option.Option<A> =>
+  Option.fromNullishOr((globalThis as Readonly<Record<string, unknown>>)[name] as A | undefined)

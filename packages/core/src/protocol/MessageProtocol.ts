@@ -1,0 +1,224 @@
+/**
+ * The protocol of a connection whose platform frames messages by itself: what is left of it
+ * are limits, the order of messages and the ending, and who closed first. It has no I/O: what it
+ * sends goes to a {@link MessageOutput}.
+ */
+import type { CloseInfo } from "../CloseCode.ts"
+import { bytesOf } from "../codec/Bytes.ts"
+import type { Limits } from "../Limits.ts"
+import { byteLength, type Message, type Prepared, type Sendable } from "../Message.ts"
+import type { ProtocolRule } from "../WebSocketError.ts"
+import { closeInfoOf } from "./CloseInfo.ts"
+import { type Ending, violation } from "./Ending.ts"
+import { Inbox } from "./Inbox.ts"
+
+/** Where messages go. */
+export interface MessageOutput {
+  /** Sends a message; `false`: it was not taken. */
+  sendOut(message: Message): boolean
+  /** Sends the Close; 1005 stands for none. Returns the code that was sent, where the platform cannot send each. */
+  closeOut(code: number, reason: string): number
+  /** Bytes that the platform has not passed on. */
+  readonly bufferedBytes: number
+}
+
+class MessageInbound extends Inbox {
+  readonly isInsideMessage = false
+  readonly decoding = undefined
+
+  get queuedBytes(): number {
+    return this.messageBytes
+  }
+
+  get heldBytes(): number {
+    return this.messageBytes
+  }
+
+  /** A message arrived that the limits allow. */
+  add(message: Message): void {
+    this.deliver(message)
+  }
+}
+
+class MessageOutbound {
+  sentMessages = 0
+  readonly controlBytes = 0
+  readonly encoding = undefined
+  readonly sliceSize = Infinity
+  /** The message that is being sent in fragments: no platform sends them one by one. */
+  fragments: Array<Message> | undefined
+  private readonly output: MessageOutput
+
+  constructor(output: MessageOutput) {
+    this.output = output
+  }
+
+  isUncopied(): boolean {
+    return false
+  }
+
+  isSliced(): boolean {
+    return false
+  }
+
+  shares(_prepared: Prepared): boolean {
+    return false
+  }
+
+  beginFragments(): boolean {
+    return false
+  }
+
+  clear(): void {
+    this.fragments = undefined
+  }
+
+  sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
+    const { output } = this
+    let at = from
+    for (let room = mark - output.bufferedBytes; at < messages.length && room > 0; at++) {
+      const message = messages[at]!
+      if (typeof message !== "string" && !(message instanceof Uint8Array)) break
+      if (!output.sendOut(message)) break
+      room -= message.length
+    }
+    this.sentMessages += at - from
+    return at
+  }
+
+  send(message: Message): void | false {
+    if (!this.output.sendOut(typeof message === "string" ? message : bytesOf(message))) return false
+    this.sentMessages++
+  }
+}
+
+export class MessageProtocol {
+  readonly role: "client" | "server"
+  readonly inbound: MessageInbound = new MessageInbound()
+  readonly outbound: MessageOutbound
+  // The platform answers Pings.
+  readonly controls = { received: 0 }
+  readonly stopped = undefined
+  readonly fragments = undefined
+  readonly outputBytes = 0
+  /** The peer's Close, or the rule that it broke. It follows all messages. */
+  ending: Ending | undefined
+  /** The code and reason of the Close that this side sent. */
+  sentClose: { readonly code: number; readonly reason: string } | undefined
+  private readonly limits: Limits
+  private readonly output: MessageOutput
+  // Whether the peer can be held back, so that what waits is bounded by that.
+  private readonly isBounded: boolean
+  private receivedFirst = false
+
+  constructor(role: "client" | "server", limits: Limits, output: MessageOutput, isBounded: boolean) {
+    this.role = role
+    this.limits = limits
+    this.output = output
+    this.isBounded = isBounded
+    this.outbound = new MessageOutbound(output)
+  }
+
+  // ---------------------------------------------------------------------------
+  // in
+  // ---------------------------------------------------------------------------
+
+  /** A message of so many bytes arrived. Nothing is read after the ending, or after our own Close. */
+  receive(message: Message, size: number): void {
+    if (this.ending !== undefined || this.sentClose !== undefined) return
+    const { inbound, limits } = this
+    if (size > limits.maxMessageSize) return this.fail("MessageTooBig")
+    if (!this.isBounded && inbound.messageBytes > 0 && inbound.messageBytes + size > limits.maxUnread) {
+      return this.fail("TooMuchUnread")
+    }
+    inbound.add(message)
+  }
+
+  /** The peer's Close arrived. The platform has answered it, unless it is the answer to ours. */
+  receiveClose(code: number, reason: string): void {
+    if (this.ending === undefined) this.ending = { _tag: "Close", code, reason }
+    if (this.sentClose !== undefined) return
+    this.receivedFirst = true
+    this.sentClose = { code, reason: "" }
+  }
+
+  get messages(): ReadonlyArray<Message> {
+    return this.inbound.messages
+  }
+
+  takeMessages(): Array<Message> {
+    return this.inbound.takeMessages()
+  }
+
+  takeMessage(): Message {
+    return this.inbound.takeMessage()
+  }
+
+  // Messages arrive whole, whatever the reader wants.
+  demand(): void {}
+  endFragments(): void {}
+
+  fail(rule: ProtocolRule): void {
+    if (this.ending !== undefined) return
+    if (this.sentClose === undefined) this.receivedFirst = true
+    this.ending = violation(rule)
+  }
+
+  // ---------------------------------------------------------------------------
+  // out
+  // ---------------------------------------------------------------------------
+
+  get isOpen(): boolean {
+    return this.sentClose === undefined
+  }
+
+  outputTaken(): void {}
+
+  send(message: Sendable): void | false {
+    if (this.isOpen) return this.outbound.send(message as Message)
+  }
+
+  /** Keeps the fragments of a message, and sends it once it is whole. */
+  sendFragment(type: "text" | "binary", payload: Message, last: boolean): void | false {
+    const { outbound } = this
+    if (!this.isOpen) return
+    const fragments = outbound.fragments ??= []
+    if (!last) {
+      fragments.push(typeof payload === "string" ? payload : Uint8Array.from(bytesOf(payload)))
+      return
+    }
+    const all = [...fragments, payload]
+    if (outbound.send(type === "text" ? all.join("") : concat(all as Array<Uint8Array>)) === false) return false
+    outbound.fragments = undefined
+  }
+
+  // Whoever asks is told before.
+  ping(): void {}
+
+  close(code = 1005, reason = ""): void {
+    if (!this.isOpen) return
+    this.sentClose = { code, reason }
+    const sent = this.output.closeOut(code, reason)
+    if (sent !== code) this.sentClose = { code: sent, reason }
+  }
+
+  /** The reader has reached the {@link ending}: a broken rule is answered with its code. */
+  settle(): void {
+    const { ending } = this
+    if (ending?._tag === "Violation") this.close(ending.error.code, ending.error.rule)
+  }
+
+  get closeInfo(): CloseInfo {
+    return closeInfoOf(this.ending, this.sentClose, this.receivedFirst)
+  }
+}
+
+const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + byteLength(part), 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
