@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
+import * as WebSocket from "../src/WebSocket.ts"
 import * as WebSocketClient from "../src/WebSocketClient.ts"
 import { IOError } from "../src/WebSocketError.ts"
 import { FakeTransport } from "./support/FakeTransport.ts"
@@ -16,9 +17,8 @@ const connect = (open: Open, url = "ws://a.example/", options: WebSocketClient.C
   Effect.provideService(WebSocketClient.connect(url, options), WebSocketClient.Connector, { open })
 
 const agreed = (transport: FakeTransport): WebSocketClient.Opened => ({
-  transport,
+  make: (options) => WebSocket.make(transport, options),
   subprotocol: "v1",
-  extension: undefined,
   responseHeaders: [["x-a", "1"]]
 })
 

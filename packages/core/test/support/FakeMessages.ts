@@ -21,7 +21,7 @@ export const page: Capabilities = {
 /** What a platform could do at best. */
 export const best: Capabilities = { ...everything, ping: false, fragments: false, orderedClose: false }
 
-export class FakeMessages implements MessageTransport {
+class FakeMessages implements MessageTransport {
   readonly capabilities: Capabilities
   handlers!: MessageTransportHandlers
   /** What was sent, the Close at last. */
