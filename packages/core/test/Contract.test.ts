@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -261,6 +262,24 @@ describe("bad messages", () => {
         `invalid value at list[1].${"k".repeat(95)}...`,
         "invalid value at list[1].????"
       ])
+    }))
+
+  it.effect("a defect of a Schema of one's own is not taken for the peer's fault", () =>
+    Effect.gen(function*() {
+      const Faulty = Schema.String.pipe(Schema.decodeTo(
+        Schema.String,
+        SchemaTransformation.transform({
+          decode: (text: string): string => {
+            throw new TypeError(text)
+          },
+          encode: (text: string) => text
+        })
+      ))
+      const C = Contract.make("faulty", { toServer: Faulty, toClient: Schema.Never })
+      const { client, server } = yield* TestWebSocket.pair({ subprotocol: "faulty+json" })
+      const side = yield* Contract.server(C, server)
+      yield* client.send(`"oops"`)
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(side.receive)))
     }))
 
   it.effect("a value nested without end is refused, not thrown", () =>
