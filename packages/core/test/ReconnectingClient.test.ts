@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as ReconnectingClient from "../src/ReconnectingClient.ts"
@@ -240,6 +241,45 @@ describe("ReconnectingClient.make", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("attempts that fail after a healthy connection grow apart, however long ago that was", () => {
+    const { layer } = scripted(accept((ws) => Effect.andThen(Effect.sleep("11 seconds"), ws.close(1011))), refuse(500))
+    return Effect.gen(function*() {
+      const client = yield* ReconnectingClient.make(url)
+      const { until } = yield* watch(client)
+      const counts: Array<number> = []
+      for (let i = 0; i < 8; i++) counts.push((yield* eventually(until("Waiting"))).attempts)
+      assert.deepStrictEqual(counts, [0, 1, 2, 3, 4, 5, 6, 7])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("the status keeps what ended it, after its scope as well", () => {
+    const { layer } = scripted(refuse(403))
+    return Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(ReconnectingClient.make(url), scope)
+      const loss = yield* Effect.flip(Stream.runDrain(client.messages))
+      yield* client.close(1000)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* client.status, { _tag: "Ended", loss })
+      assert.deepStrictEqual(yield* Effect.flip(Stream.runDrain(client.messages)), loss)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a server that ends its stream without a Close is noticed at once, though nobody reads", () => {
+    const { layer, requests } = scripted(accept((ws) => Effect.andThen(ws.send("unread"), Effect.never)))
+    return Effect.gen(function*() {
+      const client = yield* ReconnectingClient.make(url)
+      const { until } = yield* watch(client)
+      yield* until("Open")
+      yield* TestClock.adjust("1 second")
+      yield* (yield* links)[0].halfClose("server")
+      const { loss } = yield* until("Waiting")
+      assert.deepInclude(loss, { _tag: "IOError", reason: "EndOfStream" })
+      yield* eventually(until("Open"))
+      assert.lengthOf(requests, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("a schedule of one's own decides on the delays, and ends it when it is done", () => {
     const { layer, requests } = scripted(refuse(500))
     return Effect.gen(function*() {
@@ -465,6 +505,46 @@ describe("sending through a client that comes back", () => {
       yield* client.flush
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(received, ["later"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a connection that closed in order has delivered what it accepted", () => {
+    const { answer, received } = collect()
+    const { layer } = scripted(accept((ws) => Effect.andThen(ws.receive, ws.close(1011))), answer)
+    return Effect.gen(function*() {
+      const client = yield* ReconnectingClient.make(url)
+      const { until } = yield* watch(client)
+      yield* client.send("last words")
+      yield* until("Waiting")
+      yield* TestClock.adjust("10 seconds")
+      yield* client.flush
+      yield* client.send("later", { flush: true })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(received, ["later"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("what was flushed before a connection broke is known, and what broke is told once", () => {
+    const { answer } = collect()
+    const { layer } = scripted(answer)
+    return Effect.gen(function*() {
+      const client = yield* ReconnectingClient.make(url)
+      const cut = Effect.gen(function*() {
+        yield* (yield* links).at(-1)!.reset
+        yield* TestClock.adjust("5 seconds")
+        yield* client.connection
+      })
+      yield* client.send("flushed", { flush: true })
+      yield* cut
+      yield* client.flush
+
+      const [, link] = yield* links
+      yield* link.stall("client")
+      yield* client.send("x".repeat(150_000))
+      const flushing = yield* Effect.forkChild(Effect.flip(client.flush), { startImmediately: true })
+      yield* cut
+      assert.deepInclude(yield* Fiber.join(flushing), { _tag: "DeliveryUnknown" })
+      yield* client.flush
     }).pipe(Effect.provide(layer))
   })
 

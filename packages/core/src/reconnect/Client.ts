@@ -227,8 +227,11 @@ export class Client<E> {
   ): Effect.Effect<void, NotConnected | DeliveryUnknown | E2> {
     const { ws } = session
     const send = (message: Sendable) => {
-      session.isDirty = true
-      return Effect.mapError(ws.send(message), (error) => this.notConnected("Lost", error))
+      session.sent++
+      return Effect.mapError(ws.send(message), (error) => {
+        session.sent--
+        return this.notConnected("Lost", error)
+      })
     }
     const sent = typeof message === "function" ? Effect.flatMapEager(message(ws), send) : send(message)
     return options?.flush === true ? Effect.andThen(sent, this.flushed(session)) : sent
@@ -236,14 +239,18 @@ export class Client<E> {
 
   private flushed(session: Session): Effect.Effect<void, DeliveryUnknown> {
     return Effect.suspend(() => {
-      session.isDirty = false
-      return Effect.mapError(session.ws.flush, (cause) => {
-        session.isDirty = true
-        // Whoever waits here is told, and nobody else needs to be.
-        if (this.unknown === undefined) return new DeliveryUnknown({ cause })
-        const { unknown } = this
-        this.unknown = undefined
-        return unknown
+      const { sent } = session
+      return Effect.matchEffect(session.ws.flush, {
+        onFailure: (cause) => {
+          // Whoever waits here is told, and nobody else needs to be.
+          session.taken = session.sent
+          this.unknown = undefined
+          return Effect.fail(new DeliveryUnknown({ cause }))
+        },
+        onSuccess: () => {
+          session.taken = Math.max(session.taken, sent)
+          return Effect.void
+        }
       })
     })
   }
@@ -332,8 +339,8 @@ export class Client<E> {
 
   /** What the session had accepted and not delivered is unknown to have arrived. */
   private lose(session: Session, cause: unknown): void {
-    if (session.isDirty) this.unknown = new DeliveryUnknown({ cause })
-    session.isDirty = false
+    if (session.sent > session.taken) this.unknown = new DeliveryUnknown({ cause })
+    session.taken = session.sent
   }
 
   /** No more connections are made. */

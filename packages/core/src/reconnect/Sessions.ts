@@ -12,8 +12,9 @@ export class Session {
   readonly ws: WebSocket
   /** Nothing can be sent on it any more. */
   isOver = false
-  /** Messages were accepted since the last time that the transport had taken all. */
-  isDirty = false
+  /** How many messages were sent on it, and how many of them its transport is known to have taken. */
+  sent = 0
+  taken = 0
   /** All of its messages have been read. */
   isRead = false
   /** What its reader failed with. */
@@ -62,7 +63,7 @@ export class Sessions<E> {
 
   /** The current session was lost. What it received before is still there to be read. */
   leave(session: Session): void {
-    if (this.current === session) this.current = undefined
+    this.current = undefined
     if (this.isWanted && !session.isRead) this.old = session
     this.changed()
   }

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as ReconnectingClient from "../../src/ReconnectingClient.ts"
+import { ConnectionClosed } from "../../src/WebSocketError.ts"
 import { accept, eventually, hold, links, refuse, scripted, url } from "../support/Scripted.ts"
 
 class NotWelcome extends Schema.TaggedError<NotWelcome>()("NotWelcome", {}) {}
@@ -86,11 +87,42 @@ describe("ReconnectingClient.run", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("a session's defect is not hidden", () => {
+  it.effect("the connection of a session is closed before the next one begins", () => {
+    let open = 0
+    const { layer } = scripted(accept((ws) =>
+      Effect.acquireUseRelease(Effect.sync(() => open++), () => Stream.runDrain(ws.messages), () => Effect.sync(() => open--))
+    ))
+    return Effect.gen(function*() {
+      let sessions = 0
+      const running = yield* Effect.forkChild(ReconnectingClient.run(url, () =>
+        Effect.suspend(() => {
+          assert.isAtMost(open, 1)
+          return ++sessions === 5 ? Effect.succeed("done") : Effect.fail(new NotWelcome())
+        }), { retry: () => true }))
+      assert.strictEqual(yield* eventually(Fiber.join(running)), "done")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a connection that this side's own idle timeout closed is followed by the next one", () => {
+    const { layer, requests } = scripted(hold, accept((ws) => Effect.andThen(ws.send("second"), Effect.never)))
+    return Effect.gen(function*() {
+      const running = yield* Effect.forkChild(ReconnectingClient.run(
+        url,
+        (ws) => Effect.map(Stream.runHead(ws.messages), (head) => head._tag === "None" ? "nothing" : head.value),
+        { idleTimeout: "2 seconds" }
+      ))
+      assert.strictEqual(yield* eventually(Fiber.join(running)), "second")
+      assert.lengthOf(requests, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a session's defect is not hidden, nor one beside the end of its connection", () => {
     const { layer } = scripted(hold)
     return Effect.gen(function*() {
-      const exit = yield* Effect.exit(ReconnectingClient.run(url, () => Effect.die("oops")))
-      assert.isTrue(Exit.hasDies(exit))
+      const failing = Effect.fail(new ConnectionClosed({ info: { code: 1000, reason: "", initiator: "remote", clean: true } }))
+      for (const session of [Effect.die("oops"), Effect.ensuring(failing, Effect.die("oops"))]) {
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(ReconnectingClient.run(url, () => session))))
+      }
     }).pipe(Effect.provide(layer))
   })
 
