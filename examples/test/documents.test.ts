@@ -31,9 +31,11 @@ const extract = async (document: string) => {
   return { folder, port }
 }
 
-// The test that the tutorial ends with is one of these.
+// The tests that the tutorials end with are among these.
 const { folder: feed } = await extract("tutorial-feed")
+const { folder: chat } = await extract("tutorial-chat")
 await import(/* @vite-ignore */ new URL(`examples/${feed}/Feed.test.ts`, root).pathname)
+await import(/* @vite-ignore */ new URL(`examples/${chat}/Visit.test.ts`, root).pathname)
 
 describe("documents", { timeout: 60_000 }, () => {
   it("getting started: a server, and a client that hears its echo", async () => {
@@ -65,5 +67,20 @@ describe("documents", { timeout: 60_000 }, () => {
     const before = client.output().length
     run(`${feed}/server.ts`)
     await client.waitFor(new RegExp(`^[\\s\\S]{${before}}[\\s\\S]*EFX`))
+  })
+
+  it("a chat: what one types the other reads, also after the server has restarted", async () => {
+    const first = run(`${chat}/server.ts`)
+    await first.waitFor(/Listening on/)
+    const bob = run(`${chat}/client.ts`, { args: ["Bob"] })
+    const ada = run(`${chat}/client.ts`, { args: ["Ada"] })
+    ada.type("hello")
+    await bob.waitFor(/Ada: hello/)
+    first.kill("SIGTERM")
+    await first.exited
+    const second = run(`${chat}/server.ts`)
+    await second.waitFor(/Listening on/)
+    bob.type("still there")
+    await ada.waitFor(/Bob: still there/)
   })
 })
