@@ -76,6 +76,12 @@ const tryOut = (packed: ReadonlyArray<string>, nodeVersion: string): Promise<voi
   inProject(packed, nodeVersion, async (project, version) => {
     const fast = await step(`echo on Node ${version}`, () => runEcho(project))
     const portable = await step(`echo on Node ${version}, EFFECT_WS_PORTABLE=1`, () => runEcho(project, { EFFECT_WS_PORTABLE: "1" }))
+    // The program is linked, finds its version and loads what a command needs.
+    const commands = [["--version"], ["conformance", "--list", "--cases", "6.1.1"]]
+    for (const args of commands) {
+      await step(`effect-ws ${args.join(" ")}`, () =>
+        run(join(project, "node_modules/.bin/node"), ["node_modules/.bin/effect-ws", ...args], { cwd: project, quiet: true }))
+    }
     const [inUse, off] = [fast, portable].map((output) => output.match(/^echo: ok, in use: (.*)$/m)?.[1])
     if (inUse === undefined || off === undefined) throw new Error(`an echo did not say that it worked:\n${fast}${portable}`)
     console.log(`  in use beyond the documentation of Node ${version}: ${inUse}`)

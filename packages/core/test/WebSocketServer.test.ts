@@ -41,8 +41,7 @@ const ask = Effect.fnUntraced(function*(connections: WebSocketServer.OpenConnect
   const request = HttpServerRequest.fromWeb(new Request("http://127.0.0.1/", { headers: all.slice(3).map(([name, value]) => [name, value] as [string, string]) }))
     .modify({ remoteAddress: Option.fromNullishOr(asking.address) })
   const scope = yield* Scope.make()
-  // The fiber that accepts is the test's own, which goes on behind the connection's end.
-  const ws = yield* WebSocketServer.accept({ onDisconnect: "ignore", ...asking.options }).pipe(
+  const ws = yield* WebSocketServer.accept(asking.options).pipe(
     Effect.provideService(HttpServerRequest.HttpServerRequest, request),
     Effect.provideService(WebSocketServer.Upgrades, {
       connections,

@@ -83,3 +83,16 @@ export const client = {
     Flag.withDescription("How long the opening handshake may take; 10s unless given")
   )
 }
+
+/** Where to listen. */
+export const host = Flag.String("host").pipe(
+  Flag.withDefault("127.0.0.1"),
+  Flag.withDescription("Listen on this address; 127.0.0.1, which this machine alone reaches, unless given")
+)
+
+/** How much of a payload is shown. */
+export const full = Flag.Boolean("full").pipe(
+  Flag.withDefault(false),
+  Flag.withoutNegation,
+  Flag.withDescription("Show whole payloads, JSON laid out and bytes in hexadecimal, in place of their beginning")
+)

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { beforeAll } from "vitest"
+import { type WebSocket, WebSocketServer } from "ws"
 import { inTerminal, later, noTerminal, plain, run, start } from "./support/Cli.ts"
 import { echoServer } from "./support/EchoServer.ts"
 
@@ -107,6 +108,58 @@ describe("connect in a pipe", { concurrent: true, timeout: 60_000 }, () => {
     await program.shows(/endless/)
     program.stopReading()
     assert.strictEqual((await program.ended).status, 0)
+  })
+})
+
+describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
+  /** A server that does with each connection what the list says. */
+  const serving = async (...each: ReadonlyArray<(socket: WebSocket) => void>): Promise<string> => {
+    const server = new WebSocketServer({ host: "127.0.0.1", port: 0 })
+    let connections = 0
+    server.on("connection", (socket) => {
+      socket.on("error", () => undefined)
+      each[connections++]?.(socket)
+    })
+    await once(server, "listening")
+    later(() => {
+      for (const socket of server.clients) socket.terminate()
+      server.close()
+    })
+    return `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  }
+
+  it("comes back after a cut, and says again what it says first", async () => {
+    const url = await serving(
+      (socket) => socket.on("message", () => socket.send("one", () => socket.terminate())),
+      (socket) => socket.on("message", (data) => socket.send(`two after ${String(data)}`))
+    )
+    const { status, stderr, stdout } = await run(["connect", url, "--reconnect", "--send", "hello", "--count", "2"])
+    assert.deepStrictEqual({ status, stdout }, { status: 0, stdout: "one\ntwo after hello\n" })
+    assert.match(stderr, /^waiting until /m)
+  })
+
+  it("waits for a server that is not there yet", async () => {
+    const reserved = Http.createServer().listen(0, "127.0.0.1")
+    await once(reserved, "listening")
+    const { port } = reserved.address() as AddressInfo
+    await new Promise((resolve) => reserved.close(resolve))
+    const program = start(["connect", `ws://127.0.0.1:${port}/`, "--reconnect", "--count", "1"])
+    await program.tells(/waiting until .*ECONNREFUSED/)
+    const server = new WebSocketServer({ host: "127.0.0.1", port })
+    later(() => server.close())
+    server.on("connection", (socket) => socket.send("at last"))
+    assert.deepInclude(await program.ended, { status: 0, stdout: "at last\n" })
+  })
+
+  it("gives up where trying again does not help", async () => {
+    const refusing = await answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    const refused = await run(["connect", refusing, "--reconnect", "--keep-open"])
+    assert.strictEqual(refused.status, 4)
+    assert.include(refused.stderr, "What to do: nothing is at this path")
+    const url = await serving((socket) => socket.close(1008, "who are you?"))
+    const closed = await run(["connect", url, "--reconnect", "--keep-open"])
+    assert.strictEqual(closed.status, 1)
+    assert.match(closed.stderr, /1008 Policy Violation: who are you\?/)
   })
 })
 

@@ -1,22 +1,23 @@
 /**
  * `effect-ws connect`: talks to a server, from a terminal or from a script.
  */
-import { CloseCode, type Limits, type WebSocket, type WebSocketError } from "@effect-ws/core"
+import { CloseCode } from "@effect-ws/core"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { type ClientFlags, connect, connectOptions, dialer, insecureWarning, isSecure, withScheme } from "../Dial.ts"
+import { type ClientFlags, connectOptions, dialer, insecureWarning, isSecure, withScheme } from "../Dial.ts"
 import { failed, type Failure } from "../Failure.ts"
 import * as Style from "../terminal/Style.ts"
 import * as Closing from "../text/Closing.ts"
 import { plural, showMillis } from "../text/Quantities.ts"
 import * as Input from "./Input.ts"
 import * as Prompt from "./Prompt.ts"
+import * as Session from "./Session.ts"
 import * as View from "./View.ts"
 
 export interface Options extends ClientFlags {
@@ -28,6 +29,7 @@ export interface Options extends ClientFlags {
   readonly timeout: Option.Option<number>
   readonly keepOpen: boolean
   readonly linger: number
+  readonly reconnect: boolean
   readonly ping: Option.Option<number>
   readonly maxSize: number
   readonly verbose: boolean
@@ -86,30 +88,31 @@ const makeConsole = (options: Options): Effect.Effect<Console, never, Scope.Scop
   })
 
 /** Ping after ping; what they took is told at the end. */
-const pinging = (ws: WebSocket.WebSocket, view: View.View, interval: number, trips: Array<number>) =>
+const pinging = (session: Session.Session, view: View.View, interval: number, trips: Array<number>) =>
   Effect.gen(function*() {
     while (true) {
-      const millis = Duration.toMillis(yield* ws.ping())
-      trips.push(millis)
-      view.answered(millis)
+      yield* Effect.ignore(Effect.map(session.ping(), (millis) => {
+        trips.push(millis)
+        view.answered(millis)
+      }))
       yield* Effect.sleep(interval)
     }
-  }).pipe(Effect.ignore)
+  })
 
 /**
  * Waits until the server has said what it has to say: until it has answered a ping, which it reads behind everything
  * that was sent to it, and has been silent for so long.
  */
-const silence = (ws: WebSocket.WebSocket, millis: number, lastAt: () => number) =>
+const silence = (session: Session.Session, millis: number, lastAt: () => number) =>
   Effect.gen(function*() {
-    yield* Effect.timeoutOption(ws.ping(), 5000)
+    yield* Effect.ignore(Effect.timeoutOption(session.ping(), 5000))
     const since = performance.now()
     while (true) {
       const left = Math.max(since, lastAt()) + millis - performance.now()
       if (left <= 0) return
       yield* Effect.sleep(left)
     }
-  }).pipe(Effect.ignore)
+  })
 
 const summary = (trips: ReadonlyArray<number>): string => {
   const mean = trips.reduce((sum, trip) => sum + trip, 0) / trips.length
@@ -117,88 +120,101 @@ const summary = (trips: ReadonlyArray<number>): string => {
     `mean ${showMillis(mean)}, most ${showMillis(Math.max(...trips))}`
 }
 
-const act = (
-  ws: WebSocket.WebSocket,
-  view: View.View,
-  input: Input.Input
-): Effect.Effect<void, WebSocket.SendError | WebSocketError.InvalidArgument> => {
+const why = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+const act = (session: Session.Session, view: View.View, input: Input.Input): Effect.Effect<void, unknown> => {
   switch (input._tag) {
     case "Send":
-      return ws.send(input.message)
+      return session.send(input.message)
     case "Close":
-      return Effect.asVoid(ws.close(input.code, input.reason))
+      return Effect.asVoid(session.close(input.code, input.reason))
     case "Say":
       return Effect.sync(() => view.note(input.text))
     case "Ping":
-      return ws.ping(input.payload).pipe(
-        Effect.map((trip) => view.answered(Duration.toMillis(trip))),
-        Effect.catchTag(["InvalidArgument", "Unsupported"], (error) => Effect.sync(() => view.note(error.message)))
+      return session.ping(input.payload).pipe(
+        Effect.map(view.answered),
+        Effect.catch((error) => Effect.sync(() => view.note(why(error))))
       )
   }
 }
 
-const limits = (maxSize: number): Limits.Options => ({ maxMessageSize: maxSize })
+/** Connects, once or again and again; a console that asks for lines is there once there is somebody to talk to. */
+const open = (options: Options) =>
+  Effect.gen(function*() {
+    const settings: Session.SessionOptions = {
+      url: withScheme(options.url),
+      connect: connectOptions(options, { maxMessageSize: options.maxSize }),
+      send: options.send,
+      style: Style.of(process.stderr)
+    }
+    if (options.reconnect) {
+      const console = yield* makeConsole(options)
+      return { console, session: yield* Session.again(settings, console.view) }
+    }
+    let console: Console | undefined
+    const [session] = yield* Session.once(settings, Effect.map(makeConsole(options), (made) => (console = made).view))
+    return { console: console!, session }
+  })
 
 const conversation = (options: Options) =>
   Effect.gen(function*() {
-    const url = withScheme(options.url)
-    const started = performance.now()
-    const ws = yield* connect(url, connectOptions(options, limits(options.maxSize)), Style.of(process.stderr))
-    const millis = performance.now() - started
-    const console = yield* makeConsole(options)
+    const { console, session } = yield* open(options)
     const { input, isPrompt, view } = console
-    view.opened(ws, url, millis)
+    // Whatever comes first.
+    yield* Effect.addFinalizer(() => Effect.sync(console.end))
 
     const wanted = Option.getOrElse(options.count, () => Infinity)
     const enough = yield* Deferred.make<void>()
     let received = 0
     let lastAt = 0
     // What comes after enough is read all the same, so that the connection can close.
-    const reader = yield* Stream.runForEach(ws.messages, (message) =>
+    const reader = yield* Effect.forkChild(Stream.runForEach(session.messages, (message) =>
       Effect.suspend(() => {
         if (received >= wanted) return Effect.void
         received++
         lastAt = performance.now()
         view.received(message)
         return received === wanted ? Deferred.succeed(enough, undefined) : Effect.void
-      })).pipe(Effect.ignore, Effect.forkChild)
-    yield* Effect.forkChild(Stream.runForEach(ws.controls, ({ payload, type }) =>
-      Effect.sync(() => type === "ping" && view.pinged(payload))))
+      })))
     const trips: Array<number> = []
     // A code that was typed is no fault, whatever it says.
     let isAsked = false
-    if (Option.isSome(options.ping)) yield* Effect.forkChild(pinging(ws, view, options.ping.value, trips))
+    if (Option.isSome(options.ping)) yield* Effect.forkChild(pinging(session, view, options.ping.value, trips))
 
-    const sending = Stream.fromIterable(options.send).pipe(
-      Stream.map((message): Input.Input => ({ _tag: "Send", message })),
-      Stream.concat(input),
+    const sending = input.pipe(
       Stream.runForEach((input) => {
         isAsked ||= input._tag === "Close"
-        return act(ws, view, input)
+        return act(session, view, input)
       }),
       // The end of the input ends the connection, once nothing more is to come.
       Effect.andThen(() => {
         if (isPrompt) return Effect.void
-        return options.keepOpen || Option.isSome(options.count) ? Effect.never : silence(ws, options.linger, () => lastAt)
+        return options.keepOpen || Option.isSome(options.count)
+          ? Effect.never
+          : silence(session, options.linger, () => lastAt)
       }),
       Effect.catch(() => Effect.never)
     )
-    const ended = Effect.raceFirst(Effect.raceFirst(sending, Deferred.await(enough)), Fiber.await(reader))
+    const ended = Effect.raceFirst(
+      Effect.raceFirst(sending, Deferred.await(enough)),
+      // A failure is the command's; other ends are seen in how the connection closed.
+      Effect.flatMap(Fiber.await(reader), (exit) => Exit.isFailure(exit) ? exit : Effect.void)
+    )
     yield* Option.match(options.timeout, {
       onNone: () => ended,
       onSome: (millis) => Effect.timeoutOption(ended, millis)
     })
-    const info = yield* Effect.orDie(ws.close(CloseCode.NormalClosure))
+    const info = yield* Effect.orDie(session.close(CloseCode.NormalClosure))
     console.end()
     if (trips.length > 0) view.note(summary(trips))
-    view.closed(info)
+    if (info !== undefined) view.closed(info)
 
     if (received < wanted && wanted !== Infinity) {
       return yield* failed(`${plural(received, "message")} came, ${wanted} ${wanted === 1 ? "was" : "were"} asked for`)
     }
     // What was asked for was received, however the connection ended.
-    const isFine = Closing.isFine(info) || (isAsked && info.clean)
-    if (wanted === Infinity && !isFine) return yield* failed("")
+    const isFine = info !== undefined && (Closing.isFine(info) || (isAsked && info.clean))
+    if (wanted === Infinity && !isFine) return yield* failed(info === undefined ? "There was no connection." : "")
   })
 
 /** Runs the command. */

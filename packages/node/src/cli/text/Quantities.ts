@@ -3,6 +3,8 @@
  */
 
 const units: ReadonlyArray<readonly [name: string, millis: number]> = [
+  ["us", 0.001],
+  ["µs", 0.001],
   ["ms", 1],
   ["s", 1000],
   ["m", 60_000],
