@@ -10,6 +10,8 @@
  * - COMPRESSION_LEVEL: 1 (fastest) to 9 (smallest); default the library's
  * - MODE: broadcast sends to all; default, and anything else: echo
  * - TLS_CERT and TLS_KEY: PEM files of a certificate and its key; with them the server speaks wss
+ * - HTTP2: true serves WebSockets over HTTP/2 as well (RFC 8441), beside HTTP/1.1 where there is TLS; without TLS clients must
+ *   know that it speaks HTTP/2 alone
  */
 // Modules one by one, not whole packages: a full garbage collection walks through everything that is loaded, and a
 // server of large messages causes many of them.
@@ -26,6 +28,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
+import * as Http2 from "node:http2"
 import { createServer as createSecureServer } from "node:https"
 import * as Broadcast from "./Broadcast.ts"
 
@@ -54,9 +57,16 @@ const Server = Layer.unwrap(Effect.gen(function*() {
   const port = yield* Config.Int("PORT").pipe(Config.withDefault(9001))
   const host = yield* Config.String("HOST").pipe(Config.withDefault("127.0.0.1"))
   const cert = yield* certFile
-  if (cert === undefined) return NodeHttpServer.layer(createServer, { port, host })
+  const http2 = yield* Config.Boolean("HTTP2").pipe(Config.withDefault(false))
+  const settings = { enableConnectProtocol: true }
+  if (cert === undefined) {
+    return NodeHttpServer.layer(() => http2 ? Http2.createServer({ settings }) : createServer(), { port, host })
+  }
   const credentials = { cert: readFileSync(cert), key: readFileSync(yield* Config.String("TLS_KEY")) }
-  return NodeHttpServer.layer(() => createSecureServer(credentials), { port, host })
+  return NodeHttpServer.layer(
+    () => http2 ? Http2.createSecureServer({ ...credentials, allowHTTP1: true, settings }) : createSecureServer(credentials),
+    { port, host }
+  )
 }))
 
 // The address that was bound; with PORT=0 the system chooses the port.

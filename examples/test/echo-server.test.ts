@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
+import * as Http2 from "node:http2"
 import { fileURLToPath } from "node:url"
 import { onTestFinished } from "vitest"
 import { WebSocket } from "ws"
@@ -81,6 +82,28 @@ describe("echo-server", { timeout: 60_000 }, () => {
     socket.send("hello")
     const [data] = await once(socket, "message")
     assert.strictEqual(String(data), "hello")
+  })
+
+  it("serves WebSockets over HTTP/2 with HTTP2=true, with TLS and without", async () => {
+    const folder = new URL("../../packages/node/test/support/tls/", import.meta.url)
+    const file = (name: string) => fileURLToPath(new URL(name, folder))
+    const tls = { TLS_CERT: file("server.pem"), TLS_KEY: file("server.key") }
+    for (const [scheme, env] of [["https", { ...tls, HTTP2: "true" }], ["http", { HTTP2: "true" }]] as const) {
+      const { port } = await serve("echo-server.ts", env)
+      const session = Http2.connect(`${scheme}://localhost:${port}`, { ca: readFileSync(file("ca.pem")) })
+      onTestFinished(() => session.destroy())
+      await once(session, "remoteSettings")
+      const stream = session.request(
+        { ":method": "CONNECT", ":protocol": "websocket", ":path": "/", "sec-websocket-version": "13" },
+        { endStream: false }
+      )
+      const [head] = await once(stream, "response")
+      assert.strictEqual(head[":status"], 200)
+      // A masked text "hi", and its echo.
+      stream.write(Uint8Array.of(0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69))
+      const [chunk] = await once(stream, "data")
+      assert.deepStrictEqual([...chunk], [0x81, 2, 0x68, 0x69])
+    }
   })
 
   it("does not fall back to ws where TLS_KEY is missing", async () => {

@@ -29,6 +29,7 @@ import * as NodeDeflate from "./NodeDeflate.ts"
 import * as Transports from "./transport/Transports.ts"
 import * as HttpInternals from "./undocumented/HttpInternals.ts"
 import { Entrance, isWebSocket, type Taker, type UpgradeListener } from "./upgrade/Entrance.ts"
+import * as ExtendedConnect from "./upgrade/ExtendedConnect.ts"
 import { find } from "./upgrade/PendingUpgrade.ts"
 import { refuse, unavailable } from "./upgrade/Refusals.ts"
 import * as UpgradeHandler from "./upgrade/UpgradeHandler.ts"
@@ -166,6 +167,12 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
         onWebSocket: unlessClosing(connections, handler),
         onOther: added === undefined ? undefined : unlessClosing(connections, guarded(added))
       })
+      if (ExtendedConnect.isHttp2(server)) {
+        const connect = { scope, middleware, transports, isClosing: () => connections.isClosing }
+        const listener = yield* forRequests(ExtendedConnect.makeListener(served, connect))
+        const detach = ExtendedConnect.attach(server, listener)
+        yield* Scope.addFinalizer(serveScope, Effect.sync(detach))
+      }
       // The last finalizer of the scope runs first: before ordinary requests are awaited.
       yield* Scope.addFinalizer(
         serveScope,
@@ -188,7 +195,7 @@ const upgradable = <E, R>(
   transports: Transports.Transports
 ) => {
   const connections = WebSocketServer.makeConnections(options)
-  const offered = { find, connections }
+  const offered = { find: (source: object) => find(source) ?? ExtendedConnect.find(source), connections }
   const upgradeOptions: HttpUpgrade.Options = {
     handshakeTimeout: options.handshakeTimeout,
     ...WsOptions.toUpgradeOptions(options.websocket ?? {}),

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as DirectDialer from "./client/DirectDialer.ts"
+import * as Http2Dialer from "./client/Http2Dialer.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
 import * as Transports from "./transport/Transports.ts"
 
@@ -128,3 +129,62 @@ export const layerDirectOptions = (
  * @since 0.1.0
  */
 export const layerDirect: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = layerDirectOptions({})
+
+/**
+ * How to dial over HTTP/2.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Http2Options extends Http2Dialer.Http2Options {}
+
+/**
+ * Dials over HTTP/2 (RFC 8441) where the server allows it, and over HTTP/1.1 where it does not.
+ *
+ * **Details**
+ *
+ * The connections to one origin share one HTTP/2 session, which is opened with the first of them and
+ * closed with the layer. A stream that is not read holds no other one up. Over TLS the server
+ * chooses the version (ALPN). A server that answers over HTTP/2 and does not allow extended CONNECT
+ * is dialled again over HTTP/1.1. `ws:` URLs are dialled over HTTP/1.1, unless `plain` says that the
+ * server speaks HTTP/2 without TLS.
+ *
+ * **Gotchas**
+ *
+ * As with {@link layerDirectOptions}, no `HttpClient` takes part.
+ *
+ * **Example** (Many feeds over one session)
+ *
+ * ```ts
+ * import { WebSocketClient } from "@effect-ws/core"
+ * import { NodeWebSocketClient } from "@effect-ws/node"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.forEach(["ticks", "trades", "news"], (name) =>
+ *   Effect.flatMap(WebSocketClient.connect(`wss://feed.example/${name}`), (ws) => ws.receive), { concurrency: 3 }).pipe(
+ *   Effect.scoped,
+ *   Effect.provide(NodeWebSocketClient.layerHttp2())
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerHttp2 = (
+  options: Http2Options = {}
+): Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> =>
+  Layer.merge(
+    Layer.effect(
+      WebSocketClient.Connector,
+      Effect.gen(function*() {
+        const transports = yield* Transports.current
+        const sessions = yield* Effect.acquireRelease(
+          Effect.sync(() => new Http2Dialer.Sessions(options)),
+          (sessions) => Effect.sync(() => sessions.close())
+        )
+        const fallback = DirectDialer.make({ tls: options.tls }, transports)
+        return WebSocketClient.makeConnector(Http2Dialer.make(sessions, options, fallback, transports))
+      })
+    ),
+    NodeDeflate.layer
+  )

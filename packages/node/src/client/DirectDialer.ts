@@ -9,6 +9,7 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import type { Duplex } from "node:stream"
 import type * as Tls from "node:tls"
+import { lowerPairsOf } from "../transport/RawHeaders.ts"
 import type { Transports } from "../transport/Transports.ts"
 
 /**
@@ -94,13 +95,6 @@ const flatHeaders = ({ headers, host }: Handshake.HandshakeRequest): Array<strin
   return [...own ? [] : ["Host", host], ...headers.flat()]
 }
 
-/** Node's flat list as pairs, with duplicates, and names in lower case as from every client. */
-const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
-  const list: Array<readonly [string, string]> = []
-  for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i].toLowerCase(), raw[i + 1]])
-  return list
-}
-
 interface Answer {
   readonly status: number
   readonly headers: Handshake.HeaderList
@@ -133,7 +127,7 @@ class Attempt {
     const request = this.request!
     const headOf = (message: { readonly statusCode?: number | undefined; readonly rawHeaders: Array<string> }) => ({
       status: message.statusCode ?? 0,
-      headers: pairs(message.rawHeaders)
+      headers: lowerPairsOf(message.rawHeaders)
     })
     request.on("upgrade", (message: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
       // The transport alone lives as long as the connection.

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import type { Buffer } from "node:buffer"
 import * as Http from "node:http"
 import type { Duplex } from "node:stream"
+import { pairsOf } from "../transport/RawHeaders.ts"
 import type { Transports } from "../transport/Transports.ts"
 import * as HttpInternals from "../undocumented/HttpInternals.ts"
 import { AcceptedRequest, type Head } from "./AcceptedRequest.ts"
@@ -141,7 +142,7 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
       method: known.method ?? "",
       httpVersion: known.httpVersion,
       target: known.url,
-      headers: pairs(known.rawHeaders),
+      headers: pairsOf(known.rawHeaders),
       secure: socket !== undefined && "encrypted" in socket && socket.encrypted === true
     }
   }
@@ -247,11 +248,4 @@ export class PendingUpgrade implements HttpUpgrade.PendingUpgrade, WebSocketServ
     HttpInternals.attach(response, socket)
     return response
   }
-}
-
-/** Node's flat list of names and values as pairs, with duplicates. */
-const pairs = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
-  const list: Array<readonly [string, string]> = []
-  for (let i = 0; i + 1 < raw.length; i += 2) list.push([raw[i]!, raw[i + 1]!])
-  return list
 }
