@@ -6,6 +6,7 @@
 import "./transport/NodeVersion.ts"
 import { type PerMessageDeflate, WebSocketClient } from "@effect-ws/core"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
@@ -52,7 +53,7 @@ export const layerHttpClient: Layer.Layer<
 )
 
 /**
- * Dials with its own HTTP client, over HTTP/1.1.
+ * Dials with its own HTTP client, over HTTP/1.1: undici, or `node:http` where there is no undici, as on Bun.
  *
  * **Example** (A client program)
  *
@@ -71,9 +72,12 @@ export const layerHttpClient: Layer.Layer<
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = layerHttpClient.pipe(
-  Layer.provide(NodeHttpClient.layerUndiciOptions({ allowH2: false }))
+export const layer: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = Layer.suspend(() =>
+  Layer.provide(layerHttpClient, canDispatch() ? NodeHttpClient.layerUndiciOptions({ allowH2: false }) : NodeHttpClient.layerNodeHttp)
 )
+
+/** Bun's `undici` has the names of undici and cannot dial; there `node:http` does. */
+const canDispatch = (): boolean => "dispatch" in Undici.Agent.prototype
 
 /**
  * How to dial without an `HttpClient`.
