@@ -21,7 +21,7 @@ describe("Violation", () => {
     for (const [rule, { code }] of Object.entries(rules)) (codes[code] ??= []).push(rule)
     assert.deepStrictEqual(codes[1007], ["InvalidUtf8", "CloseReasonInvalid", "ExtensionData"])
     assert.deepStrictEqual(codes[1009], ["MessageTooBig", "TooManyFragments"])
-    assert.deepStrictEqual(codes[1008], ["TooManyControlFrames", "MessageTooSlow"])
+    assert.deepStrictEqual(codes[1008], ["TooManyControlFrames", "MessageTooSlow", "TooMuchUnread"])
     assert.deepStrictEqual(Object.keys(codes), ["1002", "1007", "1008", "1009"])
   })
 })
