@@ -1,7 +1,6 @@
 /**
- * What a connection can do, as data. A connection over bytes can do everything; one over a
- * WebSocket that the platform has of its own (a browser's, Deno's, Bun's, Workers') can do what
- * that platform offers.
+ * What a connection can do, as data. A connection over bytes can do everything; one over the platform's
+ * own WebSocket (of a browser, Deno, Bun or Workers) can do what that platform offers.
  *
  * @since 0.1.0
  */
@@ -15,9 +14,9 @@
  *   `Unsupported`, `controls` shows nothing, and there is no keepalive by Pings: see
  *   `MessageTransport.Heartbeat`.
  * - `inboundBackpressure`: reading can be paused, so that a peer that is faster than the reader
- *   is held back. Without it messages that nobody reads are kept, up to `Limits.Options.maxUnread`.
+ *   is held back. Without it unread messages are kept, up to `Limits.Options.maxUnread`.
  * - `outboundBackpressure`: how the connection learns that there is room again: `"told"` by the
- *   transport, or `"polled"`, by looking at how much is buffered while somebody waits.
+ *   transport, or `"polled"`, by checking how much is buffered while a sender waits.
  * - `fragments`: a message can be sent in fragments. Without it `sendTextStream` and
  *   `sendBinaryStream` collect the whole message and then send it.
  * - `closeCodes`: `"all"` that RFC 6455 allows, or `"application"`: 1000 and 3000 to 4999. Where

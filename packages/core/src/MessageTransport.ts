@@ -1,8 +1,8 @@
 /**
- * What is under a connection whose platform frames messages by itself: a browser's WebSocket,
- * or one of Deno, Bun or Workers. It stands where a `Transport` stands for bytes, under the same
- * connection: order, backpressure, deadlines, closing and errors are the same, as far as the
- * platform allows (see `Capabilities`).
+ * The transport of a connection whose platform frames messages by itself: a browser's WebSocket, or one
+ * of Deno, Bun or Workers. It replaces a `Transport` of bytes under the same connection: order,
+ * backpressure, deadlines, closing and errors are the same, as far as the platform allows (see
+ * `Capabilities`).
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import type { IOError } from "./WebSocketError.ts"
  *
  * **Details**
  *
- * - `onMessage`: a message arrived. It is the connection's from now on.
+ * - `onMessage`: a message arrived. It belongs to the connection from now on.
  * - `onDrain`: less is buffered than before. Not needed where `Capabilities` says `"polled"`.
  * - `onClose`: the peer closed with this code (1005: none) and reason, and the platform has
  *   answered, or this is the answer to our own Close. No `onMessage` follows.
@@ -68,8 +68,8 @@ export interface MessageTransport {
 }
 
 /**
- * A keepalive of the application's, for platforms that cannot send Pings: a message that is sent
- * every `keepAlive.interval`, and what the peer answers.
+ * A keepalive by messages of the application, for platforms that cannot send Pings: a message that is
+ * sent every `keepAlive.interval`, and the peer's answer.
  *
  * **Details**
  *

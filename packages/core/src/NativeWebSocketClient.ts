@@ -1,10 +1,10 @@
 /**
- * Connecting by the WebSocket that a platform has of its own: in pages and workers, and on Deno,
- * Bun, Node and Cloudflare Workers.
+ * Connecting by the platform's own WebSocket: in pages and workers, and on Deno, Bun, Node and
+ * Cloudflare Workers.
  *
  * The platform frames the messages; the connection is the same `WebSocket`, as far as
- * `WebSocket.capabilities` go. A program does not say how it is dialled: it connects by
- * `WebSocketClient.connect`, and is given one of these layers.
+ * `WebSocket.capabilities` go. A program does not say how it connects: it uses
+ * `WebSocketClient.connect`, and gets one of these layers.
  *
  * @since 0.1.0
  */
@@ -27,7 +27,7 @@ export type { WebSocketStreamLike } from "./native/StreamTransport.ts"
  * - `headers`: the constructor takes `{ protocols, headers }`, as those of Bun, Deno and Node do.
  *   Default false, as in pages: then headers that are given to `connect` fail with
  *   `HandshakeError`, reason `OptionUnsupported`.
- * - `heartbeat`: a keepalive by messages, since no platform sends Pings for a program. It is sent
+ * - `heartbeat`: a keepalive by messages, because no platform sends Pings for a program. It is sent
  *   every `keepAlive.interval`, and its answer must come within `keepAlive.timeout`. Without it there
  *   is no keepalive on this side.
  *
@@ -54,7 +54,7 @@ const missing = (name: string) => new Error(`This platform has no ${name}`)
 const events = ({ headers = false, heartbeat }: Options): Connector["Service"] =>
   makeConnector(
     dialEvents(({ headers, subprotocols, url }) => {
-      // Looked up for each connection: a test may put another one in place.
+      // Looked up for each connection, because a test may replace it.
       const WebSocket = Option.getOrThrowWith(platformGlobal<Constructor>("WebSocket"), () => missing("WebSocket"))
       return new WebSocket(url, headers === undefined ? subprotocols : { protocols: subprotocols, headers })
     }),
@@ -69,8 +69,8 @@ const events = ({ headers = false, heartbeat }: Options): Connector["Service"] =
  * It cannot be paused: messages that the program does not read are kept, up to
  * `Limits.Options.maxUnread`. See {@link layerStream}.
  *
- * The platform tells neither the status of a refusal nor why a server was not reached: both fail
- * with `IOError`, phase `connect`, reason `Unknown`.
+ * The platform reports neither the status of a refusal nor why a server was not reached: both fail with
+ * `IOError`, phase `connect`, reason `Unknown`.
  *
  * **Example** (The client of a page)
  *
@@ -114,7 +114,7 @@ export const layerOptions = (options: Options): Layer.Layer<Connector> => Layer.
  *
  * **When to use**
  *
- * Where a server may send faster than the page works: it is held back then.
+ * Where a server may send faster than the page can process: it is held back then.
  *
  * @category layers
  * @since 0.1.0

@@ -137,7 +137,7 @@ export class ByteLink extends Link implements TransportHandlers {
     } finally {
       this.feeding = false
     }
-    // It may have closed meanwhile, by what a fiber did that a Pong woke.
+    // A fiber that a Pong woke may have closed the connection in the meantime.
     if (this.protocol.stopped === undefined) return this.gone ? this.dispose() : undefined
     const rest = chunk.subarray(next)
     this.rest = mayKeep ? rest : new Uint8Array(rest)

@@ -50,8 +50,7 @@ const noHeaders: HeaderList = []
 /** Marks connections, whatever they run over. */
 export const TypeId: unique symbol = Symbol.for("@effect-ws/core/WebSocket")
 
-// Inspectable, so that a log line that shows a connection shows these few words of it and not
-// its inside, where messages wait.
+// Inspectable, so that a log line shows these few fields of a connection and not its inside, where messages wait.
 export class Connection extends Inspectable.Class implements LinkHooks {
   readonly [TypeId]: typeof TypeId = TypeId
   readonly subprotocol: string | undefined
@@ -59,7 +58,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   readonly link: Link
   readonly reader: Reader
   readonly writer: Writer
-  // Who is interrupted when it has ended: its handler, on a server, and what runs while it is connected.
+  // What is interrupted after its end: its handler, on a server, and effects that run while it is connected.
   private handler: Lifetime | undefined = undefined
   private others: Lifetime | undefined = undefined
   private sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
@@ -79,8 +78,8 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return { _id: "WebSocket", id, role, subprotocol, extension, closed: this.link.isClosed }
   }
 
-  // A function, not a method: `Stream.runForEach(ws.send)` is how it is used. Made when it
-  // is asked for, as is all that an idle connection would hold for nothing.
+  // A function, not a method, so that `Stream.runForEach(ws.send)` works. It is made when it is needed, like
+  // everything that an idle connection does not need.
   get send(): (message: Sendable) => Effect.Effect<void, SendError> {
     return this.sending ??= (message) => this.writer.send(message)
   }
@@ -106,19 +105,19 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     for (let one = this.others; one !== undefined; one = one.next) one.advance(this, hasReaderMoved)
   }
 
-  /** What handles it is interrupted when its time is over, unless it has ended before. */
+  /** The handler is interrupted when its time is over, unless it has ended before. */
   handledBy(handler: Lifetime): void {
     this.handler = handler
     if (this.link.isClosing) handler.advance(this, false)
   }
 
-  /** Its handler ends by itself. */
+  /** The handler ends by itself. */
   handlerEnds(): void {
     this.handler?.end()
     this.handler = undefined
   }
 
-  /** The same for something else that runs while it is connected; the result takes that back. */
+  /** The same for something else that runs while the connection lasts. Returns what takes that back. */
   outlivedBy(other: Lifetime): () => void {
     other.next = this.others
     this.others = other
@@ -289,7 +288,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return Effect.suspend(() => {
       const { link } = this
       if (link.isOpen) this.writer.close(code, reason)
-      // Bounded by the close deadline: a peer that takes or says nothing is not waited for.
+      // Bounded by the close deadline: nothing waits for a peer that neither takes nor sends anything.
       return this.when("done", () => link.isClosed || link.isDone)
     })
   }
@@ -300,7 +299,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     if (Result.isSuccess(checkClose(this.role, code, reason))) return Effect.orDie(this.close(code, reason))
     return Effect.suspend(() => {
       // There was no Close: the connection ends here without one, too.
-      if (code === 1006 || code === 1015) this.cut("The connection that this one stands for ended without a Close frame")
+      if (code === 1006 || code === 1015) this.cut("The connection that closeAs was given ended without a Close frame")
       else this.writer.close(1011, "")
       return this.when("done", () => this.link.isClosed || this.link.isDone)
     })
@@ -322,7 +321,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
         return
       }
       const offs = [link.once(what, settle)]
-      // Closed is as good as done.
+      // A closed connection needs no further closing.
       if (what === "done") offs.push(link.once("closed", settle))
       function settle() {
         for (const off of offs) off()
@@ -342,7 +341,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return Effect.sync(() => statsOf(this.link))
   }
 
-  /** Tells the peer at once, without waiting for anyone's turn. */
+  /** Sends the Close at once, without waiting for a turn. */
   goAway(code: number, reason = ""): void {
     this.writer.beforeClose()
     this.link.close(code, reason)
@@ -353,14 +352,14 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     this.link.break(new IOError({ phase: "close", reason: "Aborted", detail }))
   }
 
-  /** Waits until nobody needs to wait any more: the transport is closed, or the peer is silent. */
+  /** Waits until there is nothing to wait for: the transport is closed, or the peer is silent. */
   get done(): Effect.Effect<unknown> {
     return this.when("done", () => this.link.isDone)
   }
 
   /**
-   * Closes with the code that the exit maps to and waits until all is over, or the peer is
-   * silent. To be run where the fiber is not interruptible.
+   * Closes with the code for the exit, and waits until everything is over or the peer is silent.
+   * The caller's fiber must not be interruptible.
    */
   release(exit: Exit.Exit<unknown, unknown>, closeCodeFor: CloseCodeFor | undefined): Effect.Effect<void> {
     return Effect.callback((resume) => {
@@ -399,7 +398,7 @@ const closeWith = (
     if (Result.isFailure(checkClose(role, code, ""))) return internalError
     return { code, reason: Result.isSuccess(checkClose(role, code, reason)) ? reason : "" }
   } catch (defect) {
-    // The connection is closed all the same.
+    // The connection is closed anyway.
     uncaught(defect)
     return internalError
   }

@@ -1,6 +1,6 @@
 /**
- * The keepalive of a connection that cannot send Pings: a message of the application's, and
- * what the peer answers (see `MessageTransport.Heartbeat`).
+ * The keepalive of a connection that cannot send Pings: a message of the application, and the peer's
+ * answer (see `MessageTransport.Heartbeat`).
  */
 import type { Message, Sendable } from "../Message.ts"
 import type { Heartbeat } from "../MessageTransport.ts"
@@ -84,7 +84,7 @@ export class HeartbeatTimer implements KeepAlive {
       link.flush()
       this.due = now + keepAlive.timeout
     } else if (link.isBlocked) {
-      // What was sent has not left, which is the business of the stalled-write deadline.
+      // Output waits, which is for the stalled-write deadline to judge.
       this.due = now + keepAlive.timeout
     } else {
       this.due = undefined

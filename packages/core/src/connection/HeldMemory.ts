@@ -1,4 +1,4 @@
-/** What a connection tells the budget of all connections about itself. */
+/** How a connection reports to the budget of all connections what it holds. */
 import { MemoryBudget, type Holder, pageSize } from "../memory/MemoryBudget.ts"
 import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 
@@ -6,9 +6,9 @@ const unbounded = new MemoryBudget(Infinity, Infinity, "largest")
 let opened = 0
 
 export abstract class HeldMemory extends Alarm implements Holder {
-  /** What all connections may hold together; set before the first byte. */
+  /** The budget of all connections; set before the first byte. */
   budget: MemoryBudget = unbounded
-  /** The pages that the budget knows of. */
+  /** The pages that the budget has counted. */
   accounted = 0
   readonly serial: number = opened++
   /** Bytes of messages that were accepted and not encoded; see {@link keep}. */
@@ -19,21 +19,21 @@ export abstract class HeldMemory extends Alarm implements Holder {
   abstract regulate(): void
   abstract shed(): void
 
-  /** Bytes that this connection holds now, without those kept back; 0 once it is over. */
+  /** Bytes that this connection holds now, without messages that are kept back; 0 after its end. */
   protected abstract readonly heldBytes: number
 
-  /** So many bytes more of messages are kept back, or less. */
+  /** Changes the bytes of messages that are kept back. */
   keep(bytes: number): void {
     this.keptBack += bytes
   }
 
-  /** Tells the budget, if what is held has changed by a page. */
+  /** Reports to the budget if what is held has changed by a page. */
   account(): void {
     const pages = Math.floor((this.heldBytes + this.keptBack) / pageSize)
     if (pages !== this.accounted) this.budget.change(this, pages)
   }
 
-  /** Whether the budget is exhausted; then it says when it no longer is, by `regulate`. */
+  /** Whether the budget is exhausted. It then calls `regulate` once it is not. */
   protected heldBack(): boolean {
     if (!this.budget.isExhausted) return false
     this.budget.pause(this)

@@ -1,10 +1,9 @@
 /**
- * How long what holds a connection goes on after the connection has ended: as long as its
- * reader has messages that arrived before the end, then for a grace, and not at all where
- * nobody reads.
+ * How long a handler goes on after its connection has ended: as long as its reader has messages
+ * that arrived before the end, then for a grace, and not at all if nothing reads.
  *
- * Nothing of it runs while a connection is open. At its end a deadline is set, and moved
- * whenever the reader moves.
+ * None of this runs while a connection is open. At its end a deadline is set, and moved whenever
+ * the reader moves.
  */
 import * as Duration from "effect/Duration"
 import type * as Fiber from "effect/Fiber"
@@ -13,7 +12,7 @@ import * as Deadlines from "../runtime/Deadlines.ts"
 import type { Ending } from "../protocol/Ending.ts"
 
 /**
- * What becomes of a handler whose connection has ended.
+ * What happens to a handler whose connection has ended.
  *
  * **Details**
  *
@@ -28,8 +27,8 @@ import type { Ending } from "../protocol/Ending.ts"
  *   connection, has arrived, whatever it does.
  * - `"ignore"`: it is never interrupted.
  *
- * After a Close that this side sent first there is a grace in every case but `"ignore"`:
- * whoever called `close` may go on with what follows.
+ * After a Close that this side sent first there is a grace in every case but `"ignore"`: the
+ * program that called `close` can go on with what follows.
  *
  * @category models
  * @since 0.1.0
@@ -46,7 +45,7 @@ const defaultGrace = 5000
 
 const defaultPolicy: Policy = { isImmediate: false, grace: defaultGrace }
 
-/** `undefined` where nobody is interrupted. */
+/** `undefined` where nothing is interrupted. */
 export const makePolicy = (onDisconnect: OnDisconnect | undefined): Policy | undefined => {
   if (onDisconnect === undefined) return defaultPolicy
   if (onDisconnect === "ignore") return undefined
@@ -81,7 +80,7 @@ export interface EndingConnection {
 
 /** Holds a connection, and is interrupted when its time is over. */
 export abstract class Lifetime {
-  /** What else holds the connection. */
+  /** The next holder of the same connection. */
   next: Lifetime | undefined = undefined
   private readonly policy: Policy
   private expiry: Expiry | undefined = undefined
@@ -92,19 +91,19 @@ export abstract class Lifetime {
 
   abstract interrupt(): void
 
-  /** The end of the connection came nearer, or its reader moved since. */
+  /** The connection is closing or closed, or its reader has moved since. */
   advance(connection: EndingConnection, hasReaderMoved: boolean): void {
     this.expiry ??= new Expiry(connection, this, this.policy)
     this.expiry.advance(hasReaderMoved)
   }
 
-  /** It holds the connection no longer. */
+  /** It does not hold the connection any more. */
   end(): void {
     this.expiry?.end()
   }
 }
 
-/** That of a fiber. */
+/** The lifetime of a fiber. */
 export class FiberLifetime extends Lifetime {
   /** The fiber was interrupted because the connection has ended. */
   isOver = false
@@ -188,7 +187,7 @@ class Expiry extends Deadlines.Alarm {
     return isOurs ? this.closedAt + grace : -Infinity
   }
 
-  /** Somebody read messages, and left others. */
+  /** The reader took messages and left others. */
   private get hasLeftUnread(): boolean {
     const { hasUnread, protocol } = this.connection.link
     return hasUnread && protocol.inbound.receivedMessages > protocol.messages.length

@@ -1,9 +1,9 @@
 /**
- * A connection's state where protocol, transport and time meet: it regulates reading and keeps
- * the deadlines; how everything ends is the business of `LinkClosing`. It is plain synchronous
- * code, called by the transport, by the shared scheduler of deadlines and by the effects of
- * `Reader` and `Writer`, which it wakes. `ByteLink` moves bytes between a protocol and a
- * transport, `MessageLink` whole messages to and from a platform that frames them by itself.
+ * Joins protocol, transport and time: it regulates reading and keeps the deadlines; `LinkClosing`
+ * ends everything. It is plain synchronous code, called by the transport, by the shared scheduler of
+ * deadlines and by the effects of `Reader` and `Writer`, which it wakes. `ByteLink` moves bytes
+ * between a protocol and a transport, `MessageLink` whole messages to and from a platform that frames
+ * them by itself.
  */
 import type { Capabilities } from "../Capabilities.ts"
 import type { CloseInfo } from "../CloseCode.ts"
@@ -48,20 +48,20 @@ export abstract class Link extends HeldMemory
   observer: LinkObserver | undefined
   /** Holds this connection, as a server does. */
   owner: LinkOwner | undefined
-  /** Those who wait for its end. */
+  /** Listeners to its end. */
   listeners: EndListeners | undefined
 
   /** When it opened, in the milliseconds of `Deadlines.now`. */
   openedAt = 0
   /** All bytes that ever arrived. */
   receivedBytes = 0
-  /** All bytes that the transport was ever given. */
+  /** All bytes that were ever written to the transport. */
   sentBytes = 0
   /** Writes that the transport took later than at once: the peer made room for them. */
   takenWrites = 0
   /** Bytes of the last write that the transport has not taken. */
   inFlight = 0
-  /** Reading is paused, since what arrived was not pulled. */
+  /** Reading is paused, because messages that arrived were not read. */
   isPaused = false
 
   protected watches: Watches | undefined
@@ -71,9 +71,9 @@ export abstract class Link extends HeldMemory
   // Input is being read, at the end of which all is flushed.
   protected taking = false
   protected feeding = false
-  // Paused by the mark, it reads on nevertheless until something arrives.
+  // Paused by the mark, and reading nevertheless until something arrives.
   protected isLooking = false
-  // What the protocol has not read: it waits for the reader, or for its next turn.
+  // Input that the protocol has not read: it waits for the reader, or for the next turn of the event loop.
   protected rest: Uint8Array | undefined
 
   constructor(limits: Limits, deadlines: Deadlines) {
@@ -106,13 +106,13 @@ export abstract class Link extends HeldMemory
     return this.inFlight > 0
   }
 
-  /** Writes what waits, unless the transport still has the last write. */
+  /** Writes the output that waits, unless the transport has not taken the last write. */
   abstract flush(): void
 
   /** Sends the end of the stream, where the transport has one: nothing more is sent. */
   abstract endOutput(): void
 
-  /** Writes what waits once the current run of JavaScript ends: one write for many sends. */
+  /** Writes the output once the current run of JavaScript ends: one write for many sends. */
   scheduleFlush(): void {
     if (this.flushScheduled || this.taking) return
     this.flushScheduled = true
@@ -130,24 +130,24 @@ export abstract class Link extends HeldMemory
     this.account()
   }
 
-  /** The peer made room: who waits for some goes on. */
+  /** The peer made room: senders that wait for it continue. */
   protected madeRoom(): void {
     this.takenWrites++
     this.closing?.alive()
     this.hooks.onWritable()
     this.sendersMoved()
     this.closing?.advance()
-    // The alarm may now go off too early; it finds nothing due and is set anew.
+    // The alarm may now ring too early. It then finds nothing due and is set again.
     if (this.closing !== undefined) this.updateAlarm()
   }
 
   /**
-   * Whether senders are to let everybody else run first, since an extension has encoded
-   * enough in this turn of the event loop; they are told when the next one begins.
+   * Whether senders must let other code run first, because an extension has encoded enough in
+   * this turn of the event loop. They continue when the next one begins.
    */
   abstract readonly isTurnOver: boolean
 
-  /** Suspended senders went on, or a streamed message ended. */
+  /** Waiting senders continued, or a streamed message ended. */
   sendersMoved(): void {
     this.closing?.settle(false)
   }
@@ -156,14 +156,14 @@ export abstract class Link extends HeldMemory
   // in
   // ---------------------------------------------------------------------------
 
-  /** Reads what was left over. */
+  /** Reads the input that was left over. */
   abstract feedRest(): void
 
   protected afterInput(): void {
     if (this.hooks.isWaiting) this.hooks.onReadable()
     this.checkEnding()
     this.flush()
-    // The answer to the peer's Close may have gone out just now.
+    // The answer to the peer's Close may have been written just now.
     this.closing?.advance()
     this.regulate()
     if (this.protocol.inbound.isInsideMessage) (this.watches ??= new Watches(this)).insideMessage()
@@ -210,12 +210,12 @@ export abstract class Link extends HeldMemory
   }
 
   /**
-   * Reads on or pauses: above the mark, unless the reader waits or all is dropped anyway,
-   * and where the budget of all is exhausted.
+   * Resumes or pauses reading. It is paused above the mark, unless the reader waits or
+   * everything is dropped anyway, and while the budget of all connections is exhausted.
    */
   regulate(): void {
-    // A Pong wakes its fiber while input is read; what it does must not bring the next input
-    // before the rest of this one. Whoever feeds regulates afterwards.
+    // A Pong wakes its fiber while input is read. That fiber must not cause the next input to be read before the
+    // rest of this one, so `feed` regulates afterwards.
     if (this.gone || this.feeding) return
     this.account()
     const isDropping = !this.protocol.isOpen || this.closing?.isEnding === true
@@ -230,19 +230,19 @@ export abstract class Link extends HeldMemory
     this.keepAlive?.standStill(isFull, this.deadlines.now())
     this.watches?.standStill()
     this.updateAlarm()
-    // Last, because a transport may hand over at once what it kept.
+    // The last step, because a transport may deliver at once what it has kept.
     if (isFull) this.transport.pause()
     else this.transport.resume()
   }
 
-  /** Reads on, until something arrives. */
+  /** Resumes reading until something arrives. */
   look(): void {
     this.isLooking = true
     this.regulate()
   }
 
   /**
-   * The reader says what it waits for. What had to wait for this decision is read, so
+   * The reader says what it waits for. Input that had to wait for this decision is read, so
    * look again before waiting.
    */
   demand(demand: "none" | "message" | "fragments"): void {
@@ -255,7 +255,7 @@ export abstract class Link extends HeldMemory
     }
   }
 
-  /** The reader took something, or waits now. */
+  /** The reader took something, or begins to wait. */
   afterRead(): void {
     if (this.accounted > 0) this.account()
     if (this.standstill !== undefined) this.standstill.progress(this.deadlines.now())
@@ -282,7 +282,7 @@ export abstract class Link extends HeldMemory
     return this.protocol.isOpen && this.broken === undefined && !this.gone
   }
 
-  /** Whether an end stands behind the messages that wait. */
+  /** Whether an ending follows the messages that wait. */
   get hasEnding(): boolean {
     return this.closing === undefined ? this.protocol.ending !== undefined : this.closing.hasEnding
   }
@@ -297,7 +297,7 @@ export abstract class Link extends HeldMemory
     return this.closing?.info !== undefined
   }
 
-  /** Whether nobody needs to wait any more: the transport is closed, or the peer is silent. */
+  /** Whether there is nothing to wait for: the transport is closed, or the peer is silent. */
   get isDone(): boolean {
     return this.closing?.isDone === true
   }
@@ -317,7 +317,7 @@ export abstract class Link extends HeldMemory
     return this.closing?.goneAt
   }
 
-  /** How the connection closed or, before that, would have closed by now. */
+  /** How the connection closed or, before its end, how it would be closed now. */
   get closeInfo(): CloseInfo {
     return this.closing?.info ?? this.protocol.closeInfo
   }
@@ -334,7 +334,7 @@ export abstract class Link extends HeldMemory
     return (this.listeners ??= new EndListeners())[what].add(listener)
   }
 
-  /** The reader went away; what it left unread is the next one's. */
+  /** The reader ended. What it left unread is there for the next one. */
   readerLeft(): void {
     if (this.closing === undefined) return
     this.closing.readerLeft()
@@ -352,7 +352,7 @@ export abstract class Link extends HeldMemory
     if (this.isOpen) this.end.want(code, reason)
   }
 
-  /** Sends a Close frame behind everything that was accepted. Only the first counts. */
+  /** Sends a Close frame after everything that was accepted. Only the first counts. */
   close(code: number | undefined, reason: string): void {
     if (this.isOpen) this.end.close(code, reason)
   }
@@ -373,7 +373,7 @@ export abstract class Link extends HeldMemory
     this.end.hasLost = true
   }
 
-  /** The connection broke: senders fail now, the reader behind what had arrived. */
+  /** The connection broke: senders fail now, the reader fails after the messages that had arrived. */
   break(error: IOError): void {
     this.end.break(error)
   }
@@ -382,7 +382,7 @@ export abstract class Link extends HeldMemory
     if (!this.gone) this.end.transportClosed(error)
   }
 
-  /** Nothing goes on any more but the end of the transport. */
+  /** Only the end of the transport is left. */
   stop(): void {
     this.watches = this.standstill = undefined
     this.keepAlive?.stop()
@@ -394,29 +394,29 @@ export abstract class Link extends HeldMemory
     this.leaveBudget()
   }
 
-  /** The transport is closed: the observer is told. */
+  /** The transport is closed: informs the observer. */
   observeGone(): void {
     this.observer?.onGone(this)
   }
 
-  /** The transport is closed: what the connection held is given back. */
+  /** The transport is closed: gives back what the connection held. */
   release(): void {
     this.deadlines.set(this, Infinity)
     const { owner } = this
     this.owner = undefined
     owner?.onGone(this.hooks)
-    // What has arrived is still decoded.
+    // Input that has arrived is still decoded.
     if (this.rest === undefined && !this.feeding) this.dispose()
   }
 
-  /** Nobody reads any more: what had arrived is dropped, and the process need not stay for the rest. */
+  /** Nothing reads any more: input is dropped, and the process need not stay for the rest. */
   abandon(): void {
     if (this.gone) return this.dispose()
     this.rest = undefined
     this.transport.unref?.()
   }
 
-  /** Gives back what the connection held: it is gone, and what had arrived is decoded or unwanted. */
+  /** Gives back what the connection held: its transport is closed, and all input is decoded or dropped. */
   dispose(): void {
     this.rest = undefined
     const { end } = this

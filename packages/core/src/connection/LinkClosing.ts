@@ -1,7 +1,7 @@
 /**
- * The end of one connection: it tells the pure machine (`protocol/Closing`) what happens and
- * does what that says. It exists from the first sign of an end on, so that an open connection
- * holds none of it.
+ * The end of one connection: it passes events to the pure machine (`protocol/Closing`) and does
+ * what that says. It exists from the first sign of an end, so that an open connection holds
+ * nothing of it.
  *
  * The *ending* (the peer's Close, a broken rule, the end of the stream) is processed after all
  * messages that arrived before it have been read, at the latest at the close deadline. A
@@ -35,31 +35,31 @@ export interface ClosableLink {
   /** Sends the end of the stream. */
   endOutput(): void
   regulate(): void
-  /** Reads what was left over, to drop it. */
+  /** Reads the input that was left over, to drop it. */
   feedRest(): void
   updateAlarm(): void
-  /** Nothing goes on any more but the end of the transport. */
+  /** Only the end of the transport is left. */
   stop(): void
-  /** The transport is closed: the observer is told. */
+  /** The transport is closed: informs the observer. */
   observeGone(): void
-  /** The transport is closed: what the connection held is given back. */
+  /** The transport is closed: gives back what the connection held. */
   release(): void
 }
 
-/** Those who wait for a step of the end. Few connections have any. */
+/** Listeners to the steps of the end. Few connections have any. */
 export class EndListeners {
   /** The connection is closing, or closed. */
   readonly closing = new Listeners()
   /** It is closed. */
   readonly closed = new Listeners()
-  /** Nobody needs to wait for it any more: it is gone, or its peer is silent. */
+  /** There is nothing to wait for: the transport is closed, or the peer is silent. */
   readonly done = new Listeners()
   /** Its transport is closed. */
   readonly gone = new Listeners()
 }
 
 export class LinkClosing {
-  /** An end is known; it stands behind the messages that wait. */
+  /** There is an ending, after the messages that wait. */
   isEnding = false
   /** How the connection closed. */
   info: CloseInfo | undefined
@@ -76,7 +76,7 @@ export class LinkClosing {
 
   private readonly link: ClosableLink
   private readonly machine: Closing
-  // The reader has reached the end, or nobody reads: it takes effect.
+  // The reader has reached the ending, or nothing reads: it takes effect.
   private isProcessed = false
   private hasTold = false
   // The Close that a call of this side waits to send.
@@ -102,7 +102,7 @@ export class LinkClosing {
     return this.machine.due
   }
 
-  /** Nobody needs to wait any more: the transport is closed, or the peer is silent. */
+  /** Whether there is nothing to wait for: the transport is closed, or the peer is silent. */
   get isDone(): boolean {
     return this.goneAt !== undefined || this.machine.isUnanswered || this.machine.isGivenUp
   }
@@ -117,18 +117,18 @@ export class LinkClosing {
     this.machine.alive(this.now)
   }
 
-  /** Whether an end stands behind the messages that wait. */
+  /** Whether an ending follows the messages that wait. */
   get hasEnding(): boolean {
     if (this.link.protocol.ending !== undefined) return true
-    // Whoever a Pong wakes may find that the transport is closed, before the rest of the chunk is read.
+    // A fiber that a Pong wakes may find the transport closed before the rest of the chunk is read.
     return !this.link.isDecoding && (this.machine.hasPeerEnded || this.goneAt !== undefined || this.broken !== undefined)
   }
 
-  /** Something was read, or nobody reads any more: is there an end, and may it be processed? */
+  /** Something was read, or nothing reads any more: processes the ending if there is one. */
   check(): void {
     if (this.isEnding || !this.begins()) return
     const { link } = this
-    // Our Close was sent, or nobody reads: there is nothing that the end could overtake.
+    // Our Close was sent, or nothing reads: there is nothing that the ending could overtake.
     if (this.isSent || (!link.hooks.isReading && !link.hasUnread)) this.processEnd()
     else if (!this.isProcessed) this.machine.want(this.now, false)
     link.updateAlarm()
@@ -146,12 +146,12 @@ export class LinkClosing {
     return true
   }
 
-  /** The reader went away: what it left unread is the next reader's. */
+  /** The reader ended. What it left unread is there for the next one. */
   readerLeft(): void {
     if (this.isEnding && !this.isProcessed && !this.link.hasUnread) this.processEnd()
   }
 
-  /** The reader has reached the end, or nobody reads: it takes effect. */
+  /** The reader has reached the ending, or nothing reads: it takes effect. */
   processEnd(): void {
     if (!this.isEnding) this.begins()
     this.isProcessed = true
@@ -161,13 +161,13 @@ export class LinkClosing {
   /** The peer's stream has ended. */
   peerEnded(): void {
     this.machine.peerEnded()
-    // Nothing more can arrive. What still waits (our answer) goes out first.
+    // Nothing more can arrive. Output that waits (our answer) is written first.
     if (this.isSent) this.advance()
   }
 
   /**
-   * Answers the ending, once what suspended senders were promised has gone out; the close
-   * deadline forces it.
+   * Answers the ending, once the messages of waiting senders are written. The close deadline
+   * forces it.
    */
   settle(forced: boolean): void {
     const { hooks, protocol } = this.link
@@ -200,7 +200,7 @@ export class LinkClosing {
     this.link.updateAlarm()
   }
 
-  /** Sends a Close frame behind everything that was accepted. Only the first counts. */
+  /** Sends a Close frame after everything that was accepted. Only the first counts. */
   close(code: number | undefined, reason: string): void {
     const { link } = this
     if (link.protocol.ending !== undefined) {
@@ -213,7 +213,7 @@ export class LinkClosing {
     link.protocol.close(code, reason)
     this.machine.sent(this.now)
     this.tellClosing()
-    // Dropped, but decoded: the peer's next frame begins behind it.
+    // Dropped, but decoded: the peer's next frame begins after it.
     link.feedRest()
     this.check()
     link.flush()
@@ -261,13 +261,13 @@ export class LinkClosing {
     }
   }
 
-  /** The connection broke: senders fail now, the reader behind what had arrived. */
+  /** The connection broke: senders fail now, the reader fails after the messages that had arrived. */
   break(error: IOError): void {
     if (this.broken !== undefined || this.goneAt !== undefined) return
     this.broken = error
     this.isEnding = true
     this.link.transport.destroy()
-    // The transport may have told by now that it is closed.
+    // The transport may have reported by now that it is closed.
     if (this.goneAt === undefined) this.over()
   }
 
@@ -278,7 +278,7 @@ export class LinkClosing {
     if (this.broken === undefined && protocol.ending === undefined && protocol.sentClose === undefined) {
       this.broken = error ?? goneWithoutClose()
     }
-    // Before anyone is told who might look at what was counted.
+    // Before the listeners, which may look at the counters.
     this.link.observeGone()
     this.over()
   }
@@ -303,7 +303,7 @@ export class LinkClosing {
   private tellClosed(): void {
     if (this.info !== undefined) return
     const info = this.link.protocol.closeInfo
-    // What was accepted may not have reached the transport: then the Close has not, either.
+    // If accepted messages have not reached the transport, the Close has not either.
     this.info = info.clean && (this.hasLost || !this.machine.isWritten) ? { ...info, clean: false } : info
     this.tellClosing()
     this.link.listeners?.closed.happen()

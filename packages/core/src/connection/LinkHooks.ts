@@ -1,7 +1,6 @@
 /**
- * What a link and its neighbours know of each other, as narrow interfaces: so that no
- * neighbour imports the link. And the errors that a link breaks with where its transport
- * gives none.
+ * What a link and its neighbours know of each other, as narrow interfaces, so that no neighbour
+ * imports the link; and the errors with which a link breaks if its transport gives none.
  */
 import type { CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
@@ -65,7 +64,7 @@ export interface TimedLink {
   readonly gone: boolean
   readonly receivedBytes: number
   readonly sentBytes: number
-  /** Writes that the transport took later than at once: the peer made room for them. */
+  /** Writes that the transport took later: the peer has made room for them. */
   readonly takenWrites: number
   /** Bytes of the last write that the transport has not passed on, where it knows. */
   readonly pendingBytes: number
@@ -81,18 +80,18 @@ export interface TimedLink {
 export interface LinkObserver {
   /** The Pong of a Ping arrived, this many milliseconds later. */
   readonly onRoundTrip: (millis: number) => void
-  /** The transport is closed, and how the connection ended is settled. */
+  /** The transport is closed, and it is decided how the connection ended. */
   readonly onGone: (link: ObservedLink) => void
-  /** Nothing is counted any more: what had arrived is decoded or unwanted. */
+  /** Nothing is counted any more: all input is decoded or dropped. */
   readonly onDisposed: (link: ObservedLink) => void
 }
 
 /**
- * Holds a connection until it is gone. A connection has at most one owner, called without a
- * closure, since each of many idle connections would keep one.
+ * Holds a connection until its transport is closed. A connection has at most one owner, which is
+ * called without a closure, because each of many idle connections would keep one.
  */
 export interface LinkOwner {
-  /** What the connection is closed with where the owner is about to end it, whatever its scope would close with. */
+  /** The code and reason with which the owner is about to end the connection. They come before those of its scope. */
   closeWith?(hooks: LinkHooks): CloseWith | undefined
   /** The transport is closed. */
   onGone(hooks: LinkHooks): void
@@ -100,7 +99,7 @@ export interface LinkOwner {
 
 /** The effects of a connection as its link sees them. */
 export interface LinkHooks {
-  /** A reader is present: it has begun to read and not said that it is done. */
+  /** There is a reader: it has begun to read and has not ended. */
   readonly isReading: boolean
   /** The reader waits for input. */
   readonly isWaiting: boolean
@@ -110,11 +109,11 @@ export interface LinkHooks {
   onReadable(): void
   /** The transport has taken the last write. */
   onWriteTaken(): void
-  /** Senders may go on, or never will. */
+  /** Senders may continue, or never will. */
   onWritable(): void
-  /** A Close is sent now: what was accepted and not encoded goes before it. */
+  /** A Close is about to be sent: messages that were accepted and not encoded go before it. */
   beforeClose(): void
-  /** The connection is closing, or closed; or the reader moved since. */
+  /** The connection is closing or closed, or its reader has moved since. */
   onEnding(hasReaderMoved: boolean): void
 }
 
@@ -129,15 +128,15 @@ export const noHooks: LinkHooks = {
   onEnding: () => {}
 }
 
-/** The peer ended its half, and had not closed. */
+/** The peer ended its half without a Close. */
 export const endedWithoutClose = (): IOError =>
   new IOError({
     phase: "read",
     reason: "EndOfStream",
-    detail: "The peer ended the connection without a Close frame: it went away, or a proxy cut the connection"
+    detail: "The peer ended the connection without a Close frame: its process ended, or a proxy cut the connection"
   })
 
-/** The transport is gone, without an error. */
+/** The transport closed without an error. */
 export const goneWithoutClose = (): IOError =>
   new IOError({ phase: "read", reason: "EndOfStream", detail: "The connection ended without a Close frame" })
 

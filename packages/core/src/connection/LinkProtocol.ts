@@ -73,7 +73,7 @@ export interface LinkProtocol {
   readonly ending: Ending | undefined
   /** Bytes that wait to be written. */
   readonly outputBytes: number
-  /** What was handed to the transport has been taken. */
+  /** The transport has taken everything that was written. */
   outputTaken(): void
   /** Sends a message; `false`: the platform did not take it, and its end follows. */
   send(message: Sendable): void | false

@@ -1,9 +1,9 @@
 /**
- * A link over a platform's own WebSocket: messages go straight to it, and what it has not passed
- * on is looked at instead of being told, where the platform tells nothing.
+ * A link over a platform's own WebSocket: messages go directly to it. Where the platform does not
+ * report how much it has passed on, the link checks.
  *
- * Nothing is queued on this side: what is accepted is the platform's. So there is nothing to
- * flush, and to be blocked means that the platform has bytes in its buffer.
+ * Nothing is queued on this side, because the platform has every accepted message. So there is nothing
+ * to flush, and "blocked" means that the platform has bytes in its buffer.
  */
 import type { Capabilities } from "../Capabilities.ts"
 import type { Limits } from "../Limits.ts"
@@ -16,7 +16,7 @@ import { HeartbeatTimer } from "./HeartbeatTimer.ts"
 import { Link } from "./Link.ts"
 import { Watches } from "./Watches.ts"
 
-// How soon the platform's buffer is looked at again while somebody waits for room, and how seldom where it does not shrink.
+// How soon the platform's buffer is checked again while something waits for room, and how rarely if it does not shrink.
 const soon = 4
 const seldom = 64
 
@@ -33,7 +33,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   readonly pings = undefined
   readonly keepAlive: HeartbeatTimer | undefined
   pollsAt = Infinity
-  // What the platform had passed on at the last look, and how long to wait for the next.
+  // How much the platform had passed on at the last check, and how long to wait for the next one.
   private passedOn = 0
   private pause = soon
   // A platform that passes nothing on is noticed.
@@ -85,7 +85,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   sendOut(message: Message): boolean {
     const isSent = this.transport.send(message)
     if (isSent) this.sentBytes += byteLength(message)
-    // The end of the platform's connection is on its way. Should it not come, the close deadline is kept.
+    // The platform will report its end. If it does not, there is the close deadline.
     else if (this.isOpen) this.end.want(undefined, "")
     return isSent
   }
@@ -96,7 +96,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     return sent
   }
 
-  /** Nothing waits here. Whoever waits for the platform has its buffer looked at. */
+  /** Nothing waits here. A sender that waits for the platform makes this side check its buffer. */
   flush(): void {
     if (this.gone || this.broken !== undefined) return
     const buffered = this.transport.bufferedBytes()
@@ -109,7 +109,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     if (this.pollsAt === Infinity && this.isAwaited) this.pollAgain()
   }
 
-  /** Somebody waits for room, or for everything to be sent, and the platform will not tell. */
+  /** Something waits for room, or until everything is sent, and the platform will not report it. */
   private get isAwaited(): boolean {
     return this.capabilities.outboundBackpressure === "polled" &&
       (this.hooks.hasWaitingSenders || (this.protocol.sentClose !== undefined && !this.isClosed))
@@ -146,7 +146,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   }
 
   override onAlarm(now: number): void {
-    // What was passed on meanwhile is no stalled write.
+    // Bytes that were passed on in the meantime show that the write is not stalled.
     if (this.isWatched) this.poll()
     super.onAlarm(now)
   }
@@ -171,7 +171,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     this.closing?.alive()
     if (this.keepAlive?.takes(message) !== true) this.protocol.receive(message, size)
     this.afterInput()
-    // Where the peer cannot be held back, it is told at once, though messages wait to be read before the error.
+    // If the peer cannot be held back it learns of the error at once, although messages wait to be read before it.
     if (this.protocol.isOpen && this.protocol.ending?._tag === "Violation") this.end.processEnd()
     // The peer works: there may be room.
     if (this.pollsAt !== Infinity) this.poll()

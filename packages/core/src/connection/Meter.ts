@@ -1,8 +1,8 @@
 /**
- * The metrics of all connections of one role, in one registry, with one set of
- * attributes. Connections count in fields of their own; they are added up when a metric
- * is read, and for good once nothing is counted any more. So a message costs no metric
- * update, and an idle connection an entry in a set.
+ * The metrics of all connections of one role, in one registry, with one set of attributes.
+ * Connections count in their own fields, which are added up when a metric is read, and finally
+ * once nothing is counted any more. So a message costs no update of a metric, and an idle
+ * connection costs an entry in a set.
  */
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
@@ -37,7 +37,7 @@ const zero = (): Sums => ({
   encoderOutput: 0
 })
 
-/** Adds what is only ever counted up. */
+/** Adds the counters that only grow. */
 const add = (sums: Sums, link: ObservedLink): void => {
   const { protocol } = link
   sums.messagesReceived += protocol.inbound.receivedMessages
@@ -55,7 +55,7 @@ const add = (sums: Sums, link: ObservedLink): void => {
 // they are added up once for all of them.
 const manyLinks = 1000
 
-// Peers choose codes: each one costs a series in whatever stores the metrics.
+// Peers choose codes, and each one costs a series in the store of metrics.
 const maxCodes = 64
 
 export class Meter implements LinkObserver {
@@ -81,7 +81,7 @@ export class Meter implements LinkObserver {
     this.opened++
   }
 
-  /** It was not opened after all. */
+  /** The connection was not opened. */
   withdraw(link: ObservedLink): void {
     if (!this.links.delete(link)) return
     this.active--
@@ -167,7 +167,7 @@ type Role = "client" | "server"
 
 class Meters {
   readonly byKey = new Map<string, Meter>()
-  // Nearly always the same object, whose entries need not be looked at for each connection.
+  // Nearly always the same object, so its entries are not compared for each connection.
   lastAttributes: object | undefined
   readonly last: { [role in Role]: Meter | undefined } = { client: undefined, server: undefined }
 }
@@ -200,7 +200,7 @@ const meterIn = (
   const key = entries.length === 0 ? role : `${role} ${JSON.stringify(entries)}`
   let meter = meters.get(key)
   if (meter === undefined) {
-    // No more than it needs: it lives as long as the registry.
+    // Captures no more than it needs, because it lives as long as the registry.
     const own = Context.make(Metric.MetricRegistry, registry).pipe(
       Context.add(Metric.CurrentMetricAttributes, attributes)
     ) as Context.Context<never>

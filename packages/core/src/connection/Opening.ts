@@ -1,5 +1,5 @@
 /**
- * How a connection begins: in one step of its fiber, so that opening many costs little.
+ * Opens a connection in one step of its fiber, so that opening many costs little.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -32,14 +32,14 @@ export interface Opening extends Common {
 /** The same on a platform's own WebSocket. */
 export interface MessageOpening extends Common, MessageLinkOptions {}
 
-/** Leaves the release of a connection to someone. */
+/** Decides what releases a connection. */
 export type Hold = (
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
   closeCodeFor: CloseCodeFor | undefined
 ) => Effect.Effect<Connection>
 
-/** Leaves it to the scope of the fiber. */
+/** The scope of the fiber releases it. */
 export const holdInScope: Hold = (fiber, connection, closeCodeFor) => {
   const scope = Context.getUnsafe(fiber.context, Scope.Scope)
   return Effect.as(Scope.addFinalizerExit(scope, (exit) => connection.release(exit, closeCodeFor)), connection)
@@ -62,8 +62,8 @@ export const makeMessages = (
   Effect.uninterruptible(Effect.withFiber((fiber) => openMessages(fiber, transport, limits, opening, holdInScope)))
 
 /**
- * Makes a connection and leaves its release to `hold`. To be called, and its result run,
- * where the fiber is not interruptible.
+ * Makes a connection, which `hold` releases. Call it, and run its result, where the fiber is not
+ * interruptible.
  */
 export const open = (
   fiber: Fiber.Fiber<unknown, unknown>,
@@ -100,7 +100,7 @@ const openLink = (
   )
 }
 
-// Apart, so that an idle connection holds this much and not its options, nor what made them.
+// A function of its own, so that an idle connection holds these values only, not its options.
 const begin = (
   fiber: Fiber.Fiber<unknown, unknown>,
   connection: Connection,
@@ -111,7 +111,7 @@ const begin = (
   return hold(fiber, connection, closeCodeFor)
 }
 
-/** What an extension or a limit throws is the caller's to see, but leaves no transport behind. */
+/** An exception of an extension or a limit is the caller's, after the transport is destroyed. */
 const makeLink = (
   role: "client" | "server",
   transport: Transport,

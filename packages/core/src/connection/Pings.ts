@@ -1,6 +1,6 @@
 /**
- * Pings and their Pongs: round trips for whoever asks, and the keepalive that finds
- * out whether the peer is still there (RFC 6455 §5.5.2-§5.5.3).
+ * Pings and their Pongs: round trips for `ping`, and the keepalive that finds out whether the peer
+ * is still there (RFC 6455 §5.5.2-§5.5.3).
  */
 import type { ControlObserver } from "../protocol/Inbound.ts"
 import { type KeepAlive, keepAliveTimedOut, type TimedLink } from "./LinkHooks.ts"
@@ -24,8 +24,8 @@ const equal = (a: Uint8Array, b: Uint8Array): boolean => {
 }
 
 /**
- * What of the pings is worth remembering. One that nobody waits for matters as the
- * latest behind one that somebody does, since its Pong settles that one too.
+ * The Pings that are remembered. One without a listener matters if it is the latest after one with
+ * a listener, because its Pong settles that one too.
  */
 const settleable = (pings: ReadonlyArray<Pending>): Array<Pending> | undefined => {
   const kept: Array<Pending> = []
@@ -40,14 +40,14 @@ const settleable = (pings: ReadonlyArray<Pending>): Array<Pending> | undefined =
 
 const random = new Uint32Array(1)
 
-/** The keepalive's Ping, until its Pong comes: most of the time a connection has none. */
+/** The keepalive's Ping until its Pong arrives. Most of the time a connection has none. */
 class Probe {
   /** Its token, for as long as its round trip can be measured. */
   token: Uint8Array | undefined
   readonly sentAt: number
-  /** No Pong came yet. */
+  /** No Pong has arrived yet. */
   awaited = true
-  /** How long it may still take, while the clock stands still. */
+  /** How long it may still take, while the timeout is suspended. */
   remaining: number | undefined
   // What the peer had sent and taken at the last look.
   private received = 0
@@ -60,8 +60,8 @@ class Probe {
   }
 
   /**
-   * Whether the peer sent anything, or took a write that had to wait: the Pong may be on its way
-   * behind a large message.
+   * Whether the peer sent anything, or took a write that had to wait: its Pong may follow a large
+   * message.
    */
   progressed(link: TimedLink): boolean {
     const { receivedBytes, takenWrites } = link
@@ -73,14 +73,14 @@ class Probe {
 }
 
 export class Pings implements ControlObserver, KeepAlive {
-  /** When the keepalive has something to do, if it has. */
+  /** When the keepalive has something to do. */
   due: number | undefined
   private readonly link: TimedLink
   private pending: Array<Pending> | undefined
   private observers: Set<(frame: ControlFrame) => void> | undefined
   private probe: Probe | undefined
   private counter = 0
-  // Whole, since a fraction would take up 16 bytes of each connection.
+  // Whole, because a fraction would take 16 bytes more in each connection.
   private lastMicros = -1
 
   constructor(link: TimedLink) {
@@ -112,8 +112,7 @@ export class Pings implements ControlObserver, KeepAlive {
   }
 
   /**
-   * Sends a Ping; `onPong`, if someone waits, is told the milliseconds until its Pong,
-   * or a later one's, came.
+   * Sends a Ping. `onPong` gets the milliseconds until its Pong, or a later one's, arrived.
    */
   send(token: Uint8Array, onPong?: ((roundTrip: number) => void) | undefined): () => void {
     this.link.protocol.ping(token)
@@ -140,7 +139,7 @@ export class Pings implements ControlObserver, KeepAlive {
     if (probe !== undefined) this.probed(probe, payload)
     const pending = this.pending
     if (pending !== undefined) {
-      // The latest that matches, since a token may be used twice.
+      // The latest that matches, because a token may be used twice.
       let at = pending.length - 1
       while (at >= 0 && !equal(pending[at].token, payload)) at--
       // A peer need answer the latest Ping only, so its Pong settles the earlier ones.
@@ -172,12 +171,12 @@ export class Pings implements ControlObserver, KeepAlive {
     }
   }
 
-  /** Time stands still for the awaited Pong while this side does not read. */
+  /** The timeout of the awaited Pong is suspended while this side does not read. */
   standStill(paused: boolean, now: number): void {
     const { probe } = this
     if (probe === undefined || !probe.awaited) return
     if (paused) {
-      // What this side's own pause adds is no round trip.
+      // The pause of this side does not belong to the round trip.
       probe.token = undefined
       probe.remaining = this.due === undefined ? undefined : this.due - now
       this.due = undefined

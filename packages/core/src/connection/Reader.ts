@@ -1,8 +1,7 @@
 /**
- * The effects that read from a connection: batches, one message, and a message as a
- * stream of fragments. One reader at a time; an interrupted wait loses nothing,
- * because what arrived is taken by the fiber that goes on, not handed to one that
- * waits.
+ * The effects that read from a connection: batches, one message, and a message as a stream of
+ * fragments. There is one reader at a time. An interrupted wait loses nothing, because messages are
+ * taken by the fiber that continues, not passed to one that waits.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -25,31 +24,31 @@ export type IncomingMessage =
   | { readonly _tag: "Text"; readonly fragments: Stream.Stream<string, ReceiveError> }
   | { readonly _tag: "Binary"; readonly fragments: Stream.Stream<Uint8Array, ReceiveError> }
 
-/** Messages that came together. */
+/** Messages that arrived together. */
 export type Batch = NonEmptyReadonlyArray<Message>
 type Piece = string | Uint8Array
 
-// What a reader waits for. Functions for all of them: each connection's own would be held by each that is idle.
+// What a reader waits for. Shared functions, because every idle connection would hold its own.
 const never = (): boolean => false
 const messageReady = (reader: Reader): boolean => reader.hasMessageOrEnd
 const incomingReady = (reader: Reader): boolean => reader.hasMessageOrEnd || reader.fresh !== undefined
 
-/** The reader is itself the effect of pulling a batch: an idle connection holds one object, not three. */
+/** The reader is also the effect that pulls a batch: an idle connection holds one object, not three. */
 export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> {
   private readonly link: Link
   // The stream that reads, for as long as its scope is open.
   private owner: object | undefined
-  /** A reader is present: it has begun to read and not said that it is done. */
+  /** There is a reader: it has begun to read and has not ended. */
   isReading = false
   /** It has reached the end of the connection. */
   hasEnded = false
-  /** How many messages were handed out last. */
+  /** How many messages were delivered last. */
   handedOut = 0
   // The reader that waits: how it is woken, for what, and what it does then.
   private wake: ((next: Effect.Effect<never>) => void) | undefined
   private isReady: (reader: Reader) => boolean = never
   private next: Effect.Effect<unknown, unknown> = Effect.void
-  // The streamed message that was handed out last.
+  // The streamed message that was delivered last.
   private current: Fragments | undefined
 
   constructor(link: Link) {
@@ -75,7 +74,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     wake(this.next as Effect.Effect<never>)
   }
 
-  /** Nobody waits any more. What arrives is the next reader's. */
+  /** Nothing waits any more. Messages that arrive are for the next reader. */
   stopWaiting(): void {
     if (this.wake === undefined) return
     this.wake = undefined
@@ -83,8 +82,8 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   }
 
   /**
-   * Suspends until `isReady`, then goes on with `next`. Bound methods, here and below: an idle
-   * connection holds 48 bytes each, not a closure's 56 and 40 of its context.
+   * Suspends until `isReady`, then continues with `next`. Bound methods, here and below, because an
+   * idle connection holds 48 bytes for each, and 96 for a closure and its context.
    */
   wait<A, E>(isReady: (reader: Reader) => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
     this.isReady = isReady
@@ -94,7 +93,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
 
   private begin(resume: (next: Effect.Effect<never>) => void): Effect.Effect<void> | undefined {
     const { link } = this
-    // The fiber may have yielded before it came here, and another begun to wait.
+    // The fiber may have yielded before, and another one may wait.
     const busy = this.busy()
     if (busy !== undefined) {
       resume(busy)
@@ -102,17 +101,17 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     }
     this.wake = resume
     link.afterRead()
-    // Reading on may have brought something at once.
+    // Resuming may have delivered something at once.
     this.onReadable()
     return new Stopped(this)
   }
 
-  /** Goes on waiting with what may have come meanwhile, or had to wait for what was taken. */
+  /** Continues to wait; messages may have arrived in the meantime, or had to wait for what was taken. */
   waitOn(): void {
     this.link.demand("message")
   }
 
-  /** What the fiber that waits is to do next. */
+  /** What the waiting fiber does next. */
   get waitsWith(): Effect.Effect<unknown, unknown> | undefined {
     return this.wake === undefined ? undefined : this.next
   }
@@ -160,7 +159,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     const { link } = this
     this.isReading = true
     this.leaveCurrent()
-    // Where more messages wait, their answers go out with those before, at the end of this run of JavaScript.
+    // If more messages wait, their answers are written with earlier ones, at the end of this run of JavaScript.
     if (link.protocol.messages.length > 0) return true
     link.flush()
     link.demand("message")
@@ -229,7 +228,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     )
   }
 
-  /** The message that can be handed out in pieces. */
+  /** The message that can be delivered in pieces. */
   get fresh(): Fragments | undefined {
     const { fragments } = this.link.protocol
     return fragments === undefined || fragments.discarded ? undefined : fragments
@@ -248,7 +247,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     link.flush()
     if (this.current !== undefined) this.leaveCurrent()
     if (link.protocol.messages.length === 0 && this.fresh === undefined) link.demand("fragments")
-    // Pieces come first: they are of a message that began when none waited.
+    // Pieces first: they belong to a message that began when none waited.
     if (link.protocol.messages.length > 0 && this.fresh === undefined) {
       link.demand("none")
       const message = link.protocol.takeMessage()
@@ -284,7 +283,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
         return Effect.die(new Error("The rest of this message was dropped when the next one was pulled"))
       }
       link.flush()
-      // What an extension has not put out yet may be in the connection's hands already.
+      // Output of an extension may already be with the connection.
       if (!fragments.hasPieces && !fragments.done) link.demand("fragments")
       if (fragments.hasPieces) {
         link.demand("none")
@@ -337,7 +336,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     })
   }
 
-  /** What the reader was given and did not use is the next reader's. */
+  /** Messages that the reader took and did not use go to the next reader. */
   putBack(messages: ReadonlyArray<Message>): void {
     this.link.protocol.inbound.putBack(messages)
     this.link.regulate()
@@ -350,7 +349,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return failure === undefined ? Effect.void : Effect.fail(failure)
   }
 
-  /** The next message alone, in an array. Done at an orderly end. */
+  /** The next message, in an array of one. Done at an orderly end. */
   readonly one: Pull.Pull<Batch, ProtocolError | IOError> = new One(this)
 
   /** What {@link one} does when it runs. */

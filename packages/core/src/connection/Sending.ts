@@ -1,4 +1,4 @@
-/** What those who send on a connection share: the outcome of an attempt, and the queue of turns. */
+/** What the senders of a connection share: the outcome of an attempt, and the queue of turns. */
 import type * as Effect from "effect/Effect"
 import type { Message } from "../Message.ts"
 import type { ConnectionClosed, IOError } from "../WebSocketError.ts"
@@ -7,7 +7,7 @@ import type { Link } from "./Link.ts"
 /** What can keep a message from being sent. */
 export type SendError = ConnectionClosed | IOError
 
-/** What an extension threw while it encoded. */
+/** The exception of an extension that failed to encode. */
 export class Thrown {
   readonly defect: unknown
 
@@ -33,7 +33,7 @@ export interface Turns {
   readonly link: Link
   /** A message is being sent fragment by fragment, so other data must wait. */
   isStreaming: boolean
-  /** Whether a sender that comes now has its turn at once. */
+  /** Whether a new sender has its turn at once. */
   readonly isFree: boolean
   /** Appends a payload if there is room for it, and its turn of the event loop has come. */
   data(payload: Message, append: () => void): Outcome
@@ -43,7 +43,7 @@ export interface Turns {
   turn(attempt: () => Outcome): Effect.Effect<void, SendError>
   /** The same for the sender that holds the turn until its message ends. */
   holdersTurn(attempt: () => Outcome): Effect.Effect<void, SendError>
-  /** What an attempt that need not be made again comes to. */
+  /** The result of an attempt that is not repeated. */
   settle(outcome: Exclude<Outcome, "wait">): Effect.Effect<void, SendError>
   fail(): Effect.Effect<never, SendError>
   onWritable(): void

@@ -1,12 +1,10 @@
 /**
- * What becomes of messages that a peer does not take fast enough: writers whose
- * senders do not wait for it (`slowConsumer`). Which one a connection has is decided
- * when it is made, so that a message costs no question.
+ * Writers whose senders do not wait for a slow peer (`slowConsumer`). The writer of a connection is
+ * chosen when it is made, so that a message costs no decision.
  *
- * A message that is dropped was never encoded, so a compressor's window knows nothing
- * of it; and nothing is ever dropped of what was begun: no frame, no fragment, no
- * control frame. What is kept for later belongs to the connection: since nobody waits,
- * bytes that would go out uncopied are copied first.
+ * A dropped message was never encoded, so a compressor's window does not contain it. Nothing that
+ * was begun is dropped: no frame, no fragment, no control frame. Messages that are kept belong to
+ * the connection: no sender waits, so bytes that would be sent uncopied are copied first.
  */
 import * as Effect from "effect/Effect"
 import type { Limits } from "../Limits.ts"
@@ -66,7 +64,7 @@ abstract class ImpatientWriter extends Writer {
 
   override push(messages: ReadonlyArray<Sendable>, from: number): number {
     for (let at = from; at < messages.length; at++) {
-      // An effect that waits, and has not run: nothing is accepted yet.
+      // An effect that waits and has not run: nothing is accepted yet.
       if (!this.link.isOpen || this.isSliced(messages[at]) || this.sendNow(messages[at]) !== Effect.void) return at
     }
     return messages.length
@@ -78,10 +76,10 @@ abstract class ImpatientWriter extends Writer {
     return isFull ? this.onFull(message) : this.accept(message)
   }
 
-  /** Above the mark: what becomes of the message. */
+  /** Above the mark: decides about the message. */
   protected abstract onFull(message: Sendable): Effect.Effect<void, SendError>
 
-  /** Below the mark: nothing but the turn of others, or the event loop's, is waited for. */
+  /** Below the mark: waits only for the turn of other senders, or of the event loop. */
   protected accept(message: Sendable): Effect.Effect<void, SendError> {
     const { link } = this
     if (this.hasWaiting || this.isStreaming || this.isSliced(message) || link.isTurnOver) {
@@ -115,10 +113,10 @@ const messageCharge = 64
 const weigh = (message: Sendable): number =>
   (message instanceof Prepared ? message.message : message).length + messageCharge
 
-/** What its caller cannot change any more. */
+/** A message that its caller cannot change any more. */
 const kept = (message: Sendable): Sendable => message instanceof Uint8Array ? Uint8Array.from(message) : message
 
-/** A writer that keeps messages back above the mark, so that nobody waits. */
+/** A writer that keeps messages back above the mark, so that no sender waits. */
 abstract class KeepingWriter extends ImpatientWriter {
   protected override give(message: Sendable): Effect.Effect<void, SendError> {
     const isFull = this.isAboveMark
@@ -156,7 +154,7 @@ abstract class KeepingWriter extends ImpatientWriter {
   override beforeClose(): void {
     if (this.isStreaming) return
     for (const waiter of this.queue) {
-      // What somebody waits for was not accepted, and would come before the rest.
+      // A sender waits for this message, which was not accepted and would overtake the rest.
       if (!(waiter instanceof Backlog)) return
       waiter.sendAll(() => false)
     }
@@ -202,7 +200,7 @@ class CloseSlow extends KeepingWriter {
     const now = link.deadlines.now()
     this.since ??= now
     if (now - this.since < policy.after && link.keptBack <= policy.maxBytes) return Effect.void
-    // What is kept back is dropped: a peer so slow would keep it waiting for long.
+    // Messages that are kept back are dropped: a peer this slow would keep them waiting for long.
     link.lose()
     link.close(policy.close, "too slow")
     return this.fail()
@@ -213,7 +211,7 @@ class CloseSlow extends KeepingWriter {
   }
 }
 
-/** Messages that wait in the queue as one of its senders, so that the order is one. */
+/** Messages that wait in the queue as one of its senders, so that there is one order. */
 class Backlog implements Waiter {
   readonly messages: Array<Sendable> = []
   private readonly writer: KeepingWriter
@@ -236,12 +234,12 @@ class Backlog implements Waiter {
       if (!link.isOpen) return "closed"
       const message = messages.shift()!
       writer.taken(message)
-      // Its sender is gone, so an extension's defect is nobody's but the connection's.
+      // Its sender does not wait any more, so an extension's defect ends the connection.
       if (writer.encode(message) !== undefined) link.close(1011, "a message could not be encoded")
     }
     return "accepted"
   }
 
-  // Nobody waits.
+  // No sender waits.
   resume(): void {}
 }

@@ -1,13 +1,13 @@
 /**
- * A connection whose reading stands still, because its program reads nothing while messages
- * wait above the inbound mark. Nothing of the peer is seen then: no Ping, Pong or Close, nor
- * the end of its stream. So from time to time this side looks for more: it reads on until
- * something arrives. A second mark is kept for what that brings; above it, looks are as rare as
- * the keepalive's pings. A standstill as a whole has a limit (`unreadTimeout`).
+ * A connection whose reading is paused, because its program reads nothing while messages wait above
+ * the inbound mark. It then sees nothing of the peer: no Ping, Pong or Close, and not the end of its
+ * stream. So from time to time this side looks for more: it reads until something arrives. There is
+ * a second mark for what that brings; above it, looks are as rare as the keepalive's Pings. The pause
+ * as a whole has a limit (`unreadTimeout`).
  */
 import type { Limits } from "../Limits.ts"
 
-/** A link whose reading stands still. */
+/** A link whose reading is paused. */
 export interface StandingLink {
   readonly limits: Limits
   /** Bytes that wait for the reader. */
@@ -15,7 +15,7 @@ export interface StandingLink {
   /** Whether more can be read at all: nothing waits undecoded, and memory is left. */
   readonly canReadMore: boolean
   close(code: number, reason: string): void
-  /** Reads on, until something arrives. */
+  /** Resumes reading until something arrives. */
   look(): void
 }
 
@@ -42,7 +42,7 @@ export class Standstill {
     return Math.min(soon, this.link.limits.keepAlive?.interval ?? soon)
   }
 
-  /** The reader took something: it goes on. */
+  /** The reader took something: reading resumes. */
   progress(now: number): void {
     this.since = now
   }

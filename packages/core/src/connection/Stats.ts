@@ -1,4 +1,4 @@
-/** What a connection counts, as users read it. */
+/** The counters of a connection, as users read them. */
 import * as Duration from "effect/Duration"
 import type { Link } from "./Link.ts"
 
@@ -16,7 +16,7 @@ export interface Stats {
   readonly bytesUnread: number
   /** Bytes that were accepted for sending and that the transport has not taken. */
   readonly bytesUnsent: number
-  /** What an extension that compresses was given and put out; nothing without one. */
+  /** The input and output of an extension that compresses; absent without one. */
   readonly compression: {
     readonly received: { readonly compressed: number; readonly uncompressed: number }
     readonly sent: { readonly compressed: number; readonly uncompressed: number }

@@ -1,7 +1,6 @@
 /**
- * Messages that are sent fragment by fragment (RFC 6455 §5.4): those that a stream gives, and
- * those so large that an extension works on them in slices. Other data waits until the last
- * fragment is sent.
+ * Messages that are sent fragment by fragment (RFC 6455 §5.4): those of a stream, and those so large
+ * that an extension encodes them in slices. Other data waits until the last fragment is sent.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -13,7 +12,7 @@ import type { Outcome, SendError, Turns } from "./Sending.ts"
 
 type Kind = "text" | "binary"
 
-/** Whether part of a message has gone out that is not whole yet. */
+/** Whether part of a message was sent and the rest was not. */
 interface Begun {
   begun: boolean
 }
@@ -76,7 +75,7 @@ export const sendSliced = (
     })
   })
 
-/** Runs `send` while no one else sends data; a message that it leaves unfinished ends the connection. */
+/** Runs `send` while no other data is sent. A message that it leaves unfinished closes the connection. */
 const holding = <E, R>(
   writer: Turns,
   send: (message: Begun) => Effect.Effect<void, E, R>
@@ -152,14 +151,14 @@ const fragment = (
 const part = (payload: Message, from: number, to: number): Message =>
   typeof payload === "string" ? payload.slice(from, to) : payload.subarray(from, to)
 
-/** Where a slice of at most `size` bytes ends that begins at `from`; not between two surrogates. */
+/** The end of a slice of at most `size` bytes that begins at `from`; not between two surrogates. */
 const cut = (payload: Message, from: number, size: number): number => {
   let to = Math.min(from + size, payload.length)
   if (typeof payload !== "string" || size === Infinity) return to
   if ((to - from) * 3 > size && byteLength(payload.slice(from, to)) > size) to = from + Math.max(1, Math.floor(size / 3))
   if (to === payload.length) return to
   const last = payload.charCodeAt(to - 1)
-  // A step forward in any case, however small the slices are.
+  // At least one step forward, however small the slices are.
   return last >= 0xd800 && last <= 0xdbff ? to - 1 > from ? to - 1 : to + 1 : to
 }
 

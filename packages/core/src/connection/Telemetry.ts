@@ -1,7 +1,6 @@
 /**
- * Who keeps account of a connection: nobody, the meter of all connections, or, where its
- * span or its log lines are wanted, an account of its own. What nobody looks at is not
- * held.
+ * What observes a connection: nothing, the meter of all connections or, if its span or its log
+ * lines are wanted, an account of its own. Nothing is held that is not used.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -20,11 +19,11 @@ import { type Meter, meterOf } from "./Meter.ts"
 
 export type Attributes = Readonly<Record<string, unknown>>
 
-/** What is known of a connection beside its link. */
+/** What is known of a connection besides its link. */
 export interface Described {
   readonly observability?: Observability.Options | undefined
   readonly subprotocol?: string | undefined
-  /** Asked only where someone looks. */
+  /** Called only if the attributes are used. */
   readonly attributes?: LazyArg<Attributes> | undefined
 }
 
@@ -36,7 +35,7 @@ interface Chosen {
   readonly metrics: boolean
 }
 
-// What is chosen where a route says nothing: the same for nearly all connections.
+// The options of a route without options: the same for nearly all connections.
 let lastCurrent: Observability.Options | undefined
 let lastChosen: Chosen | undefined
 
@@ -58,7 +57,7 @@ const chosenOf = (current: Observability.Options, own: Observability.Options | u
   }
 }
 
-// To compare two levels costs as much as all else here, and they are nearly always the same two.
+// Comparing two levels costs as much as everything else here, and they are nearly always the same two.
 let lastLevel: LogLevel.LogLevel | undefined
 let lastMinimum: LogLevel.LogLevel | undefined
 let lastIsLogged = false
@@ -74,11 +73,11 @@ const isLogged = (fiber: Fiber.Fiber<unknown, unknown>, { logLevel, logs }: Chos
   return lastIsLogged
 }
 
-/** The span around, if there is one. */
+/** The current span, if there is one. */
 const spanAround = (fiber: Fiber.Fiber<unknown, unknown>): Tracer.AnySpan | undefined =>
   Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
 
-/** Whether someone collects spans, and wants those of this part of the program. */
+/** Whether spans are collected, and those of this part of the program are wanted. */
 const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.getRef(References.TracerEnabled) &&
   fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer &&
@@ -100,14 +99,14 @@ const makeSpan = (
   const around = spanAround(fiber)
   return Effect.makeSpan(`websocket.${role}`, {
     kind: role,
-    // Of its own, since a connection outlives what a request's trace is about.
+    // A trace of its own, because a connection outlives its request.
     root: true,
     ...(around !== undefined && { links: [{ span: around, attributes: {} }] }),
     attributes: { ...attributes, "network.protocol.name": "websocket" }
   })
 }
 
-/** Whether someone looks at what is known of a connection. */
+/** Whether the attributes of a connection are used. */
 export const isWanted = (
   fiber: Fiber.Fiber<unknown, unknown>,
   observability: Observability.Options | undefined
@@ -117,7 +116,7 @@ export const isWanted = (
 }
 
 /**
- * Lets those who look keep account of a connection that opens now; what is left to do, if
+ * Attaches the observers to a connection that opens now. Returns what is left to do, if
  * anything.
  */
 export const attach = (
@@ -138,17 +137,17 @@ export const attach = (
   const span = traced ? makeSpan(fiber, role, attributes) : Effect.undefined
   return Effect.map(span, (span) => {
     const clock = fiber.getRef(References.TracerTimingEnabled) ? fiber.getRef(Clock.Clock) : undefined
-    // One that is not sampled interests nobody.
+    // A span that is not sampled is not recorded.
     const open = span?.sampled === true ? new OpenSpan(span, clock) : undefined
     if (open !== undefined || log !== undefined) link.observer = new OwnAccount(meter, open, log)
     log?.write("WebSocket opened", {}, undefined)
   }).pipe(Effect.onError(() =>
-    // A tracer of a user's own that dies: the connection will not be.
+    // If a user's tracer dies, there will be no connection.
     Effect.sync(() => meter?.withdraw(link))
   ))
 }
 
-/** Lets what a handler logs tell of which connection; what is known of that is asked for where it is told. */
+/** Adds the attributes of a connection to what its handler logs. They are computed when a line is logged. */
 export const annotate = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   link: ObservedLink,

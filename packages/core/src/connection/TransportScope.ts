@@ -9,8 +9,8 @@ import * as Scope from "effect/Scope"
 import { Connection } from "./Connection.ts"
 
 /**
- * Acquires a transport and opens a connection on it. What the acquisition left in its scope is
- * released once the transport is gone, or at once where nothing becomes of it.
+ * Acquires a transport and opens a connection on it. The scope of the acquisition is closed once the
+ * transport is closed, or at once if there is no connection.
  */
 export const acquiring = <A, E, R, W>(
   acquire: Effect.Effect<A, E, R>,
@@ -26,7 +26,7 @@ export const acquiring = <A, E, R, W>(
       )
       const connection = yield* Effect.onError(open(acquired), () => close(Exit.void))
       const gone = () => run(close(Exit.void))
-      // A connector of a user's may make another kind of connection.
+      // A user's connector may make another kind of connection.
       if (!(connection instanceof Connection)) yield* Effect.addFinalizer(close)
       else if (connection.link.gone) gone()
       else connection.link.once("gone", gone)

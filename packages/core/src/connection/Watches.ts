@@ -1,8 +1,7 @@
 /**
- * The deadlines that a connection's traffic keeps away, but for the keepalive's: a write
- * that stalls, a message that makes no progress, a connection without messages. Few
- * connections need one of them, and most of the time none: a watch exists from when it is
- * needed until there is nothing to watch.
+ * The deadlines that traffic postpones, except for the keepalive's: a write that stalls, a message
+ * without progress, a connection without messages. Most connections need none of them most of the
+ * time: a watch exists only while there is something to watch.
  */
 import { IOError } from "../WebSocketError.ts"
 import type { TimedLink } from "./LinkHooks.ts"
@@ -13,7 +12,7 @@ export class Watches {
   private message: MessageWatch | undefined
   private stall: StallWatch | undefined
 
-  /** Those that a connection has from its beginning. */
+  /** The watches that a connection has from its beginning. */
   static start(link: TimedLink, now: number): Watches | undefined {
     const idle = IdleWatch.start(link, now)
     if (idle === undefined) return undefined
@@ -38,7 +37,7 @@ export class Watches {
     this.message.begin()
   }
 
-  /** Reading is paused, or resumed: what does not come meanwhile is not the peer's fault. */
+  /** Reading was paused or resumed: a pause is not the peer's fault. */
   standStill(): void {
     this.message?.standStill()
   }
@@ -49,14 +48,14 @@ export class Watches {
     this.stall.begin(pending)
   }
 
-  /** It has taken it. */
+  /** The transport has taken the write. */
   writeTaken(): void {
     this.stall?.end()
   }
 
-  /** Looks at each that is due, and returns itself if there is anything to watch on. */
+  /** Checks each watch that is due. Returns itself if there is anything left to watch. */
   onAlarm(now: number): Watches | undefined {
-    // Each may end the connection, and with it all that watch it.
+    // Each may end the connection, and with it all watches.
     this.stall?.onAlarm(now)
     if (!this.isOver) this.idle?.onAlarm(now)
     if (!this.isOver) this.message?.onAlarm(now)
@@ -72,8 +71,8 @@ export class Watches {
 const looks = 4
 
 /**
- * Closes a connection on which nothing is said (`idleTimeout`). It compares counts of
- * bytes a few times within the timeout, so that messages cost no look at the clock.
+ * Closes a connection without messages (`idleTimeout`). It compares counters a few times within the
+ * timeout, so that messages need not read the clock.
  */
 class IdleWatch {
   /** When to look next. */
@@ -116,10 +115,9 @@ class IdleWatch {
 }
 
 /**
- * Ends a connection whose peer begins a message and makes no progress with it
- * (`messageProgress`). It begins once input stops inside a message and looks again when its
- * time has passed, so that a stream of messages, each cut by the edges of the network's
- * chunks, costs one look at the clock in each timeout.
+ * Ends a connection whose peer begins a message and makes no progress with it (`messageProgress`).
+ * It begins once input stops inside a message and checks again after the timeout, so that messages
+ * which are split by the chunks of the network cost one look at the clock in each timeout.
  */
 class MessageWatch {
   /** When to look next. */
@@ -141,7 +139,7 @@ class MessageWatch {
     this.link.updateAlarm()
   }
 
-  /** Reading was paused or resumed: what did not come meanwhile is not the peer's fault. */
+  /** Reading was paused or resumed: a pause is not the peer's fault. */
   standStill(): void {
     this.stoodStill = true
   }
@@ -160,13 +158,13 @@ class MessageWatch {
     }
   }
 
-  /** Whether the message is handed on as it comes: it holds no memory, and its reader keeps its own time. */
+  /** Whether the message is delivered as it arrives: it holds no memory, and its reader has its own time. */
   private get isStreamed(): boolean {
     const { fragments } = this.link.protocol
     return fragments !== undefined && !fragments.done && !fragments.discarded
   }
 
-  /** What came, Pings and Pongs left out: a message does not come along by them. */
+  /** Bytes received, without Pings and Pongs, which are no progress of a message. */
   private get dataBytes(): number {
     return this.link.receivedBytes - this.link.protocol.controls.received
   }

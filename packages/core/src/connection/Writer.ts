@@ -1,9 +1,8 @@
 /**
- * The effects that send on a connection. What is accepted is encoded at once and goes out
- * with the next write; above the high-water mark senders wait for their turn, in order. A
- * frame is appended whole or not at all, so an interruption never leaves half a frame behind,
- * and every wait can be interrupted at once. A payload that the transport still reads stays
- * the connection's, whoever waits for it.
+ * The effects that send on a connection. An accepted message is encoded at once and written with the
+ * next write. Above the high-water mark senders wait for their turn, in order. A frame is appended
+ * whole or not at all, so an interruption never leaves half a frame, and every wait can be
+ * interrupted at once. A payload that the transport still reads remains the connection's.
  */
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -16,7 +15,7 @@ import { sendSliced } from "./StreamedMessage.ts"
 
 const noBytes = new Uint8Array(0)
 
-// Nobody waits: one array for all connections, never written to.
+// The empty queue: one array for all connections, never written to.
 const nobody: Array<Waiter> = []
 
 export class Writer implements Turns {
@@ -32,17 +31,17 @@ export class Writer implements Turns {
     this.link = link
   }
 
-  /** Messages that were not sent, since the peer takes too little. */
+  /** Messages that were dropped because the peer takes too little. */
   get dropped(): number {
     return 0
   }
 
-  /** Whether somebody waits for a turn. */
+  /** Whether a sender waits for a turn. */
   get hasWaiting(): boolean {
     return this.queue.length > 0 || this.holder !== undefined
   }
 
-  /** Whether a sender that comes now has its turn at once. */
+  /** Whether a new sender has its turn at once. */
   get isFree(): boolean {
     return this.queue.length === 0
   }
@@ -76,7 +75,7 @@ export class Writer implements Turns {
       const waiter = this.queue[0]
       const outcome = waiter.attempt()
       if (outcome === "wait") break
-      // An attempt that writes may find the transport closed, which ends all who wait.
+      // An attempt that writes may find the transport closed, which ends all waiting senders.
       if (this.queue[0] !== waiter) continue
       this.dequeue(0)
       hasMoved = true
@@ -111,7 +110,7 @@ export class Writer implements Turns {
     return Effect.fail(this.error)
   }
 
-  /** What an attempt that need not be made again comes to. */
+  /** The result of an attempt that is not repeated. */
   settle(outcome: Exclude<Outcome, "wait">): Effect.Effect<void, SendError> {
     if (outcome instanceof Thrown) return Effect.die(outcome.defect)
     switch (outcome) {
@@ -120,7 +119,7 @@ export class Writer implements Turns {
       case "closed":
         return this.fail()
       case "inFlight":
-        // The transport reads from the caller's buffer: it is the connection's until then.
+        // The transport reads from the caller's buffer, which belongs to the connection until then.
         return Effect.callback((resume) => {
           if (!this.link.isBlocked) {
             resume(this.link.broken !== undefined || this.link.gone ? this.lost() : Effect.void)
@@ -142,10 +141,10 @@ export class Writer implements Turns {
       if (this.queue.length === 1) this.onWritable()
       return Effect.sync(() => {
         const at = this.queue.indexOf(waiter)
-        // It had its turn, and was not resumed yet.
+        // It had its turn and was not resumed yet.
         if (at === -1) return
         this.dequeue(at)
-        // Those behind it may be able to go on.
+        // The next senders may be able to continue.
         this.onWritable()
         this.link.sendersMoved()
       })
@@ -167,7 +166,7 @@ export class Writer implements Turns {
   private attempt(message: Sendable): Outcome {
     const { link } = this
     if (this.isStreaming && link.isOpen) return "wait"
-    // Without an extension nothing that could throw, nor take long, stands in the way.
+    // Without an extension nothing can throw or take long.
     const payload = message instanceof Prepared ? noBytes : message
     if (link.transform !== undefined) return this.data(payload, () => link.protocol.send(message))
     const room = this.room(payload)
@@ -180,7 +179,7 @@ export class Writer implements Turns {
     return this.link.isOpen ? "wait" : "closed"
   }
 
-  /** The same as {@link append} for what goes through an extension. */
+  /** The same as {@link append} with an extension. */
   data(payload: Message, append: () => void): Outcome {
     return this.link.isOpen && this.link.isTurnOver ? "wait" : this.append(payload, append)
   }
@@ -191,8 +190,8 @@ export class Writer implements Turns {
     try {
       append()
     } catch (defect) {
-      // Of an extension or its options, written by users. It is this sender's, whoever
-      // called; the transport may have.
+      // An exception of an extension or its options, which users write. It belongs to this sender, even if the
+      // transport made this call.
       return new Thrown(defect)
     }
     return this.sent(payload)
@@ -203,7 +202,7 @@ export class Writer implements Turns {
     const { link } = this
     if (!link.isOpen) return "closed"
     if (this.isUncopied(payload)) {
-      // Alone in its write, so that the caller's buffer is read for as short as can be.
+      // Alone in its write, so that the caller's buffer is read for as short a time as possible.
       link.flush()
       if (link.isBlocked) return "wait"
     } else if (this.isAboveMark) {
@@ -222,7 +221,7 @@ export class Writer implements Turns {
     return link.bufferedBytes >= mark
   }
 
-  /** A payload was appended: it goes out with what follows in this run, or at once. */
+  /** A payload was appended: it is written with what follows in this run of JavaScript, or at once. */
   private sent(payload: Message): Outcome {
     const { link } = this
     if (!this.isUncopied(payload)) {
@@ -237,7 +236,7 @@ export class Writer implements Turns {
     return typeof payload !== "string" && this.link.protocol.outbound.isUncopied(bytesOf(payload).length)
   }
 
-  /** Whether a message goes out in slices, with others' turns in between. */
+  /** Whether a message is sent in slices, with turns of other code in between. */
   protected isSliced(message: Sendable): message is Message {
     return !(message instanceof Prepared) && this.link.protocol.outbound.isSliced(message)
   }
@@ -293,7 +292,7 @@ export class Writer implements Turns {
     return Effect.void
   }
 
-  /** Appends what needs neither to wait nor any care; returns the index of the first message that does. */
+  /** Appends messages that need not wait and need no special treatment. Returns the index of the first that does. */
   private sendRun(messages: ReadonlyArray<Sendable>, from: number): number {
     const { link } = this
     if (!this.isFree || this.isStreaming || !link.isOpen) return from
@@ -314,7 +313,7 @@ export class Writer implements Turns {
     return messages.length
   }
 
-  /** Sends a message if there is room for it now; what its caller may change is copied. */
+  /** Sends a message if there is room for it now. Bytes that its caller may change are copied. */
   offer(message: Sendable): boolean {
     const given = this.plain(message)
     if (!this.link.isOpen || !this.isFree || this.isStreaming || this.isAboveMark || this.isSliced(given)) return false
@@ -352,10 +351,10 @@ export class Writer implements Turns {
     })
   }
 
-  /** A Close is sent now: what was accepted and not encoded goes before it. */
+  /** A Close is about to be sent: messages that were accepted and not encoded go before it. */
   beforeClose(): void {}
 
-  /** Closes behind everything that was accepted or waits for its turn. */
+  /** Closes after everything that was accepted or waits for its turn. */
   close(code: number | undefined, reason: string): void {
     const { link } = this
     const attempt = (): Outcome => {

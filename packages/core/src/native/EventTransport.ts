@@ -1,6 +1,6 @@
 /**
- * A WebSocket with events, as WHATWG specifies it, as the transport of a connection: that of
- * pages, and those of Deno, Node, Bun (its client) and Workers.
+ * A WebSocket with events, as WHATWG specifies it, as the transport of a connection: in pages, and on
+ * Deno, Node, Bun (as a client) and Workers.
  */
 import type { Capabilities } from "../Capabilities.ts"
 import type { Message } from "../Message.ts"
@@ -18,8 +18,7 @@ export interface EventLike {
 }
 
 /**
- * A WebSocket of the platform's: what of it is used. Those of pages, Deno, Node, Bun and
- * Workers fit.
+ * The part of a platform's WebSocket that is used. Those of pages, Deno, Node, Bun and Workers fit.
  *
  * @category models
  * @since 0.1.0
@@ -49,7 +48,7 @@ export const eventCapabilities: Capabilities = {
 const open = 1
 const closing = 2
 
-/** What was received, as a message; `undefined` for what is none, such as a Blob. */
+/** The received data as a message; `undefined` for anything else, such as a Blob. */
 export const messageOf = (data: unknown): Message | undefined => {
   if (typeof data === "string" || data instanceof Uint8Array) return data
   if (data instanceof ArrayBuffer) return new Uint8Array(data)
@@ -66,13 +65,13 @@ export const endedAbnormally = (cause: unknown): IOError =>
   })
 
 export const notAMessage = (): IOError =>
-  new IOError({ phase: "read", reason: "Unknown", detail: "The platform's WebSocket gave something that is no message" })
+  new IOError({ phase: "read", reason: "Unknown", detail: "The platform's WebSocket delivered data that is neither text nor bytes" })
 
 export class EventTransport implements MessageTransport {
   readonly capabilities: Capabilities
   private readonly socket: WebSocketLike
   private handlers: MessageTransportHandlers | undefined
-  // What happened before the connection was there.
+  // Events from before there was a connection.
   private early: Array<EventLike> | undefined = []
   private cause: unknown
   private isClosed = false
@@ -80,7 +79,7 @@ export class EventTransport implements MessageTransport {
   constructor(socket: WebSocketLike, capabilities: Capabilities) {
     this.capabilities = capabilities
     this.socket = socket
-    // Messages come as soon as the socket is open, so they are listened to at once.
+    // Messages can arrive as soon as the socket is open, so listeners are added at once.
     socket.binaryType = "arraybuffer"
     socket.addEventListener("message", this.onEvent)
     socket.addEventListener("error", this.onEvent)
@@ -92,7 +91,7 @@ export class EventTransport implements MessageTransport {
     const early = this.early!
     this.early = undefined
     for (const event of early) this.onEvent(event)
-    // It may have closed before it was listened to.
+    // It may have closed before the listeners were added.
     if (early.length === 0 && this.socket.readyState > closing) this.gone(endedAbnormally(undefined))
   }
 
@@ -117,7 +116,7 @@ export class EventTransport implements MessageTransport {
     this.gone(undefined)
   }
 
-  /** The platform did what it should not: the connection breaks. */
+  /** The platform did something unexpected: the connection breaks. */
   private fail(error: IOError): void {
     this.drop()
     this.gone(error)

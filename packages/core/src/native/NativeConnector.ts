@@ -1,6 +1,6 @@
 /**
- * Connects by a WebSocket that the platform has of its own. The platform performs the opening
- * handshake, and says little about it: options that it does not have fail typed.
+ * Connects by the platform's own WebSocket. The platform performs the opening handshake and says little
+ * about it. Options that it does not have fail with a typed error.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -32,7 +32,7 @@ export interface ConnectorOptions {
   readonly heartbeat: Heartbeat | undefined
 }
 
-/** `hold` is called as soon as there is a transport, which nothing but that may be left of an interrupted attempt. */
+/** `hold` is called as soon as there is a transport, so that an interrupted attempt leaves nothing else. */
 type Dial = (
   target: Target,
   hold: (transport: MessageTransport) => void
@@ -95,7 +95,7 @@ const targetOf = (url: string | URL, options: ConnectOptions, own: ConnectorOpti
   }
 }
 
-/** What the constructor throws is about what it was given. */
+/** An exception of the constructor is about its arguments. */
 const invalid = ({ subprotocols }: Target, cause: unknown): HandshakeError => {
   const isAboutSubprotocols = subprotocols.length > 0 && String(cause).includes("protocol")
   return refuse(
@@ -156,7 +156,7 @@ export const dialEvents = (construct: (target: Target) => WebSocketLike): Dial =
     const listeners = {
       open: () => {
         leave()
-        // Made at once: a message may come by the next event.
+        // Made at once, because the next event may be a message.
         const transport = new EventTransport(socket, eventCapabilities)
         hold(transport)
         resume(Effect.succeed({ transport, protocol: socket.protocol ?? "", extensions: socket.extensions ?? "" }))
@@ -175,7 +175,7 @@ export const dialEvents = (construct: (target: Target) => WebSocketLike): Dial =
     for (const [type, listener] of Object.entries(listeners)) socket.addEventListener(type, listener)
     return Effect.sync(() => {
       leave()
-      // What an attempt that is given up ends with is nobody's error.
+      // The error of an abandoned attempt is ignored.
       socket.addEventListener("error", () => {})
       socket.close()
     })
@@ -205,6 +205,6 @@ export const dialStream = (
     )
   })
 
-/** A global of the platform's; none where it has none. */
+/** A global of the platform, if there is one. */
 export const platformGlobal = <A>(name: string): Option.Option<A> =>
   Option.fromNullishOr((globalThis as Readonly<Record<string, unknown>>)[name] as A | undefined)

@@ -24,7 +24,7 @@ export interface OpenStreamLike {
 }
 
 /**
- * A `WebSocketStream`: what of it is used.
+ * The part of a `WebSocketStream` that is used.
  *
  * @category models
  * @since 0.1.0
@@ -54,7 +54,7 @@ export class StreamTransport implements MessageTransport {
   private isReading = false
   private buffered = 0
   private written: Promise<unknown> = Promise.resolve()
-  // How it closed, for once everything has been read; and whether nothing can be sent any more.
+  // How it closed, reported once everything has been read; and whether nothing can be sent any more.
   private closeInfo: CloseLike | undefined
   private isOver = false
   private isClosed = false
@@ -135,7 +135,7 @@ export class StreamTransport implements MessageTransport {
         this.buffered -= size
         if (!this.isClosed) this.handlers.onDrain()
       },
-      // It is closed, or about to be: what is left in the buffer was not sent.
+      // It is closed, or about to be: the rest of the buffer was not sent.
       () => {}
     )
     return true
@@ -147,7 +147,7 @@ export class StreamTransport implements MessageTransport {
 
   close(code: number | undefined, reason: string): void {
     this.isOver = true
-    // Closing drops what is not written yet.
+    // Closing drops everything that is not written yet.
     void this.written.then(() => {
       if (this.isClosed) return
       if (code === undefined) this.stream.close()

@@ -1,7 +1,6 @@
 /**
- * The protocol of a connection whose platform frames messages by itself: what is left of it
- * are limits, the order of messages and the ending, and who closed first. It has no I/O: what it
- * sends goes to a {@link MessageOutput}.
+ * The protocol of a connection whose platform frames messages by itself: limits, the order of messages,
+ * the ending, and which side closed first. It has no I/O: its output goes to a {@link MessageOutput}.
  */
 import type { CloseInfo } from "../CloseCode.ts"
 import { bytesOf } from "../codec/Bytes.ts"
@@ -107,7 +106,7 @@ export class MessageProtocol {
   sentClose: { readonly code: number; readonly reason: string } | undefined
   private readonly limits: Limits
   private readonly output: MessageOutput
-  // Whether the peer can be held back, so that what waits is bounded by that.
+  // Whether the peer can be held back, which bounds the messages that wait.
   private readonly isBounded: boolean
   private receivedFirst = false
 
@@ -154,7 +153,7 @@ export class MessageProtocol {
     return this.inbound.takeMessage()
   }
 
-  // Messages arrive whole, whatever the reader wants.
+  // Messages always arrive whole.
   demand(): void {}
   endFragments(): void {}
 
@@ -178,7 +177,7 @@ export class MessageProtocol {
     if (this.isOpen) return this.outbound.send(message as Message)
   }
 
-  /** Keeps the fragments of a message, and sends it once it is whole. */
+  /** Collects the fragments of a message, and sends it once it is complete. */
   sendFragment(type: "text" | "binary", payload: Message, last: boolean): void | false {
     const { outbound } = this
     if (!this.isOpen) return
@@ -192,7 +191,7 @@ export class MessageProtocol {
     outbound.fragments = undefined
   }
 
-  // Whoever asks is told before.
+  // Callers check the capability before.
   ping(): void {}
 
   close(code = 1005, reason = ""): void {

@@ -1,15 +1,15 @@
 /**
- * Looks now and then at what tells nobody when it changes: one timer for all that is looked at,
- * and none while there is nothing. Not by the deadlines, which wait where the event loop is late.
+ * Checks now and then things that do not report their changes: one timer for all of them, and none while
+ * there is nothing to check. It does not use the deadlines, which wait when the event loop is late.
  */
 import type { Deadlines } from "./Deadlines.ts"
 import { uncaught } from "./Uncaught.ts"
 
-/** Something to look at. */
+/** Something to check. */
 export interface Polled {
-  /** When to look, in the milliseconds of `Deadlines.now`. */
+  /** When to check, in the milliseconds of `Deadlines.now`. */
   readonly pollsAt: number
-  /** Looks once. It is added again where it is to be looked at again. */
+  /** Checks once. Add it again to check again. */
   poll(): void
 }
 
