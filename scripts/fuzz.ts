@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { calling } from "../packages/core/test/fuzz/calling.ts"
+import { closing } from "../packages/core/test/fuzz/closing.ts"
 import { failureOf, fuzz, type Found, inputOf, shrink, withoutStacks } from "../packages/core/test/fuzz/Fuzzer.ts"
 import { handshaking } from "../packages/core/test/fuzz/handshaking.ts"
 import { receiving } from "../packages/core/test/fuzz/receiving.ts"
@@ -16,7 +17,7 @@ import { wsReceiver } from "../packages/node/test/fuzz/wsReceiver.ts"
 import { start as startCoverage } from "./fuzz/coverage.ts"
 import { root } from "./lib/commands.ts"
 
-const targets: ReadonlyArray<Target> = [receiving, calling, wsReceiver, deflating, handshaking]
+const targets: ReadonlyArray<Target> = [receiving, calling, closing, wsReceiver, deflating, handshaking]
 const folder = join(root, "build/fuzz")
 
 const help = `npm run fuzz                                         each target for 30 seconds

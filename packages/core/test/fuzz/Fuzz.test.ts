@@ -5,13 +5,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { calling } from "./calling.ts"
 import { cases } from "./cases.ts"
+import { closing } from "./closing.ts"
 import { failureOf, fuzz, inputOf, shrink } from "./Fuzzer.ts"
 import { handshaking } from "./handshaking.ts"
 import { Random } from "./Random.ts"
 import { receiving } from "./receiving.ts"
 import { expect, Finding, fromHex, type Target, toHex } from "./Target.ts"
 
-const bounded: ReadonlyArray<readonly [Target, number]> = [[receiving, 2000], [calling, 1500], [handshaking, 10_000]]
+const bounded: ReadonlyArray<readonly [Target, number]> = [[receiving, 2000], [calling, 1500], [closing, 4000], [handshaking, 10_000]]
 
 describe("fuzz", () => {
   for (const [target, count] of bounded) {

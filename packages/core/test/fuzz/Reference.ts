@@ -189,3 +189,70 @@ export const readFrames = (bytes: Uint8Array, role: "client" | "server"): Array<
   }
   return frames
 }
+
+/** What happened on a connection that matters to its end, in order. */
+export type Happening =
+  /** Our Close was appended to the output. */
+  | { readonly what: "sent"; readonly code: number; readonly reason: string }
+  /** The peer's Close was received. */
+  | { readonly what: "received"; readonly code: number; readonly reason: string }
+  /** The peer broke a rule. */
+  | { readonly what: "violation" }
+  /** The peer's stream ended. */
+  | { readonly what: "ended" }
+
+const first = <W extends Happening["what"]>(
+  happenings: ReadonlyArray<Happening>,
+  what: W
+): Extract<Happening, { readonly what: W }> | undefined =>
+  happenings.find((one): one is Extract<Happening, { readonly what: W }> => one.what === what)
+
+/** How the connection closed (§7.1.4 to §7.1.6), as far as it is known. */
+export const closeInfoOf = (happenings: ReadonlyArray<Happening>) => {
+  const closes = happenings.filter((one) => one.what === "sent" || one.what === "received")
+  // §7.1.5, §7.1.6: code and reason are those of the first Close frame; without one the code is 1006.
+  const [one] = closes
+  const sent = first(happenings, "sent")
+  const received = first(happenings, "received")
+  return {
+    code: one?.code ?? 1006,
+    reason: one?.reason ?? "",
+    initiator: one?.what === "sent" ? "local" : "remote",
+    clean: sent !== undefined && received !== undefined,
+    sent: sent === undefined ? undefined : { code: sent.code, reason: sent.reason },
+    received: received === undefined ? undefined : { code: received.code, reason: received.reason }
+  }
+}
+
+/** Who drives a connection: it is asked what to do with the transport, and what it was told to do is done. */
+export class ClosingReference {
+  private readonly role: "client" | "server"
+  private hasEnded = false
+  private isDestroyed = false
+
+  constructor(role: "client" | "server") {
+    this.role = role
+  }
+
+  /** `isWritten`: the transport has taken everything. */
+  next(happenings: ReadonlyArray<Happening>, isWritten: boolean): "nothing" | "end" | "destroy" {
+    const has = (what: Happening["what"]): boolean => first(happenings, what) !== undefined
+    const isSent = has("sent")
+    const isAnswered = has("received") || has("violation")
+    // A stream that ended without a Close leaves nothing to wait for; an end that was not processed yet does.
+    if (!isSent) return has("ended") && !isAnswered ? "destroy" : "nothing"
+    if (this.isDestroyed || !isWritten) return "nothing"
+    // §7.1.1: TCP is closed once both sides have closed.
+    if (has("ended")) {
+      this.isDestroyed = this.hasEnded = true
+      return "destroy"
+    }
+    // §7.1.1: the server closes first; §7.1.7: after a violation either does.
+    const isBroken = happenings.find(({ what }) => what === "received" || what === "violation")?.what === "violation"
+    if (!this.hasEnded && isAnswered && (isBroken || this.role === "server")) {
+      this.hasEnded = true
+      return "end"
+    }
+    return "nothing"
+  }
+}
