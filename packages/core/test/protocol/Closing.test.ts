@@ -213,4 +213,99 @@ describe("Closing", () => {
       const rest = steps(machine, now + 61)
       assert.isTrue(said.includes("destroy") || rest.includes("destroy") || steps(machine, now + 200).includes("destroy"))
     }))
+
+  it("waits for its Close to be taken before it ends, however long the peer goes on taking", () => {
+    for (const role of ["client", "server"] as const) {
+      const closing = new Closing(role, patience)
+      closing.sent(0)
+      closing.receivedEnding("Close")
+      closing.peerEnded()
+      for (let now = 4; now < 60; now += 4) {
+        assert.deepStrictEqual(steps(closing, now), [])
+        assert.strictEqual(closing.due, Math.min(now + 1, 60))
+        closing.alive(now)
+      }
+      closing.written()
+      assert.isTrue(closing.isWritten)
+      assert.deepStrictEqual(steps(closing, 59), ["destroy"])
+    }
+  })
+
+  it("gives up on a peer that takes nothing, and drops the transport at the bound", () => {
+    const closing = new Closing("server", patience)
+    closing.sent(10)
+    assert.strictEqual(closing.due, 15)
+    assert.deepStrictEqual(steps(closing, 14), [])
+    assert.deepStrictEqual(steps(closing, 15), ["giveUp"])
+    assert.isTrue(closing.isGivenUp)
+    assert.strictEqual(closing.due, 70, "only the bound is left")
+    assert.deepStrictEqual(steps(closing, 69), [])
+    assert.deepStrictEqual(steps(closing, 70), ["destroy"])
+  })
+
+  it("a peer that was given up and takes the rest after all is waited for", () => {
+    const closing = new Closing("server", patience)
+    closing.sent(0)
+    assert.deepStrictEqual(steps(closing, 5), ["giveUp"])
+    closing.alive(30)
+    closing.written()
+    assert.strictEqual(closing.due, 35)
+    closing.receivedEnding("Close")
+    assert.deepStrictEqual(steps(closing, 31), ["end"])
+  })
+
+  describe("a Close that is wanted and cannot be sent yet", () => {
+    it("is forced after the silence, once", () => {
+      const closing = new Closing("server", patience)
+      closing.want(10, false)
+      closing.want(12, false)
+      assert.strictEqual(closing.due, 15)
+      assert.deepStrictEqual(steps(closing, 14), [])
+      assert.deepStrictEqual(steps(closing, 15), ["force"])
+      assert.strictEqual(closing.due, Infinity)
+      assert.deepStrictEqual(steps(closing, 100), [])
+    })
+
+    it("a call starts its deadline, though a Close was wanted before it, and only the first call does", () => {
+      const closing = new Closing("server", patience)
+      closing.want(0, false)
+      assert.deepStrictEqual(steps(closing, 5), ["force"])
+      closing.want(7, true)
+      assert.strictEqual(closing.due, 12)
+      closing.want(9, true)
+      closing.want(10, false)
+      assert.strictEqual(closing.due, 12)
+      assert.deepStrictEqual(steps(closing, 12), ["force"])
+    })
+
+    it("a call has one deadline for all that it waits for; without one the silence begins when the Close is sent", () => {
+      const called = new Closing("server", patience)
+      called.want(0, true)
+      called.sent(3)
+      assert.strictEqual(called.due, 5)
+      assert.deepStrictEqual(steps(called, 5), ["giveUp"])
+      const wanted = new Closing("server", patience)
+      wanted.want(0, false)
+      wanted.sent(3)
+      assert.strictEqual(wanted.due, 8)
+      assert.deepStrictEqual(steps(wanted, 5), [])
+    })
+
+    it("the bound counts from the moment it was wanted", () => {
+      const closing = new Closing("server", patience)
+      closing.want(0, false)
+      for (let now = 0; now < 60; now += 4) closing.alive(now)
+      closing.sent(56)
+      closing.sent(59)
+      assert.strictEqual(closing.due, 60)
+      assert.deepStrictEqual(steps(closing, 60), ["destroy"])
+    })
+
+    it("is none once it was sent", () => {
+      const closing = new Closing("server", patience)
+      closing.sent(0)
+      closing.want(3, true)
+      assert.strictEqual(closing.due, 5)
+    })
+  })
 })
