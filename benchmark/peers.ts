@@ -1,7 +1,7 @@
 /** The measured programs, each a process of its own. */
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
-import type { Program, Workload } from "./workloads.ts"
+import type { Workload } from "./workloads.ts"
 
 export interface Peer {
   readonly name: string
@@ -19,9 +19,11 @@ export const tuned = "effect-ws tuned"
 const ws = "ws"
 const stock = "Effect's own"
 
-/** Whose cost the others are compared with. */
-export const baseOf = (workload: { readonly kind: string; readonly program?: Program }): string =>
-  workload.kind === "answers" && workload.program === "rpc" ? stock : ws
+/** Whose cost the others are compared with. Over HTTP/2 it is Node's alone: no other peer speaks WebSockets there. */
+export const baseOf = (workload: Workload): string => {
+  if (workload.transport === "http2") return http2Floor.name
+  return workload.kind === "answers" && workload.program === "rpc" ? stock : ws
+}
 
 /** Where the binary of Bun lies, if this platform has one of its packages. */
 export const bunBinary: string | undefined = (() => {
@@ -50,6 +52,7 @@ const servers = (mode: string, file: string): ReadonlyArray<Peer> => [
 
 /** The lower bound on Node: an echo of bytes after a handshake. */
 const floor: Peer = { name: "node:net", file: "./peers/net-server.ts" }
+const http2Floor: Peer = { name: "node:http2", file: "./peers/http2-server.ts" }
 
 // From here on the memory of messages is what most of their time goes into.
 const largeFrom = 16 * 1024
@@ -91,6 +94,7 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
           ]
         case "echo": {
           const { deflated, size, transport } = workload
+          if (transport === "http2") return [http2Floor, ...both(echoServer)]
           return [
             ...servers("echo", echoServer),
             ...size < largeFrom ? [] : [tunedEcho],

@@ -100,6 +100,14 @@ export const workloads: ReadonlyArray<Workload> = [
   { name: "tls-pipelined", about: "pipelined over TLS", ...echo, ...binary64, outstanding: 32, transport: "tls" },
   { name: "tls-16k", about: "binary-16k over TLS", ...echo, ...binary16k, transport: "tls" },
   {
+    name: "http2-64",
+    about: "pipelined over HTTP/2: 64 streams of one session",
+    ...echo,
+    ...binary64,
+    outstanding: 32,
+    transport: "http2"
+  },
+  {
     name: "client-64",
     about: "an echo client: 8 connections, 32 outstanding, 64 B",
     kind: "client",

@@ -1,11 +1,12 @@
 /** Opens the load generator's connections: as a client of the measured server, or as the server of measured clients. */
 import { createHash, randomBytes } from "node:crypto"
+import * as Http2 from "node:http2"
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
 import { Link, type LinkOptions } from "./link.ts"
 
-/** How a connection reaches the measured server. HTTP/2 (RFC 8441) has no dialer yet: it belongs into {@link dial}. */
+/** How a connection reaches the measured server: `http2` is a stream of the one session that all share (RFC 8441). */
 export type Transport = "tcp" | "tls" | "http2"
 
 export interface Address {
@@ -50,10 +51,47 @@ const checkAnswer = (head: string, deflated: boolean): void => {
   }
 }
 
+const sessions = new Map<number, Promise<Http2.ClientHttp2Session>>()
+
+/** The session to a server, which ends with the server's process. */
+const sessionTo = ({ ca, port }: Address): Promise<Http2.ClientHttp2Session> => {
+  const open = (): Promise<Http2.ClientHttp2Session> =>
+    new Promise((resolve, reject) => {
+      const session = Http2.connect(`https://127.0.0.1:${port}`, { ca })
+      session.on("error", reject)
+      session.on("close", () => sessions.delete(port))
+      session.once("remoteSettings", () => resolve(session))
+    })
+  const session = sessions.get(port) ?? open()
+  sessions.set(port, session)
+  return session
+}
+
+const dialOverHttp2 = async (address: Address, options: LinkOptions): Promise<Link> => {
+  const session = await sessionTo(address)
+  return await new Promise((resolve, reject) => {
+    const stream = session.request({
+      ":method": "CONNECT",
+      ":protocol": "websocket",
+      ":path": "/",
+      "sec-websocket-version": "13"
+    }, { endStream: false })
+    stream.on("error", reject)
+    stream.once("response", (headers) => {
+      if (headers[":status"] !== 200) return reject(new Error(`the server refused: ${headers[":status"]}`))
+      const link = new Link(stream, options)
+      stream.on("data", (chunk: Buffer) => link.receive(chunk))
+      resolve(link)
+    })
+  })
+}
+
 /** Connects, and resolves with the connection once it is a WebSocket. */
-export const dial = ({ ca, port, transport }: Address, options: LinkOptions): Promise<Link> =>
+export const dial = (address: Address, options: LinkOptions): Promise<Link> =>
+  address.transport === "http2" ? dialOverHttp2(address, options) : dialOverHttp1(address, options)
+
+const dialOverHttp1 = ({ ca, port, transport }: Address, options: LinkOptions): Promise<Link> =>
   new Promise((resolve, reject) => {
-    if (transport === "http2") return reject(new Error("the load generator does not dial over HTTP/2 yet"))
     const read = headReader()
     let link: Link | undefined
     const onBytes = (chunk: Buffer): void => {

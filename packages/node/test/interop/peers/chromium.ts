@@ -36,7 +36,8 @@ export interface ChromiumClient extends PeerClient {
   readonly connectFrom: (home: string, url: string) => Promise<PeerSocket>
 }
 
-const launch = (): Promise<Browser> => chromium.launch({ executablePath: executablePath!, args, timeout: 30_000 })
+/** The browser alone. */
+export const launch = (): Promise<Browser> => chromium.launch({ executablePath: executablePath!, args, timeout: 30_000 })
 
 const start = async (): Promise<ChromiumClient> => {
   const browser = await launch()
