@@ -1,11 +1,12 @@
 /** `effect-ws inspect` and `effect-ws replay`: a session is watched, recorded, shown again and played. */
 import { assert, describe, it } from "@effect/vitest"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { beforeAll } from "vitest"
 import { WebSocket } from "ws"
+import { chromiumClient } from "../interop/peers/chromium.ts"
 import { later, run, start } from "./support/Cli.ts"
 import { echoServer } from "./support/EchoServer.ts"
 
@@ -77,6 +78,7 @@ describe("inspect", { concurrent: true, timeout: 60_000 }, () => {
     assert.match(stdout, /← binary +FIN RSV1 [^\n]* 01 02\n/)
     assert.match(stdout, /→ close +FIN MASK +6 B {2}1000 Normal Closure: done\n/)
     assert.notInclude(stdout + text, "hidden")
+    assert.strictEqual(statSync(file).mode & 0o777, 0o600)
     const shown = await run(["replay", file])
     assert.strictEqual(shown.status, 0)
     assert.strictEqual(shown.stdout, stdout)
@@ -186,6 +188,25 @@ describe("inspect", { concurrent: true, timeout: 60_000 }, () => {
     })
     const [error] = await once(foreign, "error")
     assert.match(String(error), /403/)
+  })
+
+  it("shows on its page what peers say as text, with details and a filter", async ({ skip }) => {
+    if (chromiumClient.missing !== undefined) skip(chromiumClient.missing)
+    const program = await inspect(echo, "--page", "--quiet")
+    const [, address] = await program.tells(/Page (http:\S+)\n/)
+    const browser = await chromiumClient.start()
+    later(() => browser.stop())
+    const { page, seen } = browser
+    await page.goto(address!)
+    await talk(program.url, ["<img src=x onerror=alert(1)>", "{\"a\":[1]}", Buffer.from([1, 2])])
+    await page.locator("tr", { hasText: "<img src=x" }).first().waitFor()
+    assert.strictEqual(await page.locator("#rows img").count(), 0)
+    await page.locator("tr", { hasText: "{\"a\"" }).first().click()
+    assert.strictEqual(await page.locator("#detail pre").textContent(), "{\n  \"a\": [\n    1\n  ]\n}")
+    await page.locator("tr", { hasText: "01 02" }).first().waitFor()
+    await page.locator("#filter").fill("binary")
+    assert.strictEqual(await page.locator("tr:visible").count(), 2)
+    assert.deepStrictEqual(seen, [])
   })
 
   it("finds mistakes in its arguments", async () => {

@@ -15,6 +15,7 @@ main { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); min-
 #list { overflow: auto; border-right: 1px solid var(--line) }
 table { border-collapse: collapse; width: 100%; font: 12px/1.5 ui-monospace, monospace }
 td { padding: .1rem .5rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; max-width: 28rem; border-bottom: 1px solid var(--line) }
+td:nth-child(4) { max-width: 16rem } td:last-child { width: 100%; max-width: 1px }
 td.number { text-align: right; color: var(--dim) }
 tr { cursor: default } tr.on { background: #58a6ff33 } tr.bad td { color: var(--bad) }
 .client { color: var(--client) } .server { color: var(--server) } .bad { color: var(--bad) } .dim { color: var(--dim) }
@@ -36,12 +37,14 @@ const el = (name, text, className) => {
   if (className) made.className = className
   return made
 }
+const octets = (base64) => Array.from(atob(base64), (char) => char.charCodeAt(0))
+const two = (octet) => octet.toString(16).padStart(2, "0")
 const hex = (base64) => {
-  const octets = Array.from(atob(base64), (char) => char.charCodeAt(0))
+  const all = octets(base64)
   const lines = []
-  for (let from = 0; from < octets.length; from += 16) {
-    const line = octets.slice(from, from + 16)
-    lines.push(from.toString(16).padStart(8, "0") + "  " + line.map((o) => o.toString(16).padStart(2, "0")).join(" ").padEnd(49) +
+  for (let from = 0; from < all.length; from += 16) {
+    const line = all.slice(from, from + 16)
+    lines.push(from.toString(16).padStart(8, "0") + "  " + line.map(two).join(" ").padEnd(49) +
       line.map((o) => o >= 32 && o < 127 ? String.fromCharCode(o) : ".").join(""))
   }
   return lines.join("\\n")
@@ -66,7 +69,7 @@ const row = (item) => {
     el("td", item.title),
     el("td", item.flags ?? "", "dim"),
     el("td", item.size ?? "", "number"),
-    el("td", (item.text ?? "").slice(0, 200))
+    el("td", item.text?.slice(0, 200) ?? (item.base64 === undefined ? "" : octets(item.base64).slice(0, 24).map(two).join(" ")))
   )
   made.onclick = () => choose(item)
   item.row = made
