@@ -85,7 +85,7 @@ const blind = samples.some(([text, count]) => deadLinks("docs/b.md", text, sampl
       .length !== 2
 if (blind) throw new Error("the check of the documents is blind")
 
-const files = globSync(["*.md", "{docs,examples}/**/*.md", "packages/*/*.md"], {
+const files = globSync(["*.md", "{docs,examples,benchmark,soak}/**/*.md", "packages/*/*.md"], {
   cwd: root,
   exclude: (name) => name.includes("node_modules")
 }).map((file) => file.replaceAll("\\", "/")).toSorted()

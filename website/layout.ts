@@ -20,11 +20,16 @@ const named: ReadonlyMap<string, string> = new Map([
   ["examples/README.md", "examples"]
 ])
 
-/** The page of a document, without its ending; `undefined` for what is no document. */
-export const pageOf = (file: string): string | undefined =>
-  named.get(file) ?? (/^docs\/[^/]+\.md$/.test(file) ? file.slice("docs/".length, -".md".length) : undefined)
+/** The page of a document, without its ending; `undefined` for a file that is not a document. */
+export const pageOf = (file: string): string | undefined => {
+  const page = named.get(file)
+  if (page !== undefined || !file.endsWith(".md")) return page
+  if (file.startsWith("docs/")) return file.slice("docs/".length, -".md".length)
+  // A document beside programs, such as `benchmark/README.md`.
+  return `about/${file.slice(0, -".md".length).replace(/\/README$/, "")}`
+}
 
-/** The documents outside `docs/` that are pages too. */
+/** The documents outside `docs/` that have a page in any case; others get one if a document links to them. */
 export const others: ReadonlyArray<string> = [...named.keys()]
 
 export interface SidebarItem {

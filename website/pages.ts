@@ -20,15 +20,19 @@ const write = (page: string, text: string): void => {
 /** Writes all pages, and returns how many. */
 export const writePages = (): number => {
   const shown = new Set<string>()
+  const documents = new Set([...others, ...globSync("docs/*.md", { cwd: root }).map((file) => file.replaceAll("\\", "/"))])
 
   const linkOf = (from: string, target: string): string => {
     if (/^[a-z][a-z+.-]*:/i.test(target) || target.startsWith("#")) return target
     const [path = "", anchor] = target.split("#", 2)
     const file = normalize(join(dirname(from), path)).replaceAll("\\", "/").replace(/\/$/, "")
     const to = (page: string) => `/${page}${anchor === undefined ? "" : `#${anchor}`}`
-    const page = pageOf(file)
-    if (page !== undefined) return to(page)
     if (!existsSync(join(root, file))) throw new Error(`${from}: ${target} does not exist`)
+    const page = pageOf(file)
+    if (page !== undefined) {
+      documents.add(file)
+      return to(page)
+    }
     if ([".svg", ".png"].includes(extname(file))) {
       const name = file.slice(file.lastIndexOf("/") + 1)
       cpSync(join(root, file), join(pages, name))
@@ -36,9 +40,7 @@ export const writePages = (): number => {
     }
     // A folder is shown by its document.
     if (statSync(join(root, file)).isDirectory()) {
-      const readme = pageOf(`${file}/README.md`)
-      if (readme === undefined) throw new Error(`${from}: the folder ${target} has no page`)
-      return to(readme)
+      return linkOf(from, `${path.replace(/\/$/, "")}/README.md`)
     }
     shown.add(file)
     return to(`source/${file}`)
@@ -54,12 +56,12 @@ export const writePages = (): number => {
     ).join("\n")
   }
 
-  const files = [...others, ...globSync("docs/*.md", { cwd: root }).map((file) => file.replaceAll("\\", "/"))]
-  for (const file of new Set(files)) write(pageOf(file)!, turned(file))
+  // Documents that are found by their links are added while this runs.
+  for (const file of documents) write(pageOf(file)!, turned(file))
   for (const file of shown) {
     const text = readFileSync(join(root, file), "utf8").trimEnd()
     const name = file.slice(file.lastIndexOf("/") + 1)
     write(`source/${file}`, `# ${name}\n\n\`${file}\`\n\n\`\`\`\`\`${languages.get(extname(file)) ?? "txt"}\n${text}\n\`\`\`\`\`\n`)
   }
-  return files.length + shown.size
+  return documents.size + shown.size
 }
