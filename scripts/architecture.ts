@@ -1,5 +1,5 @@
 /**
- * The rules of the house: who may know whom. `check-architecture.ts` holds every source file against them.
+ * The rules of the layout: which file may import what. `check-architecture.ts` checks every source file against them.
  *
  * A rule looks at the files under one of its `where` prefixes, but not at those in `except`; there, no import may
  * match `forbid`, and when `allow` is given each must match it. A pattern is compared with the specifier as
@@ -14,7 +14,7 @@ export interface Rule {
   readonly except?: ReadonlyArray<string>
   readonly allow?: ReadonlyArray<string>
   readonly forbid?: ReadonlyArray<string>
-  /** Imports that `forbid` would refuse and that are well nevertheless. */
+  /** Imports that are allowed although `forbid` matches them. */
   readonly permit?: ReadonlyArray<string>
   /** Globals that may not be named. */
   readonly globals?: ReadonlyArray<string>
@@ -90,13 +90,13 @@ const shell = [
   `${core}HttpUpgrade.ts`
 ]
 
-/** What runs effects, as against describing data. */
+/** The modules that run effects, unlike those that describe data. */
 const runtime = ["Effect", "Stream", "Sink", "Channel", "Fiber", "Scope", "Clock", "Layer", "Queue", "Deferred", "Pull"]
   .map((module) => `effect/${module}`)
 
 /**
- * Effect marks these modules unstable, so each is touched in few places: whoever adds a file here should first see
- * whether one of the others can do it.
+ * Effect marks these modules unstable, so each is used in few places. Before you add a file, see whether one of the
+ * others can do it.
  */
 const touchesUnstable = [
   `${core}client/HttpDialer.ts`,
@@ -196,7 +196,7 @@ export const rules: ReadonlyArray<Rule> = [
     broken: { file: `${node}conformance/Broken.ts`, source: `import { Frame } from "@effect-ws/core"` }
   },
   {
-    // Whoever imports the package must not load the command line.
+    // Importing the package must not load the command line.
     name: "nothing of the Node package knows the command line or the conformance suite but they themselves",
     where: [node],
     except: [`${node}cli/`, `${node}conformance/`],

@@ -1,4 +1,4 @@
-/** Makes `SimdModule.ts` of `Simd.wat`. */
+/** Makes `SimdModule.ts` from `Simd.wat`. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import wabt from "wabt"

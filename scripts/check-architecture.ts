@@ -1,4 +1,4 @@
-/** Holds every source file against the rules in `architecture.ts`. */
+/** Checks every source file against the rules in `architecture.ts`. */
 import { globSync, readFileSync } from "node:fs"
 import { join, matchesGlob, posix } from "node:path"
 import { floors, type Rule, rules } from "./architecture.ts"

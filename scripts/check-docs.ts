@@ -24,7 +24,7 @@ interface Sources {
 
 const isExternal = (target: string): boolean => /^[a-z][a-z+.-]*:/i.test(target)
 
-/** The links of a document that lead nowhere. */
+/** The dead links of a document. */
 const deadLinks = (file: string, text: string, { exists, read }: Sources): ReadonlyArray<Fault> =>
   linksOf(text).filter(({ target }) => !isExternal(target)).flatMap(({ line, target }) => {
     const [path = "", anchor] = target.split("#", 2)
@@ -52,7 +52,7 @@ const unlisted = (index: string, text: string, pages: ReadonlyArray<string>): Re
   }))
 }
 
-/** What a page has no row for. A row counts where its first cell names it and it holds each of `details`. */
+/** The names without a row on a page. A row must hold each of `details`. */
 const missingRows = (
   file: string,
   text: string,

@@ -78,7 +78,7 @@ writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config, null, 2))
 
 const { output, status } = await tsc(["-p", folder, "--pretty", "false"], { cwd: folder, quiet: true })
 
-// Errors are told where the example stands, not where it was copied to.
+// Errors are reported at the example, not at its copy.
 const located = output.replaceAll(/^([\w./-]+\.ts)\((\d+),(\d+)\)/gm, (whole, name: string, line: string) => {
   const example = names.get(name)
   return example === undefined ? whole : `${example.file}:${example.line + Number(line)}`

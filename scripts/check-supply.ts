@@ -1,7 +1,7 @@
 /**
- * What users get with the packages, and what this repository builds with: no dependency that was not decided on, every
- * version exact, everything from the registry with its checksum, and no script of a dependency that runs when it is
- * installed but the one that puts Node in place.
+ * Checks what users get with the packages and what this repository builds with: only dependencies that were decided on,
+ * exact versions, everything from the registry with its checksum, and no install script of a dependency but the one that
+ * puts Node in place.
  */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -18,7 +18,7 @@ interface Manifest {
   readonly publishConfig?: { readonly access?: string; readonly provenance?: boolean }
 }
 
-/** What each package may need at run time; whoever adds to it gives the reason in the commit. */
+/** What each package may need at run time. An addition needs its reason in the commit. */
 const allowed: Readonly<Record<string, { readonly needs: ReadonlyArray<string>; readonly peers: ReadonlyArray<string> }>> = {
   "packages/core": { needs: [], peers: ["effect"] },
   "packages/node": { needs: ["@effect-ws/core"], peers: ["@effect/platform-node", "effect"] }

@@ -1,4 +1,4 @@
-/** Holds THREAT_MODEL.md against the tests: each one that it names exists, and no row goes without. */
+/** Checks THREAT_MODEL.md against the tests: each test that it names exists, and every row names one. */
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./lib/commands.ts"
