@@ -27,6 +27,7 @@ const vitest = await createVitest("test", {
   outputFile: {},
   bail: 1,
   maxWorkers: 1,
+  testTimeout: 60_000,
   // They start sooner than processes.
   pool: "threads",
   coverage: { enabled: false },

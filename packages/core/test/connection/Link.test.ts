@@ -635,4 +635,28 @@ describe("Link", () => {
       yield* turn
       assert.deepInclude(yield* ws.closed, { clean: true, received: { code: 1000, reason: "bye" } })
     }))
+
+  it.effect("input that arrives while earlier input waits for the reader is read after it", () =>
+    Effect.gen(function*() {
+      for (const chunks of ["borrowed", "scratch", "owned"] as const) {
+        const { binary, text, transport, ws } = yield* make({ chunks, maxMessageSize: 100 })
+        const data = Uint8Array.from({ length: 150 }, (_, i) => i)
+        const large = binary(data)
+        // Too large to be read whole, so that it waits for a reader to decide.
+        transport.push(concat([large, text("one")]))
+        assert.isTrue(transport.isPaused)
+        // A transport may still deliver what it had read: in pieces that are no frames.
+        const more = concat([text("two"), text("three")])
+        for (let at = 0; at < more.length; at += 5) {
+          const chunk = more.slice(at, at + 5)
+          transport.handlers!.onData(chunk)
+          if (chunks !== "owned") chunk.fill(0xee)
+        }
+        const message = yield* ws.receiveStream
+        assert(message._tag === "Binary")
+        assert.deepStrictEqual(concat(yield* Stream.runCollect(message.fragments)), data)
+        const rest = yield* Effect.all([ws.receive, ws.receive, ws.receive])
+        assert.deepStrictEqual(rest, ["one", "two", "three"])
+      }
+    }))
 })

@@ -166,6 +166,34 @@ describe("Outbox", () => {
     assert.strictEqual(other.take()[0]!.buffer, chunk.buffer)
   })
 
+  it("masks each frame of a client with a fresh key, whatever it carries (RFC 6455 §5.3)", () => {
+    const outbox = client()
+    const count = 8
+    for (let i = 0; i < count; i++) {
+      outbox.frame(fin | 2, filled(10, 0))
+      outbox.frame(fin | 2, filled(copyLimit + 1, 0))
+      outbox.text(fin | 1, "\0".repeat(10))
+      outbox.text(fin | 1, "\0".repeat(20_000))
+      outbox.urgentFrame(fin | 0xa, filled(10, 0), false)
+    }
+    const wire = concat(outbox.take())
+    const keys: Array<number> = []
+    for (let at = 0; at < wire.length;) {
+      const short = wire[at + 1]! & 0x7f
+      const view = new DataView(wire.buffer, wire.byteOffset + at)
+      const keyAt = short < 126 ? 2 : short === 126 ? 4 : 10
+      const size = short < 126 ? short : short === 126 ? view.getUint16(2) : view.getUint32(6)
+      const key = view.getUint32(keyAt)
+      keys.push(key)
+      // The payload is zeros, so that the key itself stands there, over and over.
+      for (const i of [0, 1, size - 1]) assert.strictEqual(wire[at + keyAt + 4 + i], (key >>> (24 - (i & 3) * 8)) & 0xff)
+      at += keyAt + 4 + size
+    }
+    assert.strictEqual(keys.length, 5 * count)
+    assert.strictEqual(new Set(keys).size, keys.length)
+    assert.notInclude(keys, 0)
+  })
+
   it("forgets buffers that were filled and not handed over, and keeps 64 for others", () => {
     const outbox = server()
     for (let i = 0; i < 200; i++) outbox.frame(fin | 2, filled(copyLimit, i))
