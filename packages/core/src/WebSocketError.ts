@@ -80,6 +80,7 @@ export type HandshakeRule =
   | "UrlScheme"
   | "UrlFragment"
   | "UrlCredentials"
+  | "ProxyRefused"
   | "StatusNot101"
   | "UpgradeInvalid"
   | "ConnectionInvalid"

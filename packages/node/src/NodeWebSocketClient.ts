@@ -88,7 +88,8 @@ const canDispatch = (): boolean => "dispatch" in Undici.Agent.prototype
 export interface DirectOptions extends DirectDialer.DirectOptions {}
 
 /**
- * Dials by `node:http` and `node:https`, with a CA of your own, a client certificate or a Unix domain socket.
+ * Dials by `node:http` and `node:https`, with a CA of your own, a client certificate, a Unix domain socket or a
+ * proxy.
  *
  * **Gotchas**
  *
@@ -133,6 +134,44 @@ export const layerDirectOptions = (
  * @since 0.1.0
  */
 export const layerDirect: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = layerDirectOptions({})
+
+/**
+ * Dials by `node:http` and `node:https` through the proxy that the environment names, if it names one.
+ *
+ * **Details**
+ *
+ * `HTTPS_PROXY` is for wss, `HTTP_PROXY` for ws, `ALL_PROXY` for both; the names in lower case come
+ * first. `NO_PROXY` lists what is reached directly: `example.com` with its subdomains, `.example.com`
+ * for these alone, an address, a network such as `10.0.0.0/8`, each with `:port` if wanted, or `*`.
+ * The variables are read at each dial. It is `layerDirectOptions({ proxy: "environment" })`.
+ *
+ * A proxy that refuses is a `HandshakeError` with the reason `ProxyRefused`; it names the proxy, never
+ * its credentials.
+ *
+ * **Example** (A client behind a proxy)
+ *
+ * ```ts
+ * import { WebSocketClient } from "@effect-ws/core"
+ * import { NodeWebSocketClient } from "@effect-ws/node"
+ * import { Effect } from "effect"
+ *
+ * // HTTPS_PROXY=http://user:secret@proxy.internal:3128 NO_PROXY=localhost,.internal
+ * export const program = Effect.gen(function*() {
+ *   const ws = yield* WebSocketClient.connect("wss://feed.example/ticks")
+ *   return yield* ws.receive
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.catchTag("HandshakeError", (error) => Effect.logError(error.message)),
+ *   Effect.provide(NodeWebSocketClient.layerDirectProxy)
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerDirectProxy: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = layerDirectOptions({
+  proxy: "environment"
+})
 
 /**
  * How to dial over HTTP/2.
@@ -186,7 +225,8 @@ export const layerHttp2 = (
           Effect.sync(() => new Http2Dialer.Sessions(options)),
           (sessions) => Effect.sync(() => sessions.close())
         )
-        const fallback = DirectDialer.make({ tls: options.tls }, transports)
+        const { proxy, proxyTls, tls } = options
+        const fallback = DirectDialer.make({ proxy, proxyTls, tls }, transports)
         return WebSocketClient.makeConnector(Http2Dialer.make(sessions, options, fallback, transports))
       })
     ),

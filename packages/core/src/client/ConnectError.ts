@@ -10,19 +10,20 @@ import { tlsAdvice } from "./TlsAdvice.ts"
  *
  * **When to use**
  *
- * In a `Dialer` of your own.
+ * In a `Dialer` of your own. `peer` names what was dialled if it is not the server itself, such as
+ * "the proxy proxy.example:3128".
  *
  * @category errors
  * @since 0.1.0
  */
-export const connectError = (cause: unknown): IOError => {
+export const connectError = (cause: unknown, peer = "the server"): IOError => {
   const code = codeOf(cause)
   const reason = reasonOf(code)
   const name = code === undefined ? "" : ` (${code})`
   if (isNoHttp(code, cause)) {
     const detail = code?.endsWith("_OVERFLOW") === true
-      ? `The head of the server's answer is too large${name}`
-      : `What the server answered is not HTTP/1.1${name}; does it speak TLS (wss://), or another protocol?`
+      ? `The head of ${peer}'s answer is too large${name}`
+      : `What ${peer} answered is not HTTP/1.1${name}; does it speak TLS (wss://), or another protocol?`
     return new IOError({ phase: "handshake", reason, detail, cause })
   }
   if (isBadToUndici(code, cause)) {
@@ -31,9 +32,11 @@ export const connectError = (cause: unknown): IOError => {
     return new IOError({ phase: "handshake", reason: "Aborted", detail, cause })
   }
   const advice = code === undefined || reason !== "Tls" ? connectAdvice[reason] : tlsAdvice(code, messageOf(cause))
-  const detail = `The server could not be reached${name}: ${advice ?? "see the cause"}`
+  const detail = `${capitalized(peer)} could not be reached${name}: ${advice ?? "see the cause"}`
   return new IOError({ phase: "connect", reason, detail, cause })
 }
+
+const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 const connectAdvice: Partial<Record<IOError["reason"], string>> = {
   Refused: "nothing listens there; is it running, and is the port right?",

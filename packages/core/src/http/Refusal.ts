@@ -113,6 +113,7 @@ export const handshakeRules = {
   },
 
   // What a client finds in the answer
+  ProxyRefused: { status: 502, section: "RFC 9110 §9.3.6", text: "the proxy refused to connect to the server" },
   StatusNot101: { status: 502, section: "RFC 6455 §4.1", text: "the server did not answer 101" },
   UpgradeInvalid: { status: 502, section: "RFC 6455 §4.1", text: "the answer's Upgrade is not websocket" },
   ConnectionInvalid: { status: 502, section: "RFC 6455 §4.1", text: "the answer's Connection has no upgrade" },

@@ -44,6 +44,8 @@ export const judge = (loss: unknown, now: number): Verdict => {
 }
 
 const refused = ({ headers, reason, status }: HandshakeError, now: number): Verdict => {
+  // A proxy's 401 or 407 concerns the proxy's credentials, which do not change.
+  if (reason === "ProxyRefused") return status === undefined || status === 401 ? end : answered(status, "refusal", () => nothing)
   // The request cannot be made, or the answer is none that a WebSocket server gives.
   if (reason !== "StatusNot101" || status === undefined) return end
   return answered(status, "refusal", () => {

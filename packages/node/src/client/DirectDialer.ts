@@ -7,10 +7,13 @@ import * as Effect from "effect/Effect"
 import type { Buffer } from "node:buffer"
 import * as Http from "node:http"
 import * as Https from "node:https"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type * as Tls from "node:tls"
 import { lowerPairsOf } from "../transport/RawHeaders.ts"
 import type { Transports } from "../transport/Transports.ts"
+import * as Proxy from "./Proxy.ts"
+import * as Tunnel from "./Tunnel.ts"
 
 /**
  * How to dial without an `HttpClient`.
@@ -23,6 +26,12 @@ import type { Transports } from "../transport/Transports.ts"
  * - `socketPath`: a Unix domain socket, or a named pipe, to connect to in place of the
  *   URL's host.
  * - `localAddress`, `family`, `lookup`: see `net.connect`.
+ * - `proxy`: a proxy to connect through, for ws and wss alike: the URL of an HTTP proxy (`http:`, or
+ *   `https:` for TLS to the proxy) or of a SOCKS5 proxy (`socks5:`, which looks up the host's name),
+ *   with a user and password if it asks for them; or `"environment"`, which takes it from
+ *   `HTTPS_PROXY` for wss and `HTTP_PROXY` for ws, then `ALL_PROXY`, unless `NO_PROXY` names the
+ *   host. Default: none. With `socketPath`, `"environment"` means none.
+ * - `proxyTls`: Node's options for TLS to an `https:` proxy, whose certificate is verified as well.
  *
  * @category models
  * @since 0.1.0
@@ -31,25 +40,31 @@ export interface DirectOptions
   extends Pick<Http.RequestOptions, "socketPath" | "localAddress" | "family" | "lookup">
 {
   readonly tls?: Tls.ConnectionOptions | undefined
+  readonly proxy?: Proxy.ProxyOption | undefined
+  readonly proxyTls?: Tls.ConnectionOptions | undefined
 }
 
 // The limit of an answer's head: Node's default, whatever the process was started with.
 const maxHeaderSize = 16 * 1024
 
-export const make = ({ tls, ...net }: DirectOptions, transports: Transports): WebSocketClient.Dialer => {
+export const make = ({ proxy, proxyTls, tls, ...net }: DirectOptions, transports: Transports): WebSocketClient.Dialer => {
   // Connections leave their agent; it is used for the TLS sessions that it remembers.
   const plain = new Http.Agent()
   const secure = new Https.Agent({ ...tls, rejectUnauthorized: tls?.rejectUnauthorized !== false })
   const unverified = tls?.rejectUnauthorized === false
 
-  const send = (url: URL, request: Handshake.HandshakeRequest): Http.ClientRequest => {
+  const through = (url: URL, tunnel: Socket) =>
+    url.protocol === "https:" ? Tunnel.secure(tunnel, url, tls, ["http/1.1"]) : tunnel
+
+  const send = (url: URL, request: Handshake.HandshakeRequest, tunnel: Socket | undefined): Http.ClientRequest => {
     const isSecure = url.protocol === "https:"
+    const way = tunnel === undefined
+      ? { ...net, agent: isSecure ? secure : plain }
+      : { createConnection: () => through(url, tunnel) }
     return (isSecure ? Https : Http).request({
-      ...net,
-      agent: isSecure ? secure : plain,
+      ...way,
       protocol: url.protocol,
-      // An IPv6 address is written in brackets.
-      host: url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname,
+      host: Proxy.unbracketed(url.hostname),
       port: url.port,
       path: request.target,
       method: request.method,
@@ -70,8 +85,9 @@ export const make = ({ tls, ...net }: DirectOptions, transports: Transports): We
             "whoever is on the way can read and change what is sent"
         )
       }
+      const tunnel = yield* Tunnel.maybe(url, { proxy, proxyTls, ...net })
       const attempt = yield* Effect.acquireRelease(
-        Effect.try({ try: () => new Attempt(send(url, request), transports), catch: WebSocketClient.connectError }),
+        Effect.try({ try: () => new Attempt(send(url, request, tunnel), transports), catch: (error) => WebSocketClient.connectError(error) }),
         (attempt) => Effect.sync(() => attempt.release())
       )
       const answer = yield* attempt.answer

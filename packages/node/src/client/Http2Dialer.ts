@@ -6,12 +6,14 @@
 import { Handshake, WebSocketClient, WebSocketError } from "@effect-ws/core"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Http2 from "node:http2"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import { grouped, lowerPairsOf } from "../transport/RawHeaders.ts"
 import type { Transports } from "../transport/Transports.ts"
+import { portOf, type ProxyOption, unbracketed } from "./Proxy.ts"
+import * as Tunnel from "./Tunnel.ts"
 
 /**
  * How to dial over HTTP/2.
@@ -23,6 +25,7 @@ import type { Transports } from "../transport/Transports.ts"
  *   (prior knowledge, h2c). Default false: they are dialled over HTTP/1.1.
  * - `settleMillis`: how long a server may take to say that it allows extended CONNECT before
  *   it is dialled over HTTP/1.1. Default 5,000.
+ * - `proxy`, `proxyTls`: as in `DirectOptions`. A session through a proxy is one tunnel.
  *
  * @category models
  * @since 0.1.0
@@ -31,6 +34,8 @@ export interface Http2Options {
   readonly tls?: Tls.ConnectionOptions | undefined
   readonly plain?: boolean | undefined
   readonly settleMillis?: number | undefined
+  readonly proxy?: ProxyOption | undefined
+  readonly proxyTls?: Tls.ConnectionOptions | undefined
 }
 
 /** A session that connections share, or the fact that there is none for an origin. */
@@ -38,11 +43,21 @@ type Session = Http2.ClientHttp2Session | "http/1.1"
 
 const ignore = () => {}
 
+// A dial's handshakeTimeout does not end what other dials wait for too.
+const tunnelTimeout = "30 seconds"
+
+const tooSlow = new WebSocketError.IOError({
+  phase: "connect",
+  reason: "TimedOut",
+  detail: "The proxy did not connect within 30 seconds"
+})
+
 /** The sessions of one dialler, one for each origin. They are closed with the scope. */
 export class Sessions {
   private readonly byOrigin = new Map<string, Promise<Session>>()
   private readonly options: Http2Options
   private isClosed = false
+  private readonly closing = new AbortController()
 
   constructor(options: Http2Options) {
     this.options = options
@@ -68,24 +83,42 @@ export class Sessions {
 
   close(): void {
     this.isClosed = true
+    this.closing.abort()
     for (const opening of this.byOrigin.values()) {
       opening.then((session) => session === "http/1.1" ? undefined : session.close(), ignore)
     }
     this.byOrigin.clear()
   }
 
-  private open(url: URL): Promise<Session> {
-    return url.protocol === "https:" ? this.openSecure(url) : this.settled(Http2.connect(url.origin))
+  private async open(url: URL): Promise<Session> {
+    const tunnel = await this.tunnel(url)
+    if (url.protocol === "https:") return this.openSecure(url, tunnel)
+    return this.settled(Http2.connect(url.origin, tunnel === undefined ? {} : { createConnection: () => tunnel }))
   }
 
-  private openSecure(url: URL): Promise<Session> {
-    const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname
+  /** The tunnel belongs to the session, so no dial's scope ends it. */
+  private tunnel(url: URL): Promise<Net.Socket | undefined> {
+    if (this.options.proxy === undefined) return Promise.resolve(undefined)
+    const opening = Effect.gen({ self: this }, function*() {
+      const scope = yield* Scope.make()
+      return yield* Tunnel.maybe(url, this.options).pipe(
+        Scope.provide(scope),
+        Effect.timeoutOrElse({ duration: tunnelTimeout, orElse: () => Effect.fail(tooSlow) }),
+        Effect.onExit((exit) => exit._tag === "Failure" ? Scope.close(scope, exit) : Effect.void)
+      )
+    })
+    return Effect.runPromise(opening, { signal: this.closing.signal })
+  }
+
+  private openSecure(url: URL, tunnel: Net.Socket | undefined): Promise<Session> {
+    const host = unbracketed(url.hostname)
     const servername = Net.isIP(host) === 0 ? host : undefined
     const { tls } = this.options
     return new Promise((resolve, reject) => {
       const socket = Tls.connect({
         host,
-        port: url.port === "" ? 443 : Number(url.port),
+        port: portOf(url),
+        ...(tunnel !== undefined && { socket: tunnel }),
         ...(servername !== undefined && { servername }),
         ...tls,
         rejectUnauthorized: tls?.rejectUnauthorized !== false,
@@ -132,6 +165,12 @@ export class Sessions {
   }
 }
 
+/** A tunnel fails with a typed error already. */
+const failureOf = (error: unknown): WebSocketError.HandshakeError | WebSocketError.IOError =>
+  error instanceof WebSocketError.HandshakeError || error instanceof WebSocketError.IOError
+    ? error
+    : WebSocketClient.connectError(error)
+
 /** Dials over HTTP/2 where the server allows it, by `fallback` where it does not. */
 export const make = (
   sessions: Sessions,
@@ -142,7 +181,7 @@ export const make = (
   dial: Effect.fnUntraced(function*(request) {
     const url = yield* Effect.fromResult(Handshake.normalizeUrl(request.url))
     if (url.protocol === "http:" && options.plain !== true) return yield* fallback.dial(request)
-    const session = yield* Effect.tryPromise({ try: () => sessions.get(url), catch: WebSocketClient.connectError })
+    const session = yield* Effect.tryPromise({ try: () => sessions.get(url), catch: failureOf })
     if (session === "http/1.1") return yield* fallback.dial(request)
     yield* transports.ready
     return yield* ask(session, url, Handshake.overConnect(request), transports)
@@ -157,7 +196,7 @@ const ask = (
 ): Effect.Effect<WebSocketClient.Dialed, WebSocketError.IOError | WebSocketError.HandshakeError, Scope.Scope> =>
   Effect.gen(function*() {
     const stream = yield* Effect.acquireRelease(
-      Effect.try({ try: () => session.request(grouped(request.headers), { endStream: false }), catch: WebSocketClient.connectError }),
+      Effect.try({ try: () => session.request(grouped(request.headers), { endStream: false }), catch: (error) => WebSocketClient.connectError(error) }),
       (stream) => Effect.sync(() => stream.destroyed || stream.close(Http2.constants.NGHTTP2_CANCEL))
     )
     stream.on("error", ignore)
