@@ -110,6 +110,9 @@ export type {
  *   connection has been healthy; where it is done, the client ends. Default {@link defaultSchedule}.
  * - `healthyAfter`: how long a connection must have been open before its loss counts as the first
  *   one. Default 10 seconds.
+ * - `maxSilence`: how long the server may send no message before the connection is given up. For a server
+ *   that speaks regularly, on a platform that cannot send Pings (`WebSocket.capabilities`). Noticed at
+ *   most a quarter later. Off by default.
  * - `retry`: decides about each loss. `false` ends the client with it, `true` tries again after the
  *   schedule's delay, a duration tries again after that long and the schedule's delay, `undefined`
  *   does what the default does.
@@ -137,6 +140,7 @@ export interface ReconnectOptions<E = never, R = never, L = E>
   readonly subprotocols?: Value<WebSocketClient.ConnectOptions["subprotocols"], E, R>
   readonly schedule?: Schedule.Schedule<unknown, Loss<NoInfer<L>>, never, R> | undefined
   readonly healthyAfter?: Duration.Input | undefined
+  readonly maxSilence?: Duration.Input | undefined
   readonly retry?: ((loss: Loss<NoInfer<L>>) => boolean | Duration.Input | undefined) | undefined
 }
 

@@ -425,6 +425,29 @@ describe("ReconnectingClient.make", () => {
       assert.lengthOf(requests, 2)
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect("a server that should speak and says nothing is given up after `maxSilence`; what is not read yet is no silence", () => {
+    const talks = accept((ws) =>
+      Effect.gen(function*() {
+        for (let i = 0; i < 5; i++) yield* Effect.andThen(ws.send(`${i}`), Effect.sleep("8 seconds"))
+        return yield* Effect.never
+      }))
+    const { layer, requests } = scripted(talks, hold)
+    return Effect.gen(function*() {
+      const client = yield* ReconnectingClient.make(url, { maxSilence: "10 seconds" })
+      const { until } = yield* watch(client)
+      yield* until("Open")
+      // Five messages that nobody reads.
+      yield* TestClock.adjust("80 seconds")
+      assert.lengthOf(requests, 1)
+      yield* Effect.forkScoped(Stream.runDrain(client.messages))
+      yield* TestClock.adjust("9 seconds")
+      assert.lengthOf(requests, 1)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepInclude((yield* until("Waiting")).loss, { _tag: "IOError", phase: "keepalive", reason: "TimedOut" })
+      yield* eventually(until("Open"))
+    }).pipe(Effect.provide(layer))
+  })
 })
 
 describe("sending through a client that comes back", () => {

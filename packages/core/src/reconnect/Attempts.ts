@@ -48,6 +48,8 @@ export interface Plan<E> {
   readonly schedule: Schedule.Schedule<unknown, Loss<E>>
   /** Milliseconds after which a connection that is open counts as healthy. */
   readonly healthyAfter: number
+  /** Milliseconds without a message after which a connection is given up. */
+  readonly maxSilence: number
   readonly retry: ((loss: Loss<E>) => boolean | Duration.Input | undefined) | undefined
   readonly report: (status: Status<E>) => Effect.Effect<void>
 }

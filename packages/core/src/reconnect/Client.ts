@@ -1,6 +1,5 @@
 /** The client that comes back: one fiber that keeps a connection, and what programs do with it. */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -13,7 +12,7 @@ import type { Message, Sendable } from "../Message.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import { ConnectionClosed, DeliveryUnknown, type InvalidArgument, IOError, NotConnected, ProtocolError } from "../WebSocketError.ts"
 import { Attempts, type Opened, type Plan } from "./Attempts.ts"
-import { Reachability } from "./Reachability.ts"
+import { givenUp, listening } from "./Liveness.ts"
 import { type End, Session, Sessions } from "./Sessions.ts"
 import type { Status } from "./Status.ts"
 import type { Loss } from "./Verdict.ts"
@@ -29,9 +28,6 @@ export interface Sending {
   readonly whileAway: WhileAway
   readonly maxWaiting: number
 }
-
-// How long a connection may take for a Pong once the platform says that the network was away.
-const probeTimeout = "5 seconds"
 
 /** Begins to keep a connection, until the scope ends. */
 export const make = <E>(plan: Omit<Plan<E>, "report">, sending: Sending): Effect.Effect<Client<E>, never, Scope.Scope> =>
@@ -55,6 +51,7 @@ export class Client<E> {
   // A connection broke while it held messages, and nobody was told yet.
   private unknown: DeliveryUnknown | undefined
   private readonly probe = Latch.makeUnsafe()
+  private readonly maxSilence: number
   // Holds the connections.
   private readonly scope: Scope.Closeable
   private isFinished = false
@@ -69,6 +66,7 @@ export class Client<E> {
     this.ref = ref
     this.sending = sending
     this.scope = scope
+    this.maxSilence = plan.maxSilence
     this.attempts = new Attempts({
       ...plan,
       // The first attempt is the first status.
@@ -324,7 +322,7 @@ export class Client<E> {
       if (info.code === 1006) this.lose(session, loss)
       return loss
     })
-    return Effect.raceFirst(lost, probing(ws, this.probe))
+    return Effect.raceFirst(lost, givenUp(ws, this.probe, this.maxSilence))
   }
 
   /** Ends a session without holding up the next attempt. */
@@ -373,29 +371,3 @@ const broken = (ws: WebSocket): Effect.Effect<IOError | ConnectionClosed> =>
 /** Begins what nobody waits for. */
 export const begun = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> =>
   Effect.asVoid(Effect.forkDetach(Effect.ignore(effect), { startImmediately: true }))
-
-/** Listens to what the platform says about the network, until the scope ends. */
-export const listening = (improved: () => void): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    const signs = yield* Reachability
-    if (signs === undefined) return
-    yield* Effect.forkScoped(Stream.runForEach(signs, () => Effect.sync(improved)))
-  })
-
-/** Pings whenever the latch opens; returns once a Pong does not come in time. */
-export const probing = (ws: WebSocket, latch: Latch.Latch): Effect.Effect<IOError> =>
-  Effect.gen(function*() {
-    while (true) {
-      latch.closeUnsafe()
-      yield* latch.await
-      // A connection that cannot ping, or that closes meanwhile, says so elsewhere.
-      const answered = yield* Effect.timeoutOption(Effect.exit(ws.ping()), probeTimeout)
-      if (answered._tag === "None") {
-        return new IOError({
-          phase: "keepalive",
-          reason: "TimedOut",
-          detail: `No Pong within ${Duration.format(Duration.fromInputUnsafe(probeTimeout))} after the network came back`
-        })
-      }
-    }
-  })

@@ -16,6 +16,7 @@ interface Asked<E, R> extends Omit<ConnectOptions, "headers" | "subprotocols"> {
   readonly subprotocols?: Value<ConnectOptions["subprotocols"], E, R>
   readonly schedule?: Schedule.Schedule<unknown, Loss<E>, never, R> | undefined
   readonly healthyAfter?: Duration.Input | undefined
+  readonly maxSilence?: Duration.Input | undefined
   readonly retry?: ((loss: Loss<E>) => boolean | Duration.Input | undefined) | undefined
 }
 
@@ -26,7 +27,7 @@ export const planned = <E, R>(
   onOpen?: ((ws: WebSocket) => Effect.Effect<void, E, R>) | undefined
 ): Effect.Effect<Omit<Plan<E>, "report">, never, Connector | Exclude<R, Scope.Scope>> =>
   Effect.map(Effect.context<Connector | Exclude<R, Scope.Scope>>(), (context) => {
-    const { headers, healthyAfter, retry, schedule, subprotocols, ...rest } = options
+    const { headers, healthyAfter, maxSilence, retry, schedule, subprotocols, ...rest } = options
     const attempt: Plan<E>["connect"] = Effect.gen(function*() {
       const ws = yield* connect(yield* toEffect(url), {
         ...rest,
@@ -44,6 +45,7 @@ export const planned = <E, R>(
       // What it needs is in the context of the fiber that runs it.
       schedule: (schedule ?? defaultSchedule) as Plan<E>["schedule"],
       healthyAfter: Duration.toMillis(Duration.fromInputUnsafe(healthyAfter ?? "10 seconds")),
+      maxSilence: Duration.toMillis(Duration.fromInputUnsafe(maxSilence ?? Infinity)),
       retry
     }
   })

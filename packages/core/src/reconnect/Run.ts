@@ -9,7 +9,7 @@ import type { CloseInfo } from "../CloseCode.ts"
 import type { WebSocket } from "../WebSocket.ts"
 import { ConnectionClosed } from "../WebSocketError.ts"
 import { Attempts, type Plan } from "./Attempts.ts"
-import { listening, probing } from "./Client.ts"
+import { givenUp, listening } from "./Liveness.ts"
 import type { Loss } from "./Verdict.ts"
 
 export const run = <A, E, R>(
@@ -23,7 +23,7 @@ export const run = <A, E, R>(
   const once = Effect.fnUntraced(function*(parent: Scope.Scope) {
     const { scope, ws } = yield* attempts.next(parent)
     const exit = yield* session(ws).pipe(
-      Effect.raceFirst(Effect.flatMap(probing(ws, probe), (error): Effect.Effect<never, Loss<E>> => Effect.fail(error))),
+      Effect.raceFirst(Effect.flatMap(givenUp(ws, probe, plan.maxSilence), (error): Effect.Effect<never, Loss<E>> => Effect.fail(error))),
       Scope.provide(scope),
       Effect.exit
     )

@@ -1,0 +1,52 @@
+/** Whether an open connection still leads somewhere: what the platform says of the network, Pings, silence. */
+import * as Effect from "effect/Effect"
+import type * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { WebSocket } from "../WebSocket.ts"
+import { IOError } from "../WebSocketError.ts"
+import { Reachability } from "./Reachability.ts"
+
+/** Milliseconds that a connection has for a Pong once the platform says that the network was away. */
+const probeTimeout = 5000
+
+/** Listens to what the platform says of the network, until the scope ends. */
+export const listening = (improved: () => void): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const signs = yield* Reachability
+    if (signs === undefined) return
+    yield* Effect.forkScoped(Stream.runForEach(signs, () => Effect.sync(improved)))
+  })
+
+/** Why a connection that is open is given up: no Pong once `probe` has opened, or no message for `maxSilence` milliseconds. */
+export const givenUp = (ws: WebSocket, probe: Latch.Latch, maxSilence: number): Effect.Effect<IOError> =>
+  maxSilence === Infinity ? probing(ws, probe) : Effect.raceFirst(probing(ws, probe), silence(ws, maxSilence))
+
+const timedOut = (detail: string) => new IOError({ phase: "keepalive", reason: "TimedOut", detail })
+
+const probing = (ws: WebSocket, probe: Latch.Latch): Effect.Effect<IOError> =>
+  Effect.gen(function*() {
+    while (true) {
+      probe.closeUnsafe()
+      yield* probe.await
+      // A connection that cannot ping, or that closes meanwhile, says so elsewhere.
+      const answered = yield* Effect.timeoutOption(Effect.exit(ws.ping()), probeTimeout)
+      if (answered._tag === "None") return timedOut(`No Pong within ${probeTimeout} ms after the network came back`)
+    }
+  })
+
+const silence = (ws: WebSocket, millis: number): Effect.Effect<IOError> =>
+  Effect.gen(function*() {
+    // Looked at four times in that time, so that no message costs anything.
+    let received = -1
+    let quiet = 0
+    while (quiet < 4) {
+      const stats = yield* ws.stats
+      // What is not read yet is no silence, nor what a peer may not send because of it.
+      if (stats.messagesReceived !== received || stats.bytesUnread > 0) quiet = 0
+      received = stats.messagesReceived
+      yield* Effect.sleep(millis / 4)
+      quiet++
+    }
+    return timedOut(`No message for ${millis} ms (maxSilence)`)
+  })
