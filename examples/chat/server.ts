@@ -6,16 +6,25 @@
 import { NodeHttpServer } from "@effect-ws/node"
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer } from "effect"
-import { HttpRouter, HttpServer, HttpStaticServer } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerResponse, HttpStaticServer } from "effect/http"
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
+import { bundle } from "../rpc/bundle.ts"
 import { ChatRoute } from "./Visit.ts"
 
-// An ordinary HTTP route beside the chat's, on the same port.
-const Page = HttpStaticServer.layer({
-  root: fileURLToPath(new URL("page", import.meta.url)),
-  cacheControl: "no-cache"
-})
+// Ordinary HTTP routes beside the chat's, on the same port.
+const Page = Layer.unwrap(Effect.gen(function*() {
+  const page = fileURLToPath(new URL("page", import.meta.url))
+  // The page imports the contract of the server, and is made ready for a browser once.
+  const script = yield* bundle(`${page}/main.ts`)
+  return Layer.mergeAll(
+    HttpStaticServer.layer({ root: page, cacheControl: "no-cache" }),
+    HttpRouter.add("GET", "/main.js", HttpServerResponse.text(script, {
+      contentType: "text/javascript",
+      headers: { "cache-control": "no-cache" }
+    }))
+  )
+}))
 
 const Announce = Layer.effectDiscard(HttpServer.addressFormattedWith((url) => {
   const command = `npm run chat -- --name Ada --url ${url.replace("http", "ws")}/chat`

@@ -1,10 +1,10 @@
 /**
- * The page: Effect's RPC client over the browser's own WebSocket. Whatever comes from the
+ * The page: Effect's RPC client over the browser's own WebSocket, which comes back. Whatever comes from the
  * network is put into the page as text, never as HTML.
  */
+import { EffectSocket, NativeWebSocketClient } from "@effect-ws/core"
 import { Effect, Fiber, Layer, Schedule, Stream } from "effect"
 import { RpcClient, RpcSerialization } from "effect/rpc"
-import { Socket } from "effect/socket"
 import { Api, type Vitals } from "../Api.ts"
 
 const element = <E extends Element>(selector: string): E => {
@@ -81,9 +81,10 @@ const showStatus = (state: "connected" | "waiting", text: string) =>
 const url = new URL("rpc", location.href)
 url.protocol = location.protocol === "https:" ? "wss:" : "ws:"
 
-const Protocol = RpcClient.layerProtocolSocket({ retryPolicy: Schedule.exponential(200).pipe(Schedule.jittered) }).pipe(
-  Layer.provide(Socket.layerWebSocket(url.href)),
-  Layer.provide(Socket.layerWebSocketConstructorGlobal),
+// The socket comes back by itself: the delays are its own, and this tells when to look for its next connection.
+const Protocol = RpcClient.layerProtocolSocket({ retryPolicy: Schedule.spaced(100) }).pipe(
+  Layer.provide(EffectSocket.layerReconnectingSocket(url)),
+  Layer.provide(NativeWebSocketClient.layer),
   Layer.provide(RpcSerialization.layerNdjson),
   Layer.provide(Layer.succeed(RpcClient.ConnectionHooks, {
     onConnect: showStatus("connected", "Connected"),

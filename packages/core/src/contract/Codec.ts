@@ -48,27 +48,28 @@ export const json: Codec = {
   }
 }
 
+type ToMessage = <S extends Schema.Constraint>(
+  schema: S
+) => Schema.ConstraintCodec<S["Type"], Message, S["DecodingServices"], S["EncodingServices"]>
+
 /** A codec whose messages are what a Schema's encoded side says. */
-export const make = (
-  name: string,
-  toMessage: <S extends Schema.Constraint>(
-    schema: S
-  ) => Schema.ConstraintCodec<S["Type"], Message, S["DecodingServices"], S["EncodingServices"]>
-): Codec => {
+export const make = (name: string, toMessage: ToMessage): Codec => {
   if (!isToken(name)) throw new Error(`The name of a codec is a token, which ${JSON.stringify(name)} is not`)
+  return { name, compile: (schema) => compile(schema, toMessage) }
+}
+
+const compile = <S extends Schema.Constraint>(schema: S, toMessage: ToMessage): Compiled<S> => {
+  const codec = toMessage(schema)
+  const decode = SchemaParser.decodeUnknownEffect(codec)
+  const encode = SchemaParser.encodeUnknownEffect(codec)
   return {
-    name,
-    compile: <S extends Schema.Constraint>(schema: S): Compiled<S> => {
-      const codec = toMessage(schema)
-      const decode = SchemaParser.decodeUnknownEffect(codec)
-      const encode = SchemaParser.encodeUnknownEffect(codec)
-      return {
-        decode: (message) => decode(message),
-        encode: (value) => encode(value) as Effect.Effect<Message, SchemaIssue.Issue, S["EncodingServices"]>
-      }
-    }
+    decode: (message) => decode(message),
+    encode: (value) => encode(value) as Effect.Effect<Message, SchemaIssue.Issue, S["EncodingServices"]>
   }
 }
 
-/** Effect's compact binary codec, in binary messages. */
-export const binary: Codec = make("binary", (schema) => SchemaBinary.toCodec(schema))
+/** Effect's compact binary codec, in binary messages. A literal, so that a page that does not use it is spared it. */
+export const binary: Codec = {
+  name: "binary",
+  compile: (schema) => compile(schema, (schema) => SchemaBinary.toCodec(schema))
+}
