@@ -177,6 +177,7 @@ for (const [how, codec] of Object.entries(codecs)) {
         ["a block of type 3", hex("06")],
         ["a stored block whose lengths disagree", hex("00 05 00 fa fe 48 65 6c 6c 6f 00")],
         ["a distance before the start", hex("f2 00 11 00 00")],
+        ["a stored block that lacks four bytes", hex("00 09 00 f6 ff 48 65 6c 6c 6f")],
         ["garbage", noise(100)],
         ["the four bytes that must be stripped", Buffer.concat([whole, hex("00 00 ff ff")])],
         ["garbage behind a message", Buffer.concat([whole, noise(20)])],

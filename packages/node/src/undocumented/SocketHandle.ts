@@ -111,7 +111,6 @@ export const release = (socket: unknown): Released | undefined => {
     (server !== undefined && !(server instanceof Net.Server))
   ) return undefined
   const isReading = raw.reading === true
-  if (!isReading) raw.readStop()
   if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(0)
   // The socket remembers its address once it was read.
   void socket.remoteAddress

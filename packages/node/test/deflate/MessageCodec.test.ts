@@ -15,11 +15,14 @@ const inflate = (
   limit = Number.MAX_SAFE_INTEGER
 ): number | string => {
   let total = 0
+  let steps = 0
   for (const [i, part] of parts.entries()) {
     decompressor.push(part, i === parts.length - 1)
     for (let step = decompressor.next(); step !== undefined; step = decompressor.next()) {
       if (!(step instanceof Uint8Array)) return step.detail
       assert.isAtMost(step.length, 64 * 1024)
+      // Each begins with the message anew.
+      assert.isAtMost(++steps, 1000)
       total += step.length
       if (total > limit) return total
     }

@@ -374,6 +374,51 @@ export const promises = (
       assert.deepStrictEqual(seen.calls, takesAtOnce ? ["end"] : ["end", "taken"])
     }))
 
+  it.live("an end behind the peer's end closes, without an error", () =>
+    Effect.gen(function*() {
+      const { peer, seen, transport } = yield* pair()
+      transport.start(seen)
+      peer.socket.end()
+      yield* until("the end", () => seen.ends === 1)
+      transport.end()
+      yield* until("the close", () => seen.closed.length === 1)
+      yield* peer.untilEnded
+      assert.deepStrictEqual(seen.calls, ["end", "closed"])
+      assert.deepStrictEqual(seen.closed, [undefined])
+    }))
+
+  it.live("an end before the start is told after it, behind the bytes", () =>
+    Effect.gen(function*() {
+      const { peer, seen, transport } = yield* pair("early ")
+      peer.write("late")
+      peer.socket.end()
+      yield* Effect.sleep(20)
+      transport.start(seen)
+      yield* until("the end", () => seen.ends === 1)
+      assert.strictEqual(seen.text, "early late")
+      assert.deepStrictEqual(seen.closed, [])
+    }))
+
+  it.live("an end before the start, and nothing else, is told after it", () =>
+    Effect.gen(function*() {
+      const { peer, seen, transport } = yield* pair()
+      peer.socket.end()
+      yield* Effect.sleep(20)
+      transport.start(seen)
+      yield* until("the end", () => seen.ends === 1)
+      assert.deepStrictEqual(seen.calls, ["end"])
+    }))
+
+  it.live("what comes before the start waits at the peer once it is much", () =>
+    Effect.gen(function*() {
+      const { peer, seen, transport } = yield* pair()
+      peer.write(new Uint8Array(tooMuch))
+      yield* Effect.sleep(100)
+      transport.start(seen)
+      yield* until("all", () => seen.size === tooMuch)
+      assert.isAtMost(seen.chunks[0]!.length, 1 << 20)
+    }))
+
   it.live("destroy closes once, however often it is called, and writes behind it are dropped", () =>
     Effect.gen(function*() {
       const { peer, seen, transport } = yield* pair()

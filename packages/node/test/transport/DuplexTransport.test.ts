@@ -175,6 +175,28 @@ describe("DuplexTransport", () => {
       transport.destroy()
     }))
 
+  it.live("a late answer to a write that was taken at once does not take the next", () =>
+    Effect.gen(function*() {
+      const waiting: Array<() => void> = []
+      const duplex = new Duplex({
+        read: () => {},
+        write: (chunk: Uint8Array, _, callback) => {
+          if (chunk.length === 1) callback()
+          else waiting.push(callback)
+        }
+      })
+      const seen = new Seen()
+      const transport = DuplexTransport.make(duplex, undefined, documented)
+      transport.start(seen)
+      assert.isTrue(transport.write([new Uint8Array(1)]))
+      assert.isFalse(transport.write([new Uint8Array(2)]))
+      yield* Effect.sleep(5)
+      assert.strictEqual(seen.taken, 0)
+      waiting[0]!()
+      yield* until("taken", () => seen.taken === 1)
+      transport.destroy()
+    }))
+
   it.live("any duplex stream will do", () =>
     Effect.gen(function*() {
       const [near, far] = duplexPair()

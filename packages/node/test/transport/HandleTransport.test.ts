@@ -83,6 +83,32 @@ describe("HandleTransport", () => {
     promises(takeReading)
   })
 
+  it.live("counts what it reads from where its socket had read to", () =>
+    Effect.gen(function*() {
+      const { peer, socket } = yield* sockets
+      peer.write("read by somebody else")
+      yield* until("the bytes", () => socket.read() !== null)
+      const transport = take(socket)
+      const seen = new Seen()
+      transport.start(seen)
+      peer.write("ours")
+      yield* until("ours", () => seen.text === "ours")
+      transport.destroy()
+    }))
+
+  it.live("a timeout that its socket was given is over", () =>
+    Effect.gen(function*() {
+      const { peer, socket } = yield* sockets
+      socket.setTimeout(20, () => socket.destroy())
+      const transport = take(socket)
+      const seen = new Seen()
+      transport.start(seen)
+      yield* Effect.sleep(60)
+      peer.write("still there")
+      yield* until("the bytes", () => seen.text === "still there")
+      transport.destroy()
+    }))
+
   it.live("two connections share the read buffer and do not mix", () =>
     Effect.gen(function*() {
       const made = [yield* pair(), yield* pair()]
