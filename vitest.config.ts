@@ -8,6 +8,8 @@ const slow = [
   "packages/node/test/conformance/Conformance.test.ts",
   "packages/node/test/interop/Interop.test.ts",
   "packages/node/test/cli/Connect.test.ts",
+  "packages/node/test/cli/Conformance.test.ts",
+  "packages/node/test/cli/Inspect.test.ts",
   "examples/test/chat.test.ts",
   "examples/test/chat-page.test.ts",
   "packages/node/test/conformance/Runner.test.ts",

@@ -135,7 +135,7 @@ describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
     )
     const { status, stderr, stdout } = await run(["connect", url, "--reconnect", "--send", "hello", "--count", "2"])
     assert.deepStrictEqual({ status, stdout }, { status: 0, stdout: "one\ntwo after hello\n" })
-    assert.match(stderr, /^waiting until /m)
+    assert.match(stderr, /^trying again in /m)
   })
 
   it("waits for a server that is not there yet", async () => {
@@ -144,7 +144,7 @@ describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
     const { port } = reserved.address() as AddressInfo
     await new Promise((resolve) => reserved.close(resolve))
     const program = start(["connect", `ws://127.0.0.1:${port}/`, "--reconnect", "--count", "1"])
-    await program.tells(/waiting until .*ECONNREFUSED/)
+    await program.tells(/trying again in .*ECONNREFUSED/)
     const server = new WebSocketServer({ host: "127.0.0.1", port })
     later(() => server.close())
     server.on("connection", (socket) => socket.send("at last"))

@@ -9,6 +9,7 @@ import {
   type WebSocketClient,
   type WebSocketError
 } from "@effect-ws/core"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -17,6 +18,7 @@ import { connect } from "../Dial.ts"
 import { failed, type Failure } from "../Failure.ts"
 import type { Style } from "../terminal/Style.ts"
 import * as Closing from "../text/Closing.ts"
+import { showMillis } from "../text/Quantities.ts"
 import { failureOf } from "../text/Refusal.ts"
 import type { View } from "./View.ts"
 
@@ -103,7 +105,9 @@ export const again = (
     yield* Effect.forkScoped(Stream.runForEach(client.statuses, (status) =>
       Effect.sync(() => {
         if (status._tag === "Connecting") started = performance.now()
-        if (status._tag === "Waiting") view.note(ReconnectingClient.describe(status))
+        if (status._tag !== "Waiting") return
+        const left = Math.max(0, DateTime.toEpochMillis(status.until) - Date.now())
+        view.note(`trying again in ${showMillis(left)}: ${status.loss.message}`)
       })))
     return {
       messages: Stream.mapError(client.messages, (loss) => lossOf(loss, style)),

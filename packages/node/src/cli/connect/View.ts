@@ -45,10 +45,13 @@ export const forPerson = (options: {
 }): View => {
   const { style, write } = options
   const arrow = style.magenta("< ")
+  let { help } = options
   return {
     opened: (ws, url, millis) => {
       write(opening(ws, url, millis, style))
-      if (options.help !== undefined) write(style.dim(options.help))
+      // Once is enough, however often a connection is opened.
+      if (help !== undefined) write(style.dim(help))
+      help = undefined
     },
     received: (message) => {
       if (typeof message === "string") {
