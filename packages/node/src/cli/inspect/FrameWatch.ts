@@ -3,7 +3,7 @@
  * frames are those of the library's decoder, which is asked to be lenient; the judge is the library's own state
  * machine in the role of the receiver, which is given the same bytes frame by frame.
  */
-import { type Frame, FrameDecoder, type Limits, type MessageExtension, Opcode, Protocol } from "@effect-ws/core"
+import { type Frame, FrameDecoder, type Limits, type MessageExtension, Opcode, Protocol, type WebSocketError } from "@effect-ws/core"
 import * as NodePrimitives from "../../NodePrimitives.ts"
 import type { Broken, Completed, Side, What } from "./Observation.ts"
 
@@ -24,6 +24,12 @@ const limits: Limits.Options = {
 /** The bytes of a frame on the wire: its length is in the shortest form, or it is refused before. */
 const wireLength = ({ data, masked }: Frame.Frame): number =>
   2 + (data.length < 126 ? 0 : data.length < 65_536 ? 2 : 8) + (masked ? 4 : 0) + data.length
+
+/** Large is not wrong; it is this side that gives up. */
+const brokenBy = ({ detail, rule, section }: WebSocketError.ProtocolError): Broken =>
+  rule === "MessageTooBig"
+    ? { rule: "NotInspected", detail: "above 64 MiB: from here on messages are not taken apart", section: "" }
+    : { rule, detail, section }
 
 const afterClose: Broken = {
   rule: "FrameAfterClose",
@@ -49,6 +55,8 @@ export class FrameWatch {
       primitives: NodePrimitives.primitives,
       transform
     })
+    // Otherwise it would wait for somebody to say what to do with a message that is too large.
+    this.judge.demand("message")
   }
 
   push(chunk: Uint8Array): ReadonlyArray<Seen> {
@@ -58,9 +66,7 @@ export class FrameWatch {
     const seen: Array<Seen> = frames.map((frame) => this.frame(frame))
     if (error !== undefined) {
       this.isUnreadable = true
-      // Large is not wrong; it is this side that gives up.
-      const rule = error.rule === "MessageTooBig" ? "NotInspected" : error.rule
-      const broken = this.isJudged ? [] : [{ rule, detail: error.detail, section: error.section }]
+      const broken = this.isJudged ? [] : [brokenBy(error)]
       this.isJudged = true
       seen.push({ what: { _tag: "Bytes", bytes: this.take(this.pending.reduce((sum, { length }) => sum + length, 0)) }, broken })
     }
@@ -101,21 +107,16 @@ export class FrameWatch {
   private judgement(bytes: Uint8Array): ReadonlyArray<Broken> {
     if (this.hasClosed) return [afterClose]
     if (this.isJudged) return []
-    let at = 0
-    while (at < bytes.length) {
-      const next = this.judge.receive(bytes, at)
-      // An extension may want a turn of the event loop; there is nobody here who would have to wait for it.
-      if (next === at && this.judge.stopped !== "turn") break
-      at = next
-    }
+    let at = this.judge.receive(bytes)
+    // An extension may want a turn of the event loop; there is nobody here who would have to wait for it.
+    while (this.judge.stopped === "turn") at = this.judge.receive(bytes, at)
     // Its answers go nowhere.
     this.judge.takeOutput()
     this.judge.outputTaken()
     const { ending } = this.judge
     if (ending?._tag !== "Violation") return []
     this.isJudged = true
-    const { detail, rule, section } = ending.error
-    return [{ rule, detail, section }]
+    return [brokenBy(ending.error)]
   }
 
   /** The next bytes that wait. */

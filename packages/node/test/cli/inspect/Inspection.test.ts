@@ -112,6 +112,20 @@ describe("Inspection", () => {
     assert.isTrue(messages.every(({ bytes, isCompressed, wireBytes }) => isCompressed && bytes > wireBytes))
   })
 
+  it("inflates a message that takes an extension many turns, and gives up on one that is too large", () => {
+    const data = Buffer.alloc(20 * 1024 * 1024, "0123456789abcdef")
+    const head = open("permessage-deflate; server_no_context_takeover")
+    const [observation] = inspect([...head, frames("server", { opcode: 2, payload: deflated(data), ...rsv1 })]).slice(2)
+    assert.deepStrictEqual(rulesOf([observation!]), [])
+    const completed = observation?.what._tag === "Frame" ? observation.what.completed : undefined
+    assert.strictEqual(completed?.bytes, data.length)
+    const bomb = deflated(Buffer.alloc(65 * 1024 * 1024))
+    const after = inspect([...head, frames("server", { opcode: 2, payload: bomb, ...rsv1 }, { opcode: 9, payload: text })]).slice(2)
+    assert.deepStrictEqual(rulesOf(after), ["NotInspected "])
+    // Frames are shown all the same.
+    assert.strictEqual(after.length, 2)
+  })
+
   it.each<[string, string, Side, ReadonlyArray<FrameSpec>]>([
     ["ReservedBit RFC 6455 §5.2", "a reserved bit without an extension", "client", [{ opcode: 1, payload: text, rsv: 2 }]],
     ["ContinuationUnexpected RFC 6455 §5.4", "a continuation of nothing", "server", [{ opcode: 0, payload: text }]],
