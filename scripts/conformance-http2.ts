@@ -2,4 +2,4 @@
 import { bin, exitWith, root, run } from "./lib/commands.ts"
 
 const suite = "packages/node/test/conformance/Http2.test.ts"
-exitWith(await run(bin("vitest"), ["run", suite, ...process.argv.slice(2)], { cwd: root, env: { HTTP2_CASES: "all" } }))
+exitWith(await run(bin("vitest"), ["run", "--reporter=default", suite, ...process.argv.slice(2)], { cwd: root, env: { HTTP2_CASES: "all" } }))
