@@ -12,6 +12,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as DirectDialer from "./client/DirectDialer.ts"
 import * as Http2Dialer from "./client/Http2Dialer.ts"
+import * as Http2Sessions from "./client/Http2Sessions.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
 import * as Transports from "./transport/Transports.ts"
 
@@ -179,7 +180,7 @@ export const layerDirectProxy: Layer.Layer<WebSocketClient.Connector | PerMessag
  * @category models
  * @since 0.1.0
  */
-export interface Http2Options extends Http2Dialer.Http2Options {}
+export interface Http2Options extends Http2Sessions.Http2Options {}
 
 /**
  * Dials over HTTP/2 (RFC 8441) where the server allows it, and over HTTP/1.1 where it does not.
@@ -222,7 +223,7 @@ export const layerHttp2 = (
       Effect.gen(function*() {
         const transports = yield* Transports.current
         const sessions = yield* Effect.acquireRelease(
-          Effect.sync(() => new Http2Dialer.Sessions(options)),
+          Effect.sync(() => new Http2Sessions.Sessions(options)),
           (sessions) => Effect.sync(() => sessions.close())
         )
         const { proxy, proxyTls, tls } = options

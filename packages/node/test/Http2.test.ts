@@ -11,9 +11,12 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
 import * as Http2 from "node:http2"
 import * as Https from "node:https"
+import * as Net from "node:net"
+import { promisify } from "node:util"
 import * as Undici from "undici"
 import { serve } from "./support/Serve.ts"
 
@@ -41,6 +44,29 @@ interface Asked {
   readonly headers: Http2.IncomingHttpHeaders & Http2.IncomingHttpStatusHeader
   readonly stream: Http2.ClientHttp2Stream
 }
+
+const listening = (server: Net.Server) =>
+  Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.listen(0, "localhost", () => resume(Effect.succeed((server.address() as Net.AddressInfo).port)))
+    }),
+    () => Effect.sync(() => server.close())
+  )
+
+/** A way to a server, all of whose connections can fall silent; later ones are carried. */
+const silenceable = (port: number) =>
+  Effect.gen(function*() {
+    const sockets = new Set<Net.Socket>()
+    const server = Net.createServer((near) => {
+      const far = Net.connect(port, "localhost")
+      for (const socket of [near, far]) sockets.add(socket.on("error", () => {}))
+      near.pipe(far).pipe(near)
+    })
+    const own = yield* listening(server)
+    yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => socket.destroy())))
+    const silence = () => sockets.forEach((socket) => socket.unpipe().pause())
+    return { port: own, silence }
+  })
 
 /** A session by Node alone, once it has the server's settings. */
 const sessionTo = (url: string) =>
@@ -224,6 +250,87 @@ describe("beside HTTP/1.1", () => {
       const error = yield* Effect.flip(WebSocketClient.connect(`wss://localhost:${port}/`))
       assert.deepInclude(error, { _tag: "IOError", phase: "connect", reason: "Tls" })
     }).pipe(Effect.provide(NodeWebSocketClient.layerHttp2())))
+})
+
+describe("the session that connections share", () => {
+  it.live("a server's limit of streams is met by further sessions", () =>
+    Effect.gen(function*() {
+      const sessions = new Set<unknown>()
+      const { node, port } = yield* serve(Echo, {
+        evaluate: () => Http2.createServer({ settings: { ...settings, maxConcurrentStreams: 2 } })
+      })
+      node.on("session", (session) => sessions.add(session))
+      const echo = Effect.gen(function*() {
+        const ws = yield* WebSocketClient.connect(`ws://localhost:${port}/`)
+        yield* ws.send("hello")
+        return yield* ws.receive
+      })
+      assert.deepStrictEqual(yield* Effect.replicateEffect(echo, 5), Array(5).fill("hello"))
+      assert.strictEqual(sessions.size, 3)
+      const together = Effect.forEach([1, 2, 3, 4, 5, 6, 7], () => echo, { concurrency: "unbounded" })
+      assert.deepStrictEqual(yield* together, Array(7).fill("hello"))
+    }).pipe(Effect.provide(overHttp2)))
+
+  it.live("a server that allows no stream at all is dialled over HTTP/1.1", () =>
+    Effect.gen(function*() {
+      let sessions = 0
+      const { node, port } = yield* serve(Echo, {
+        evaluate: () => Http2.createSecureServer({ ...credentials, allowHTTP1: true, settings: { ...settings, maxConcurrentStreams: 0 } })
+      })
+      node.on("session", () => sessions++)
+      const ws = yield* WebSocketClient.connect(`wss://localhost:${port}/`)
+      yield* ws.send("hello")
+      assert.strictEqual(yield* ws.receive, "hello")
+      assert.strictEqual(sessions, 1)
+    }).pipe(Effect.provide(overHttp2)))
+
+  it.live("a dial that is given up leaves the session to the others, and what nobody waits for is given up too", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serve(Echo, { evaluate: () => Http2.createServer({ settings }) })
+      const connect = WebSocketClient.connect(`ws://localhost:${port}/`)
+      const [first, second] = yield* Effect.all([Effect.forkScoped(connect), Effect.forkScoped(connect)])
+      yield* Fiber.interrupt(first)
+      const ws = yield* Fiber.join(second)
+      yield* ws.send("hello")
+      assert.strictEqual(yield* ws.receive, "hello")
+
+      const mute = new Set<Net.Socket>()
+      const silent = yield* listening(Net.createServer((socket) => mute.add(socket.on("close", () => mute.delete(socket)).on("error", () => {}).resume())))
+      const error = yield* Effect.flip(WebSocketClient.connect(`wss://localhost:${silent}/`, { handshakeTimeout: 200 }))
+      assert.deepInclude(error, { _tag: "IOError", reason: "TimedOut" })
+      while (mute.size > 0) yield* Effect.sleep(5)
+    }).pipe(Effect.provide(overHttp2)))
+
+  it.live("one on which nothing is answered any more is not used again", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serve(Echo, { evaluate: () => Http2.createServer({ settings }) })
+      const network = yield* silenceable(port)
+      const url = `ws://localhost:${network.port}/`
+      yield* WebSocketClient.connect(url)
+      network.silence()
+      const error = yield* Effect.flip(WebSocketClient.connect(url, { handshakeTimeout: 200 }))
+      assert.deepInclude(error, { _tag: "IOError", reason: "TimedOut" })
+      const ws = yield* WebSocketClient.connect(url)
+      yield* ws.send("hello")
+      assert.strictEqual(yield* ws.receive, "hello")
+    }).pipe(Effect.provide(overHttp2)))
+
+  it.live("one that ends before it has begun is IOError", () =>
+    Effect.gen(function*() {
+      const server = Net.createServer((socket) => socket.resume().end())
+      const port = yield* listening(server)
+      const error = yield* Effect.flip(WebSocketClient.connect(`ws://localhost:${port}/`))
+      assert.deepInclude(error, { _tag: "IOError", phase: "connect" })
+    }).pipe(Effect.provide(overHttp2)))
+
+  it.live("keeps the process alive while a connection is open, and no longer", () =>
+    Effect.gen(function*() {
+      const route = WebSocketServer.handle((ws) => Effect.andThen(Effect.sleep(300), ws.send("late")))
+      const { port } = yield* serve(HttpRouter.add("GET", "/", route), { evaluate: () => Http2.createServer({ settings }) })
+      const program = `${import.meta.dirname}/support/overHttp2.ts`
+      const run = promisify(execFile)(process.execPath, [program, `ws://localhost:${port}/`], { timeout: 15_000 })
+      assert.strictEqual((yield* Effect.promise(() => run)).stdout, "late\n")
+    }))
 })
 
 describe("peers of others", () => {
