@@ -22,7 +22,7 @@ export class RoomFull extends Schema.TaggedError<RoomFull>()("RoomFull", {}) {
 export interface Seat {
   /** The name that was given: the one asked for, or that with a number. */
   readonly name: string
-  /** Everything this seat is told. It begins with `Welcome`. */
+  /** Everything this seat receives. It begins with `Welcome`. */
   readonly inbox: Stream.Stream<Contract.Prepared<FromServer>>
   /** Says something to everybody, this seat included. */
   readonly say: (text: string) => Effect.Effect<void>

@@ -45,7 +45,7 @@ const visit = Effect.fnUntraced(function*(room: Room["Service"], connection: Con
   yield* Effect.raceFirst(incoming, Effect.all([outgoing, pinging], { concurrency: "unbounded", discard: true }))
 }, (visit, _room, { ws }) =>
   visit.pipe(
-    // Whoever cannot come in is told why: the page shows the reason.
+    // The Close says why somebody cannot come in: the page shows the reason.
     Effect.catchTags({
       NotJoined: () => ws.close(1008, "the first message must be a Join with a proper name"),
       TimeoutError: () => ws.close(1008, "nobody joined"),

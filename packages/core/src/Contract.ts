@@ -127,8 +127,8 @@ export type {
    * **Details**
    *
    * - `"close"`: the connection is closed with 1007 or 1008 and a reason that names the place in the
-   *   value, never its content. Whoever reads fails with {@link InvalidMessage}.
-   * - a function: it is told, the message is skipped, and reading goes on.
+   *   value, never its content. The reader fails with {@link InvalidMessage}.
+   * - a function: it gets the error, the message is skipped, and reading goes on.
    *
    * `results` hands each one over instead.
    *

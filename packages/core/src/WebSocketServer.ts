@@ -66,7 +66,7 @@ import {
  *   client's offers that suits.
  * - `origin`: which web pages may connect. Default `Origin.sameHost`: those of the host that the
  *   request shows, which behind a proxy is the one of `X-Forwarded-Host` once
- *   `HttpMiddleware.xForwardedHeaders` is told to trust that proxy.
+ *   `HttpMiddleware.xForwardedHeaders` trusts that proxy.
  * - `closeCodeFor`: what to close with where the handler fails with an error of its own: a
  *   code, or `{ code, reason }`. Default 1011; see `WebSocket.Options`.
  * - `onDisconnect`: what becomes of the handler once its connection has ended: how long it
@@ -149,7 +149,7 @@ export class Upgrades extends Context.Service<Upgrades, {
  *
  * An IPv4 address counts by itself, an IPv6 address by its first 64 bits. The address is
  * the request's `remoteAddress`. Behind a proxy that is the proxy's, until Effect's
- * `HttpMiddleware.xForwardedHeaders` is told which proxies to trust. Requests without an
+ * `HttpMiddleware.xForwardedHeaders` knows which proxies to trust. Requests without an
  * address, as over a Unix socket, count as one.
  *
  * **Gotchas**

@@ -11,7 +11,7 @@ import type { Refused } from "./Codec.ts"
  * - `code`: what the connection is closed with, unless it goes on: 1007 the message is not what
  *   the codec writes, 1008 its value breaks the Schema.
  * - `path`: where in the value, such as `people[2].name`; empty where it is the value itself.
- * - `reason`: what the peer is told in the Close.
+ * - `reason`: the Close's reason, which the peer sees.
  * - `detail`: the first line of what the Schema reports, `cause`. Nothing of it repeats the content of
  *   the message, but messages that a Schema is annotated with are what their authors made them.
  *
@@ -31,7 +31,7 @@ export class InvalidMessage extends Schema.TaggedError<InvalidMessage>("@effect-
     return `${this.reason} (${this.subprotocol})`
   }
 
-  /** What the peer is told in the Close: ASCII, at most 123 bytes. */
+  /** The Close's reason, which the peer sees: ASCII, at most 123 bytes. */
   get reason(): string {
     if (this.code === 1007) return "the message is not in the codec of the subprotocol"
     return this.path === "" ? "invalid value" : cut(`invalid value at ${this.path}`)

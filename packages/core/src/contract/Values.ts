@@ -99,7 +99,7 @@ export class Values<In, Out> {
       Effect.sync(() => new Decoding<In, Result.Result<In, InvalidMessage>, E, never>(this, pull, Result.succeed, Result.fail).next))
   }
 
-  /** All messages as values. `onInvalid` is told of each that is none; it ends the stream by failing. */
+  /** All messages as values. `onInvalid` gets the error of each that is not valid; failing, it ends the stream. */
   values<E, E2>(
     messages: Stream.Stream<Message, E>,
     onInvalid: (error: InvalidMessage) => Effect.Effect<void, E2>

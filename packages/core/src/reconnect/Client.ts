@@ -240,7 +240,7 @@ export class Client<E> {
       const { sent } = session
       return Effect.matchEffect(session.ws.flush, {
         onFailure: (cause) => {
-          // Whoever waits here is told, and nobody else needs to be.
+          // The flush that waits here reports it, so no later one has to.
           session.taken = session.sent
           this.unknown = undefined
           return Effect.fail(new DeliveryUnknown({ cause }))

@@ -60,7 +60,7 @@ const answered = (status: number, by: "refusal" | "close", told: () => Told): Ve
   return temporary ? { _tag: "Retry", told: told() } : end
 }
 
-// All clients of a server are told the same moment. They come back over half of that time again, 30 s at most.
+// All clients of a server get the same delay. They come back over half of that time again, 30 s at most.
 const spread = (min: number): Told => ({ min, max: min + Math.min(30_000, Math.max(1000, min / 2)) })
 
 const closed = ({ info: { code, initiator } }: ConnectionClosed): Verdict => {
