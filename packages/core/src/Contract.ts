@@ -1,6 +1,6 @@
 /**
- * What two sides say to each other, as Schemas in one value that both import: connections whose
- * messages are values, with the codec negotiated by the subprotocol.
+ * What two sides send each other, as Schemas in one value that both import. Connections carry
+ * values, and the subprotocol negotiates the codec.
  *
  * **Example** (Both sides of a service)
  *
@@ -97,7 +97,7 @@ export type {
 } from "./contract/Codec.ts"
 export type {
   /**
-   * What two sides say to each other, made by {@link make}.
+   * What two sides send each other, made by {@link make}.
    *
    * @category models
    * @since 0.1.0
@@ -122,7 +122,7 @@ export {
 } from "./contract/Prepared.ts"
 export type {
   /**
-   * What becomes of a bad message.
+   * What happens to a bad message.
    *
    * **Details**
    *
@@ -130,7 +130,7 @@ export type {
    *   value, never its content. The reader fails with {@link InvalidMessage}.
    * - a function: it gets the error, the message is skipped, and reading goes on.
    *
-   * `results` hands each one over instead.
+   * `results` delivers bad messages as values instead.
    *
    * @category models
    * @since 0.1.0
@@ -159,7 +159,7 @@ export const binary: Codecs.Codec = Codecs.binary
  *
  * **Details**
  *
- * `name` becomes part of the subprotocol and is a token, or it throws.
+ * `name` becomes part of the subprotocol. It throws if `name` is not a token.
  *
  * **Example** (JSON with a marker before it)
  *
@@ -192,10 +192,10 @@ export const codec: (
  * **Details**
  *
  * - `toServer`, `toClient`: what each side sends.
- * - `codecs`: how that becomes messages, the preferred one first. Default JSON.
+ * - `codecs`: how values become messages, the preferred codec first. Default JSON.
  *
- * The subprotocols are `name+codec`, such as `chat.v1+json`, so the handshake decides about both. A
- * version belongs into the name. `name` is a token (letters, digits, `.`, `-`, `_`), or it throws.
+ * The subprotocols are `name+codec`, such as `chat.v1+json`, so the handshake decides about both. Put
+ * a version into the name. It throws if `name` is not a token (letters, digits, `.`, `-`, `_`).
  *
  * @category constructors
  * @since 0.1.0
@@ -218,8 +218,8 @@ export const make = <
  *
  * **Details**
  *
- * Each message is decoded by itself: a bad one does not take along those that arrived with it. What
- * cannot be encoded fails with `SchemaError`; nothing of it was sent.
+ * Each message is decoded by itself: a bad one does not affect those that arrived with it. A value that
+ * cannot be encoded fails with `SchemaError`, and nothing of it is sent.
  *
  * @category models
  * @since 0.1.0
@@ -229,19 +229,19 @@ export interface Connection<out Name extends string, out In, in Out> {
   readonly name: Name
   /** The name of the codec that was agreed on. */
   readonly codec: string
-  /** The connection beneath. */
+  /** The connection that carries the values. */
   readonly ws: WebSocket.WebSocket
 
-  /** All values until the connection ends; fails with `InvalidMessage` where a bad message closes it. */
+  /** All values until the connection ends; fails with `InvalidMessage` if a bad message closes it. */
   readonly messages: Stream.Stream<In, ProtocolError | IOError | InvalidMessage>
-  /** The same, with each bad message handed over where it stands. The connection stays open. */
+  /** The same, with each bad message as a value in its place. The connection stays open. */
   readonly results: Stream.Stream<Result.Result<In, InvalidMessage>, ProtocolError | IOError>
   /** The next value. */
   readonly receive: Effect.Effect<In, WebSocket.ReceiveError | InvalidMessage>
 
-  /** Sends a value, or one that `prepare` made for many. */
+  /** Sends a value, or one that `prepare` encoded for many connections. */
   readonly send: (value: Out | Prepared<Out>) => Effect.Effect<void, WebSocket.SendError | Schema.SchemaError>
-  /** Sends values in order, in as few writes as can be. What stands before one that cannot be encoded is sent. */
+  /** Sends values in order, in as few writes as possible. Those before one that cannot be encoded are sent. */
   readonly sendAll: (
     values: Iterable<Out | Prepared<Out>>
   ) => Effect.Effect<void, WebSocket.SendError | Schema.SchemaError>
@@ -290,7 +290,7 @@ export type ClientServices<C extends Definition.Any> =
   | C["toServer"]["EncodingServices"]
 
 /**
- * What becomes of a bad message on this side. Default `"close"`.
+ * What happens to a bad message on this side. Default `"close"`.
  *
  * @category models
  * @since 0.1.0
@@ -300,12 +300,12 @@ export interface ValueOptions {
 }
 
 /**
- * How a connection is accepted: what `WebSocketServer.AcceptOptions` says but for the subprotocol.
+ * How a connection is accepted: `WebSocketServer.AcceptOptions` without the subprotocol.
  *
  * **Details**
  *
- * - `requireSubprotocol`: `false` lets in a client that offers no subprotocol at all, such as a script or
- *   a command line, and speaks the first codec of the first contract with it. Default true.
+ * - `requireSubprotocol`: `false` accepts a client that offers no subprotocol at all, such as a script or
+ *   a command line, with the first codec of the first contract. Default true.
  *
  * @category models
  * @since 0.1.0
@@ -391,7 +391,7 @@ export const client = <C extends Definition.Any>(
  * **Details**
  *
  * A client that offers none of them is refused with 400 before the connection is made. The answer
- * says what the server speaks, in its body and in `Sec-WebSocket-Protocol`.
+ * lists the server's subprotocols, in its body and in `Sec-WebSocket-Protocol`.
  *
  * @category constructors
  * @since 0.1.0
@@ -426,8 +426,8 @@ const acceptOptions = (
  *
  * **Details**
  *
- * As `WebSocketServer.handle` does. `InvalidMessage` that `f` lets through is the peer's fault: it is
- * logged at Debug and is not the handler's failure.
+ * Works as `WebSocketServer.handle` does. An `InvalidMessage` that `f` lets through is the peer's fault: it
+ * is logged at Debug and is not a failure of the handler.
  *
  * **Example** (Two versions at once)
  *
@@ -473,7 +473,7 @@ export const handle = <C extends Definition.Any, A, E, R>(
 }
 
 /**
- * How to connect: what `WebSocketClient.ConnectOptions` says but for the subprotocols.
+ * How to connect: `WebSocketClient.ConnectOptions` without the subprotocols.
  *
  * @category models
  * @since 0.1.0
@@ -487,7 +487,7 @@ export interface ConnectOptions
  *
  * **Details**
  *
- * Fails as `WebSocketClient.connect` does, and with `ContractMismatch` where the server speaks another
+ * Fails as `WebSocketClient.connect` does, and with `ContractMismatch` if the server speaks another
  * version of the contract.
  *
  * @category constructors
@@ -514,7 +514,7 @@ const dial = (contract: Definition.Any) => (url: string | URL, options: WebSocke
  * Prepares a value that a server sends to many clients: it is encoded once for each codec, and each
  * message once for each way in which connections encode, as `Message.prepare` does.
  *
- * **Example** (Telling everybody)
+ * **Example** (Sending one value to all)
  *
  * ```ts
  * import { Contract } from "@effect-ws/core"
@@ -548,9 +548,9 @@ export interface ReconnectingConnection<out In, in Out, out E = never> {
   readonly status: Effect.Effect<ReconnectingClient.Status<E>>
   /** What it is doing now, and every change until it has ended. */
   readonly statuses: Stream.Stream<ReconnectingClient.Status<E>>
-  /** The values of all connections, in order, each handed out once. One reader at a time. */
+  /** The values of all connections, in order, each delivered once. One reader at a time. */
   readonly messages: Stream.Stream<In, ReconnectingClient.Loss<E>>
-  /** The same, with each bad message handed over where it stands. */
+  /** The same, with each bad message as a value in its place. */
   readonly results: Stream.Stream<Result.Result<In, InvalidMessage>, ReconnectingClient.Loss<E>>
   /** Sends a value. Without a connection it waits for the next one, fails or drops it, as the options say. */
   readonly send: (
@@ -565,9 +565,9 @@ export interface ReconnectingConnection<out In, in Out, out E = never> {
   readonly dropped: Effect.Effect<number>
   /** Ends a wait: the next attempt begins at once. */
   readonly retryNow: Effect.Effect<void>
-  /** Ends it, and performs the closing handshake of the connection that is open. */
+  /** Ends the client, and closes the connection that is open by the closing handshake. */
   readonly close: (code?: number, reason?: string) => Effect.Effect<void, InvalidArgument>
-  /** The client beneath. */
+  /** The client that carries the values. */
   readonly client: ReconnectingClient.ReconnectingClient<E>
 }
 
@@ -577,8 +577,8 @@ export interface ReconnectingConnection<out In, in Out, out E = never> {
  *
  * **Details**
  *
- * A server that speaks another version ends it with `ContractMismatch`. So does, by default, a bad
- * message with `InvalidMessage`: another connection would bring the like.
+ * A server that speaks another version ends the client with `ContractMismatch`. A bad message ends it
+ * with `InvalidMessage` by default, since another connection would bring the same.
  *
  * @category constructors
  * @since 0.1.0

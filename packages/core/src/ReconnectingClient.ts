@@ -1,6 +1,6 @@
 /**
- * A client that comes back: the connections to one service one after the other, with fresh
- * credentials for each, waits that suit client and server, and a status that can be shown.
+ * A client that comes back: connections to one service, one after the other, with fresh
+ * credentials for each, delays that suit client and server, and a status to show.
  *
  * @since 0.1.0
  */
@@ -23,8 +23,7 @@ import type { DeliveryUnknown, InvalidArgument, IOError, NotConnected, ProtocolE
 
 export {
   /**
-   * What an effect that runs at each attempt (the URL, `headers`, `subprotocols`, `onOpen`) can
-   * know of it.
+   * The attempt, for effects that run at each one (the URL, `headers`, `subprotocols`, `onOpen`).
    *
    * **Example** (A token that is kept until a server refuses it)
    *
@@ -45,7 +44,7 @@ export {
    */
   CurrentAttempt,
   /**
-   * The delays before attempts unless you say otherwise: a random part of 100 ms, then of 200 ms,
+   * The default delays before attempts: a random part of 100 ms, then of 200 ms,
    * 400 ms and so on, at most of 30 seconds ("full jitter").
    *
    * @category constants
@@ -56,16 +55,16 @@ export {
 export {
   /**
    * Emits when a connection may have become possible again, or an open one may have been lost
-   * without a word: the network came back, or the machine woke up.
+   * unnoticed: the network came back, or the machine woke up.
    *
    * **Details**
    *
-   * A client that waits tries at once, unless the server asked for the delay. One that is open
-   * sends a Ping, and gives the connection up if there is no Pong within 5 seconds.
+   * A client that waits tries at once, unless the server asked for the delay. One that has a connection
+   * sends a Ping, and gives the connection up if no Pong comes within 5 seconds.
    *
-   * In pages and web workers it is made of the events `online`, `pageshow`, `resume` and
+   * In pages and web workers it consists of the events `online`, `pageshow`, `resume` and
    * `visibilitychange`; on other platforms it is `undefined`. Provide a Stream of your own where
-   * a platform tells in another way.
+   * a platform has other signs.
    *
    * @category services
    * @since 0.1.0
@@ -90,9 +89,9 @@ export {
 } from "./reconnect/Status.ts"
 export type {
   /**
-   * Why a connection was lost, or an attempt failed: `HandshakeError` it was refused, `IOError` it
-   * broke or the server cannot be reached, `ProtocolError` the server broke the protocol,
-   * `ConnectionClosed` one side closed it, `E` an effect of the program failed.
+   * Why a connection was lost or an attempt failed. `HandshakeError`: it was refused. `IOError`: it
+   * broke, or the server cannot be reached. `ProtocolError`: the server broke the protocol.
+   * `ConnectionClosed`: one side closed it. `E`: an effect of the program failed.
    *
    * @category errors
    * @since 0.1.0
@@ -101,33 +100,33 @@ export type {
 } from "./reconnect/Verdict.ts"
 
 /**
- * How a client connects, and when it comes back. What is an Effect runs at each attempt.
+ * How a client connects, and when it comes back. Options that are Effects run at each attempt.
  *
  * **Details**
  *
  * - `headers`, `subprotocols`: what `WebSocketClient.ConnectOptions` says of them, or an Effect of it.
- * - `schedule`: the delays before attempts. It gets the losses as its input and starts anew once a
- *   connection has been healthy; where it is done, the client ends. Default {@link defaultSchedule}.
+ * - `schedule`: the delays before attempts. Its input is the losses, and it starts again after a
+ *   healthy connection; when it is done, the client ends. Default {@link defaultSchedule}.
  * - `healthyAfter`: how long a connection must have been open before its loss counts as the first
  *   one. Default 10 seconds.
  * - `maxSilence`: how long the server may send no message before the connection is given up. For a server
- *   that speaks regularly, on a platform that cannot send Pings (`WebSocket.capabilities`). Noticed at
- *   most a quarter later. Off by default.
+ *   that sends regularly, on a platform that cannot send Pings (`WebSocket.capabilities`). It takes
+ *   effect at most a quarter later. Off by default.
  * - `retry`: decides about each loss. `false` ends the client with it, `true` tries again after the
  *   schedule's delay, a duration tries again after that long and the schedule's delay, `undefined`
- *   does what the default does.
+ *   leaves it to the default.
  *
- * By default the client comes back after every loss but these, which trying again does not mend:
+ * By default the client comes back after every loss but these, which another attempt does not mend:
  *
- * - a refusal with a status of 400 to 499 but 408, 425 and 429. After 401 there is one attempt at
- *   once, for which the Effects run anew; a second 401 ends it;
+ * - a refusal with a status of 400 to 499, except 408, 425 and 429. After 401 there is one attempt at
+ *   once, for which the Effects run again; a second 401 ends the client;
  * - an answer that no WebSocket server gives, a URL or header that cannot be sent;
- * - a server's Close with 1002, 1003, 1007, 1008 or 1010. The codes 4400 to 4499 are taken for the
+ * - a server's Close with 1002, 1003, 1007, 1008 or 1010. The codes 4400 to 4499 mean the
  *   statuses 400 to 499, since browsers see no statuses;
  * - failures of the program's own Effects.
  *
- * What a server asks for is added to the schedule's delay: `Retry-After` (up to an hour) and as much
- * as half of that again, up to 30 seconds, so that not all clients come back at once; 5 to 30 seconds
+ * What a server asks for is added to the schedule's delay: `Retry-After` (up to an hour) and a random
+ * part of half as much again, up to 30 seconds, so that not all clients come back at once; 5 to 30 seconds
  * after a Close with 1012 or 1013; up to 2 seconds after 1001.
  *
  * @category models
@@ -149,10 +148,10 @@ export interface ReconnectOptions<E = never, R = never, L = E>
  *
  * **Details**
  *
- * - `onOpen`: runs with each connection before anybody else may use it, to say hello or to subscribe
- *   again. It may send and receive. What it fails with is a loss.
- * - `whileAway`: what becomes of a message that is sent while there is no connection: `"wait"` (the
- *   default) for the next one, `"fail"` with `NotConnected`, or `"drop"` it.
+ * - `onOpen`: runs with each connection before anything else uses it, to introduce itself or to subscribe
+ *   again. It may send and receive. Its failure is a loss.
+ * - `whileAway`: what happens to a message that is sent while there is no connection. `"wait"` (the
+ *   default) waits for the next one, `"fail"` fails with `NotConnected`, `"drop"` drops the message.
  * - `maxWaiting`: how many senders may wait; one more fails with `NotConnected`. Default 1,000.
  *
  * @category models
@@ -169,7 +168,7 @@ export interface Options<E = never, R = never, EO = never, RO = never, L = E | E
  *
  * **Details**
  *
- * - `whileAway`: differs from that of the client.
+ * - `whileAway`: for this message, instead of the client's.
  * - `flush`: waits until the transport has taken the message.
  *
  * @category models
@@ -193,28 +192,28 @@ export interface ReconnectingClient<out E = never> {
   readonly statuses: Stream.Stream<Status<E>>
 
   /**
-   * The messages of all connections, in order, each handed out once. Fails with what ends the
+   * The messages of all connections, in order, each delivered once. Fails with the loss that ends the
    * client; ends after `close`. One reader at a time.
    */
   readonly messages: Stream.Stream<Message, Loss<E>>
   /**
-   * What `f` makes of each connection's messages, one after the other: with `ws.batches`, say. The
-   * connections' own errors are losses; others fail the stream.
+   * The streams that `f` makes of the connections, one after the other: of `ws.batches`, for example.
+   * The connections' own errors are losses; others fail the stream.
    */
   readonly read: <A, E2, R>(
     f: (ws: WebSocket) => Stream.Stream<A, ProtocolError | IOError | E2, R>
   ) => Stream.Stream<A, Loss<E> | Exclude<E2, ProtocolError | IOError>, R>
 
   /**
-   * Sends a message on the connection that is open. `NotConnected` says that no connection has
-   * accepted it. What a connection had accepted is never sent again on another: with `flush`, it
-   * fails with `DeliveryUnknown` where the connection breaks before its transport has taken the message.
+   * Sends a message on the connection that is open. `NotConnected` means that no connection has
+   * accepted it. What a connection has accepted is never sent again on another: with `flush`, `send`
+   * fails with `DeliveryUnknown` if the connection breaks before its transport has taken the message.
    */
   readonly send: (message: Sendable, options?: SendOptions) => Effect.Effect<void, NotConnected | DeliveryUnknown>
   /** Sends every message that flows into it. */
   readonly sink: Sink.Sink<void, Sendable, never, NotConnected | DeliveryUnknown>
   /**
-   * Waits until the transport has taken everything that was sent. Fails with `DeliveryUnknown` where
+   * Waits until the transport has taken everything that was sent. Fails with `DeliveryUnknown` if
    * a connection broke before that, now or since the last `flush`.
    */
   readonly flush: Effect.Effect<void, DeliveryUnknown>
@@ -225,7 +224,7 @@ export interface ReconnectingClient<out E = never> {
   readonly connection: Effect.Effect<WebSocket, NotConnected>
   /** Ends a wait: the next attempt begins at once. For a button. */
   readonly retryNow: Effect.Effect<void>
-  /** Ends the client, and performs the closing handshake of the connection that is open. */
+  /** Ends the client, and closes the connection that is open by the closing handshake. */
   readonly close: (code?: number, reason?: string) => Effect.Effect<void, InvalidArgument>
 }
 
@@ -234,13 +233,13 @@ export interface ReconnectingClient<out E = never> {
  *
  * **When to use**
  *
- * For programs to which one connection is as good as the next, after a hello at most. {@link run} is
- * for those that keep a conversation with each.
+ * For programs to which one connection is as good as the next, after `onOpen` at most. {@link run} is
+ * for programs that have a conversation on each.
  *
  * **Details**
  *
- * It never fails by itself: the first attempt is as likely to fail as the others. Releasing the scope
- * performs the closing handshake, or ends what is being dialled or waited for.
+ * `make` itself never fails: a first attempt that fails is followed by others. The end of the scope
+ * performs the closing handshake, or stops the attempt or wait that is under way.
  *
  * **Example** (Reading a feed for as long as there is one)
  *
@@ -254,7 +253,7 @@ export interface ReconnectingClient<out E = never> {
  * }).pipe(Effect.scoped)
  * ```
  *
- * **Example** (Fresh credentials, and a hello on each connection)
+ * **Example** (Fresh credentials, and a first message on each connection)
  *
  * ```ts
  * import { ReconnectingClient } from "@effect-ws/core"
@@ -290,19 +289,19 @@ export const make = <EU = never, RU = never, E = never, R = never, EO = never, R
  *
  * **When to use**
  *
- * For a protocol with a state of its own for each connection: a hello and its answer,
- * subscriptions that are asked for again, messages that are acknowledged.
+ * For a protocol with a state of its own for each connection: a greeting and its answer,
+ * subscriptions that are made again, messages that are acknowledged.
  *
  * **Details**
  *
- * A session that ends because its connection did is followed by the next one, after the delay that
+ * A session that ends because its connection ended is followed by the next one, after the delay that
  * the loss demands; `ConnectionClosed`, `IOError` and `ProtocolError` that it lets through are such
- * ends. One that succeeds while its connection is open ends all with its result. Its own failures
- * end all, unless `retry` says otherwise.
+ * ends. A session that succeeds while its connection is open ends `run` with its result. A failure of
+ * its own ends `run`, unless `retry` says otherwise.
  *
- * `onStatus` sees every status, the last one included.
+ * `onStatus` gets every status, the last one included.
  *
- * **Example** (A hello whose answer is awaited)
+ * **Example** (A greeting whose answer is awaited)
  *
  * ```ts
  * import { ReconnectingClient } from "@effect-ws/core"
