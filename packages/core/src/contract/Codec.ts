@@ -7,7 +7,7 @@ import * as SchemaParser from "effect/SchemaParser"
 import { isToken } from "../http/Tokens.ts"
 import type { Message } from "../Message.ts"
 
-/** The codec of one Schema. What it is made of is compiled once. */
+/** The codec of one Schema. Its parts are compiled once. */
 export interface Compiled<S extends Schema.Constraint> {
   readonly decode: (message: Message) => Effect.Effect<S["Type"], Refused, S["DecodingServices"]>
   readonly encode: (value: S["Type"]) => Effect.Effect<Message, SchemaIssue.Issue, S["EncodingServices"]>
@@ -52,7 +52,7 @@ type ToMessage = <S extends Schema.Constraint>(
   schema: S
 ) => Schema.ConstraintCodec<S["Type"], Message, S["DecodingServices"], S["EncodingServices"]>
 
-/** A codec whose messages are what a Schema's encoded side says. */
+/** A codec whose messages are the encoded side of a Schema. */
 export const make = (name: string, toMessage: ToMessage): Codec => {
   if (!isToken(name)) throw new Error(`The name of a codec is a token, which ${JSON.stringify(name)} is not`)
   return { name, compile: (schema) => compile(schema, toMessage) }
@@ -68,7 +68,7 @@ const compile = <S extends Schema.Constraint>(schema: S, toMessage: ToMessage): 
   }
 }
 
-/** Effect's compact binary codec, in binary messages. A literal, so that a page that does not use it is spared it. */
+/** Effect's compact binary codec, in binary messages. A literal, so that bundlers leave it out of pages that do not use it. */
 export const binary: Codec = {
   name: "binary",
   compile: (schema) => compile(schema, (schema) => SchemaBinary.toCodec(schema))

@@ -14,7 +14,7 @@ export interface Contract<
   readonly toServer: ToServer
   /** What a server sends. */
   readonly toClient: ToClient
-  /** How they become messages, the preferred one first. */
+  /** How values become messages, the preferred codec first. */
   readonly codecs: ReadonlyArray<Codec>
   /** The subprotocol of each codec: `name+codec`. */
   readonly subprotocols: ReadonlyArray<string>

@@ -1,19 +1,19 @@
-/** A message that is not what its contract says, without a word of its content. */
+/** A message that does not match its contract; the error does not contain its content. */
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import type { Refused } from "./Codec.ts"
 
 /**
- * The peer sent a message that is not what the contract says.
+ * The peer sent a message that does not match the contract.
  *
  * **Details**
  *
- * - `code`: what the connection is closed with, unless it goes on: 1007 the message is not what
- *   the codec writes, 1008 its value breaks the Schema.
- * - `path`: where in the value, such as `people[2].name`; empty where it is the value itself.
+ * - `code`: the Close's code, unless the connection goes on. 1007: the message is not of the
+ *   codec. 1008: its value does not match the Schema.
+ * - `path`: where in the value, such as `people[2].name`; empty for the value itself.
  * - `reason`: the Close's reason, which the peer sees.
- * - `detail`: the first line of what the Schema reports, `cause`. Nothing of it repeats the content of
- *   the message, but messages that a Schema is annotated with are what their authors made them.
+ * - `detail`: the first line of the Schema's report, `cause`. It does not repeat the content of the
+ *   message, except where an annotation of a Schema does.
  *
  * @category errors
  * @since 0.1.0
@@ -37,7 +37,7 @@ export class InvalidMessage extends Schema.TaggedError<InvalidMessage>("@effect-
     return this.path === "" ? "invalid value" : cut(`invalid value at ${this.path}`)
   }
 
-  /** What the Schema reports, for people. */
+  /** The Schema's report, for people. */
   get detail(): string {
     return this.cause instanceof Schema.SchemaError ? this.cause.message.split("\n", 1)[0] : this.reason
   }
@@ -51,10 +51,10 @@ export const invalidMessage = (subprotocol: string, refused: Refused): InvalidMe
     ? new InvalidMessage({ subprotocol, code: 1007, path: "" })
     : new InvalidMessage({ subprotocol, code: 1008, path: pathOf(refused), cause: new Schema.SchemaError(refused) })
 
-// A path of more is cut in the reason anyway.
+// The reason would cut a longer path anyway.
 const longestPath = 256
 
-/** Where the first issue lies. */
+/** The place of the first issue. */
 export const pathOf = (issue: SchemaIssue.Issue): string => {
   let path = ""
   let at: SchemaIssue.Issue | undefined = issue

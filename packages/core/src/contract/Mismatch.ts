@@ -6,7 +6,7 @@ import type { Any } from "./Definition.ts"
 
 /**
  * The server speaks none of the subprotocols of the contract: another version of it, or another
- * codec. `spoken` are those that the server names.
+ * codec. `spoken` lists the server's.
  *
  * @category errors
  * @since 0.1.0
@@ -20,7 +20,7 @@ export class ContractMismatch extends Schema.TaggedError<ContractMismatch>("@eff
   }
 }
 
-/** Tells a refusal by a contract of ours from any other. */
+/** Whether a refusal comes from a contract of this library. */
 export const mismatchOf = <E>(contract: Any, error: E): E | ContractMismatch => {
   if (!(error instanceof HandshakeError) || error.status !== 400) return error
   const line = error.headers.find(([name]) => name.toLowerCase() === "sec-websocket-protocol")

@@ -20,7 +20,7 @@ export class ReconnectingValues<In, Out, E> {
   private readonly contract: Any
   private readonly context: Context.Context<never>
   private readonly onInvalid: (error: InvalidMessage) => Effect.Effect<void, InvalidMessage>
-  // Of the connection that was used last.
+  // For the connection that was used last.
   private known: { readonly ws: WebSocket; readonly values: Values<In, Out> } | undefined
 
   constructor(client: Client<E | InvalidMessage>, contract: Any, context: Context.Context<never>, onInvalid: OnInvalid) {

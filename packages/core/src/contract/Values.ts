@@ -17,19 +17,19 @@ import type { Side } from "./Definition.ts"
 import { type InvalidMessage, invalidMessage } from "./InvalidMessage.ts"
 import { Prepared } from "./Prepared.ts"
 
-/** What an effect comes to, where it is done already: most Schemas need no fiber. */
+/** The result of an effect that is done already: most Schemas need no fiber. */
 const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined =>
   Exit.isExit(effect) ? effect as Exit.Exit<A, E> : undefined
 
-/** The stack ends before a value does that is nested deeper than a recursive Schema can follow. */
+/** A value that is nested too deeply for a recursive Schema overflows the stack. */
 const isTooDeep = (defect: unknown): boolean => defect instanceof RangeError
 
-/** What becomes of a bad message: the connection is closed, or it is skipped and reported. */
+/** What happens to a bad message: the connection is closed, or the message is skipped and reported. */
 export type OnInvalid = "close" | ((error: InvalidMessage) => Effect.Effect<void>)
 
 export class Values<In, Out> {
   readonly side: Side
-  // What the Schemas need.
+  // The services of the Schemas.
   private readonly context: Context.Context<never>
 
   constructor(side: Side, context: Context.Context<never>) {
@@ -69,7 +69,7 @@ export class Values<In, Out> {
     return Effect.mapErrorEager(provided, (issue) => new Schema.SchemaError(issue))
   }
 
-  /** Encodes values until one cannot be: what went before it, and why. */
+  /** Encodes values until one cannot be encoded: the messages before it, and the error. */
   encodeAll(values: Iterable<Out | Prepared<Out>>): Effect.Effect<Encoded> {
     const messages: Array<Sendable> = []
     const iterator = values[Symbol.iterator]()
@@ -93,7 +93,7 @@ export class Values<In, Out> {
     return Effect.suspend(next)
   }
 
-  /** All messages as values, or why they are none. */
+  /** All messages as values, or why they are not valid. */
   results<E>(messages: Stream.Stream<Message, E>): Stream.Stream<Result.Result<In, InvalidMessage>, E> {
     return Stream.transformPull(messages, (pull) =>
       Effect.sync(() => new Decoding<In, Result.Result<In, InvalidMessage>, E, never>(this, pull, Result.succeed, Result.fail).next))
@@ -109,7 +109,7 @@ export class Values<In, Out> {
   }
 }
 
-/** A bad message that stands in no stream: what is done about it. */
+/** Handles a bad message outside of a stream. */
 class Told<E> {
   readonly effect: Effect.Effect<void, E>
 
@@ -118,7 +118,7 @@ class Told<E> {
   }
 }
 
-/** Decodes batches one message at a time: what a bad one leads to comes behind the values before it. */
+/** Decodes batches one message at a time: what follows from a bad one comes after the values before it. */
 class Decoding<In, B, E, E2> {
   private readonly values: Values<In, never>
   private readonly pull: Pull.Pull<NonEmptyReadonlyArray<Message>, E>
@@ -162,7 +162,7 @@ class Decoding<In, B, E, E2> {
         this.at++
         continue
       }
-      // What takes its time does not hold up the values before it.
+      // A value that takes long to decode does not hold up the values before it.
       if (this.decoded.length > 0) break
       this.at++
       return Effect.flatMap(Effect.result(decoding), (result) => {
@@ -191,7 +191,7 @@ interface Encoded {
   readonly error: Schema.SchemaError | undefined
 }
 
-/** Begins to close a connection whose peer broke the contract. Nobody waits for the peer's answer. */
+/** Begins to close a connection whose peer broke the contract. Nothing waits for the peer's answer. */
 export const refuse = (ws: WebSocket, error: InvalidMessage): Effect.Effect<never, InvalidMessage> =>
   Effect.andThen(
     Effect.forkDetach(Effect.ignore(ws.close(error.code, error.reason)), { startImmediately: true }),

@@ -17,7 +17,7 @@ import type { WebSocket } from "../WebSocket.ts"
 import type { Status } from "./Status.ts"
 import { isOurs, judge, type Loss, type Told } from "./Verdict.ts"
 
-/** What an effect that runs at each attempt can know of it. */
+/** The attempt, for effects that run at each one. */
 export interface Attempt {
   /** 1 for the first attempt since the last healthy connection. */
   readonly attempt: number
@@ -71,7 +71,7 @@ export class Attempts<E> {
   loss: Loss<E> | undefined
   private step: Step<E> | undefined
   private openedAt: number | undefined
-  // Fresh credentials were asked for, since a refusal, or a Close, said so.
+  // An attempt with fresh credentials was made because of a refusal or a Close.
   private renewed: "refusal" | "close" | undefined
   private pause: Pause | undefined
 
@@ -81,7 +81,7 @@ export class Attempts<E> {
 
   /**
    * The next connection, after as many attempts as it takes, in a scope that `parent` closes at the
-   * latest. Fails with what cannot get better by trying.
+   * latest. Fails with a loss that another attempt cannot mend.
    */
   next(parent: Scope.Scope): Effect.Effect<Opened, Loss<E>> {
     return Effect.catch(this.attempt(parent), (loss) => Effect.andThen(this.lost(loss), this.next(parent)))
@@ -105,7 +105,7 @@ export class Attempts<E> {
     }))
   }
 
-  /** Waits for as long as the loss demands. Fails with it where another attempt cannot succeed. */
+  /** Waits for as long as the loss demands. Fails with it if another attempt cannot succeed. */
   readonly lost = (loss: Loss<E>): Effect.Effect<void, Loss<E>> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       if (this.openedAt !== undefined && now - this.openedAt >= this.plan.healthyAfter) {
@@ -155,7 +155,7 @@ export class Attempts<E> {
 
 /** A wait that can be cut short. */
 class Pause {
-  /** Until when the server asked to be left alone. */
+  /** Until when the server asked clients to stay away. */
   readonly asked: number
   private until: number
   private readonly changed = Latch.makeUnsafe()

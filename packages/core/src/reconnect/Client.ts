@@ -48,7 +48,7 @@ export class Client<E> {
   private readonly sending: Sending
   private waiting = 0
   private dropped_ = 0
-  // A connection broke while it held messages, and nobody was told yet.
+  // A connection broke while it held messages, and no flush has reported it yet.
   private unknown: DeliveryUnknown | undefined
   private readonly probe = Latch.makeUnsafe()
   private readonly maxSilence: number
@@ -277,12 +277,12 @@ export class Client<E> {
     })
   }
 
-  /** Dials no more. What is open stays open. */
+  /** Stops dialling. An open connection stays open. */
   private get stop(): Effect.Effect<void> {
     return Effect.andThen(this.finish(undefined), Effect.suspend(() => Fiber.interrupt(this.keeper!)))
   }
 
-  /** Dials no more, and closes what is open. */
+  /** Stops dialling, and closes an open connection. */
   release(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     return Effect.andThen(this.stop, Scope.close(this.scope, exit))
   }
@@ -310,7 +310,7 @@ export class Client<E> {
     yield* this.attempts.lost(loss)
   })
 
-  /** Waits until the session is lost, and tells why. */
+  /** Waits until the session is lost, and returns why. */
   private loss(session: Session): Effect.Effect<Loss<E>> {
     const { ws } = session
     const lost = Effect.gen({ self: this }, function*() {
@@ -335,7 +335,7 @@ export class Client<E> {
     )
   }
 
-  /** What the session had accepted and not delivered is unknown to have arrived. */
+  /** Whether messages that the session accepted and did not deliver have arrived is unknown. */
   private lose(session: Session, cause: unknown): void {
     if (session.sent > session.taken) this.unknown = new DeliveryUnknown({ cause })
     session.taken = session.sent
@@ -349,7 +349,7 @@ export class Client<E> {
       const found = end === undefined ? undefined : Cause.findErrorOption(end)
       const loss = found?._tag === "Some" ? found.value : undefined
       if (loss !== undefined) this.attempts.loss = loss
-      // The status first, for those who learn of the end otherwise and look at it.
+      // The status first, for code that learns of the end in another way and reads it.
       return Effect.map(SubscriptionRef.set(this.ref, { _tag: "Ended", loss }), () => this.sessions.finish(end))
     }))
   }
@@ -363,11 +363,11 @@ const broken = (ws: WebSocket): Effect.Effect<IOError | ConnectionClosed> =>
   Effect.flatMap(Effect.forkChild(Effect.flip(ws.flush), { startImmediately: true }), (fiber) => {
     const exit = fiber.pollUnsafe()
     if (exit !== undefined && Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-    // The peer ended its stream, and the reader has not come to that yet.
+    // The peer ended its stream, and the reader has not reached that yet.
     const detail = "The connection ended without a Close frame"
     return Effect.as(Fiber.interrupt(fiber), new IOError({ phase: "read", reason: "EndOfStream", detail }))
   })
 
-/** Begins what nobody waits for. */
+/** Runs an effect that nothing waits for. */
 export const begun = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> =>
   Effect.asVoid(Effect.forkDetach(Effect.ignore(effect), { startImmediately: true }))

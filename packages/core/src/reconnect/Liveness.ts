@@ -1,4 +1,4 @@
-/** Whether an open connection still leads somewhere: what the platform says of the network, Pings, silence. */
+/** Whether an open connection still works: the platform's signs of the network, Pings, silence. */
 import * as Effect from "effect/Effect"
 import type * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
@@ -10,7 +10,7 @@ import { Reachability } from "./Reachability.ts"
 /** Milliseconds that a connection has for a Pong once the platform says that the network was away. */
 const probeTimeout = 5000
 
-/** Listens to what the platform says of the network, until the scope ends. */
+/** Listens to the platform's signs of the network, until the scope ends. */
 export const listening = (improved: () => void): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
     const signs = yield* Reachability
@@ -29,7 +29,7 @@ const probing = (ws: WebSocket, probe: Latch.Latch): Effect.Effect<IOError> =>
     while (true) {
       probe.closeUnsafe()
       yield* probe.await
-      // A connection that cannot ping, or that closes meanwhile, says so elsewhere.
+      // A connection that cannot ping, or that closes meanwhile, is reported elsewhere.
       const answered = yield* Effect.timeoutOption(Effect.exit(ws.ping()), probeTimeout)
       if (answered._tag === "None") return timedOut(`No Pong within ${probeTimeout} ms after the network came back`)
     }
@@ -37,12 +37,12 @@ const probing = (ws: WebSocket, probe: Latch.Latch): Effect.Effect<IOError> =>
 
 const silence = (ws: WebSocket, millis: number): Effect.Effect<IOError> =>
   Effect.gen(function*() {
-    // Looked at four times in that time, so that no message costs anything.
+    // Checked four times in that time, so that messages cost nothing.
     let received = -1
     let quiet = 0
     while (quiet < 4) {
       const stats = yield* ws.stats
-      // What is not read yet is no silence, nor what a peer may not send because of it.
+      // Unread messages are not silence, nor is the pause of a peer that is held back by them.
       if (stats.messagesReceived !== received || stats.bytesUnread > 0) quiet = 0
       received = stats.messagesReceived
       yield* Effect.sleep(millis / 4)

@@ -1,4 +1,4 @@
-/** What all attempts of a client have in common, made of what a program asks for. */
+/** What all attempts of a client have in common, made from a program's options. */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -13,13 +13,13 @@ const isEvents = (target: unknown): target is Events =>
   typeof target === "object" && target !== null && "addEventListener" in target &&
   typeof target.addEventListener === "function" && "removeEventListener" in target
 
-/** The parts of a page or a worker that are looked at; other platforms lack them. */
+/** The parts of a page or a worker that are used; other platforms lack them. */
 export interface Page {
   readonly navigator?: { readonly onLine?: unknown } | undefined
   readonly document?: unknown
 }
 
-/** The signs that a page or a worker gives; `undefined` on a platform that gives none. */
+/** The signs of a page or a worker; `undefined` on a platform that has none. */
 export const ofPage = (page: Page & object): Stream.Stream<void> | undefined => {
   const { document, navigator } = page
   if (!isEvents(page) || typeof navigator?.onLine !== "boolean") return undefined
@@ -29,7 +29,7 @@ export const ofPage = (page: Page & object): Stream.Stream<void> | undefined => 
         const improved = () => {
           Queue.offerUnsafe(queue, undefined)
         }
-        // A page that is hidden loses its timers and perhaps its network.
+        // A hidden page loses its timers and perhaps its network.
         const shown = () => {
           if (document !== undefined && (document as { visibilityState?: unknown }).visibilityState === "visible") improved()
         }

@@ -1,10 +1,10 @@
 /** How long a server asks its clients to stay away (RFC 9110 §10.2.3). */
 import type { HeaderList } from "../http/Tokens.ts"
 
-/** A server that asks for more than this is asked again earlier: an hour. */
+/** The longest delay that is respected: an hour. */
 const most = 3_600_000
 
-/** Milliseconds from `now` on, at most an hour; `undefined` where the header is missing or says nothing. */
+/** Milliseconds from `now` on, at most an hour; `undefined` if the header is missing or invalid. */
 export const retryAfter = (headers: HeaderList, now: number): number | undefined => {
   const line = headers.find(([name]) => name.toLowerCase() === "retry-after")
   if (line === undefined) return undefined
@@ -14,7 +14,7 @@ export const retryAfter = (headers: HeaderList, now: number): number | undefined
   return Number.isNaN(millis) ? undefined : Math.min(most, Math.max(0, millis))
 }
 
-/** The form of RFC 9110 §5.6.7 ends like this; what else the platform takes for a date is none here. */
+/** Dates of RFC 9110 §5.6.7 end like this; other texts that the platform parses as dates are not accepted. */
 const date = (value: string): number => value.endsWith(" GMT") && value.length <= 64 ? Date.parse(value) : Number.NaN
 
 /** The value of a string of ASCII digits. */

@@ -19,7 +19,7 @@ export const run = <A, E, R>(
   const attempts = new Attempts(plan)
   const probe = Latch.makeUnsafe()
 
-  /** One session: its result, or why there is to be another one. */
+  /** One session: its result, or why another one follows. */
   const once = Effect.fnUntraced(function*(parent: Scope.Scope) {
     const { scope, ws } = yield* attempts.next(parent)
     const exit = yield* session(ws).pipe(

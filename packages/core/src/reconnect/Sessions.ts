@@ -31,10 +31,10 @@ export type End<E> = Cause.Cause<E> | undefined
 export class Sessions<E> {
   /** The one that is open. */
   current: Session | undefined
-  /** One that was lost with messages that its reader has not come to. */
+  /** A lost one with messages that its reader has not reached. */
   old: Session | undefined
   isReading = false
-  // Someone has asked for messages, so those of a lost connection are kept for who reads on.
+  // There is or was a reader, so the messages of a lost connection are kept for the next one.
   private isWanted = false
   private ending: { readonly end: End<E> } | undefined
   private readonly waiting = new Set<() => void>()
@@ -54,14 +54,14 @@ export class Sessions<E> {
   }
 
   /**
-   * Waits until the reader has come to the current session: at most one more is kept for it, so that a
-   * reader that stands still holds no more than that.
+   * Waits until the reader has reached the current session: at most one more is kept for it, which bounds
+   * what a reader that does not read holds.
    */
   get mayLeave(): Effect.Effect<unknown> {
     return this.until(() => this.old === undefined || !this.isReading ? true : undefined)
   }
 
-  /** The current session was lost. What it received before is still there to be read. */
+  /** The current session was lost. What it received before can still be read. */
   leave(session: Session): void {
     this.current = undefined
     if (this.isWanted && !session.isRead) this.old = session
@@ -72,14 +72,14 @@ export class Sessions<E> {
     this.isReading = this.isWanted = true
   }
 
-  /** The reader has come to the end of a session. */
+  /** The reader has reached the end of a session. */
   wasRead(session: Session): void {
     session.isRead = true
     if (this.old === session) this.old = undefined
     this.changed()
   }
 
-  /** The reader went away; what it left is the next reader's. */
+  /** The reader stopped; what it left goes to the next reader. */
   stopReading(): void {
     this.isReading = false
     this.changed()
@@ -91,7 +91,7 @@ export class Sessions<E> {
     this.changed()
   }
 
-  /** The session whose messages are next; done, or failed, once there is none to come. */
+  /** The session whose messages are next; done, or failed, when there are no more. */
   get toRead(): Session | Cause.Cause<E | Cause.Done> | undefined {
     if (this.old !== undefined) return this.old
     if (this.current !== undefined && !this.current.isRead) return this.current

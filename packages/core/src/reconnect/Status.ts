@@ -1,4 +1,4 @@
-/** What a client that comes back is doing, as programs and people read it. */
+/** What a client that comes back is doing, for programs and people. */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import type { Loss } from "./Verdict.ts"
@@ -29,7 +29,7 @@ export interface Waiting<out E = never> {
 
 export interface Ended<out E = never> {
   readonly _tag: "Ended"
-  /** What cannot get better by trying; `undefined` where the program ended it. */
+  /** The loss that another attempt cannot mend; `undefined` if the program ended the client. */
   readonly loss: Loss<E> | undefined
 }
 

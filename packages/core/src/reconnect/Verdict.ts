@@ -13,14 +13,14 @@ export const isOurs = (loss: unknown): loss is Loss =>
   loss instanceof HandshakeError || loss instanceof ConnectionClosed || loss instanceof IOError ||
   loss instanceof ProtocolError
 
-/** Milliseconds between which the server wants the next attempt, whatever the schedule says. */
+/** The range of milliseconds in which the server wants the next attempt, whatever the schedule says. */
 export interface Told {
   readonly min: number
   readonly max: number
 }
 
 /**
- * - `Retry`: trying again may help.
+ * - `Retry`: another attempt may help.
  * - `Renew`: fresh credentials may help, once.
  * - `End`: the same attempt cannot succeed.
  */
@@ -39,14 +39,14 @@ export const judge = (loss: unknown, now: number): Verdict => {
   if (loss instanceof ConnectionClosed) return closed(loss)
   // The peer may have been replaced by one that keeps the rules; the schedule spaces the attempts.
   if (loss instanceof IOError || loss instanceof ProtocolError) return retry
-  // What the program's own effects fail with is the program's.
+  // Failures of the program's own effects are the program's.
   return end
 }
 
 const refused = ({ headers, reason, status }: HandshakeError, now: number): Verdict => {
   // A proxy's 401 or 407 concerns the proxy's credentials, which do not change.
   if (reason === "ProxyRefused") return status === undefined || status === 401 ? end : answered(status, "refusal", () => nothing)
-  // The request cannot be made, or the answer is none that a WebSocket server gives.
+  // The request cannot be made, or no WebSocket server gives such an answer.
   if (reason !== "StatusNot101" || status === undefined) return end
   return answered(status, "refusal", () => {
     const after = retryAfter(headers, now)
@@ -73,7 +73,7 @@ const closed = ({ info: { code, initiator } }: ConnectionClosed): Verdict => {
 const told = (min: number, max: number): Verdict => ({ _tag: "Retry", told: { min, max } })
 
 const closeCodes: ReadonlyMap<number, Verdict> = new Map([
-  // A server that goes down tells all of its clients at the same moment.
+  // A server that shuts down closes all of its connections at the same moment.
   [1001, told(0, 2000)],
   [1002, end],
   [1003, end],
