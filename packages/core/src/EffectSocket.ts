@@ -347,7 +347,7 @@ export const makeReconnectingSocket = <EU = never, RU = never, E = never, R = ne
 > =>
   Effect.flatMap(ReconnectingClient.make(url, options), (client) =>
     // The client releases a connection once it is closed, and makes the next one.
-    toSocket(Effect.acquireRelease(client.connection, (ws) => Effect.ignore(ws.close(1000)))))
+    toSocket(Effect.acquireRelease(client.connection, (ws) => Effect.ignore(ws.close(1000)), { interruptible: true })))
 
 /**
  * Provides the `Socket` of {@link makeReconnectingSocket}.

@@ -14,9 +14,11 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 import * as EffectSocket from "../src/EffectSocket.ts"
 import * as TestServer from "../src/testing/TestServer.ts"
 import type { WebSocket } from "../src/WebSocket.ts"
+import * as WebSocketClient from "../src/WebSocketClient.ts"
 import * as WebSocketServer from "../src/WebSocketServer.ts"
 
 type Chunks = NonEmptyReadonlyArray<Uint8Array | string>
@@ -321,4 +323,17 @@ describe("makeSocket, layerSocket and layerWebSocketConstructor", () => {
       const own = { headers: { authorization: "mine" }, protocols: "q" }
       assert.strictEqual(yield* said(make("ws://a.example/b", own)), "/b mine q")
     }).pipe(Effect.provide(Server), Effect.provideService(Secret, "s")))
+})
+
+describe("makeReconnectingSocket", () => {
+  it.effect("interrupting a reader that waits for a server that is away returns at once", () =>
+    Effect.gen(function*() {
+      const connector = WebSocketClient.Connector.of({ open: () => Effect.never })
+      const socket = yield* EffectSocket.makeReconnectingSocket("ws://a.example/").pipe(
+        Effect.provideService(WebSocketClient.Connector, connector)
+      )
+      const reading = yield* Effect.forkChild(Effect.scoped(socket.reader))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(reading)
+    }))
 })
