@@ -64,6 +64,12 @@ type Step<E> = (now: number, loss: Loss<E>) => Pull.Pull<[unknown, Duration.Dura
 
 const noDelay: Told = { min: 0, max: 0 }
 
+/** The last moment that a date can name. */
+const endOfTime = 8.64e15
+
+/** Milliseconds that only ever grow: the wall clock may be set back while a client waits. */
+const elapsed: Effect.Effect<number> = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
 export class Attempts<E> {
   private readonly plan: Plan<E>
   private count = 0
@@ -99,15 +105,16 @@ export class Attempts<E> {
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
       if (this.renewed === "refusal") this.renewed = undefined
-      this.openedAt = yield* Clock.currentTimeMillis
-      yield* this.plan.report({ _tag: "Open", since: DateTime.makeUnsafe(this.openedAt), roundTrip: undefined })
+      this.openedAt = yield* elapsed
+      yield* this.plan.report({ _tag: "Open", since: yield* DateTime.now, roundTrip: undefined })
       return { ws, scope }
     }))
   }
 
   /** Waits for as long as the loss demands. Fails with it if another attempt cannot succeed. */
   readonly lost = (loss: Loss<E>): Effect.Effect<void, Loss<E>> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    Effect.gen({ self: this }, function*() {
+      const now = yield* elapsed
       if (this.openedAt !== undefined && now - this.openedAt >= this.plan.healthyAfter) {
         this.count = 0
         this.step = this.renewed = undefined
@@ -115,17 +122,16 @@ export class Attempts<E> {
       this.openedAt = undefined
       this.loss = loss
       const wanted = this.plan.retry?.(loss)
-      if (wanted === false) return Effect.fail(loss)
-      const verdict = judge(loss, now)
+      if (wanted === false) return yield* Effect.fail(loss)
+      const verdict = judge(loss, yield* Clock.currentTimeMillis)
       if (typeof wanted !== "boolean" && wanted !== undefined) {
-        const millis = Duration.toMillis(Duration.fromInputUnsafe(wanted))
-        return this.wait(loss, { min: millis, max: millis })
+        const millis = Math.max(0, Duration.toMillis(Duration.fromInputUnsafe(wanted)))
+        return yield* this.wait(loss, { min: millis, max: millis })
       }
-      if (verdict._tag === "Retry") return this.wait(loss, verdict.told)
-      if (wanted === true) return this.wait(loss, noDelay)
-      if (verdict._tag === "End" || this.renewed !== undefined) return Effect.fail(loss)
+      if (verdict._tag === "Retry") return yield* this.wait(loss, verdict.told)
+      if (wanted === true) return yield* this.wait(loss, noDelay)
+      if (verdict._tag === "End" || this.renewed !== undefined) return yield* Effect.fail(loss)
       this.renewed = verdict.by
-      return Effect.void
     })
 
   /** A connection may be possible again: the schedule's delay is cut short, but not what the server asked for. */
@@ -142,18 +148,21 @@ export class Attempts<E> {
     const now = yield* Clock.currentTimeMillis
     this.step ??= yield* Schedule.toStep(this.plan.schedule)
     const [, scheduled] = yield* Pull.catchDone(this.step(now, loss), () => Effect.fail(loss))
-    // Whole milliseconds, as clocks count them.
-    const asked = now + Math.ceil(told.min + (yield* Random.next) * (told.max - told.min))
-    const until = asked + Math.ceil(Duration.toMillis(scheduled))
-    yield* this.plan.report({ _tag: "Waiting", until: DateTime.makeUnsafe(until), attempts: this.count, loss })
-    const pause = this.pause = new Pause(asked, until)
+    // Whole milliseconds, as clocks count them. Infinitely many wait for `force`.
+    const range = told.max === told.min ? 0 : (yield* Random.next) * (told.max - told.min)
+    const asked = Math.ceil(told.min + range)
+    const delay = asked + Math.max(0, Math.ceil(Duration.toMillis(scheduled)))
+    const until = DateTime.makeUnsafe(Math.min(endOfTime, now + delay))
+    yield* this.plan.report({ _tag: "Waiting", until, attempts: this.count, loss })
+    const begin = yield* elapsed
+    const pause = this.pause = new Pause(begin + asked, begin + delay)
     yield* Effect.ensuring(pause.over(), Effect.sync(() => {
       this.pause = undefined
     }))
   })
 }
 
-/** A wait that can be cut short. */
+/** A wait that can be cut short. Its moments are those of {@link elapsed}. */
 class Pause {
   /** Until when the server asked clients to stay away. */
   readonly asked: number
@@ -172,10 +181,10 @@ class Pause {
   }
 
   over(): Effect.Effect<void> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    return Effect.flatMap(elapsed, (now) => {
       if (now >= this.until) return Effect.void
       this.changed.closeUnsafe()
-      return Effect.andThen(Effect.raceFirst(Effect.sleep(this.until - now), this.changed.await), this.over())
+      return Effect.andThen(Effect.raceFirst(Effect.sleep(Math.ceil(this.until - now)), this.changed.await), this.over())
     })
   }
 }
