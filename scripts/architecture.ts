@@ -49,6 +49,10 @@ export const floors: ReadonlyArray<{ readonly name: string; readonly files: Read
     name: "core: clients and servers",
     files: modules("core", "WebSocketClient", "NativeWebSocketClient", "ReconnectingClient", "WebSocketServer", "EffectSocket", "HttpUpgrade", "WebSocketConfig")
   },
+  {
+    name: "core: servers of platforms",
+    files: [...folders("core", "platform"), ...modules("core", "DenoHttpServer", "BunHttpServer", "WorkersHttpServer")]
+  },
   { name: "core: values", files: [...folders("core", "contract"), ...modules("core", "Contract")] },
   { name: "core: for tests, and the index", files: [...folders("core", "testing"), ...modules("core", "index")] },
   { name: "node: beyond the documentation of Node and V8", files: folders("node", "undocumented") },
@@ -80,6 +84,10 @@ const shell = [
   `${core}WebSocketClient.ts`,
   `${core}native/**`,
   `${core}NativeWebSocketClient.ts`,
+  `${core}platform/**`,
+  `${core}DenoHttpServer.ts`,
+  `${core}BunHttpServer.ts`,
+  `${core}WorkersHttpServer.ts`,
   `${core}reconnect/**`,
   `${core}ReconnectingClient.ts`,
   `${core}contract/**`,
@@ -112,6 +120,11 @@ const touchesUnstable = [
   `${core}socket/EventSocket.ts`,
   `${core}socket/SocketSession.ts`,
   `${core}socket/SocketTransport.ts`,
+  // Servers of platforms.
+  `${core}platform/WebServer.ts`,
+  `${core}DenoHttpServer.ts`,
+  `${core}BunHttpServer.ts`,
+  `${core}WorkersHttpServer.ts`,
   // An HTTP server in memory.
   `${core}testing/TestServer.ts`
 ]

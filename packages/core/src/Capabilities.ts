@@ -16,7 +16,8 @@
  * - `inboundBackpressure`: reading can be paused, so that a peer that is faster than the reader
  *   is held back. Without it unread messages are kept, up to `Limits.Options.maxUnread`.
  * - `outboundBackpressure`: how the connection learns that there is room again: `"told"` by the
- *   transport, or `"polled"`, by checking how much is buffered while a sender waits.
+ *   transport, `"polled"`, by checking how much is buffered while a sender waits, or `"none"`: the
+ *   platform takes everything and reports nothing (Workers).
  * - `fragments`: a message can be sent in fragments. Without it `sendTextStream` and
  *   `sendBinaryStream` collect the whole message and then send it.
  * - `closeCodes`: `"all"` that RFC 6455 allows, or `"application"`: 1000 and 3000 to 4999. Where
@@ -30,7 +31,7 @@
 export interface Capabilities {
   readonly ping: boolean
   readonly inboundBackpressure: boolean
-  readonly outboundBackpressure: "told" | "polled"
+  readonly outboundBackpressure: "told" | "polled" | "none"
   readonly fragments: boolean
   readonly closeCodes: "all" | "application"
   readonly orderedClose: boolean

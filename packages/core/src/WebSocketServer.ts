@@ -39,6 +39,7 @@ import { toHeaderList } from "./http/HeadersInput.ts"
 import { refusal } from "./http/Refusal.ts"
 import * as Negotiation from "./handshake/Negotiation.ts"
 import type { Primitives } from "./Primitives.ts"
+import type { MessageTransport } from "./MessageTransport.ts"
 import type { Transport } from "./Transport.ts"
 import type * as WebSocket from "./WebSocket.ts"
 import {
@@ -103,6 +104,9 @@ export interface AcceptOptions extends Limits.Options {
  * early. It is called once. A platform that provides the connection later returns an effect; if that
  * is interrupted, the platform drops the connection. `sha1` is the platform's own, if it has one.
  *
+ * A platform that frames messages by itself returns a `MessageTransport`, and sets
+ * `negotiatesExtensions` to `false`: then no extension is chosen, whatever is asked for.
+ *
  * `expire` is called when the deadline of the handshake has passed while the handler still runs. If
  * the request was not answered, it answers 503 and drops the connection, which interrupts the
  * handler; `open` is impossible afterwards. `HttpUpgrade.serve` keeps the deadline.
@@ -112,7 +116,10 @@ export interface AcceptOptions extends Limits.Options {
  */
 export interface Upgrade {
   readonly request: Handshake.UpgradeRequest
-  readonly open: (answer: Handshake.UpgradeResponse) => Transport | Effect.Effect<Transport, IOError>
+  readonly open: (
+    answer: Handshake.UpgradeResponse
+  ) => Transport | MessageTransport | Effect.Effect<Transport | MessageTransport, IOError>
+  readonly negotiatesExtensions?: boolean | undefined
   readonly sha1?: Primitives["sha1"] | undefined
   readonly expire?: (() => void) | undefined
 }
@@ -350,15 +357,18 @@ const accepting = (
       }
       // Before the connection leaves HTTP: afterwards the request has no address.
       const wanted = Telemetry.isWanted(fiber, options.observability) ? attributesOf(request, upgrade) : undefined
-      const openOver = (transport: Transport): Effect.Effect<Connection> => {
-        const opening = Opening.open(fiber, transport, limits!, {
+      const openOver = (transport: Transport | MessageTransport): Effect.Effect<Connection> => {
+        const described = {
           role: "server",
           subprotocol,
           extension: negotiated?.open,
           closeCodeFor: options.closeCodeFor,
           observability: options.observability,
           attributes: wanted && (() => wanted)
-        }, hold)
+        } as const
+        const opening = "chunks" in transport
+          ? Opening.open(fiber, transport, limits!, described, hold)
+          : Opening.openMessages(fiber, transport, limits!, { ...described, extension: undefined }, hold)
         record?.end()
         if (record !== undefined) record.isAccepted = true
         return opening
@@ -384,6 +394,7 @@ const accepting = (
       })
     }
 
+    if (upgrade.negotiatesExtensions === false) return open([])
     const own = options.extensions ?? []
     const { compression = false } = options
     if (compression === false) return open(own)

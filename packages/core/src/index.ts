@@ -8,6 +8,8 @@
  * @since 0.1.0
  */
 
+/** An HTTP server on `Bun.serve`. */
+export * as BunHttpServer from "./BunHttpServer.ts"
 /** What a connection can do. */
 export * as Capabilities from "./Capabilities.ts"
 /** The codes of a Close frame, and how a connection closed. */
@@ -16,6 +18,8 @@ export * as CloseCode from "./CloseCode.ts"
 export * as CompressionBudget from "./CompressionBudget.ts"
 /** What two sides say to each other, as Schemas that both import. */
 export * as Contract from "./Contract.ts"
+/** An HTTP server on `Deno.serve`. */
+export * as DenoHttpServer from "./DenoHttpServer.ts"
 /** Connections as Effect's `Socket`, and back. */
 export * as EffectSocket from "./EffectSocket.ts"
 /** The grammar of `Sec-WebSocket-Extensions`. */
@@ -68,3 +72,5 @@ export * as WebSocketConfig from "./WebSocketConfig.ts"
 export * as WebSocketError from "./WebSocketError.ts"
 /** Accepting connections inside an HTTP route. */
 export * as WebSocketServer from "./WebSocketServer.ts"
+/** An HTTP application as a Cloudflare Worker. */
+export * as WorkersHttpServer from "./WorkersHttpServer.ts"

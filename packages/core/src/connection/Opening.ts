@@ -75,7 +75,7 @@ export const open = (
   openLink(fiber, makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension), opening, hold)
 
 /** The same on a platform's own WebSocket. */
-const openMessages = (
+export const openMessages = (
   fiber: Fiber.Fiber<unknown, unknown>,
   transport: MessageTransport,
   limits: Limits,

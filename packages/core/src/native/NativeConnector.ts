@@ -3,7 +3,6 @@
  * about it. Options that it does not have fail with a typed error.
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { type ConnectOptions, Connector } from "../client/Connector.ts"
 import { toHeaderList } from "../http/HeadersInput.ts"
 import type { Heartbeat, MessageTransport } from "../MessageTransport.ts"
@@ -204,7 +203,3 @@ export const dialStream = (
       (cause: unknown) => resume(Effect.fail(notOpened(cause)))
     )
   })
-
-/** A global of the platform, if there is one. */
-export const platformGlobal = <A>(name: string): Option.Option<A> =>
-  Option.fromNullishOr((globalThis as Readonly<Record<string, unknown>>)[name] as A | undefined)

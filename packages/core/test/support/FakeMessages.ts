@@ -21,7 +21,7 @@ export const page: Capabilities = {
 /** What a platform could do at best. */
 export const best: Capabilities = { ...everything, ping: false, fragments: false, orderedClose: false }
 
-class FakeMessages implements MessageTransport {
+export class FakeMessages implements MessageTransport {
   readonly capabilities: Capabilities
   handlers!: MessageTransportHandlers
   /** What was sent, the Close at last. */
@@ -89,7 +89,7 @@ class FakeMessages implements MessageTransport {
   /** The peer closes, or answers. */
   peerCloses(code: number, reason = ""): void {
     this.handlers.onClose(code, reason)
-    this.closes()
+    if (!this.isClosed) this.closes()
   }
 
   /** The transport is gone. */
