@@ -9,21 +9,7 @@ import * as NativeWebSocketClient from "../src/NativeWebSocketClient.ts"
 import * as WebSocketClient from "../src/WebSocketClient.ts"
 import { FakeNative } from "./support/FakeNative.ts"
 import { done, isPending, start, turn } from "./support/Harness.ts"
-
-/** Puts something in place of a global until the scope ends. */
-const global = (name: string, value: unknown) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const before = Object.getOwnPropertyDescriptor(globalThis, name)
-      Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
-      return before
-    }),
-    (before) =>
-      Effect.sync(() => {
-        if (before === undefined) Reflect.deleteProperty(globalThis, name)
-        else Object.defineProperty(globalThis, name, before)
-      })
-  )
+import { global } from "./support/PlatformGlobal.ts"
 
 const dialling = Effect.fnUntraced(function*(
   options: WebSocketClient.ConnectOptions = {},
