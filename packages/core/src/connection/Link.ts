@@ -357,6 +357,13 @@ export abstract class Link extends HeldMemory
     if (this.isOpen) this.end.close(code, reason)
   }
 
+  /** The same, with what a writer keeps back for a slow peer before the Close. */
+  closeAfterKept(code: number, reason: string): void {
+    if (!this.isOpen) return
+    this.hooks.beforeClose()
+    this.close(code, reason)
+  }
+
   /** A message that was begun will not be completed (RFC 6455 §5.4: it can neither be ended early nor taken back). */
   cutMessage(): void {
     this.close(1011, "a streamed message failed")

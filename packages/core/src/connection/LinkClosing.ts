@@ -263,7 +263,9 @@ export class LinkClosing {
 
   /** The connection broke: senders fail now, the reader fails after the messages that had arrived. */
   break(error: IOError): void {
-    if (this.broken !== undefined || this.goneAt !== undefined) return
+    if (this.goneAt !== undefined) return
+    // Its Close was not answered in time: what is left is the wait for the peer's end, which ends here.
+    if (this.broken !== undefined) return this.link.transport.destroy()
     this.broken = error
     this.isEnding = true
     this.link.transport.destroy()

@@ -37,7 +37,8 @@ abstract class ImpatientWriter extends Writer {
     return this.count
   }
 
-  protected drop(): void {
+  /** A message that was accepted is not sent. */
+  drop(): void {
     this.count++
   }
 
@@ -206,6 +207,9 @@ class CloseSlow extends KeepingWriter {
     return this.fail()
   }
 
+  // Its sender has been told, and so does the way in which it closes.
+  override drop(): void {}
+
   override beforeClose(): void {
     if (this.link.isOpen) super.beforeClose()
   }
@@ -231,13 +235,24 @@ class Backlog implements Waiter {
     const { link } = writer
     while (messages.length > 0) {
       if (link.isOpen && holds()) return "wait"
-      if (!link.isOpen) return "closed"
+      if (!link.isOpen) return this.lose()
       const message = messages.shift()!
       writer.taken(message)
       // Its sender does not wait any more, so an extension's defect ends the connection.
       if (writer.encode(message) !== undefined) link.close(1011, "a message could not be encoded")
     }
     return "accepted"
+  }
+
+  /** It closed before what is left was sent. No sender waits, so that the counter and the way it closed tell. */
+  private lose(): Outcome {
+    const { messages, writer } = this
+    if (messages.length > 0) writer.link.lose()
+    for (const message of messages.splice(0)) {
+      writer.taken(message)
+      writer.drop()
+    }
+    return "closed"
   }
 
   // No sender waits.

@@ -14,7 +14,7 @@ export interface StandingLink {
   readonly unreadBytes: number
   /** Whether more can be read at all: nothing waits undecoded, and memory is left. */
   readonly canReadMore: boolean
-  close(code: number, reason: string): void
+  closeAfterKept(code: number, reason: string): void
   /** Resumes reading until something arrives. */
   look(): void
 }
@@ -53,7 +53,7 @@ export class Standstill {
     const { inboundHighWaterMark, keepAlive, unreadTimeout } = link.limits
     if (now - this.since >= unreadTimeout) {
       this.due = Infinity
-      link.close(1011, "messages are not read")
+      link.closeAfterKept(1011, "messages are not read")
       return
     }
     const hasReserve = link.unreadBytes < 2 * inboundHighWaterMark

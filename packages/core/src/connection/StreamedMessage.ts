@@ -34,8 +34,18 @@ export const sendStream = <E, R>(
     return Stream.runForEachArray(fragments, (payloads) => sendFrom(payloads, 0)).pipe(
       Effect.flatMap(() =>
         Effect.suspend(() => fragment(writer, message, kind, kind === "text" ? pairs.carry : noBytes, true))
-      )
+      ),
+      Effect.raceFirst(failsAtEnd(writer))
     )
+  })
+
+/** Fails once the connection has closed: a source that has nothing to say would keep its sender waiting. */
+const failsAtEnd = (writer: Turns): Effect.Effect<never, SendError> =>
+  Effect.callback((resume) => {
+    const { link } = writer
+    const fail = () => resume(writer.fail())
+    if (link.isClosed) return fail()
+    return Effect.sync(link.once("closed", fail))
   })
 
 /**

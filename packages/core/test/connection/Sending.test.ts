@@ -123,6 +123,22 @@ describe("Sending through an extension", () => {
       ])
     }))
 
+  it.effect("a streamed message whose source is silent fails once the connection has closed", () =>
+    Effect.gen(function*() {
+      for (const end of ["close", "eof", "reset"] as const) {
+        const { close, transport, ws } = yield* make({ keepAlive: false })
+        const streaming = yield* start(Effect.exit(ws.sendTextStream(Stream.concat(Stream.make("a"), Stream.never))))
+        yield* start(Stream.runDrain(ws.messages).pipe(Effect.ignore))
+        assert.isTrue(isPending(streaming))
+        if (end === "close") transport.push(close(1001))
+        else if (end === "eof") transport.peerEnds()
+        else transport.resets()
+        yield* turn
+        yield* TestClock.adjust("5 seconds")
+        assert.isTrue(Exit.isFailure(yield* done(streaming)), end)
+      }
+    }))
+
   it.effect("between slices a turn of the event loop passes: pings do, other sends wait", () =>
     Effect.gen(function*() {
       const { messages, transform, transport, ws, ping } = yield* make()

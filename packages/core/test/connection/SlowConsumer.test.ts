@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import type { Connection } from "../../src/connection/Connection.ts"
 import type { SlowConsumer } from "../../src/Limits.ts"
 import * as Message from "../../src/Message.ts"
 import { portable } from "../../src/Primitives.ts"
@@ -48,6 +49,38 @@ describe("SlowConsumer", () => {
         plain.transport.holding = true
         yield* plain.ws.send("0123456789")
         assert.isTrue(isPending(yield* start(plain.ws.send("x"))))
+      }))
+  })
+
+  describe("what is kept back when the connection closes by itself", () => {
+    it.effect("is sent before the Close where nothing is read (unreadTimeout)", () =>
+      Effect.gen(function*() {
+        const { binary, numbered, numbers, said, transport, ws } = yield* slow("dropOldest", {
+          inboundHighWaterMark: KiB,
+          unreadTimeout: "10 seconds"
+        })
+        for (let i = 0; i < 10; i++) yield* ws.send(numbered(i))
+        for (let i = 0; i < 3; i++) transport.push(binary(KiB))
+        yield* TestClock.adjust("10 seconds")
+        transport.release()
+        yield* turn
+        assert.deepStrictEqual(said(), ["text in flight", ...numbers(0, 9), "close 1011 messages are not read"])
+        assert.strictEqual(yield* ws.dropped, 0)
+      }))
+
+    it.effect("is counted, and the close is not clean, where room is made for others", () =>
+      Effect.gen(function*() {
+        const { close, numbered, numbers, said, transport, ws } = yield* slow("dropOldest")
+        for (let i = 0; i < 12; i++) yield* ws.send(numbered(i))
+        ;(ws as Connection).link.shed()
+        transport.release()
+        yield* turn
+        transport.push(close(1013))
+        yield* Stream.runDrain(ws.messages)
+        const dropped = yield* ws.dropped
+        assert.isAbove(dropped, 0)
+        assert.deepStrictEqual(said(), ["text in flight", ...numbers(0, 11 - dropped), "close 1013 out of memory"])
+        assert.deepInclude(yield* ws.closed, { code: 1013, clean: false })
       }))
   })
 

@@ -159,6 +159,17 @@ describe("the end of a server", () => {
       assert.deepStrictEqual(logs, [["Warn", "Cut 1 WebSocket connections that did not close in time"]])
     }))
 
+  it.effect("a peer whose Close is overdue already is cut at the end of the grace too", () =>
+    Effect.gen(function*() {
+      yield* Effect.gen(function*() {
+        const silent = yield* client
+        yield* silent.link.stall("client")
+        const ended = yield* shutdown
+        yield* TestClock.adjust("7 seconds")
+        assert.deepStrictEqual(yield* Fiber.join(ended), { closed: 0, cut: 1 })
+      }).pipe(Effect.provide(app(read, { shutdown: { grace: "7 seconds" } })))
+    }))
+
   it.effect("the grace bounds the notice too, and who has not been told by then is told before the cut", () =>
     Effect.gen(function*() {
       const { seen } = yield* client
