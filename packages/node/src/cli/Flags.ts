@@ -14,6 +14,13 @@ export const duration = (name: string) =>
 export const size = (name: string) =>
   Flag.String(name).pipe(Flag.withMetavar("SIZE"), Flag.mapTryCatch(parseSize, why))
 
+/** A port to listen on. */
+export const port = (name: string) =>
+  Flag.Int(name).pipe(
+    Flag.withMetavar("PORT"),
+    Flag.filter((port) => port >= 0 && port <= 65535, () => "a port from 0 to 65535")
+  )
+
 const pairOf = (line: string): readonly [string, string] => {
   const colon = line.indexOf(":")
   if (colon <= 0) throw new Error(`${JSON.stringify(line)} is no header; write "Name: value"`)

@@ -69,7 +69,13 @@ const statusOf = (exit: Exit.Exit<unknown, unknown>): number => {
 // Whoever read the output has seen enough of it, as `head` does.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(status.success)
+  // Output that is lost, as on a full disk, is no success.
+  process.stderr.write(`${style.red(`The output could not be written: ${error.message}`)}\n`)
+  process.exit(status.failed)
 })
+
+// Nobody has to read what is said beside the output.
+process.stderr.on("error", () => {})
 
 // The first interruption closes connections properly; the second one does not wait for that.
 let interruptions = 0

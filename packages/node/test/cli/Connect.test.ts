@@ -1,13 +1,19 @@
 /** `effect-ws connect`, in pipes and in a terminal, with the server of `effect-ws serve` and with wrong ones. */
+import { type Message, WebSocketError } from "@effect-ws/core"
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from "node:fs"
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { beforeAll } from "vitest"
 import { type WebSocket, WebSocketServer } from "ws"
+import { send } from "../../src/cli/connect/Connect.ts"
+import * as View from "../../src/cli/connect/View.ts"
+import * as Style from "../../src/cli/terminal/Style.ts"
 import { inTerminal, later, noTerminal, plain, run, start } from "./support/Cli.ts"
 import { echoServer } from "./support/EchoServer.ts"
 
@@ -32,6 +38,24 @@ const answering = async (head: string): Promise<string> => {
   later(() => void server.close())
   return `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
+
+/** A server that does with each connection what the list says. */
+const serving = async (...each: ReadonlyArray<(socket: WebSocket) => void>): Promise<string> => {
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 })
+  let connections = 0
+  server.on("connection", (socket) => {
+    socket.on("error", () => undefined)
+    each[connections++]?.(socket)
+  })
+  await once(server, "listening")
+  later(() => {
+    for (const socket of server.clients) socket.terminate()
+    server.close()
+  })
+  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`
+}
+
+const lines = (count: number): string => Array.from({ length: count }, (_, index) => index + 1).join("\n")
 
 // Most of their time is the start of a process.
 describe("connect in a pipe", { concurrent: true, timeout: 60_000 }, () => {
@@ -109,25 +133,41 @@ describe("connect in a pipe", { concurrent: true, timeout: 60_000 }, () => {
     program.stopReading()
     assert.strictEqual((await program.ended).status, 0)
   })
+
+  it("goes on when nobody reads what it says beside its output", async () => {
+    const program = start(["connect", echo, "--linger", "0ms", "--verbose"])
+    await program.tells(/Connected to/)
+    program.stopReadingErrors()
+    program.type("one\n")
+    program.endInput()
+    assert.deepInclude(await program.ended, { status: 0, stdout: "one\n" })
+  })
+
+  it.skipIf(!existsSync("/dev/full"))("fails if its output cannot be written", async () => {
+    const full = openSync("/dev/full", "w")
+    later(() => closeSync(full))
+    const program = start(["connect", `${echo}endless`, "--count", "1"], { stdout: full })
+    const { status, stderr } = await program.ended
+    assert.strictEqual(status, 1)
+    assert.match(stderr, /^The output could not be written: ENOSPC/)
+  })
+
+  it("fails if the server closes before all of the input was sent", async () => {
+    const url = await serving((socket) => socket.once("message", () => socket.close(1000)))
+    const { status, stderr } = await run(["connect", url], lines(500_000))
+    assert.strictEqual(status, 1)
+    assert.match(stderr, /The (?:server closed|connection ended) before all of the input was sent\.\n$/)
+  })
+
+  it("is content where the server closes and there is no more input", async () => {
+    const url = await serving((socket) => socket.once("message", () => socket.close(1000)))
+    const program = start(["connect", url])
+    program.type("one\n")
+    assert.deepStrictEqual(await program.ended, { status: 0, stdout: "", stderr: "" })
+  })
 })
 
 describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
-  /** A server that does with each connection what the list says. */
-  const serving = async (...each: ReadonlyArray<(socket: WebSocket) => void>): Promise<string> => {
-    const server = new WebSocketServer({ host: "127.0.0.1", port: 0 })
-    let connections = 0
-    server.on("connection", (socket) => {
-      socket.on("error", () => undefined)
-      each[connections++]?.(socket)
-    })
-    await once(server, "listening")
-    later(() => {
-      for (const socket of server.clients) socket.terminate()
-      server.close()
-    })
-    return `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  }
-
   it("comes back after a cut, and says again what it says first", async () => {
     const url = await serving(
       (socket) => socket.on("message", () => socket.send("one", () => socket.terminate())),
@@ -137,6 +177,48 @@ describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
     assert.deepStrictEqual({ status, stdout }, { status: 0, stdout: "one\ntwo after hello\n" })
     assert.match(stderr, /^trying again in /m)
   })
+
+  it("goes on with the input after a connection that was lost", async () => {
+    let last = ""
+    let isInOrder = true
+    const url = await serving(
+      (socket) => socket.once("message", () => socket.close(4000)),
+      (socket) =>
+        socket.on("message", (data) => {
+          isInOrder &&= last === "" || Number(data) === Number(last) + 1
+          last = String(data)
+          if (last === "20000") socket.send("all")
+        })
+    )
+    const { status, stdout } = await run(["connect", url, "--reconnect", "--count", "1"], lines(20_000))
+    assert.deepStrictEqual({ status, stdout, last, isInOrder }, { status: 0, stdout: "all\n", last: "20000", isInOrder: true })
+  })
+
+  it.effect("sends again what no connection took, and says so once", () =>
+    Effect.gen(function*() {
+      const notes: Array<string> = []
+      const view = View.forLines({
+        out: () => {},
+        err: (line) => void notes.push(line),
+        style: Style.of(process.stderr),
+        raw: false,
+        isVerbose: false
+      })
+      const sent: Array<Message.Message> = []
+      const outcomes: Array<"Lost" | "Ended" | undefined> = ["Lost", "Lost", undefined, "Ended"]
+      const attempt = (message: Message.Message) =>
+        Effect.suspend(() => {
+          const reason = outcomes.shift()
+          return reason === undefined
+            ? Effect.sync(() => void sent.push(message))
+            : Effect.fail(new WebSocketError.NotConnected({ reason }))
+        })
+      yield* send(attempt, view, "one")
+      assert.deepStrictEqual(sent, ["one"])
+      assert.deepStrictEqual(notes, ["the connection ended before it took a message; sending it again"])
+      assert.deepInclude(yield* Effect.flip(send(attempt, view, "two")), { reason: "Ended" })
+      assert.lengthOf(notes, 1)
+    }).pipe(TestClock.withLive))
 
   it("waits for a server that is not there yet", async () => {
     const reserved = Http.createServer().listen(0, "127.0.0.1")
@@ -240,6 +322,8 @@ describe("connect in a terminal", { concurrent: true, timeout: 60_000 }, () => {
     await program.shows(/\/help $/)
     program.type("\r")
     await program.shows(/send a ping and show/)
+    program.type(`/close 4001 ${"x".repeat(124)}\r`)
+    await program.shows(/the reason is too long/)
     program.type("/close 4001 bye\r")
     const { status, stdout } = await program.ended
     assert.strictEqual(status, 0)

@@ -35,6 +35,19 @@ describe("effect-ws", () => {
       for (const flag of flags) assert.match(flag, /^ +--\S+.* {2,}\S.*\S$/)
     }))
 
+  it.effect.each([
+    ["serve", "--port", "65536"],
+    ["inspect", "ws://127.0.0.1/", "--port", "-1"],
+    ["inspect", "ws://127.0.0.1/", "--page-port", "65536"],
+    ["replay", "session.jsonl", "--listen", "-p", "65536"],
+    ["conformance", "--client", "--port", "65536"]
+  ])("%s listens on no port that is none", (args) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Command.runWith(effectWs, { version: "1.2.3" })(args))
+      const mistakes = error._tag === "ShowHelp" ? error.errors.map(({ message }) => message).join("\n") : String(error)
+      assert.include(mistakes, "a port from 0 to 65535")
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.effect("prints completions that a shell understands", () =>
     Effect.gen(function*() {
       const script = yield* output("--completions", "bash")

@@ -109,6 +109,12 @@ describe("serve", { concurrent: true, timeout: 60_000 }, () => {
     assert.match(stderr, /^Cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/)
   })
 
+  it.each(["99999", "-1"])("knows that %s is no port", async (port) => {
+    const { status, stderr } = await run(["serve", "--port", port])
+    assert.strictEqual(status, 2)
+    assert.include(stderr, `"${port}". Expected: a port from 0 to 65535`)
+  })
+
   it("wants a certificate with its key", async () => {
     const program = start(["serve", "--cert", `${tls}/server.pem`])
     assert.strictEqual((await program.ended).status, 2)

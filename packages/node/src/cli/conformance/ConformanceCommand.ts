@@ -19,9 +19,8 @@ export const conformance = Command.make("conformance", {
     Flag.withDefault("127.0.0.1"),
     Flag.withDescription("With --client, listen on this address; 127.0.0.1 unless given")
   ),
-  port: Flag.Int("port").pipe(
+  port: Flags.port("port").pipe(
     Flag.withAlias("p"),
-    Flag.withMetavar("PORT"),
     Flag.withDefault(9001),
     Flag.withDescription("With --client, listen on this port, 0 for a free one; 9001 unless given")
   ),

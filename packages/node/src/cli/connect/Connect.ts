@@ -1,12 +1,13 @@
 /**
  * `effect-ws connect`: talks to a server, from a terminal or from a script.
  */
-import { CloseCode } from "@effect-ws/core"
+import { CloseCode, type Message, WebSocketError } from "@effect-ws/core"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
@@ -122,10 +123,27 @@ const summary = (trips: ReadonlyArray<number>): string => {
 
 const why = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
+const isLost = (error: unknown): boolean => error instanceof WebSocketError.NotConnected && error.reason !== "Ended"
+
+/**
+ * Sends a message. What a connection ended before it had accepted goes out on the next one; this fails only where there is
+ * none.
+ */
+export const send = <E>(
+  attempt: (message: Message.Message) => Effect.Effect<void, E>,
+  view: View.View,
+  message: Message.Message
+): Effect.Effect<void, E> =>
+  Effect.catchIf(attempt(message), isLost, () => {
+    view.note("the connection ended before it took a message; sending it again")
+    // A connection that is closing takes nothing more, but is not gone yet.
+    return Effect.retry(attempt(message), { while: isLost, schedule: Schedule.spaced(20) })
+  })
+
 const act = (session: Session.Session, view: View.View, input: Input.Input): Effect.Effect<void, unknown> => {
   switch (input._tag) {
     case "Send":
-      return session.send(input.message)
+      return send(session.send, view, input.message)
     case "Close":
       return Effect.asVoid(session.close(input.code, input.reason))
     case "Say":
@@ -181,11 +199,18 @@ const conversation = (options: Options) =>
     let isAsked = false
     if (Option.isSome(options.ping)) yield* Effect.forkChild(pinging(session, view, options.ping.value, trips))
 
+    let isUnsent = false
+    // The input has ended, or nothing more of it can be sent.
+    const inputOver = yield* Deferred.make<void>()
     const sending = input.pipe(
       Stream.runForEach((input) => {
         isAsked ||= input._tag === "Close"
-        return act(session, view, input)
+        return Effect.tapError(act(session, view, input), () =>
+          Effect.sync(() => {
+            isUnsent ||= input._tag === "Send"
+          }))
       }),
+      Effect.ensuring(Deferred.succeed(inputOver, undefined)),
       // The end of the input ends the connection, once nothing more is to come.
       Effect.andThen(() => {
         if (isPrompt) return Effect.void
@@ -195,15 +220,20 @@ const conversation = (options: Options) =>
       }),
       Effect.catch(() => Effect.never)
     )
+    const sender = yield* Effect.forkChild(sending)
     const ended = Effect.raceFirst(
-      Effect.raceFirst(sending, Deferred.await(enough)),
+      Effect.raceFirst(Fiber.join(sender), Deferred.await(enough)),
       // A failure is the command's; other ends are seen in how the connection closed.
-      Effect.flatMap(Fiber.await(reader), (exit) => Exit.isFailure(exit) ? exit : Effect.void)
+      Effect.flatMap(Fiber.await(reader), (exit) => Exit.isFailure(exit) ? exit : Effect.void).pipe(
+        // Input that is at hand, and can no more be sent, turns up at once.
+        Effect.andThen(isPrompt ? Effect.void : Effect.timeoutOption(Deferred.await(inputOver), 100))
+      )
     )
     yield* Option.match(options.timeout, {
       onNone: () => ended,
       onSome: (millis) => Effect.timeoutOption(ended, millis)
     })
+    yield* Fiber.interrupt(sender)
     const info = yield* Effect.orDie(session.close(CloseCode.NormalClosure))
     console.end()
     if (trips.length > 0) view.note(summary(trips))
@@ -211,6 +241,10 @@ const conversation = (options: Options) =>
 
     if (received < wanted && wanted !== Infinity) {
       return yield* failed(`${plural(received, "message")} came, ${wanted} ${wanted === 1 ? "was" : "were"} asked for`)
+    }
+    if (wanted === Infinity && isUnsent && !isAsked) {
+      const who = info?.clean === true && info.initiator === "remote" ? "server closed" : "connection ended"
+      return yield* failed(`The ${who} before all of the input was sent.`)
     }
     // What was asked for was received, however the connection ended.
     const isFine = info !== undefined && (Closing.isFine(info) || (isAsked && info.clean))

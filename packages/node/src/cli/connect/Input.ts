@@ -37,6 +37,7 @@ const close = (rest: string): Input => {
   const reason = space < 0 ? "" : rest.slice(space + 1).trim()
   if (digits === "") return { _tag: "Close", code: 1000, reason: "" }
   const code = Number(digits)
+  if (Buffer.byteLength(reason) > 123) return say("the reason is too long: a Close frame has room for 123 bytes")
   return CloseCode.isWireValid(code)
     ? { _tag: "Close", code, reason }
     : say(`${digits} cannot be sent: codes are 1000-1003, 1007-1014 and 3000-4999`)

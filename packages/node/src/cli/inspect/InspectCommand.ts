@@ -10,9 +10,8 @@ export const inspect = Command.make("inspect", {
     Argument.withDescription("The server: ws://… or wss://…; clients then connect to this program in its place")
   ),
   host: Flags.host,
-  port: Flag.Int("port").pipe(
+  port: Flags.port("port").pipe(
     Flag.withAlias("p"),
-    Flag.withMetavar("PORT"),
     Flag.withDefault(9002),
     Flag.withDescription("Listen on this port, 0 for a free one; 9002 unless given")
   ),
@@ -21,8 +20,7 @@ export const inspect = Command.make("inspect", {
     Flag.withoutNegation,
     Flag.withDescription("Show everything on a local web page too; its address is printed")
   ),
-  pagePort: Flag.Int("page-port").pipe(
-    Flag.withMetavar("PORT"),
+  pagePort: Flags.port("page-port").pipe(
     Flag.withDefault(0),
     Flag.withDescription("The port of the page; a free one unless given")
   ),

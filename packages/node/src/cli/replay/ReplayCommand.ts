@@ -18,9 +18,8 @@ export const replay = Command.make("replay", {
     Flag.withDescription("Play the recorded server to a client that connects, and compare what the client says")
   ),
   host: Flags.host,
-  port: Flag.Int("port").pipe(
+  port: Flags.port("port").pipe(
     Flag.withAlias("p"),
-    Flag.withMetavar("PORT"),
     Flag.withDefault(9003),
     Flag.withDescription("With --listen, listen on this port, 0 for a free one; 9003 unless given")
   ),

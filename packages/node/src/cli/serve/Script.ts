@@ -1,6 +1,7 @@
 /**
  * Answers that a directory holds: one JSON file for each path, `index.json` for the root, `default.json` for all others.
  */
+import { CloseCode } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -8,7 +9,14 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join, relative, sep } from "node:path"
 import { type Failure, usage } from "../Failure.ts"
 
-const Code = Schema.Int.check(Schema.isBetween({ minimum: 1000, maximum: 4999 }))
+const Code = Schema.Int.check(Schema.makeFilter((code) => CloseCode.isWireValid(code), {
+  expected: "a close code that can be sent: 1000-1003, 1007-1014 or 3000-4999"
+}))
+
+/** What fits into a Close frame beside its code. */
+const Reason = Schema.String.check(Schema.makeFilter((reason) => Buffer.byteLength(reason) <= 123, {
+  expected: "a reason of at most 123 bytes"
+}))
 
 /** One thing to do; several in an object are done in the order in which they stand in this list. */
 const Action = Schema.Struct({
@@ -24,7 +32,7 @@ const Action = Schema.Struct({
   ping: Schema.optional(Schema.Literal(true)),
   /** Closes the connection with this code. */
   close: Schema.optional(Code),
-  reason: Schema.optional(Schema.String),
+  reason: Schema.optional(Reason),
   /** Cuts the connection without a Close frame. */
   cut: Schema.optional(Schema.Literal(true))
 })
@@ -81,7 +89,12 @@ export const read = (directory: string): Effect.Effect<Scripts, Failure> =>
     for (const entry of files.success) {
       if (!entry.isFile() || !entry.name.endsWith(".json")) continue
       const full = join(entry.parentPath, entry.name)
-      const script = decode(readFileSync(full, "utf8"))
+      const text = Result.try({
+        try: () => readFileSync(full, "utf8"),
+        catch: (error) => usage(`${full}: ${error instanceof Error ? error.message : String(error)}`)
+      })
+      if (Result.isFailure(text)) return Effect.fail(text.failure)
+      const script = decode(text.success)
       if (Result.isFailure(script)) return Effect.fail(usage(`${full}: ${script.failure.message}`))
       const wrong = (script.success.answers ?? []).find(({ matching }) => matching !== undefined && !isPattern(matching))
       if (wrong !== undefined) return Effect.fail(usage(`${full}: ${wrong.matching} is no regular expression`))

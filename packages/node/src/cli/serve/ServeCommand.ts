@@ -9,9 +9,8 @@ export const serve = Command.make("serve", {
     Flag.withDefault("127.0.0.1"),
     Flag.withDescription("Listen on this address; 127.0.0.1, which this machine alone reaches, unless given")
   ),
-  port: Flag.Int("port").pipe(
+  port: Flags.port("port").pipe(
     Flag.withAlias("p"),
-    Flag.withMetavar("PORT"),
     Flag.withDefault(9001),
     Flag.withDescription("Listen on this port, 0 for a free one; 9001 unless given")
   ),

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
@@ -41,6 +41,8 @@ describe("read", () => {
     ["{", "x.json"],
     ["{\"opne\":[]}", "opne"],
     ["{\"answers\":[{\"to\":\"a\",\"do\":[{\"close\":5000}]}]}", "close"],
+    ["{\"open\":[{\"close\":1005}]}", "a close code that can be sent"],
+    [`{"open":[{"close":1000,"reason":"${"x".repeat(124)}"}]}`, "a reason of at most 123 bytes"],
     ["{\"answers\":[{\"matching\":\"(\",\"do\":[]}]}", "( is no regular expression"],
     ["{\"open\":[{\"sendHex\":\"0\"}]}", "sendHex"]
   ])("names what is wrong in %s", ([text, what]) =>
@@ -48,6 +50,16 @@ describe("read", () => {
       const failure = yield* Effect.flip(read(folderOf({ "x.json": text })))
       assert.strictEqual(failure.status, 2)
       assert.include(failure.text, what)
+    }))
+
+  // Some may read every file.
+  it.effect.skipIf(process.getuid === undefined || process.getuid() === 0)("names a file that cannot be read", () =>
+    Effect.gen(function*() {
+      const folder = folderOf({ "x.json": "{}" })
+      chmodSync(join(folder, "x.json"), 0)
+      const failure = yield* Effect.flip(read(folder))
+      assert.strictEqual(failure.status, 2)
+      assert.include(failure.text, "x.json: EACCES")
     }))
 
   it.effect("refuses a directory without scripts", () =>

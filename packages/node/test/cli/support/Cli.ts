@@ -31,12 +31,16 @@ export interface Program {
   readonly endInput: () => void
   /** Closes the pipe behind stdout, as `head` does. */
   readonly stopReading: () => void
+  /** The same for stderr. */
+  readonly stopReadingErrors: () => void
   readonly kill: (signal: NodeJS.Signals) => void
   readonly ended: Promise<Result>
 }
 
 export interface Options {
   readonly env?: Readonly<Record<string, string>>
+  /** A file descriptor in place of the pipe. */
+  readonly stdout?: number
 }
 
 const environment = (env: Options["env"] = {}): NodeJS.ProcessEnv => {
@@ -93,14 +97,17 @@ const follow = (child: ChildProcess, name: string): Program => {
     type: (text) => child.stdin?.write(text),
     endInput: () => child.stdin?.end(),
     stopReading: () => child.stdout?.destroy(),
+    stopReadingErrors: () => child.stderr?.destroy(),
     kill: (signal) => child.kill(signal),
     ended
   }
 }
 
 /** Starts `effect-ws` with its input and output in pipes. */
-export const start = (args: ReadonlyArray<string>, { env }: Options = {}): Program =>
-  follow(spawn(process.execPath, [main, ...args], { env: environment(env) }), `effect-ws ${args.join(" ")}`)
+export const start = (args: ReadonlyArray<string>, { env, stdout }: Options = {}): Program => {
+  const child = spawn(process.execPath, [main, ...args], { env: environment(env), stdio: ["pipe", stdout ?? "pipe", "pipe"] })
+  return follow(child, `effect-ws ${args.join(" ")}`)
+}
 
 /** Runs it to its end with this input. */
 export const run = async (args: ReadonlyArray<string>, input = "", options: Options = {}): Promise<Result> => {
