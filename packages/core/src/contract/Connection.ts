@@ -61,6 +61,6 @@ export class ValueConnection<Name extends string, In, Out> extends Inspectable.C
     })
 
   get sink(): Sink.Sink<void, Out | Prepared<Out>, never, SendError | Schema.SchemaError> {
-    return Sink.forEachArray(this.sendAll)
+    return Sink.forEachArray((values) => values.length === 1 ? this.send(values[0]) : this.sendAll(values))
   }
 }

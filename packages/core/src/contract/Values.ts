@@ -121,7 +121,7 @@ class Told<E> {
 /** Decodes batches one message at a time: what follows from a bad one comes after the values before it. */
 class Decoding<In, B, E, E2> {
   private readonly values: Values<In, never>
-  private readonly pull: Pull.Pull<NonEmptyReadonlyArray<Message>, E>
+  private readonly pulled: Pull.Pull<NonEmptyReadonlyArray<B>, E | E2>
   private readonly good: (value: In) => B
   private readonly bad: (error: InvalidMessage) => B | Told<E2>
   private batch: ReadonlyArray<Message> = []
@@ -136,21 +136,28 @@ class Decoding<In, B, E, E2> {
     bad: (error: InvalidMessage) => B | Told<E2>
   ) {
     this.values = values
-    this.pull = pull
+    this.pulled = Effect.flatMap(pull, this.begin)
     this.good = good
     this.bad = bad
   }
 
+  private readonly begin = (batch: NonEmptyReadonlyArray<Message>): Pull.Pull<NonEmptyReadonlyArray<B>, E | E2> => {
+    if (batch.length === 1) {
+      const exit = exitOf(this.values.decode(batch[0]))
+      if (exit !== undefined && Exit.isSuccess(exit)) return Effect.succeed([this.good(exit.value)])
+    }
+    this.batch = batch
+    this.at = 0
+    return this.decodeOn()
+  }
+
   readonly next: Pull.Pull<NonEmptyReadonlyArray<B>, E | E2> = Effect.suspend(() => {
     const { told } = this
-    this.told = undefined
-    if (told !== undefined) return Effect.andThen(told.effect, this.next)
-    if (this.at < this.batch.length) return this.decodeOn()
-    return Effect.flatMap(this.pull, (batch) => {
-      this.batch = batch
-      this.at = 0
-      return this.decodeOn()
-    })
+    if (told !== undefined) {
+      this.told = undefined
+      return Effect.andThen(told.effect, this.next)
+    }
+    return this.at < this.batch.length ? this.decodeOn() : this.pulled
   })
 
   private decodeOn(): Pull.Pull<NonEmptyReadonlyArray<B>, E | E2> {

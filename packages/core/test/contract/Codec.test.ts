@@ -40,6 +40,14 @@ const damaged = (good: Message, random: Random): Message => {
 const codecs: ReadonlyArray<Codec> = [json, binary]
 
 describe("codecs", () => {
+  it.effect("json: bytes are no text, whatever they would be as one", () =>
+    Effect.gen(function*() {
+      const { decode } = json.compile(Schema.Finite)
+      assert.strictEqual(yield* decode("7"), 7)
+      assert.strictEqual(yield* Effect.flip(decode(new TextEncoder().encode("7"))), "syntax")
+      assert.strictEqual(yield* Effect.flip(decode(Uint8Array.of(7))), "syntax")
+    }))
+
   for (const codec of codecs) {
     const { decode, encode } = codec.compile(Order)
 
