@@ -41,7 +41,8 @@ const ask = Effect.fnUntraced(function*(connections: WebSocketServer.OpenConnect
   const request = HttpServerRequest.fromWeb(new Request("http://127.0.0.1/", { headers: all.slice(3).map(([name, value]) => [name, value] as [string, string]) }))
     .modify({ remoteAddress: Option.fromNullishOr(asking.address) })
   const scope = yield* Scope.make()
-  const ws = yield* WebSocketServer.accept(asking.options).pipe(
+  // The fiber of the test goes on when a connection of its ends.
+  const ws = yield* WebSocketServer.accept({ onDisconnect: "ignore", ...asking.options }).pipe(
     Effect.provideService(HttpServerRequest.HttpServerRequest, request),
     Effect.provideService(WebSocketServer.Upgrades, {
       connections,
