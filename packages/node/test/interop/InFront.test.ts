@@ -29,7 +29,7 @@ const [haproxy, overHttp2] = blocks("haproxy")
 
 /** Short timeouts, and the ports of a test. */
 const adapted = (text: string, from: number, to: number): string =>
-  text.replaceAll("60s", "1s").replaceAll("8080", String(from)).replaceAll("9001", String(to))
+  text.replaceAll("60s", "2s").replaceAll("8080", String(from)).replaceAll("9001", String(to))
 
 const withoutForwarded = (text: string): string =>
   text.split("\n").filter((line) => !line.includes("X-Forwarded-")).join("\n")
@@ -51,6 +51,9 @@ const answers = (port: number) =>
     socket.once("connect", () => socket.destroy())
   })
 
+// Debian's place for both, which a user's PATH may leave out.
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+
 /** Runs a proxy until the scope ends. */
 const run = (program: "nginx" | "haproxy", text: string, to: number) =>
   Effect.gen(function*() {
@@ -66,7 +69,7 @@ const run = (program: "nginx" | "haproxy", text: string, to: number) =>
         : `daemon off; pid ${folder}/pid; error_log stderr; events {}\nhttp { access_log off; ${temporary.join(" ")}\n${config} }`
     )
     const args = program === "haproxy" ? ["-db", "-f", file] : ["-p", folder, "-e", "stderr", "-c", file]
-    const child = spawn(program, args, { stdio: "ignore" })
+    const child = spawn(program, args, { stdio: "ignore", env })
     const gone = once(child, "exit")
     yield* Effect.addFinalizer(() =>
       Effect.promise(async () => {
@@ -83,7 +86,11 @@ const served = HttpRouter.add(
   "GET",
   "/*",
   WebSocketServer.handle((ws) =>
-    Stream.runForEach(ws.messages, (message) => message === "close" ? ws.close(4001, "asked") : ws.send(message)), {
+    Stream.runForEach(ws.messages, (message) =>
+      Effect.gen(function*() {
+        if (message === "close") yield* ws.close(4001, "asked")
+        else yield* ws.send(message)
+      })), {
     compression: { threshold: 0 },
     origin: Origin.sameHost
   })
@@ -114,7 +121,7 @@ const ways = [
   ]
 ] as const
 
-const programs = ["nginx", "haproxy"].filter((name) => spawnSync(name, ["-v"]).status !== 0)
+const programs = ["nginx", "haproxy"].filter((name) => spawnSync(name, ["-v"], { env }).status !== 0)
 const missing = programs.length === 0 ? undefined : `${programs.join(" and ")}: not installed`
 
 for (const [name, start, evaluate] of ways) {
@@ -140,6 +147,7 @@ for (const [name, start, evaluate] of ways) {
             assert.isTrue((yield* ws.receive) === text)
           }
           yield* ws.send("close")
+          yield* ws.drain
           const { clean, code, reason } = yield* ws.closed
           assert.deepStrictEqual([clean, code, reason], [true, 4001, "asked"])
         }
@@ -149,13 +157,14 @@ for (const [name, start, evaluate] of ways) {
         assert.strictEqual(refused._tag === "HandshakeError" && refused.status, 403)
 
         // The one without pings is cut by the proxy's timeout; by then the other one was idle as long.
-        const kept = yield* WebSocketClient.connect(url, { keepAlive: { interval: 200 } })
+        const kept = yield* WebSocketClient.connect(url, { keepAlive: { interval: 400 } })
         const idle = yield* WebSocketClient.connect(url)
         assert.isFalse((yield* idle.closed).clean)
         yield* kept.send("still here")
         assert.strictEqual(yield* kept.receive, "still here")
 
         const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        yield* kept.drain
         assert.strictEqual((yield* kept.closed).code, 1001)
         closing.interruptUnsafe()
       }).pipe(Effect.scoped, Effect.provide(NodeWebSocketClient.layerDirect)))
