@@ -548,7 +548,7 @@ export interface ReconnectingConnection<out In, in Out, out E = never> {
   readonly status: Effect.Effect<ReconnectingClient.Status<E>>
   /** What it is doing now, and every change until it has ended. */
   readonly statuses: Stream.Stream<ReconnectingClient.Status<E>>
-  /** The values of all connections, in order, each delivered once. One reader at a time. */
+  /** The values of all connections, in order, each delivered once; kept as the messages of a `ReconnectingClient` are. One reader at a time. */
   readonly messages: Stream.Stream<In, ReconnectingClient.Loss<E>>
   /** The same, with each bad message as a value in its place. */
   readonly results: Stream.Stream<Result.Result<In, InvalidMessage>, ReconnectingClient.Loss<E>>
@@ -561,7 +561,7 @@ export interface ReconnectingConnection<out In, in Out, out E = never> {
   readonly sink: Sink.Sink<void, Out | Prepared<Out>, never, NotConnected | DeliveryUnknown | Schema.SchemaError>
   /** Waits until the transport has taken everything that was sent. */
   readonly flush: Effect.Effect<void, DeliveryUnknown>
-  /** How many values were dropped because there was no connection. */
+  /** How many values were dropped: sent while there was no connection, or received and not read in time. */
   readonly dropped: Effect.Effect<number>
   /** Ends a wait: the next attempt begins at once. */
   readonly retryNow: Effect.Effect<void>

@@ -192,13 +192,19 @@ export interface ReconnectingClient<out E = never> {
   readonly statuses: Stream.Stream<Status<E>>
 
   /**
-   * The messages of all connections, in order, each delivered once. Fails with the loss that ends the
-   * client; ends after `close`. One reader at a time.
+   * The messages of all connections from the first read on, in order, each delivered once. Fails with
+   * the loss that ends the client; ends after `close`. One reader at a time.
+   *
+   * What had arrived on a connection that was lost is kept for the reader, of 8 such connections at most.
+   * While a reader is that far behind, the next attempt waits for it. Where that cannot be, because a
+   * sender waits for a connection or nobody reads, the messages of the oldest one are dropped;
+   * `dropped` counts them.
    */
   readonly messages: Stream.Stream<Message, Loss<E>>
   /**
    * The streams that `f` makes of the connections, one after the other: of `ws.batches`, for example.
-   * The connections' own errors are losses; others fail the stream.
+   * The connections' own errors are losses; others fail the stream. A connection that was lost without
+   * unread messages before the reader reached it may be left out.
    */
   readonly read: <A, E2, R>(
     f: (ws: WebSocket) => Stream.Stream<A, ProtocolError | IOError | E2, R>
@@ -217,7 +223,7 @@ export interface ReconnectingClient<out E = never> {
    * a connection broke before that, now or since the last `flush`.
    */
   readonly flush: Effect.Effect<void, DeliveryUnknown>
-  /** How many messages were dropped because there was no connection. */
+  /** How many messages were dropped: sent while there was no connection, or received and not read in time. */
   readonly dropped: Effect.Effect<number>
 
   /** The connection that is open, or else the next one. */

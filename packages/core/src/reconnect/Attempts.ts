@@ -134,6 +134,11 @@ export class Attempts<E> {
       this.renewed = verdict.by
     })
 
+  /** Reports that the next attempt waits, though it could begin. */
+  hold(loss: Loss<E>): Effect.Effect<void> {
+    return Effect.flatMap(DateTime.now, (until) => this.plan.report({ _tag: "Waiting", until, attempts: this.count, loss }))
+  }
+
   /** A connection may be possible again: the schedule's delay is cut short, but not what the server asked for. */
   nudge(): void {
     this.pause?.endAt(this.pause.asked)

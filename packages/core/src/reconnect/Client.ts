@@ -101,7 +101,7 @@ export class Client<E> {
   ): Stream.Stream<A, Loss<E> | Exclude<E2, ProtocolError | IOError>, R> {
     const { sessions } = this
     const next = Effect.flatMap(
-      sessions.until(() => sessions.toRead),
+      sessions.toRead,
       (found) => found instanceof Session ? Effect.succeed([found] as const) : Effect.failCause(found)
     )
     const reading = Effect.acquireRelease(
@@ -259,12 +259,9 @@ export class Client<E> {
 
   /** The session that is open, or the next one. */
   private get session(): Effect.Effect<Session, NotConnected> {
-    const { sessions } = this
     return Effect.flatMap(
-      sessions.until<Session | "ended">(() =>
-        sessions.hasEnded ? "ended" : sessions.current?.isOver === false ? sessions.current : undefined
-      ),
-      (found) => found === "ended" ? Effect.fail(this.notConnected("Ended")) : Effect.succeed(found)
+      this.sessions.toSend,
+      (found) => found === undefined ? Effect.fail(this.notConnected("Ended")) : Effect.succeed(found)
     )
   }
 
@@ -304,10 +301,15 @@ export class Client<E> {
     const session = new Session(opened.ws)
     this.sessions.open(session)
     const loss = yield* this.loss(session)
-    yield* this.sessions.mayLeave
-    this.sessions.leave(session)
+    session.isOver = true
+    const { bytesUnread } = yield* session.ws.stats
+    const abandoned = this.sessions.leave(session, bytesUnread > 0)
     yield* this.retire(opened, session, loss)
+    if (abandoned !== undefined) yield* this.abandon(abandoned)
     yield* this.attempts.lost(loss)
+    if (this.sessions.hasRoom) return
+    yield* this.attempts.hold(loss)
+    yield* this.sessions.room
   })
 
   /** Waits until the session is lost, and returns why. */
@@ -333,6 +335,12 @@ export class Client<E> {
       Effect.uninterruptible,
       Effect.forkIn(this.scope)
     )
+  }
+
+  /** Drops the messages that nobody will read, and counts them. */
+  private abandon({ ws }: Session): Effect.Effect<unknown> {
+    const counted = Stream.runForEach(ws.messages, () => Effect.sync(() => this.dropped_++))
+    return Effect.forkIn(Effect.ignore(counted), this.scope)
   }
 
   /** Whether messages that the session accepted and did not deliver have arrived is unknown. */

@@ -25,15 +25,22 @@ export class Session {
   }
 }
 
+/** How many lost sessions are kept for the reader. Each holds as much as a connection takes in unread. */
+const mostLost = 8
+
 /** How a client ended: by an error, or `undefined` where the program closed it. */
 export type End<E> = Cause.Cause<E> | undefined
 
 export class Sessions<E> {
   /** The one that is open. */
   current: Session | undefined
-  /** A lost one with messages that its reader has not reached. */
-  old: Session | undefined
+  // The lost ones with messages that the reader has not reached, in order.
+  private readonly lost: Array<Session> = []
   isReading = false
+  // The one that the reader is at.
+  private reading: Session | undefined
+  // How many wait for a session to be opened.
+  private awaiting = 0
   // There is or was a reader, so the messages of a lost connection are kept for the next one.
   private isWanted = false
   private ending: { readonly end: End<E> } | undefined
@@ -54,18 +61,33 @@ export class Sessions<E> {
   }
 
   /**
-   * Waits until the reader has reached the current session: at most one more is kept for it, which bounds
-   * what a reader that does not read holds.
+   * Whether another session may follow. A reader that is far behind is waited for, but not one that
+   * may itself wait for that session, in order to send.
    */
-  get mayLeave(): Effect.Effect<unknown> {
-    return this.until(() => this.old === undefined || !this.isReading ? true : undefined)
+  get hasRoom(): boolean {
+    return this.lost.length < mostLost || !this.isReading || this.awaiting > 0
   }
 
-  /** The current session was lost. What it received before can still be read. */
-  leave(session: Session): void {
+  /** Waits until another session may follow. */
+  get room(): Effect.Effect<unknown> {
+    return this.until(() => this.hasRoom ? true : undefined)
+  }
+
+  /**
+   * The current session was lost. What it received before can still be read. Where that is one
+   * session too many, or nothing is unread, returns one that nobody will read.
+   */
+  leave(session: Session, hasUnread: boolean): Session | undefined {
+    const { lost, reading } = this
     this.current = undefined
-    if (this.isWanted && !session.isRead) this.old = session
+    let abandoned: Session | undefined
+    if (this.isWanted && !session.isRead) {
+      if (hasUnread || session === reading) lost.push(session)
+      else abandoned = session
+      if (lost.length > mostLost) abandoned = lost.splice(lost[0] === reading ? 1 : 0, 1)[0]
+    }
     this.changed()
+    return abandoned
   }
 
   startReading(): void {
@@ -75,13 +97,15 @@ export class Sessions<E> {
   /** The reader has reached the end of a session. */
   wasRead(session: Session): void {
     session.isRead = true
-    if (this.old === session) this.old = undefined
+    this.reading = undefined
+    if (this.lost[0] === session) this.lost.shift()
     this.changed()
   }
 
   /** The reader stopped; what it left goes to the next reader. */
   stopReading(): void {
     this.isReading = false
+    this.reading = undefined
     this.changed()
   }
 
@@ -91,11 +115,31 @@ export class Sessions<E> {
     this.changed()
   }
 
-  /** The session whose messages are next; done, or failed, when there are no more. */
-  get toRead(): Session | Cause.Cause<E | Cause.Done> | undefined {
-    if (this.old !== undefined) return this.old
-    if (this.current !== undefined && !this.current.isRead) return this.current
-    return this.ending === undefined ? undefined : this.ending.end ?? Cause.fail(Cause.Done())
+  /** Waits for the session whose messages are next, and notes that the reader is there; done, or failed, when there are no more. */
+  get toRead(): Effect.Effect<Session | Cause.Cause<E | Cause.Done>> {
+    return this.until<Session | Cause.Cause<E | Cause.Done>>(() => {
+      const { current, ending, lost } = this
+      const session = lost.length > 0 ? lost[0] : current?.isRead === false ? current : undefined
+      if (session !== undefined) return this.reading = session
+      return ending === undefined ? undefined : ending.end ?? Cause.fail(Cause.Done())
+    })
+  }
+
+  /** Waits until there is a session to send on; `undefined` when there are no more. */
+  get toSend(): Effect.Effect<Session | undefined> {
+    const found = this.until(() =>
+      this.hasEnded ? "ended" : this.current?.isOver === false ? this.current : undefined
+    )
+    return Effect.acquireUseRelease(
+      Effect.sync(() => {
+        this.awaiting++
+        this.changed()
+      }),
+      () => Effect.map(found, (found) => found === "ended" ? undefined : found),
+      () => Effect.sync(() => {
+        this.awaiting--
+      })
+    )
   }
 
   /** Waits until `look` finds something, in the order in which the waits began. */
