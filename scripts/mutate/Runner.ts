@@ -6,10 +6,14 @@ import type { Outcome, Task } from "./worker.ts"
 
 export type Result = "passed" | "failed" | "timed out"
 
+// Vitest keeps a little of each run: after so many its process is replaced.
+const maxRuns = 50
+
 export class Runner {
   private readonly program: string
   private readonly node: string
   private child: Promise<ChildProcess> | undefined
+  private runs = 0
 
   constructor(program: string, node: string) {
     this.program = program
@@ -26,6 +30,7 @@ export class Runner {
   }
 
   private async ask(task: Task, limit: number): Promise<Outcome | undefined> {
+    if (++this.runs % maxRuns === 0) this.close()
     const child = await (this.child ??= this.start())
     return new Promise((resolve) => {
       const settle = (outcome: Outcome | undefined): void => {

@@ -47,7 +47,7 @@ export const checkClose = (
 /** The body for a code and a reason that {@link checkClose} allows; empty for 1005. */
 export const closeBody = (code: number, reason: string): Uint8Array => {
   if (code === 1005) return noBytes
-  const text = reason === "" ? noBytes : encoder.encode(reason)
+  const text = encoder.encode(reason)
   const body = new Uint8Array(2 + text.length)
   body[0] = code >>> 8
   body[1] = code

@@ -301,6 +301,32 @@ describe("Closing", () => {
       assert.deepStrictEqual(steps(closing, 60), ["destroy"])
     })
 
+    it("the bound counts from the first wish, and the silence from the first Close", () => {
+      const closing = new Closing("server", patience)
+      closing.want(0, false)
+      closing.want(50, false)
+      closing.sent(52)
+      closing.sent(54)
+      assert.strictEqual(closing.due, 57)
+      closing.alive(58)
+      assert.strictEqual(closing.due, 60)
+    })
+
+    it("the first ending is what counts", () => {
+      const closing = new Closing("client", patience)
+      closing.receivedEnding("Violation")
+      closing.receivedEnding("Close")
+      closing.sent(0)
+      closing.written()
+      assert.deepStrictEqual(steps(closing, 0), ["end"])
+      const answered = new Closing("client", patience)
+      answered.receivedEnding("Close")
+      answered.receivedEnding("Violation")
+      answered.sent(0)
+      answered.written()
+      assert.deepStrictEqual(steps(answered, 0), [])
+    })
+
     it("is none once it was sent", () => {
       const closing = new Closing("server", patience)
       closing.sent(0)

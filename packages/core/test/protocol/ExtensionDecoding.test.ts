@@ -6,6 +6,7 @@ import type * as Limits from "../../src/Limits.ts"
 import type { Message } from "../../src/Message.ts"
 import * as Opcode from "../../src/Opcode.ts"
 import * as Protocol from "../../src/Protocol.ts"
+import { ExtensionDecoding } from "../../src/protocol/ExtensionDecoding.ts"
 import { closeBody, concat } from "../support/FakeTransport.ts"
 import * as RunLength from "../support/RunLength.ts"
 import { chop, chunking } from "../support/Sequences.ts"
@@ -194,7 +195,114 @@ describe("Decoding", () => {
     assert.strictEqual(at, chunk.length)
     assert.deepStrictEqual(given, [...Array.from({ length: 12 }, () => [16 * KiB, false] as const), [8 * KiB, false], [1, true]])
     assert.strictEqual(turns, 4)
-    assert.strictEqual(protocol.takeMessages().length, 1)
+    assert.deepStrictEqual(protocol.takeMessages(), [new Uint8Array(0)])
+    assert.deepStrictEqual([protocol.inbound.decoding!.inputBytes, protocol.inbound.decoding!.outputBytes], [200 * KiB + 1, 0])
+  })
+
+  describe("by itself", () => {
+    /** A decoder that is given its outputs, and a sink that the test opens and shuts. */
+    const alone = (outputs: Array<Uint8Array | { readonly detail: string }> = []) => {
+      const log: Array<string> = []
+      const sink = {
+        full: false,
+        takes: true,
+        over: false,
+        isFull: () => sink.full,
+        put: (bytes: Uint8Array) => {
+          log.push(`${sink.takes ? "put" : "refused"} ${bytes.length}`)
+          return sink.takes
+        },
+        onFailure: (detail: string) => void log.push(`failed ${detail}`),
+        isOver: () => sink.over
+      }
+      const decoding = new ExtensionDecoding({
+        rsv: 2,
+        decoder: {
+          begin: (rsv) => (log.push(`begin ${rsv}`), undefined),
+          push: (bytes, last) => (log.push(`push ${bytes.length}${last ? " last" : ""}`), undefined),
+          next: () => outputs.shift()
+        }
+      }, sink)
+      return { decoding, log, outputs, sink }
+    }
+    const sized = (count: number, size: number) => Array.from({ length: count }, () => new Uint8Array(size))
+
+    it("counts what goes in and what comes out, of the message and in all", () => {
+      const { decoding, log, outputs } = alone(sized(2, 100))
+      assert.deepStrictEqual([decoding.inputBytes, decoding.outputBytes, decoding.inMessage, decoding.produced], [0, 0, false, 0])
+      decoding.begin(2)
+      assert.isTrue(decoding.inMessage)
+      assert.isUndefined(decoding.push(new Uint8Array(7), false))
+      outputs.push(new Uint8Array(1))
+      assert.isUndefined(decoding.push(new Uint8Array(3), true))
+      assert.deepStrictEqual([decoding.inputBytes, decoding.outputBytes, decoding.isBusy], [10, 201, false])
+      assert.deepStrictEqual(log, ["begin 2", "push 7", "put 100", "put 100", "push 3 last", "put 1"])
+      decoding.produced = 5
+      decoding.end()
+      assert.deepStrictEqual([decoding.inMessage, decoding.produced], [false, 0])
+      assert.isUndefined(decoding.goOn(), "there is nothing to do")
+      assert.strictEqual(log.length, 6)
+    })
+
+    it("asks the decoder for nothing before it was given something", () => {
+      const { decoding, log, outputs } = alone(sized(1, 1))
+      assert.isUndefined(decoding.goOn())
+      assert.deepStrictEqual([log, outputs.length], [[], 1])
+    })
+
+    it("256 steps are a turn, whatever little they put out, or 256 KiB of output, or 64 KiB of input", () => {
+      for (const [size, steps] of [[0, 256], [1024, 256], [2048, 128], [256 * KiB, 1]] as const) {
+        const { decoding, outputs } = alone(sized(1000, size))
+        assert.strictEqual(decoding.push(new Uint8Array(0), true), "turn")
+        assert.isTrue(decoding.isBusy)
+        assert.strictEqual(outputs.length, 1000 - steps)
+        assert.strictEqual(decoding.goOn(), "turn", "until the next turn")
+        decoding.beginTurn()
+        assert.strictEqual(decoding.goOn(), "turn")
+        assert.strictEqual(outputs.length, 1000 - 2 * steps)
+      }
+      const { decoding } = alone()
+      for (let i = 0; i < 64; i++) assert.isUndefined(decoding.push(new Uint8Array(KiB), false))
+      assert.strictEqual(decoding.push(new Uint8Array(KiB), false), "turn")
+      assert.strictEqual(decoding.inputBytes, 64 * KiB)
+    })
+
+    it("stops where the reader is full, and holds back what it does not take", () => {
+      const { decoding, log, outputs, sink } = alone(sized(2, 10))
+      sink.full = true
+      assert.strictEqual(decoding.push(new Uint8Array(1), true), "full")
+      assert.deepStrictEqual([log, decoding.isBusy], [[], true])
+      sink.full = false
+      sink.takes = false
+      assert.strictEqual(decoding.goOn(), "undecided")
+      assert.strictEqual(decoding.goOn(), "undecided")
+      assert.deepStrictEqual([log, outputs.length], [["push 1 last", "refused 10", "refused 10"], 1])
+      sink.takes = true
+      assert.isUndefined(decoding.goOn())
+      assert.deepStrictEqual(log.slice(3), ["put 10", "put 10"])
+      assert.isFalse(decoding.isBusy)
+    })
+
+    it("stops at the end of the connection, and at a failure", () => {
+      const over = alone(sized(2, 10))
+      over.sink.over = true
+      assert.isUndefined(over.decoding.push(new Uint8Array(1), true))
+      assert.deepStrictEqual([over.log, over.outputs.length], [["push 1 last", "put 10"], 1])
+      const failing = alone([new Uint8Array(1), { detail: "damaged" }, new Uint8Array(1)])
+      assert.isUndefined(failing.decoding.push(new Uint8Array(1), true))
+      assert.deepStrictEqual([failing.log, failing.outputs.length], [["push 1 last", "put 1", "failed damaged"], 1])
+    })
+
+    it("drops what it holds back", () => {
+      const { decoding, log, sink } = alone(sized(1, 10))
+      sink.takes = false
+      decoding.push(new Uint8Array(1), true)
+      decoding.drop()
+      assert.isFalse(decoding.isBusy)
+      sink.takes = true
+      assert.isUndefined(decoding.goOn())
+      assert.deepStrictEqual(log, ["push 1 last", "refused 10"])
+    })
   })
 
   describe("reserved bits", () => {
