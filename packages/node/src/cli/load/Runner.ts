@@ -172,7 +172,7 @@ export class Runner {
       if (lane.isBroken) continue
       if (plan === undefined) this.fill(lane, now)
       else {
-        const due = Math.min(most, plan.dueBefore(lane.index, now - this.began))
+        const due = Math.min(most, plan.dueBefore(lane.index, Math.min(now - this.began, this.limit)))
         while (lane.sent < due && this.offer(lane, this.began + plan.dueAt(lane.index, lane.sent)));
       }
       if (lane.sent < most) isOver = false
