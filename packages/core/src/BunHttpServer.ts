@@ -93,9 +93,8 @@ export const make = (
     const accept = (request: Request, bunServer: BunServer): WebServer.Incoming["accept"] => (answer) => {
       const { applicationHeaders, subprotocol } = answer
       const transport = new BunTransport()
-      const headers = subprotocol === undefined
-        ? applicationHeaders
-        : [...applicationHeaders, ["sec-websocket-protocol", subprotocol] as const]
+      // Without this line Bun accepts the first that was offered; an empty one is not sent.
+      const headers = [...applicationHeaders, ["sec-websocket-protocol", subprotocol ?? ""] as const]
       const isUpgraded = bunServer.upgrade(request, { headers, data: { transport } })
       return { response: isUpgraded ? undefined : new Response(null, { status: 400 }), transport: transport.opened(isUpgraded) }
     }

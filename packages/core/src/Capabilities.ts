@@ -24,6 +24,8 @@
  *   only these can be sent, another code is sent with 3000 added: 1011 as 4011.
  * - `orderedClose`: the peer's Close is answered after all earlier messages have been read, so that
  *   what the reader still sends goes out. Without it the platform answers at once.
+ * - `drop`: a connection can be dropped at once, without a Close. Without it the peer is sent a Close
+ *   with 1011 (or 4011) where this side breaks a connection.
  *
  * @category models
  * @since 0.1.0
@@ -35,6 +37,7 @@ export interface Capabilities {
   readonly fragments: boolean
   readonly closeCodes: "all" | "application"
   readonly orderedClose: boolean
+  readonly drop: boolean
 }
 
 /**
@@ -49,5 +52,6 @@ export const everything: Capabilities = {
   outboundBackpressure: "told",
   fragments: true,
   closeCodes: "all",
-  orderedClose: true
+  orderedClose: true,
+  drop: true
 }

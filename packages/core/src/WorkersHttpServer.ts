@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
@@ -23,9 +24,18 @@ import { WorkersTransport } from "./platform/WorkersTransport.ts"
  */
 export interface Options extends WebServer.Options {}
 
+/**
+ * What Workers give with each request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ExecutionContext {
+  readonly waitUntil: (promise: Promise<unknown>) => void
+}
+
 type PairConstructor = new() => { readonly 0: WebSocketLike; readonly 1: WebSocketLike & { accept(): void } }
 
-// Workers tell nothing of what is buffered.
 const capabilities: Capabilities = { ...eventCapabilities, outboundBackpressure: "none", closeCodes: "all" }
 
 const accept: WebServer.Incoming["accept"] = ({ applicationHeaders, subprotocol }) => {
@@ -73,20 +83,25 @@ const accept: WebServer.Incoming["accept"] = ({ applicationHeaders, subprotocol 
 export const toFetch = <A, E>(
   app: Layer.Layer<A, E, HttpServer.HttpServer>,
   options: Options = {}
-): (request: Request) => Promise<Response> => {
+): (request: Request, env?: unknown, context?: ExecutionContext) => Promise<Response> => {
   const server = new WebServer.WebServer(options)
   const httpServer = server.at(WebServer.addressOf("0.0.0.0", 0))
+  const clock = Effect.runSync(Clock.Clock)
   let built: Promise<unknown> | undefined
-  return async (request) => {
+  return async (request, _env, context) => {
     built ??= Effect.runPromise(
       Scope.provide(Layer.build(Layer.provide(app, Layer.succeed(HttpServer.HttpServer, httpServer))), Scope.makeUnsafe())
     )
     await built
+    // A timer of one request may not touch the WebSocket of another, and deadlines are kept for each clock.
     const response = await server.handle({
       request,
       remoteAddress: request.headers.get("cf-connecting-ip") ?? undefined,
       isSecure: request.url.startsWith("https:"),
       signal: request.signal,
+      // A handler goes on when its connection has ended.
+      waitUntil: context === undefined ? undefined : (ended) => context.waitUntil(ended),
+      clock: Object.create(clock) as Clock.Clock,
       accept
     })
     return response ?? new Response(null, { status: 500 })

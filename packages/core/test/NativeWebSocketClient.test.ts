@@ -119,7 +119,7 @@ describe("NativeWebSocketClient", () => {
       Effect.gen(function*() {
         const error = yield* Effect.flip(opened({ subprotocols: "a" }))
         assert.deepInclude(error, { _tag: "HandshakeError", reason: "SubprotocolMissing" })
-        assert.deepStrictEqual(FakeNative.made.at(-1)!.sent, ["close"], "what was dialled is dropped")
+        assert.deepStrictEqual(FakeNative.made.at(-1)!.sent, ["close 4011"], "what was dialled is dropped")
         const { ws } = yield* opened({ subprotocols: "a", requireSubprotocol: false })
         assert.isUndefined(ws.subprotocol)
       }))
@@ -218,7 +218,7 @@ describe("NativeWebSocketClient", () => {
         const { native, ws } = yield* opened()
         native.happens("message", { data: {} })
         assert.deepInclude(yield* Effect.flip(ws.receive), { _tag: "IOError", reason: "Unknown" })
-        assert.deepStrictEqual(native.sent, ["close"])
+        assert.deepStrictEqual(native.sent, ["close 4011"])
       }))
   })
 })

@@ -42,7 +42,8 @@ export const eventCapabilities: Capabilities = {
   outboundBackpressure: "polled",
   fragments: false,
   closeCodes: "application",
-  orderedClose: false
+  orderedClose: false,
+  drop: false
 }
 
 const open = 1
@@ -110,8 +111,8 @@ export class EventTransport implements MessageTransport {
   }
 
   private onClose({ code = 1006, reason = "" }: EventLike): void {
-    // 1015: TLS failed. Neither is ever received.
-    if (code === 1006 || code === 1015) return this.gone(endedAbnormally(this.cause))
+    // 1006, or 0 on Deno: there was no Close. 1015: TLS failed.
+    if (code < 1000 || code === 1006 || code === 1015) return this.gone(endedAbnormally(this.cause))
     this.handlers!.onClose(code, reason)
     this.gone(undefined)
   }
@@ -123,8 +124,8 @@ export class EventTransport implements MessageTransport {
   }
 
   private drop(): void {
-    // 3: closed. A page's WebSocket cannot do more than close.
-    if (this.socket.readyState <= open) this.socket.close()
+    // It cannot do more than close: with a code that says that something went wrong.
+    if (this.socket.readyState <= open) this.socket.close(this.capabilities.closeCodes === "all" ? 1011 : 4011)
   }
 
   private gone(error: IOError | undefined): void {

@@ -41,7 +41,8 @@ const capabilities: Capabilities = {
   outboundBackpressure: "told",
   fragments: false,
   closeCodes: "application",
-  orderedClose: false
+  orderedClose: false,
+  drop: false
 }
 
 export class StreamTransport implements MessageTransport {
@@ -112,7 +113,7 @@ export class StreamTransport implements MessageTransport {
 
   private drop(): void {
     try {
-      this.stream.close()
+      this.stream.close({ closeCode: 4011, reason: "" })
     } catch {
       // It is closed.
     }

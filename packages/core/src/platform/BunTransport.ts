@@ -23,7 +23,8 @@ const capabilities: Capabilities = {
   outboundBackpressure: "told",
   fragments: false,
   closeCodes: "all",
-  orderedClose: false
+  orderedClose: false,
+  drop: true
 }
 
 const dropped = (): IOError =>

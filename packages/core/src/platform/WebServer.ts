@@ -2,6 +2,7 @@
  * An Effect HTTP server over a platform that calls a function with each `Request` (Deno, Bun,
  * Workers), whose routes accept WebSockets of the platform's own.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
@@ -48,6 +49,10 @@ export interface Incoming {
   readonly isSecure: boolean
   /** Tells that the client is gone before it was answered, where the platform tells just that. */
   readonly signal: AbortSignal | undefined
+  /** The clock of this request, where timers of one may not touch another. */
+  readonly clock?: Clock.Clock | undefined
+  /** Keeps the platform from ending what it runs for this request until its handler has ended. */
+  readonly waitUntil?: ((ended: Promise<void>) => void) | undefined
   /** Answers the request by the platform's own handshake. */
   readonly accept: (answer: UpgradeResponse) => Switched
 }
@@ -122,7 +127,7 @@ export class WebServer {
 
   /** Handles a request. `undefined`: the platform has the answer. */
   handle(incoming: Incoming): Promise<Response | undefined> {
-    const { isSecure, remoteAddress, request, signal } = incoming
+    const { clock, isSecure, remoteAddress, request, signal, waitUntil } = incoming
     const { run, served } = this
     if (served === undefined || run === undefined) return Promise.resolve(new Response(null, { status: 503 }))
     return new Promise((resolve) => {
@@ -136,7 +141,9 @@ export class WebServer {
         headers: Headers.fromInput(headers),
         remoteAddress: Option.fromUndefinedOr(remoteAddress)
       })
-      const fiber = run(Effect.provideService(served, HttpServerRequest.HttpServerRequest, asked))
+      const handled = Effect.provideService(served, HttpServerRequest.HttpServerRequest, asked)
+      const fiber = run(clock === undefined ? handled : Effect.provideService(handled, Clock.Clock, clock))
+      waitUntil?.(new Promise((ended) => fiber.addObserver(() => ended())))
       // A connection that was made of the request has an end of its own.
       signal?.addEventListener("abort", () => {
         if (this.exchanges.has(request)) fiber.interruptUnsafe(undefined, HttpServerError.ClientAbort.annotation)

@@ -15,7 +15,8 @@ export const page: Capabilities = {
   outboundBackpressure: "polled",
   fragments: false,
   closeCodes: "application",
-  orderedClose: false
+  orderedClose: false,
+  drop: false
 }
 
 /** What a platform could do at best. */
