@@ -54,6 +54,7 @@ export const floors: ReadonlyArray<{ readonly name: string; readonly files: Read
     files: [...folders("core", "platform"), ...modules("core", "DenoHttpServer", "BunHttpServer", "WorkersHttpServer")]
   },
   { name: "core: values", files: [...folders("core", "contract"), ...modules("core", "Contract")] },
+  { name: "core: topics", files: folders("core", "realtime") },
   { name: "core: for tests, and the index", files: [...folders("core", "testing"), ...modules("core", "index")] },
   { name: "node: beyond the documentation of Node and V8", files: folders("node", "undocumented") },
   { name: "node: transports and DEFLATE", files: folders("node", "transport", "deflate") },
@@ -92,6 +93,7 @@ const shell = [
   `${core}ReconnectingClient.ts`,
   `${core}contract/**`,
   `${core}Contract.ts`,
+  `${core}realtime/**`,
   `${core}WebSocketServer.ts`,
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,

@@ -68,6 +68,7 @@ const config = {
     noUnusedParameters: false,
     paths: {
       "@effect-ws/core": ["../../packages/core/src/index.ts"],
+      "@effect-ws/core/realtime": ["../../packages/core/src/realtime/index.ts"],
       "@effect-ws/core/testing": ["../../packages/core/src/testing/index.ts"],
       "@effect-ws/node": ["../../packages/node/src/index.ts"]
     }

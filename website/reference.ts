@@ -8,6 +8,7 @@ import { pages, root, type SidebarItem } from "./layout.ts"
 /** The public modules, by the folder of the reference that they are in. */
 const modules: ReadonlyArray<readonly [folder: string, name: string, source: string]> = [
   ["core", "@effect-ws/core", "packages/core/src"],
+  ["realtime", "@effect-ws/core/realtime", "packages/core/src/realtime"],
   ["testing", "@effect-ws/core/testing", "packages/core/src/testing"],
   ["node", "@effect-ws/node", "packages/node/src"]
 ]

@@ -1,0 +1,7 @@
+/**
+ * Topics above connections: publications that nobody misses without being told, signals, presence, and several servers.
+ *
+ * @since 0.1.0
+ */
+export * as Broker from "./Broker.ts"
+export * as Topic from "./Topic.ts"

@@ -1,0 +1,39 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Messages from "../../../src/realtime/wire/Messages.ts"
+
+const toServer = Schema.decodeUnknownResult(Schema.fromJsonString(Messages.ToServer))
+const toClient = Schema.toCodecJson(Messages.ToClient)
+
+describe("the messages of topics", () => {
+  it.prop("to a server come back from JSON as they were", [Messages.ToServer], ([message]) => {
+    const text = JSON.stringify(Schema.encodeUnknownSync(Schema.toCodecJson(Messages.ToServer))(message))
+    assert.deepStrictEqual(JSON.parse(JSON.stringify(Result.getOrThrow(toServer(text)))), JSON.parse(text))
+  })
+
+  it.prop("to a client come back from JSON as they were", [Messages.ToClient], ([message]) => {
+    const json = JSON.parse(JSON.stringify(Schema.encodeUnknownSync(toClient)(message)))
+    assert.deepStrictEqual(JSON.parse(JSON.stringify(Schema.decodeUnknownSync(toClient)(json))), json)
+  })
+
+  it.each([
+    ["no type", { id: 1, topic: "a" }],
+    ["an unknown type", { type: "shout", id: 1, topic: "a" }],
+    ["no id", { type: "subscribe", topic: "a" }],
+    ["a broken id", { type: "subscribe", id: 1.5, topic: "a" }],
+    ["a negative id", { type: "subscribe", id: -1, topic: "a" }],
+    ["an id above 32 bits", { type: "subscribe", id: 2 ** 32, topic: "a" }],
+    ["an empty topic", { type: "subscribe", id: 1, topic: "" }],
+    ["a long topic", { type: "subscribe", id: 1, topic: "a".repeat(257) }],
+    ["a negative offset", { type: "subscribe", id: 1, topic: "a", since: { epoch: "e", offset: -1 } }],
+    ["a broken offset", { type: "subscribe", id: 1, topic: "a", since: { epoch: "e", offset: 0.5 } }],
+    ["a long epoch", { type: "subscribe", id: 1, topic: "a", since: { epoch: "e".repeat(65), offset: 0 } }],
+    ["no key", { type: "publish", id: 1, topic: "a", value: 1 }],
+    ["a long key", { type: "publish", id: 1, topic: "a", key: "k".repeat(129), value: 1 }],
+    ["no value", { type: "publish", id: 1, topic: "a", key: "k" }],
+    ["a long token", { type: "authenticate", id: 1, token: "t".repeat(16_385) }]
+  ])("to a server are refused with %s", (_, message) => {
+    assert.isTrue(Result.isFailure(toServer(JSON.stringify(message))))
+  })
+})
