@@ -23,13 +23,14 @@ export const Position = Schema.Struct({ epoch: bounded(64), offset: Offset })
 
 /**
  * A client asks for the publications of a topic, behind `since`, or behind the top. Asked again for a topic to which it is
- * subscribed, the server goes back (or forward) to `since`. `snapshot` asks for the topic's snapshot in the answer.
+ * subscribed, the server goes back (or forward) to `since`. `"start"` is the position before the oldest publication that is kept: it can
+ * always be had, so the answer has no gap, and a snapshot only if `snapshot` asks for it. `snapshot` asks for the topic's snapshot in the answer.
  */
 export const Subscribe = Schema.Struct({
   type: Schema.tag("subscribe"),
   id: Id,
   topic: TopicName,
-  since: Schema.optionalKey(Position),
+  since: Schema.optionalKey(Schema.Union([Position, Schema.Literal("start")])),
   snapshot: Schema.optionalKey(Schema.Boolean)
 })
 

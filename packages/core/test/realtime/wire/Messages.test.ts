@@ -29,6 +29,7 @@ describe("the messages of topics", () => {
     ["a negative offset", { type: "subscribe", id: 1, topic: "a", since: { epoch: "e", offset: -1 } }],
     ["a broken offset", { type: "subscribe", id: 1, topic: "a", since: { epoch: "e", offset: 0.5 } }],
     ["a long epoch", { type: "subscribe", id: 1, topic: "a", since: { epoch: "e".repeat(65), offset: 0 } }],
+    ["a since of another word", { type: "subscribe", id: 1, topic: "a", since: "end" }],
     ["no key", { type: "publish", id: 1, topic: "a", value: 1 }],
     ["a long key", { type: "publish", id: 1, topic: "a", key: "k".repeat(129), value: 1 }],
     ["no value", { type: "publish", id: 1, topic: "a", key: "k" }],
