@@ -5,3 +5,4 @@
  */
 export * as Broker from "./Broker.ts"
 export * as Topic from "./Topic.ts"
+export * as TopicEvent from "./TopicEvent.ts"
