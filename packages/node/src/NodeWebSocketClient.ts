@@ -32,7 +32,9 @@ import * as Transports from "./transport/Transports.ts"
  * **Gotchas**
  *
  * The client must speak HTTP/1.1. Make one of undici with `allowH2: false`; otherwise it chooses HTTP/2 with a
- * TLS server that offers it, which this library does not support.
+ * TLS server that offers it, which this library does not support. With documented interfaces only
+ * (`EFFECT_WS_PORTABLE`) it should have `connect: { allowHalfOpen: true }` too: otherwise a server's end of the
+ * stream closes the connection before its Close is answered, and an end that meets a busy reader takes `closeTimeout`.
  *
  * @category layers
  * @since 0.1.0
@@ -74,8 +76,12 @@ export const layerHttpClient: Layer.Layer<
  * @since 0.1.0
  */
 export const layer: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = Layer.suspend(() =>
-  Layer.provide(layerHttpClient, canDispatch() ? NodeHttpClient.layerUndiciOptions({ allowH2: false }) : NodeHttpClient.layerNodeHttp)
+  Layer.provide(layerHttpClient, canDispatch() ? NodeHttpClient.layerUndiciOptions(undiciOptions) : NodeHttpClient.layerNodeHttp)
 )
+
+// The server's end does not end our side, even if it comes while messages wait for a slow reader: its Close is
+// answered first. A transport that owns the connection sets it by itself; the `Socket` of an answer cannot.
+const undiciOptions: Undici.Agent.Options = { allowH2: false, connect: { allowHalfOpen: true } }
 
 /** Bun's `undici` has the names of undici and cannot dial; there `node:http` does. */
 const canDispatch = (): boolean => "dispatch" in Undici.Agent.prototype

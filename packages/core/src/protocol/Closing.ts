@@ -118,7 +118,7 @@ export class Closing {
     const { silence } = this.patience
     if (!this.isSent) return this.isForced || this.wantedAt === undefined ? Infinity : this.wantedAt + silence
     const bound = this.since + this.patience.bound
-    const isWaiting = this.isWritten ? this.received !== undefined || !this.isUnanswered : !this.isGivenUp
+    const isWaiting = this.isWritten ? this.received !== undefined || !this.isUnanswered : !this.isGivenUp || this.isDeaf
     return isWaiting ? Math.min(bound, this.quietSince + silence) : bound
   }
 
@@ -129,7 +129,7 @@ export class Closing {
     const isOver = now - this.since >= this.patience.bound
     const isQuiet = now - this.quietSince >= this.patience.silence
     if (!this.isWritten) {
-      if (isOver) return this.destroy()
+      if (isOver || (isQuiet && this.isDeaf)) return this.destroy()
       if (!isQuiet || this.isGivenUp) return "nothing"
       this.isGivenUp = true
       return "giveUp"
@@ -147,6 +147,14 @@ export class Closing {
     if (this.isUnanswered) return "nothing"
     this.isUnanswered = true
     return "unanswered"
+  }
+
+  /**
+   * Whether the peer sent both its Close and the end of its stream: it drops what it still reads.
+   * A transport whose writes stall from then on may be closed already, and some cannot report it.
+   */
+  private get isDeaf(): boolean {
+    return this.received === "Close" && this.hasPeerEnded
   }
 
   private beforeSent(now: number): Step {

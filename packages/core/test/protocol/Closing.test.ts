@@ -118,6 +118,24 @@ describe("Closing", () => {
         assert.isFalse(machine.isWritten)
       })
 
+      it("whose peer sent its Close and its end, and then takes nothing, is not waited for until the bound", () => {
+        const machine = sent()
+        machine.receivedEnding("Close")
+        machine.peerEnded()
+        assert.strictEqual(machine.due, 5)
+        assert.deepStrictEqual(steps(machine, 4), [])
+        machine.alive(4)
+        assert.deepStrictEqual(steps(machine, 8), [])
+        assert.deepStrictEqual(steps(machine, 9), ["destroy"])
+
+        const late = sent()
+        late.receivedEnding("Close")
+        assert.deepStrictEqual(steps(late, 5), ["giveUp"])
+        late.peerEnded()
+        assert.strictEqual(late.due, 5)
+        assert.deepStrictEqual(steps(late, 5), ["destroy"])
+      })
+
       it("whose peer ends its stream without a Close still gets what was accepted", () => {
         const machine = sent()
         machine.peerEnded()

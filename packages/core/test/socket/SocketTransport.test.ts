@@ -52,7 +52,7 @@ const makeSocket = Effect.fnUntraced(function*(write: Write = () => Effect.void)
 
 const open = Effect.fnUntraced(function*(
   socket: Socket.Socket,
-  options: Omit<WebSocket.Options, "role"> = {}
+  options: Partial<WebSocket.Options> = {}
 ) {
   const transport = yield* SocketTransport.make(socket, portable)
   return yield* WebSocket.make(transport, { role: "server", ...options })
@@ -103,6 +103,25 @@ describe("SocketTransport", () => {
       yield* TestClock.adjust("16 seconds")
       const error = yield* Fiber.join(sending)
       assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["write", "TimedOut"])
+      assert.isTrue(peer.dropped)
+    }))
+
+  // As Node's sockets do once they are destroyed.
+  it.effect("a socket that takes nothing after its end does not hold up a reader that answers", () =>
+    Effect.gen(function*() {
+      let ended = false
+      const { peer, socket } = yield* makeSocket(() => ended ? Effect.never : Effect.void)
+      const ws = yield* open(socket, { role: "client", keepAlive: false, closeTimeout: "5 seconds" })
+      const reading = yield* Effect.forkChild(Stream.runForEach(ws.messages, () => ws.send("ack")))
+      peer.push(frame(Opcode.Text, "last"))
+      peer.push(frame(Opcode.Close, closeBody(1000)))
+      ended = true
+      peer.fail(endOfStream)
+      yield* TestClock.adjust("4 seconds")
+      assert.isFalse(peer.dropped)
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(reading)
+      assert.deepInclude(yield* ws.closed, { code: 1000, initiator: "remote", clean: false })
       assert.isTrue(peer.dropped)
     }))
 

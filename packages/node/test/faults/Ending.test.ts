@@ -4,12 +4,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type WebSocket, WebSocketClient, WebSocketServer } from "@effect-ws/core"
-import { NodeWebSocketClient } from "@effect-ws/node"
+import { NodeTuning, NodeWebSocketClient } from "@effect-ws/node"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { readFileSync } from "node:fs"
@@ -26,6 +27,7 @@ const links = {
 
 const dialers = {
   HttpClient: NodeWebSocketClient.layer,
+  "HttpClient, its Socket": Layer.provide(NodeWebSocketClient.layer, NodeTuning.layerPortable),
   direct: NodeWebSocketClient.layerDirectOptions({ tls: { ca: file("ca.pem") } })
 }
 
