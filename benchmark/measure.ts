@@ -1,7 +1,8 @@
 /** Measures one workload: all its peers, in turns. */
 import { baseOf, type Peer, peersOf } from "./peers.ts"
 import { quantile, type Row } from "./results.ts"
-import { type Sample, type Session, sessionOf } from "./sessions.ts"
+import type { Sample, Session } from "./serving.ts"
+import { sessionOf } from "./sessions.ts"
 import { unitOf, type Workload } from "./workloads.ts"
 
 export interface Settings {
@@ -15,7 +16,7 @@ export interface Settings {
 
 /** At most three rounds of those that start everything anew. */
 export const roundsOf = (workload: Workload, rounds: number): number =>
-  workload.kind === "memory" || workload.kind === "feed" ? Math.min(rounds, 3) : rounds
+  ["memory", "feed", "recovery", "subscriptions"].includes(workload.kind) ? Math.min(rounds, 3) : rounds
 
 export const chosenPeers = (workload: Workload, names: ReadonlyArray<string> | undefined): ReadonlyArray<Peer> => {
   const all = peersOf(workload)

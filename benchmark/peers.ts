@@ -1,6 +1,7 @@
 /** The measured programs, each a process of its own. */
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
+import type { dialects } from "./load/topics.ts"
 import type { Workload } from "./workloads.ts"
 
 export interface Peer {
@@ -9,6 +10,8 @@ export interface Peer {
   readonly runtime?: "bun"
   readonly file: string
   readonly env?: Readonly<Record<string, string>>
+  /** How it is spoken to, where it has topics. */
+  readonly dialect?: keyof typeof dialects
 }
 
 export const ours = "effect-ws"
@@ -18,9 +21,12 @@ export const portable = "effect-ws portable"
 export const tuned = "effect-ws tuned"
 const ws = "ws"
 const stock = "Effect's own"
+const socketIo = "socket.io"
 
 /** Whose cost the others are compared with. Over HTTP/2 it is Node's alone: no other peer speaks WebSockets there. */
 export const baseOf = (workload: Workload): string => {
+  if (workload.kind === "topic") return socketIo
+  if (workload.kind === "recovery" || workload.kind === "subscriptions") return ours
   if (workload.transport === "http2") return http2Floor.name
   return workload.kind === "answers" && workload.program === "rpc" ? stock : ws
 }
@@ -62,6 +68,8 @@ const ways = ["receive+send", "messages+send", "messages+sink", "batches+sendAll
 
 const tunedEcho: Peer = { name: tuned, file: "./peers/effect-ws-echo.ts", env: { TUNED: "true" } }
 
+const topicsServer: ReadonlyArray<Peer> = both("./peers/effect-ws-topics.ts").map((peer) => ({ ...peer, dialect: "topics" }))
+
 export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
   switch (workload.kind) {
     case "client":
@@ -77,6 +85,19 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
       return servers("chat", "./peers/effect-ws-chat.ts")
     case "feed":
       return servers("feed", "./peers/effect-ws-feed.ts")
+    case "topic":
+      return [
+        { name: socketIo, file: "./peers/socketio-server.ts", dialect: "socket.io" },
+        ...topicsServer,
+        // What a delivery costs without positions, history and names.
+        ...workload.redis === true ? [] : [
+          { name: "broadcast", file: "../examples/broadcast-server.ts", dialect: "plain" } as const,
+          { name: ws, file: "./peers/ws-server.ts", env: { MODE: "broadcast" }, dialect: "plain" } as const
+        ]
+      ]
+    case "recovery":
+    case "subscriptions":
+      return topicsServer
     case "upgrades":
       return servers("echo", echoServer)
     case "memory":

@@ -1,5 +1,6 @@
 /** The measured processes: started, asked what they used, stopped. */
 import { spawn } from "node:child_process"
+import { type AddressInfo, createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import { bunBinary, type Peer } from "./peers.ts"
 import type { Usage } from "./probe.ts"
@@ -73,6 +74,28 @@ export const start = (peer: Peer, env: Readonly<Record<string, string>>): Subjec
     }
   }
 }
+
+/** A Redis of its own, which keeps nothing; `undefined` where none is installed. */
+export const startRedis = async (): Promise<{ readonly url: string; readonly stop: () => void } | undefined> => {
+  const port = await freePort()
+  const child = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+  const started = await new Promise<boolean>((resolve) => {
+    child.once("error", () => resolve(false))
+    child.once("exit", () => resolve(false))
+    child.stdout.on("data", (chunk: Buffer) => {
+      if (chunk.includes("Ready to accept connections")) resolve(true)
+    })
+  })
+  return started ? { url: `redis://127.0.0.1:${port}`, stop: () => child.kill("SIGKILL") } : undefined
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
 
 /** Waits until a server says where it listens: `listening on ws://127.0.0.1:PORT`. */
 export const listening = async (subject: Subject): Promise<number> => {

@@ -56,8 +56,8 @@ const versions = (): Readonly<Record<string, string>> => {
   const { devDependencies } = json("../package.json") as { readonly devDependencies: Readonly<Record<string, string>> }
   const { optionalDependencies } = json("./package.json") as { readonly optionalDependencies: Readonly<Record<string, string>> }
   const { version } = json("../packages/node/package.json") as { readonly version: string }
-  const { undici, ws } = devDependencies
-  return { [ours]: version, ws: ws!, undici: undici!, Bun: Object.values(optionalDependencies)[0]! }
+  const { "socket.io": socketIo, undici, ws } = devDependencies
+  return { [ours]: version, ws: ws!, undici: undici!, Bun: Object.values(optionalDependencies)[0]!, "socket.io": socketIo! }
 }
 
 export const makeResults = (rows: ReadonlyArray<Row>, args: ReadonlyArray<string>): Results => ({

@@ -1,56 +1,18 @@
 /** What is measured of a peer: its process is started, connected to and warmed up, then asked for one sample after another. */
-import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
 import type { Content } from "./load/contents.ts"
 import { type Address, host } from "./load/dial.ts"
 import { broadcast, echo, type Flow, open, upgrades } from "./load/flow.ts"
-import { type Frames, makeFrames, noFrames } from "./load/frames.ts"
+import { type Frames, makeFrames } from "./load/frames.ts"
 import type { Link, LinkOptions } from "./load/link.ts"
 import { atRate } from "./load/rate.ts"
 import { chat } from "./load/room.ts"
 import { ticks } from "./load/ticks.ts"
 import type { Peer } from "./peers.ts"
-import { usageOfThisProcess } from "./probe.ts"
-import { listening, start, type Subject } from "./processes.ts"
+import { start, type Subject } from "./processes.ts"
+import { sampleOf, type Session, silent, withServer } from "./serving.ts"
+import { recoverySession, subscriptionsSession, topicSession } from "./topics.ts"
 import type { Clients, Feed, Memory, MessageWorkload, Upgrades, Workload } from "./workloads.ts"
-
-/** What one run showed. */
-export interface Sample {
-  readonly cost: number
-  readonly rate?: number
-  /** Shares of a CPU: of the measured process, and of the load generator. */
-  readonly busy?: number
-  readonly loadBusy?: number
-  readonly latencies?: ReadonlyArray<number>
-  readonly residentBytes?: number
-}
-
-export interface Session {
-  readonly sample: (millis: number) => Promise<Sample>
-  readonly stop: () => Promise<void>
-}
-
-const tls = (name: string) => fileURLToPath(new URL(`../packages/node/test/support/tls/${name}`, import.meta.url))
-
-const environment = (workload: Workload, peer: Peer): Readonly<Record<string, string>> => ({
-  PORT: "0",
-  // Of the example, which refuses more than 1 MiB.
-  MAX_MESSAGE_SIZE: String(16 * 1024 * 1024),
-  ...peer.env,
-  ..."deflated" in workload && workload.deflated === true && { COMPRESSION: "true" },
-  ...workload.kind === "feed" && { RATE: String(workload.rate), SIZE: String(workload.size) },
-  ...workload.transport === "tls" && { TLS_CERT: tls("server.pem"), TLS_KEY: tls("server.key") },
-  ...workload.transport === "http2" && { HTTP2: "true", TLS_CERT: tls("server.pem"), TLS_KEY: tls("server.key") }
-})
-
-const addressOf = ({ transport = "tcp" }: Workload, port: number): Address => ({
-  port,
-  transport,
-  ca: transport === "tcp" ? undefined : readFileSync(tls("ca.pem"))
-})
-
-const silent: LinkOptions = { masked: true, deflated: false, frames: noFrames, order: "same" }
 
 /** How many messages of its own a connection has. */
 const countOf = (content: Content, deflated: boolean, outstanding: number): number => {
@@ -80,37 +42,6 @@ const linkOptionsOf = (workload: MessageWorkload): () => LinkOptions => {
     frames: shared ?? framesOf(workload),
     order: kind === "chat" || content === "call" ? "any" : "same"
   })
-}
-
-/** The CPU time of a process in a stretch of flow, for each of its messages. */
-const sampleOf = (subject: Subject, flow: Flow) => async (millis: number): Promise<Sample> => {
-  const before = await subject.usage()
-  const loadBefore = usageOfThisProcess()
-  const begin = performance.now()
-  const { latencies, messages } = await Promise.race([flow.run(millis), subject.crashed])
-  const micros = (performance.now() - begin) * 1000
-  const loadAfter = usageOfThisProcess()
-  const after = await subject.usage()
-  const cpu = after.cpuMicros - before.cpuMicros
-  return {
-    cost: cpu / messages,
-    rate: messages / (micros / 1e6),
-    busy: cpu / micros,
-    loadBusy: (loadAfter.cpuMicros - loadBefore.cpuMicros) / micros,
-    residentBytes: after.residentBytes,
-    ...latencies !== undefined && { latencies }
-  }
-}
-
-/** Starts a server and does something with it; it is stopped when that fails. */
-const withServer = async <A>(workload: Workload, peer: Peer, use: (subject: Subject, address: Address) => Promise<A>): Promise<A> => {
-  const subject = start(peer, environment(workload, peer))
-  try {
-    return await use(subject, addressOf(workload, await listening(subject)))
-  } catch (error) {
-    await subject.stop()
-    throw error
-  }
 }
 
 interface Connected {
@@ -228,6 +159,9 @@ export const sessionOf = async (workload: Workload, peer: Peer, seconds: number)
   // Long enough for the compiler of V8 to be done.
   const millis = 2 * seconds * 1000
   if (workload.kind === "memory") return memorySession(workload, peer, 2 * millis)
+  if (workload.kind === "topic") return topicSession(workload, peer, millis)
+  if (workload.kind === "recovery") return recoverySession(workload, peer)
+  if (workload.kind === "subscriptions") return subscriptionsSession(workload, peer, 2 * millis)
   if (workload.kind === "upgrades") return upgradeSession(workload, peer, millis)
   // Long enough for the buffers of those that read slowly to be full.
   if (workload.kind === "feed") return feedSession(workload, peer, 4 * millis)

@@ -68,8 +68,33 @@ export interface Memory extends Common {
   readonly connections: number
 }
 
+/** One publishes, all that have joined the topic get it; with `redis` through a second server. */
+export interface Topic extends Common {
+  readonly kind: "topic"
+  readonly connections: number
+  readonly outstanding: number
+  readonly size: number
+  readonly redis?: boolean
+}
+
+/** All connections come back at once behind a position, and get what they missed. */
+export interface Recovery extends Common {
+  readonly kind: "recovery"
+  readonly connections: number
+  readonly missed: number
+  readonly size: number
+}
+
+/** The memory of subscriptions: each connection has so many. */
+export interface Subscriptions extends Common {
+  readonly kind: "subscriptions"
+  readonly connections: number
+  readonly each: number
+}
+
 export type MessageWorkload = Answers | Clients | Broadcast | Chat
-export type Workload = MessageWorkload | Feed | Upgrades | Memory
+export type TopicWorkload = Topic | Recovery | Subscriptions
+export type Workload = MessageWorkload | TopicWorkload | Feed | Upgrades | Memory
 
 const binary64 = { content: "binary", size: 64 } as const
 const binary16k = { connections: 16, outstanding: 1, content: "binary", size: 16_384 } as const
@@ -198,6 +223,40 @@ export const workloads: ReadonlyArray<Workload> = [
     size: 512
   },
 
+  // Topics.
+  {
+    name: "topic-1000",
+    about: "1,000 subscribers of a topic, 64 B, 8 outstanding; a message is one delivery",
+    kind: "topic",
+    connections: 1000,
+    outstanding: 8,
+    size: 64
+  },
+  {
+    name: "topic-redis-500",
+    about: "two servers on one Redis: published on one, 500 subscribers on the other; the CPU of both, a delivery",
+    kind: "topic",
+    connections: 500,
+    outstanding: 32,
+    size: 64,
+    redis: true
+  },
+  {
+    name: "recovery-5000",
+    about: "5,000 clients that come back at once and missed 100 publications of 64 B each; a message is one delivery",
+    kind: "recovery",
+    connections: 5000,
+    missed: 100,
+    size: 64
+  },
+  {
+    name: "subscriptions-100k",
+    about: "100,000 subscriptions of 1,000 connections to 100 topics: memory that each takes",
+    kind: "subscriptions",
+    connections: 1000,
+    each: 100
+  },
+
   // Connections.
   { name: "upgrade-rate", about: "connections opened and closed, 32 at once", kind: "upgrades", atOnce: 32 },
   {
@@ -219,4 +278,4 @@ export const adapted = (workload: Workload, scale: number, rate: number | undefi
 }
 
 export const unitOf = ({ kind }: Workload): string =>
-  kind === "memory" ? "KiB/connection" : kind === "upgrades" ? "us/connection" : "us/message"
+  kind === "subscriptions" ? "B/subscription" : kind === "memory" ? "KiB/connection" : kind === "upgrades" ? "us/connection" : "us/message"

@@ -14,6 +14,9 @@ export interface Address {
   readonly transport: Transport
   /** The certificate to trust, of a transport with TLS. */
   readonly ca?: Buffer | undefined
+  /** Default `/`. */
+  readonly path?: string | undefined
+  readonly subprotocol?: string | undefined
 }
 
 const headEnd = "\r\n\r\n"
@@ -21,15 +24,16 @@ const headEnd = "\r\n\r\n"
 // Read into by all connections in turn: what is counted need not be allocated.
 const shared = Buffer.allocUnsafeSlow(256 * 1024)
 
-const request = (deflated: boolean): string =>
+const request = ({ path = "/", subprotocol }: Address, deflated: boolean): string =>
   [
-    "GET / HTTP/1.1",
+    `GET ${path} HTTP/1.1`,
     "Host: 127.0.0.1",
     "Upgrade: websocket",
     "Connection: Upgrade",
     `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
     "Sec-WebSocket-Version: 13",
     ...deflated ? ["Sec-WebSocket-Extensions: permessage-deflate"] : [],
+    ...subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`],
     headEnd
   ].join("\r\n").slice(0, -2)
 
@@ -90,8 +94,9 @@ const dialOverHttp2 = async (address: Address, options: LinkOptions): Promise<Li
 export const dial = (address: Address, options: LinkOptions): Promise<Link> =>
   address.transport === "http2" ? dialOverHttp2(address, options) : dialOverHttp1(address, options)
 
-const dialOverHttp1 = ({ ca, port, transport }: Address, options: LinkOptions): Promise<Link> =>
+const dialOverHttp1 = (address: Address, options: LinkOptions): Promise<Link> =>
   new Promise((resolve, reject) => {
+    const { ca, port, transport } = address
     const read = headReader()
     let link: Link | undefined
     const onBytes = (chunk: Buffer): void => {
@@ -120,7 +125,7 @@ const dialOverHttp1 = ({ ca, port, transport }: Address, options: LinkOptions): 
     const socket = open()
     socket.on("error", reject)
     socket.on("close", () => reject(new Error("the server ended a connection before it answered")))
-    socket.write(request(options.deflated))
+    socket.write(request(address, options.deflated))
   })
 
 export interface Host {

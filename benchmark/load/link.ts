@@ -71,6 +71,11 @@ export class Link {
     }
   }
 
+  /** Sends a text that was not built before. */
+  sendText(text: string): void {
+    this.#socket.write(frame(opcodes.text, Buffer.from(text), { masked: this.#options.masked }))
+  }
+
   /** Stops reading, as a peer does whose network is slow. */
   pause(): void {
     this.#socket.pause()
