@@ -8,6 +8,8 @@
  * @since 0.1.0
  */
 
+/** The laws of brokers, to which an implementation of your own can be held. */
+export * as BrokerLaws from "./BrokerLaws.ts"
 /** A link between two transports that chops, delays, stalls, resets and loses. */
 export * as TestLink from "./TestLink.ts"
 /** An HTTP server in memory whose routes accept WebSockets, and a way to connect to it. */
