@@ -1,7 +1,11 @@
 /** `effect-ws connect`, in pipes and in a terminal, with the server of `effect-ws serve` and with wrong ones. */
-import { type Message, WebSocketError } from "@effect-ws/core"
+import { type Message, WebSocketError, WebSocketServer } from "@effect-ws/core"
+import { TestServer } from "@effect-ws/core/testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { once } from "node:events"
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from "node:fs"
@@ -10,8 +14,9 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { beforeAll } from "vitest"
-import { type WebSocket, WebSocketServer } from "ws"
+import { type WebSocket, WebSocketServer as WsServer } from "ws"
 import { send } from "../../src/cli/connect/Connect.ts"
+import * as Session from "../../src/cli/connect/Session.ts"
 import * as View from "../../src/cli/connect/View.ts"
 import * as Style from "../../src/cli/terminal/Style.ts"
 import { inTerminal, later, noTerminal, plain, run, start } from "./support/Cli.ts"
@@ -41,7 +46,7 @@ const answering = async (head: string): Promise<string> => {
 
 /** A server that does with each connection what the list says. */
 const serving = async (...each: ReadonlyArray<(socket: WebSocket) => void>): Promise<string> => {
-  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 })
+  const server = new WsServer({ host: "127.0.0.1", port: 0 })
   let connections = 0
   server.on("connection", (socket) => {
     socket.on("error", () => undefined)
@@ -182,7 +187,7 @@ describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
     let last = ""
     let isInOrder = true
     const url = await serving(
-      (socket) => socket.once("message", () => socket.close(4000)),
+      (socket) => socket.once("message", () => socket.close(4000, "moved")),
       (socket) =>
         socket.on("message", (data) => {
           isInOrder &&= last === "" || Number(data) === Number(last) + 1
@@ -190,8 +195,41 @@ describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
           if (last === "20000") socket.send("all")
         })
     )
-    const { status, stdout } = await run(["connect", url, "--reconnect", "--count", "1"], lines(20_000))
+    const { status, stderr, stdout } = await run(["connect", url, "--reconnect", "--count", "1"], lines(20_000))
     assert.deepStrictEqual({ status, stdout, last, isInOrder }, { status: 0, stdout: "all\n", last: "20000", isInOrder: true })
+    assert.match(stderr, /^trying again in [^:]*: the server closed with 4000 Application: moved$/m)
+  })
+
+  it("says how many messages a broken connection may have lost, status 1", async () => {
+    const got = [0, 0]
+    const url = await serving(
+      (socket) =>
+        socket.on("message", () => {
+          if (++got[0]! === 1000) socket.terminate()
+        }),
+      (socket) => socket.on("message", () => void got[1]!++)
+    )
+    const { status, stderr } = await run([...quick, url, "--reconnect"], lines(20_000))
+    const [, told] = /^([\d,]+) messages may not have arrived: the connection ended/m.exec(stderr) ?? []
+    const mayBeLost = Number(told?.replaceAll(",", ""))
+    assert.isAtLeast(mayBeLost, 20_000 - got[0]! - got[1]!)
+    assert.isAtMost(mayBeLost, 20_000 - got[1]!)
+    assert.isTrue(stderr.endsWith(`\nIn all ${told} messages may not have arrived.\n`), stderr)
+    assert.strictEqual(status, 1)
+  })
+
+  it("counts nothing as lost that the server has confirmed", async () => {
+    const url = await serving(
+      (socket) => socket.on("message", () => socket.once("ping", () => socket.send("read", () => socket.terminate()))),
+      (socket) => socket.send("back")
+    )
+    const program = start([...quick, url, "--reconnect"])
+    program.type("one\n")
+    await program.shows(/read\nback/)
+    program.endInput()
+    const { status, stderr } = await program.ended
+    assert.strictEqual(status, 0)
+    assert.match(stderr, /^trying again in [^\n]*\n$/)
   })
 
   it.effect("sends again what no connection took, and says so once", () =>
@@ -227,7 +265,7 @@ describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
     await new Promise((resolve) => reserved.close(resolve))
     const program = start(["connect", `ws://127.0.0.1:${port}/`, "--reconnect", "--count", "1"])
     await program.tells(/trying again in .*ECONNREFUSED/)
-    const server = new WebSocketServer({ host: "127.0.0.1", port })
+    const server = new WsServer({ host: "127.0.0.1", port })
     later(() => server.close())
     server.on("connection", (socket) => socket.send("at last"))
     assert.deepInclude(await program.ended, { status: 0, stdout: "at last\n" })
@@ -283,6 +321,25 @@ describe("connect without a connection", { concurrent: true, timeout: 60_000 }, 
     assert.match(stderr, pattern)
     assert.strictEqual(stdout, "")
   })
+})
+
+describe("connect --send", () => {
+  const url = "ws://localhost/"
+  const silent = WebSocketServer.handle((ws) => Stream.runDrain(ws.messages))
+  const served = Layer.provideMerge(HttpRouter.serve(HttpRouter.add("GET", "/", silent)), TestServer.layer())
+  const cut = Effect.flatMap(TestServer.TestServer, ({ links }) => Effect.flatMap(links, ([link]) => link!.reset))
+  const settings = { url, connect: {}, send: ["one", "two"], style: Style.of(process.stderr) }
+  const noting = (notes: Array<string>): View.View => View.forJson((line) => void notes.push(String(line)))
+
+  it.effect("is reported where the connection ends before it took all of it", () =>
+    Effect.gen(function*() {
+      const notes: Array<string> = []
+      const [session] = yield* Session.once(settings, Effect.as(cut, noting(notes)))
+      assert.isTrue(session.isCutShort())
+      assert.match(notes[1]!, /"event":"note","text":"not all of --send was sent: /)
+      const [whole] = yield* Session.once(settings, Effect.succeed(noting([])))
+      assert.isFalse(whole.isCutShort())
+    }).pipe(Effect.scoped, Effect.provide(served)))
 })
 
 describe("connect over TLS", () => {

@@ -242,10 +242,13 @@ const conversation = (options: Options) =>
     if (received < wanted && wanted !== Infinity) {
       return yield* failed(`${plural(received, "message")} came, ${wanted} ${wanted === 1 ? "was" : "were"} asked for`)
     }
-    if (wanted === Infinity && isUnsent && !isAsked) {
+    const isCut = (isUnsent || session.isCutShort()) && !isAsked
+    if (wanted === Infinity && isCut) {
       const who = info?.clean === true && info.initiator === "remote" ? "server closed" : "connection ended"
       return yield* failed(`The ${who} before all of the input was sent.`)
     }
+    const mayBeLost = yield* session.mayBeLost
+    if (wanted === Infinity && mayBeLost > 0) return yield* failed(`In all ${plural(mayBeLost, "message")} may not have arrived.`)
     // What was asked for was received, however the connection ended.
     const isFine = info !== undefined && (Closing.isFine(info) || (isAsked && info.clean))
     if (wanted === Infinity && !isFine) return yield* failed(info === undefined ? "There was no connection." : "")

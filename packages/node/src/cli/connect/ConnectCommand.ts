@@ -49,7 +49,10 @@ export const connect = Command.make("connect", {
   reconnect: Flag.Boolean("reconnect").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Connect again whenever the connection is lost, with longer and longer waits; --send is sent each time")
+    Flag.withDescription(
+      "Connect again when the connection is lost, after longer and longer waits; --send is sent each time; status 1 if " +
+        "messages may be lost"
+    )
   ),
   ping: Flags.duration("ping").pipe(
     Flag.withMetavar("INTERVAL"),

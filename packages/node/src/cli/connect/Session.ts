@@ -2,7 +2,7 @@
  * What is talked to: one connection, or one after the other.
  */
 import {
-  type CloseCode,
+  CloseCode,
   type Message,
   ReconnectingClient,
   type WebSocket,
@@ -18,8 +18,9 @@ import { connect } from "../Dial.ts"
 import { failed, type Failure } from "../Failure.ts"
 import type { Style } from "../terminal/Style.ts"
 import * as Closing from "../text/Closing.ts"
-import { showMillis } from "../text/Quantities.ts"
+import { plural, showMillis } from "../text/Quantities.ts"
 import { failureOf } from "../text/Refusal.ts"
+import * as Deliveries from "./Deliveries.ts"
 import type { View } from "./View.ts"
 
 export interface Session {
@@ -33,6 +34,10 @@ export interface Session {
     code: number | undefined,
     reason?: string
   ) => Effect.Effect<CloseCode.CloseInfo | undefined, WebSocketError.InvalidArgument>
+  /** Whether the last connection ended before it had accepted what each connection says first. */
+  readonly isCutShort: () => boolean
+  /** After `close`: how many messages were accepted by a connection that then ended, and may not have arrived. */
+  readonly mayBeLost: Effect.Effect<number>
 }
 
 export interface SessionOptions {
@@ -50,6 +55,16 @@ const watchPings = (ws: WebSocket.WebSocket, view: View) =>
 
 const millis = Effect.map(Duration.toMillis)
 
+/** Sends what each connection says first, and returns whether the connection accepted all of it. */
+const introduce = (ws: WebSocket.WebSocket, send: ReadonlyArray<string>, view: View): Effect.Effect<boolean> =>
+  Effect.matchEager(ws.sendAll(send), {
+    onSuccess: () => true,
+    onFailure: (error) => {
+      view.note(`not all of --send was sent: ${error.message}`)
+      return false
+    }
+  })
+
 /** One connection; what it says first is sent before this completes. The view is made once it is open. */
 export const once = <R>(
   { connect: connectTo, send, style, url }: SessionOptions,
@@ -62,13 +77,16 @@ export const once = <R>(
     const view = yield* makeView
     view.opened(ws, url, took)
     yield* Effect.forkScoped(watchPings(ws, view))
-    yield* Effect.ignore(ws.sendAll(send))
+    const isIntroduced = yield* introduce(ws, send, view)
     return [{
       // How it ended is known from how it closed.
       messages: Stream.catch(ws.messages, () => Stream.empty),
       send: (message) => ws.send(message),
       ping: (payload) => millis(ws.ping(payload)),
-      close: (code, reason) => ws.close(code, reason)
+      close: (code, reason) => ws.close(code, reason),
+      isCutShort: () => !isIntroduced,
+      // How the one connection ended says it.
+      mayBeLost: Effect.succeed(0)
     }, view]
   })
 
@@ -85,6 +103,13 @@ const lossOf = (loss: ReconnectingClient.Loss, style: Style): Failure => {
   }
 }
 
+/** Why the next connection is needed. Whether a Close was answered is not known yet, so nothing is said of it. */
+const whyLost = (loss: ReconnectingClient.Loss): string =>
+  loss._tag !== "ConnectionClosed"
+    ? loss.message
+    : `the ${loss.info.initiator === "remote" ? "server" : "connection"} closed with ${loss.info.code} ` +
+      `${CloseCode.nameOf(loss.info.code)}${loss.info.reason === "" ? "" : `: ${loss.info.reason}`}`
+
 /** One connection after the other, until there is no hope. */
 export const again = (
   { connect: connectTo, send, style, url }: SessionOptions,
@@ -93,13 +118,22 @@ export const again = (
   Effect.gen(function*() {
     let started = performance.now()
     let last: WebSocket.WebSocket | undefined
+    let isIntroduced = true
+    const deliveries = yield* Deliveries.make((count) =>
+      view.note(`${plural(count, "message")} may not have arrived: the connection ended before the server had confirmed them`)
+    )
     const client = yield* ReconnectingClient.make(url, {
       ...connectTo,
       onOpen: (ws) =>
         Effect.suspend(() => {
           view.opened(ws, url, performance.now() - started)
           last = ws
-          return Effect.ignore(ws.sendAll(send))
+          return Effect.andThen(
+            deliveries.begin(ws),
+            Effect.map(introduce(ws, send, view), (all) => {
+              isIntroduced = all
+            })
+          )
         })
     })
     yield* Effect.forkScoped(Stream.runForEach(client.statuses, (status) =>
@@ -107,16 +141,18 @@ export const again = (
         if (status._tag === "Connecting") started = performance.now()
         if (status._tag !== "Waiting") return
         const left = Math.max(0, DateTime.toEpochMillis(status.until) - Date.now())
-        view.note(`trying again in ${showMillis(left)}: ${status.loss.message}`)
+        view.note(`trying again in ${showMillis(left)}: ${whyLost(status.loss)}`)
       })))
     return {
       messages: Stream.mapError(client.messages, (loss) => lossOf(loss, style)),
-      send: (message) => client.send(message),
-      ping: (payload) => Effect.flatMap(client.connection, (ws) => millis(ws.ping(payload))),
+      send: (message) => Effect.andThen(client.send(message), deliveries.accepted),
+      ping: (payload) => Effect.flatMap(client.connection, (ws) => deliveries.ping(ws, payload)),
       close: (code, reason) =>
         Effect.gen(function*() {
           yield* client.close(code, reason)
           return last === undefined ? undefined : yield* last.closed
-        })
+        }),
+      isCutShort: () => !isIntroduced,
+      mayBeLost: deliveries.mayBeLost
     }
   })

@@ -95,10 +95,10 @@ const watching = (runner: Runner, options: Options, progress: Progress.Progress)
       const now = performance.now()
       const { broken, received, sent, wrong } = runner.counts
       const moved = options.oneWay ? sent : received
-      if (now - before.at >= 1000) {
-        rate = (moved - before.received) / ((now - before.at) / 1000)
-        before = { at: now, received: moved }
-      }
+      const passed = now - before.at
+      // In the first second the rate is that of the time until now.
+      if (passed >= 1000 || before.received === 0) rate = (moved - before.received) / (passed / 1000)
+      if (passed >= 1000) before = { at: now, received: moved }
       const part = Option.match(most, {
         onNone: () => runner.seconds * 1000 / options.duration,
         onSome: (most) => Math.max(sent / most, runner.seconds * 1000 / options.duration)

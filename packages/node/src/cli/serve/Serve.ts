@@ -88,10 +88,8 @@ const broadcast = (log: Log): Handler => {
 
 const scripted = (script: Script.Script, log: Log, cut: () => void): Handler => (ws, id) =>
   Effect.gen(function*() {
-    const say = (message: Message.Message) => {
-      log.sent(id, message)
-      return ws.send(message)
-    }
+    // What is sent behind a Close is not sent, and so not shown.
+    const say = (message: Message.Message) => Effect.andThen(ws.send(message), Effect.sync(() => log.sent(id, message)))
     const act = (action: Script.Action, message: Message.Message | undefined) =>
       Effect.gen(function*() {
         if (action.wait !== undefined) yield* Effect.sleep(action.wait)
