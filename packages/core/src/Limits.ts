@@ -345,3 +345,142 @@ export const make = (options: Options | undefined): Limits =>
     unreadTimeout: millis(options.unreadTimeout, defaults.unreadTimeout),
     stalledWriteTimeout: millis(options.stalledWriteTimeout, defaults.stalledWriteTimeout)
   }
+
+/**
+ * Limits and deadlines of topics, as callers write them. Sizes are characters of JSON text but where they say bytes.
+ *
+ * **Details**
+ *
+ * Of a process: `presence` but its `size`, `recent` and `linger`. The others are those of each connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TopicOptions {
+  /**
+   * To how many topics one connection may be subscribed. As many it may join, and as many watch. Guards memory and
+   * subscriptions of the broker. Default 256.
+   */
+  readonly subscriptions?: number | undefined
+  /**
+   * How many requests of one connection may be under way. While they are, nothing more is read from it. Guards the broker,
+   * and memory. Default 32.
+   */
+  readonly calls?: number | undefined
+  /**
+   * What one connection may publish and signal: values of at most `size` characters, larger ones are refused; `count` of them
+   * at once and as many again over each `interval`, evenly. What is above the rate is not refused, but read later, so that
+   * its order stays. Default 65,536 characters, 1,000 a second.
+   */
+  readonly publish?:
+    | {
+      readonly size?: number | undefined
+      readonly count?: number | undefined
+      readonly interval?: Duration.Input | undefined
+    }
+    | undefined
+  /**
+   * How many publications a subscriber may get from history when it comes back. Of more it misses the oldest and is told of a
+   * gap. Guards the broker against subscribers that always ask for everything. Default 10,000.
+   */
+  readonly recovery?: number | undefined
+  /**
+   * Who is present: what is told of a member has at most `size` characters; above `listed` members only their number is told;
+   * a member whose connection has ended is present for another `grace`; changes are told together, `lump` after the first.
+   * Guards against lists that cost the square of their length. Default 2,048 characters, 1,000 members, 3 seconds, 500 ms.
+   */
+  readonly presence?:
+    | {
+      readonly size?: number | undefined
+      readonly listed?: number | undefined
+      readonly grace?: Duration.Input | undefined
+      readonly lump?: Duration.Input | undefined
+    }
+    | undefined
+  /**
+   * The latest publications that a process holds for subscribers that are slow or come back: `count` of each topic, and in
+   * all about `bytes`. The others are read from the broker. Default 256 and 64 MiB.
+   */
+  readonly recent?: { readonly count?: number | undefined; readonly bytes?: number | undefined } | undefined
+  /**
+   * How long a process stays subscribed to a topic that it does not need any more, for those who come back: `topics` of them
+   * at most. Default 10 seconds, 1,000 topics.
+   */
+  readonly linger?: { readonly time?: Duration.Input | undefined; readonly topics?: number | undefined } | undefined
+  /**
+   * Where a connection authenticates itself by a message: `within` this time; and before its claims expire it is given
+   * `notice`. Otherwise it is closed with 4401. Default 10 seconds, 30 seconds.
+   */
+  readonly authentication?:
+    | { readonly within?: Duration.Input | undefined; readonly notice?: Duration.Input | undefined }
+    | undefined
+}
+
+/**
+ * {@link TopicOptions} with every default filled in, durations in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TopicLimits {
+  readonly subscriptions: number
+  readonly calls: number
+  readonly publish: { readonly size: number; readonly count: number; readonly interval: number }
+  readonly recovery: number
+  readonly presence: { readonly size: number; readonly listed: number; readonly grace: number; readonly lump: number }
+  readonly recent: { readonly count: number; readonly bytes: number }
+  readonly linger: { readonly time: number; readonly topics: number }
+  readonly authentication: { readonly within: number; readonly notice: number }
+}
+
+/**
+ * The defaults of topics.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultTopics: TopicLimits = {
+  subscriptions: 256,
+  calls: 32,
+  publish: { size: 64 * KiB, count: 1000, interval: 1000 },
+  recovery: 10_000,
+  presence: { size: 2 * KiB, listed: 1000, grace: 3000, lump: 500 },
+  recent: { count: 256, bytes: 64 * MiB },
+  linger: { time: 10_000, topics: 1000 },
+  authentication: { within: 10_000, notice: 30_000 }
+}
+
+/**
+ * Fills in the defaults of topics.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeTopics = (options: TopicOptions = {}, fallback: TopicLimits = defaultTopics): TopicLimits => ({
+  subscriptions: options.subscriptions ?? fallback.subscriptions,
+  calls: options.calls ?? fallback.calls,
+  publish: {
+    size: options.publish?.size ?? fallback.publish.size,
+    count: options.publish?.count ?? fallback.publish.count,
+    interval: millis(options.publish?.interval, fallback.publish.interval)
+  },
+  recovery: options.recovery ?? fallback.recovery,
+  presence: {
+    size: options.presence?.size ?? fallback.presence.size,
+    listed: options.presence?.listed ?? fallback.presence.listed,
+    grace: millis(options.presence?.grace, fallback.presence.grace),
+    lump: millis(options.presence?.lump, fallback.presence.lump)
+  },
+  recent: {
+    count: options.recent?.count ?? fallback.recent.count,
+    bytes: options.recent?.bytes ?? fallback.recent.bytes
+  },
+  linger: {
+    time: millis(options.linger?.time, fallback.linger.time),
+    topics: options.linger?.topics ?? fallback.linger.topics
+  },
+  authentication: {
+    within: millis(options.authentication?.within, fallback.authentication.within),
+    notice: millis(options.authentication?.notice, fallback.authentication.notice)
+  }
+})

@@ -6,3 +6,4 @@
 export * as Broker from "./Broker.ts"
 export * as Topic from "./Topic.ts"
 export * as TopicEvent from "./TopicEvent.ts"
+export * as Topics from "./Topics.ts"

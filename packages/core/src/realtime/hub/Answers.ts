@@ -1,0 +1,63 @@
+/** The texts that a server sends: values in them are JSON text already. */
+import * as Message from "../../Message.ts"
+import type { Position } from "../Broker.ts"
+import type { Gap } from "../TopicEvent.ts"
+import type * as Messages from "../wire/Messages.ts"
+
+const gapFields = ({ from, reason, to }: Gap) => ({ reason, from, to })
+
+/** Adds a field whose value is JSON text to the text of an object. */
+const withText = (object: string, field: string, text: string): string => `${object.slice(0, -1)},"${field}":${text}}`
+
+export const welcome = (fields: Omit<typeof Messages.Welcome.Type, "type">): string =>
+  JSON.stringify({ type: "welcome", ...fields })
+
+export const done = (id: number): string => JSON.stringify({ type: "done", id })
+
+export const published = (id: number, position: Position, duplicate: boolean): string =>
+  JSON.stringify({ type: "published", id, position, duplicate })
+
+export const gap = (topic: string, gap: Gap): string => JSON.stringify({ type: "gap", topic, gap: gapFields(gap) })
+
+export const subscribed = (
+  id: number,
+  topic: string,
+  { gap, position, snapshot, top }: {
+    readonly position: Position
+    readonly top: number
+    readonly gap: Gap | undefined
+    readonly snapshot: string | undefined
+  }
+): string => {
+  const text = JSON.stringify({ type: "subscribed", id, topic, position, top, ...(gap && { gap: gapFields(gap) }) })
+  return snapshot === undefined ? text : withText(text, "snapshot", withText(JSON.stringify({ position }), "value", snapshot))
+}
+
+export type Code = (typeof Messages.Failed.Type)["code"]
+
+/** Why something was not done. */
+export class Failure {
+  readonly code: Code
+  readonly message: string
+  /** The program's own error, as JSON text. */
+  readonly error: string | undefined
+
+  constructor(code: Code, message: string, error?: string) {
+    this.code = code
+    this.message = message
+    this.error = error
+  }
+}
+
+export const failed = (id: number, { code, error, message }: Failure): string => {
+  const text = JSON.stringify({ type: "failed", id, code, message })
+  return error === undefined ? text : withText(text, "error", error)
+}
+
+export const ended = (topic: string, message: string, error: string | undefined): string => {
+  const text = JSON.stringify({ type: "ended", topic, message })
+  return error === undefined ? text : withText(text, "error", error)
+}
+
+export const signalled = (topic: string, from: string, payload: string): Message.Prepared =>
+  Message.prepare(withText(JSON.stringify({ type: "signalled", topic, from }), "value", payload))

@@ -1,0 +1,86 @@
+/** A subscription of the program itself: a stream that pulls, so that nothing is kept for a slow reader. */
+import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { BrokerError, History, Position } from "../Broker.ts"
+import type { TopicEvent } from "../TopicEvent.ts"
+import type { Values } from "./Family.ts"
+import type { Hub } from "./Hub.ts"
+import { type LiveTopic, patiently } from "./LiveTopic.ts"
+
+const atOnce = 64
+
+type Events<A> = [TopicEvent<A>, ...Array<TopicEvent<A>>]
+
+/** A publication that does not match its Schema: `error` says where. */
+const schemaError = (error: Schema.SchemaError | undefined) =>
+  error === undefined ? Effect.die(new RangeError("A publication is nested too deeply")) : Effect.fail(error)
+
+class Reader<A> {
+  private readonly topic: LiveTopic
+  private readonly hub: Hub
+  private readonly values: Values
+  private position: Position
+
+  constructor(topic: LiveTopic, hub: Hub, values: Values, position: Position) {
+    this.topic = topic
+    this.hub = hub
+    this.values = values
+    this.position = position
+  }
+
+  /** Decoding fails behind what was decoded before. */
+  readonly next: Pull.Pull<Events<A>, Schema.SchemaError> = Effect.suspend(() => {
+    const { topic } = this
+    const following = topic.known(this.position, atOnce)
+    return Effect.flatMap(
+      following === undefined ? Effect.orDie(Effect.retry(topic.after(this.position, atOnce), patiently)) : Effect.succeed(following),
+      ({ entries, gap }) => {
+        if (gap !== undefined) {
+          this.hub.noteGap(gap)
+          this.position = gap.to
+          return Effect.succeed<Events<A>>([gap])
+        }
+        if (entries.length === 0) return Effect.andThen(topic.moved, this.next)
+        const { epoch } = this.position
+        return Effect.map(
+          Effect.forEach(entries, ({ key, offset, payload }) =>
+            Effect.map(this.decode(payload), (value): TopicEvent<A> => ({
+              _tag: "Publication",
+              position: this.position = { epoch, offset },
+              key,
+              value
+            }))),
+          (events) => events as Events<A>
+        )
+      }
+    )
+  })
+
+  private decode(payload: string): Effect.Effect<A, Schema.SchemaError> {
+    return Effect.catch(
+      Effect.suspend(() => this.values.decode(JSON.parse(payload))),
+      ({ error }) => schemaError(error)
+    ) as Effect.Effect<A, Schema.SchemaError>
+  }
+}
+
+/** The publications of a topic, from a position on. */
+export const subscribe = <A>(
+  hub: Hub,
+  name: string,
+  history: History,
+  values: Values,
+  since: Position | "start" | undefined
+): Stream.Stream<TopicEvent<A>, BrokerError | Schema.SchemaError> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const topic = yield* Effect.acquireRelease(hub.hold(name, history), (topic) => Effect.sync(() => hub.release(topic)), {
+      interruptible: true
+    })
+    const { gap, position } = yield* topic.resolve(since)
+    if (gap !== undefined) hub.noteGap(gap)
+    const begin: Array<TopicEvent<A>> = [{ _tag: "Subscribed", position }, ...(gap === undefined ? [] : [gap])]
+    const reader = new Reader<A>(topic, hub, values, position)
+    return Stream.concat(Stream.fromArray(begin), Stream.fromPull(Effect.succeed(reader.next)))
+  }))

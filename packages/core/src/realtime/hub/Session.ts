@@ -1,0 +1,154 @@
+/**
+ * One client's connection: its subscriptions, and those of them that are behind. A subscription that is behind has no queue;
+ * one fiber of the connection serves them all from history, as fast as the peer takes it, until they are live again.
+ */
+import * as Effect from "effect/Effect"
+import type * as Context from "effect/Context"
+import * as Fiber from "effect/Fiber"
+import type { TopicLimits } from "../../Limits.ts"
+import type { Prepared, Sendable } from "../../Message.ts"
+import type { SendError, WebSocket } from "../../WebSocket.ts"
+import * as Answers from "./Answers.ts"
+import type { Hub } from "./Hub.ts"
+import { patiently, type Peer, type Subscription } from "./LiveTopic.ts"
+
+// Subscriptions of one connection take turns of this many publications.
+const turn = 64
+
+// Longer than anything takes that a subscription can wait for.
+const noProgress = "50 millis"
+
+export class Session implements Peer {
+  readonly ws: WebSocket
+  readonly hub: Hub
+  readonly limits: TopicLimits
+  /** Unique among all processes. */
+  readonly id: string
+  readonly offer: (message: Prepared) => boolean
+  readonly subscriptions = new Map<string, Subscription>()
+  /** Subscriptions that are about to be made. */
+  reserved = 0
+  private readonly context: Context.Context<never>
+  private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+  private readonly behind = new Set<Subscription>()
+  private isCatchingUp = false
+  private hasEnded = false
+
+  constructor(ws: WebSocket, hub: Hub, limits: TopicLimits, context: Context.Context<never>) {
+    this.ws = ws
+    this.hub = hub
+    this.limits = limits
+    this.id = hub.uniqueName()
+    this.offer = ws.offerUnsafe
+    this.context = context
+  }
+
+  /** Runs an effect until it ends, or the connection does. */
+  fork(effect: Effect.Effect<void>): void {
+    if (this.hasEnded) return
+    const fiber = Effect.runForkWith(this.context)(effect)
+    if (fiber.pollUnsafe() !== undefined) return
+    this.fibers.add(fiber)
+    fiber.addObserver(() => this.fibers.delete(fiber))
+  }
+
+  /** Sends a message; where the connection has ended, nobody needs it. */
+  send(message: Sendable): Effect.Effect<void> {
+    return Effect.ignore(this.ws.send(message))
+  }
+
+  /** Begins to deliver. The one it replaces was dropped before. */
+  add(subscription: Subscription): void {
+    if (this.hasEnded) return this.hub.release(subscription.topic)
+    this.subscriptions.set(subscription.topic.name, subscription)
+    this.hub.counts.subscriptions++
+    if (!subscription.topic.attach(subscription)) {
+      this.hub.counts.behind++
+      this.fellBehind(subscription)
+    }
+  }
+
+  /** Ends a subscription: nothing of it is delivered any more. */
+  drop(subscription: Subscription): void {
+    const { topic } = subscription
+    if (this.subscriptions.get(topic.name) === subscription) this.subscriptions.delete(topic.name)
+    topic.remove(subscription)
+    if (this.behind.delete(subscription)) this.hub.counts.behind--
+    this.hub.counts.subscriptions--
+    this.hub.release(topic)
+  }
+
+  readonly fellBehind = (subscription: Subscription): void => {
+    this.behind.add(subscription)
+    if (this.isCatchingUp) return
+    this.isCatchingUp = true
+    this.fork(this.catchUp)
+  }
+
+  private readonly catchUp: Effect.Effect<void> = Effect.suspend(() => this.serveAll()).pipe(
+    // The connection has ended, and its handler with it.
+    Effect.ignore,
+    // An extension threw: the handler cannot see it.
+    Effect.catchDefect((defect) =>
+      Effect.andThen(
+        Effect.logError("Topics: the connection failed", defect),
+        Effect.ignore(this.ws.close(1011))
+      )
+    )
+  )
+
+  private serveAll(): Effect.Effect<void, SendError> {
+    const { behind } = this
+    const serve = (subscription: Subscription) => this.serve(subscription)
+    const { ended } = this
+    return Effect.gen(function*() {
+      // Not within the fan-out that found the connection full.
+      yield* Effect.yieldNow
+      while (behind.size > 0) for (const subscription of behind) yield* serve(subscription)
+      ended()
+    })
+  }
+
+  private readonly ended = (): void => {
+    this.isCatchingUp = false
+  }
+
+  /** Serves one that is behind for a turn. */
+  private serve(subscription: Subscription): Effect.Effect<void, SendError> {
+    const { behind, hub, offer, ws } = this
+    const { topic } = subscription
+    return Effect.gen(function*() {
+      const following = topic.known(subscription, turn) ?? (yield* Effect.orDie(Effect.retry(topic.after(subscription, turn), patiently)))
+      // It may have been ended, or replaced, in the meantime.
+      if (!behind.has(subscription)) return
+      const { entries, gap } = following
+      if (gap !== undefined) {
+        subscription.epoch = gap.to.epoch
+        subscription.offset = gap.to.offset
+        hub.noteGap(gap)
+        yield* ws.send(Answers.gap(topic.name, gap))
+      }
+      for (const entry of entries) {
+        const message = entry.message(topic.name, subscription.epoch)
+        if (!offer(message)) yield* ws.send(message)
+        if (!behind.has(subscription)) return
+        subscription.offset = entry.offset
+        hub.counts.deliveries++
+      }
+      if (!behind.has(subscription)) return
+      if (topic.attach(subscription)) {
+        behind.delete(subscription)
+        hub.counts.behind--
+      } else if (gap === undefined && entries.length === 0) {
+        yield* Effect.sleep(noProgress)
+      }
+    })
+  }
+
+  /** The connection has ended. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+    this.hasEnded = true
+    for (const subscription of this.subscriptions.values()) this.drop(subscription)
+    return this.fibers.size === 0 ? Effect.void : Fiber.interruptAll(this.fibers)
+  })
+}
