@@ -44,8 +44,9 @@ import type * as Stream from "effect/Stream"
 import * as Codecs from "./contract/Codec.ts"
 import { ValueConnection } from "./contract/Connection.ts"
 import * as Definition from "./contract/Definition.ts"
+import { dial } from "./contract/Dial.ts"
 import { InvalidMessage } from "./contract/InvalidMessage.ts"
-import { ContractMismatch, mismatchOf } from "./contract/Mismatch.ts"
+import { ContractMismatch } from "./contract/Mismatch.ts"
 import { Prepared } from "./contract/Prepared.ts"
 import { ReconnectingValues } from "./contract/ReconnectingValues.ts"
 import type { OnInvalid } from "./contract/Values.ts"
@@ -56,7 +57,7 @@ import { planned } from "./reconnect/Plan.ts"
 import * as ReconnectRun from "./reconnect/Run.ts"
 import type * as ReconnectingClient from "./ReconnectingClient.ts"
 import type * as WebSocket from "./WebSocket.ts"
-import * as WebSocketClient from "./WebSocketClient.ts"
+import type * as WebSocketClient from "./WebSocketClient.ts"
 import type {
   DeliveryUnknown,
   HandshakeError,
@@ -502,13 +503,6 @@ export const connect = <C extends Definition.Any>(
   HandshakeError | IOError | ContractMismatch,
   WebSocketClient.Connector | Scope.Scope | ClientServices<C>
 > => Effect.flatMap(dial(contract)(url, options), (ws) => Effect.orDie(over<ClientConnection<C>>([contract], ws, { onInvalid })))
-
-/** `WebSocketClient.connect` with the subprotocols of a contract. */
-const dial = (contract: Definition.Any) => (url: string | URL, options: WebSocketClient.ConnectOptions) =>
-  Effect.mapError(
-    WebSocketClient.connect(url, { ...options, subprotocols: contract.subprotocols, requireSubprotocol: true }),
-    (error) => mismatchOf(contract, error)
-  )
 
 /**
  * Prepares a value that a server sends to many clients: it is encoded once for each codec, and each

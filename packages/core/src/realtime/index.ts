@@ -5,5 +5,6 @@
  */
 export * as Broker from "./Broker.ts"
 export * as Topic from "./Topic.ts"
+export * as TopicClient from "./TopicClient.ts"
 export * as TopicEvent from "./TopicEvent.ts"
 export * as Topics from "./Topics.ts"

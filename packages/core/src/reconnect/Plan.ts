@@ -24,7 +24,7 @@ export const planned = <E, R>(
   connect: (url: string | URL, options: ConnectOptions) => Effect.Effect<WebSocket, Loss<E>, Connector | Scope.Scope>,
   url: Value<string | URL, E, R>,
   options: Asked<E, R>,
-  onOpen?: ((ws: WebSocket) => Effect.Effect<void, E, R>) | undefined
+  onOpen?: ((ws: WebSocket) => Effect.Effect<void, Loss<E>, R>) | undefined
 ): Effect.Effect<Omit<Plan<E>, "report">, never, Connector | Exclude<R, Scope.Scope>> =>
   Effect.map(Effect.context<Connector | Exclude<R, Scope.Scope>>(), (context) => {
     const { headers, healthyAfter, maxSilence, retry, schedule, subprotocols, ...rest } = options

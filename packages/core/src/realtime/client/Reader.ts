@@ -1,0 +1,173 @@
+/**
+ * One reader of a topic: where it is, and a bounded queue of what it has not taken yet. It accepts the publication behind the last one and no
+ * other, so that its queue is the log, or says where it is not.
+ */
+import type * as Cause from "effect/Cause"
+import * as Queue from "effect/Queue"
+import type * as Schema from "effect/Schema"
+import type { Position } from "../Broker.ts"
+import type { GapFields, Subscribed } from "../wire/Messages.ts"
+import { finish } from "./Finish.ts"
+
+type Answer = typeof Subscribed.Type
+export type GapOf = typeof GapFields.Type
+
+export interface SnapshotItem {
+  readonly position: Position
+  readonly value: Schema.Json
+}
+
+/** What a reader takes, not decoded yet. */
+export type Item =
+  | { readonly _tag: "Publication"; readonly epoch: string; readonly offset: number; readonly key: string; readonly value: Schema.Json }
+  | {
+    readonly _tag: "Subscribed"
+    readonly position: Position
+    readonly top: number
+    readonly gap: GapOf | undefined
+    readonly snapshot: SnapshotItem | undefined
+  }
+  | { readonly _tag: "Gap"; readonly gap: GapOf; readonly snapshot: SnapshotItem | undefined }
+  | { readonly _tag: "Snapshot"; readonly snapshot: SnapshotItem }
+
+export type PublicationItem = Extract<Item, { _tag: "Publication" }>
+
+/** Where a reader begins: behind a position, at the oldest that is kept, or at the top. */
+export type Since = Position | "start" | undefined
+
+/** Whether a server went back in an epoch: what the reader has is no longer there. */
+const wentBack = (gap: GapOf | undefined): boolean =>
+  gap !== undefined && gap.from.epoch === gap.to.epoch && gap.to.offset < gap.from.offset
+
+export class Reader<E> {
+  readonly queue: Queue.Queue<Item, E | Cause.Done>
+  readonly since: Since
+  /** The last publication that is in the queue, or was; `undefined` until the topic has answered. */
+  position: Position | undefined
+  /** It is to be asked for: it is new, something is missing, or it has been behind. */
+  needsAsk = true
+  /** The answer that it waits for. */
+  ask: number | undefined
+  /** Its queue was full, so nothing more is queued until it has taken everything. */
+  isBehind = false
+  /** A snapshot is to come before anything else. */
+  wantsSnapshot: boolean
+  private readonly usesSnapshots: boolean
+  private isHeld = false
+  // Where it asked for what is missing. If the answer brings the same hole again, it is a gap.
+  private rereadAt: Position | undefined
+
+  constructor(queue: Queue.Queue<Item, E | Cause.Done>, since: Since, usesSnapshots: boolean) {
+    this.queue = queue
+    this.since = since
+    this.usesSnapshots = usesSnapshots
+    // From a position it goes on without one.
+    this.wantsSnapshot = usesSnapshots && (since === undefined || since === "start")
+  }
+
+  /** The position that a subscription for this reader begins at. */
+  get from(): Since {
+    return this.position ?? this.since
+  }
+
+  /** Whether it is to get publications now. */
+  get isActive(): boolean {
+    return !this.isBehind
+  }
+
+  /** Takes a publication, ignores one that it has, and asks for those between. */
+  publication(item: PublicationItem): void {
+    const { position } = this
+    if (position === undefined || this.isBehind || this.isHeld) return
+    if (item.epoch === position.epoch) {
+      if (item.offset <= position.offset) return
+      if (item.offset === position.offset + 1) {
+        this.add(item, item)
+        return
+      }
+    }
+    if (this.needsAsk || this.ask !== undefined) return
+    if (this.rereadAt === position) {
+      const reason = item.epoch === position.epoch ? "history" : "epoch"
+      if (this.gapped({ reason, from: position, to: { epoch: item.epoch, offset: item.offset - 1 } }, undefined)) this.add(item, item)
+      return
+    }
+    this.rereadAt = position
+    this.needsAsk = true
+  }
+
+  /** The subscription lost publications. */
+  gap(gap: GapOf): void {
+    const { position } = this
+    if (position === undefined || this.isBehind) return
+    const { to } = gap
+    if (to.epoch === position.epoch && to.offset <= position.offset && !wentBack(gap)) return
+    if (this.gapped({ reason: gap.reason, from: position, to }, undefined) && this.usesSnapshots) this.hold()
+  }
+
+  /** The subscription stands. `asked`: a snapshot was asked for. */
+  subscribed(answer: Answer, asked: boolean): void {
+    this.ask = undefined
+    if (this.isBehind) return
+    const { since, usesSnapshots } = this
+    const isNew = this.position === undefined
+    const from = this.position ?? (since === "start" ? undefined : since)
+    const gap = from === undefined ? undefined : this.gapTo(from, answer)
+    const wantsSnapshot = this.wantsSnapshot || (usesSnapshots && gap !== undefined)
+    const snapshot = wantsSnapshot ? answer.snapshot : undefined
+    const at = snapshot?.position ?? this.start(answer, gap === undefined ? from : answer.position)
+    if (isNew) this.add({ _tag: "Subscribed", position: at, top: answer.top, gap: gap && { ...gap, to: at }, snapshot }, at)
+    else if (gap !== undefined) this.add({ _tag: "Gap", gap: { ...gap, to: at }, snapshot }, at)
+    else if (snapshot !== undefined) this.add({ _tag: "Snapshot", snapshot }, at)
+    if (this.isBehind) return
+    this.isHeld = this.wantsSnapshot = false
+    if (wantsSnapshot && snapshot === undefined && !asked) this.hold()
+  }
+
+  private start({ position, top }: Answer, from: Position | undefined): Position {
+    if (from !== undefined) return from
+    return this.since === "start" ? position : { epoch: position.epoch, offset: Math.max(top, position.offset) }
+  }
+
+  /** What is missing between a position and the answer's. */
+  private gapTo(from: Position, { gap, position }: Answer): GapOf | undefined {
+    if (from.epoch !== position.epoch) return { reason: "epoch", from, to: position }
+    const isMissing = position.offset > from.offset || (wentBack(gap) && from.offset > position.offset)
+    return isMissing ? { reason: gap?.reason ?? "history", from, to: position } : undefined
+  }
+
+  /** Nothing is taken until there is a snapshot. */
+  private hold(): void {
+    this.isHeld = this.wantsSnapshot = this.needsAsk = true
+  }
+
+  private gapped(gap: GapOf, snapshot: SnapshotItem | undefined): boolean {
+    return this.add({ _tag: "Gap", gap, snapshot }, gap.to)
+  }
+
+  private add(item: Item, { epoch, offset }: Position): boolean {
+    if (!Queue.offerUnsafe(this.queue, item)) {
+      this.isBehind = true
+      return false
+    }
+    this.position = { epoch, offset }
+    return true
+  }
+
+  /** It has taken everything that was queued before it was behind. */
+  drained(): void {
+    this.isBehind = false
+    this.needsAsk = true
+  }
+
+  /** The connection is lost: whatever was asked has no answer. */
+  lost(): void {
+    this.ask = undefined
+    this.rereadAt = undefined
+    this.needsAsk = true
+  }
+
+  end(cause: Cause.Cause<E> | undefined): void {
+    finish(this.queue, cause)
+  }
+}

@@ -1,0 +1,63 @@
+/** Something that is asked for on each connection, for as long as it is wanted. */
+import type { Answered, Asked, Calls } from "./Calls.ts"
+import { type Refused, refusedBy, retryDelay } from "./Errors.ts"
+
+export interface Wanted {
+  readonly operation: "join" | "watch"
+  readonly topic: string
+  readonly begin: () => Asked
+  readonly end: Asked
+  readonly done: () => void
+  readonly refused: (refused: Refused) => void
+}
+
+export class Standing {
+  private readonly calls: Calls
+  private readonly wanted: Wanted
+  private id: number | undefined
+  private isAsked = false
+  private isStopped = false
+  private failures = 0
+
+  constructor(calls: Calls, wanted: Wanted) {
+    this.calls = calls
+    this.wanted = wanted
+  }
+
+  /** Asks, or asks again. */
+  ask(): void {
+    const { calls } = this
+    if (calls.link === undefined || this.isStopped) return
+    this.isAsked = true
+    this.id = calls.ask(this.wanted.begin(), (answer) => this.answered(answer))
+  }
+
+  stop(): void {
+    this.isStopped = true
+    if (this.isAsked && this.calls.link !== undefined) this.calls.ask(this.wanted.end)
+  }
+
+  lost(): void {
+    this.id = undefined
+    this.isAsked = false
+  }
+
+  private answered(answer: Answered): void {
+    if (answer.id !== this.id || this.isStopped) return
+    this.id = undefined
+    if (answer.type !== "failed") {
+      this.failures = 0
+      return this.wanted.done()
+    }
+    const { calls, wanted } = this
+    this.isAsked = false
+    const delay = retryDelay(answer, this.failures++, calls.around.random())
+    if (delay === undefined) {
+      this.isStopped = true
+      return wanted.refused(refusedBy(wanted.operation, wanted.topic, answer))
+    }
+    calls.around.later(delay, () => {
+      if (!this.isAsked) this.ask()
+    })
+  }
+}

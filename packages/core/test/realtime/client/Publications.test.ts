@@ -1,0 +1,216 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import { TestClock } from "effect/testing"
+import * as Topic from "../../../src/realtime/Topic.ts"
+import type * as TopicClient from "../../../src/realtime/TopicClient.ts"
+import type { ToClient } from "../../../src/realtime/wire/Messages.ts"
+import { eventually } from "../../support/Scripted.ts"
+import { at, make, Room, room, scriptedTopics, topic } from "../../support/ScriptedTopics.ts"
+
+const published = (id: number, offset: number, duplicate = false): ToClient => ({ type: "published", id, position: at(offset), duplicate })
+
+const publish = <E>(client: TopicClient.TopicClient<E>, n: number, options?: TopicClient.PublishOptions) =>
+  Effect.forkScoped(client.publish(Room, room, { n }, options), { startImmediately: true })
+
+const outcome = <A, E>(fiber: Fiber.Fiber<A, E>) => eventually(Fiber.join(fiber))
+
+describe("a publication", () => {
+  it.effect("is acknowledged with its position, under a key that is its own", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const one = yield* publish(client, 1)
+      const two = yield* publish(client, 2, { key: "mine" })
+      const server = yield* visit
+      const first = yield* server.next("publish")
+      const second = yield* server.next("publish")
+      assert.deepInclude(first, { topic, value: { n: 1 } })
+      assert.lengthOf(first.key, 24)
+      assert.deepInclude(second, { topic, key: "mine", value: { n: 2 } })
+      yield* server.send(published(second.id, 8, true), published(first.id, 7))
+      assert.deepStrictEqual(yield* outcome(one), { ...at(7), key: first.key, duplicate: false })
+      assert.deepStrictEqual(yield* outcome(two), { ...at(8), key: "mine", duplicate: true })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that was not acknowledged is sent again under its key, in order, and once", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const fibers = yield* Effect.forEach([1, 2, 3], (n) => publish(client, n))
+      const first = yield* visit
+      const sent = [yield* first.next("publish"), yield* first.next("publish"), yield* first.next("publish")]
+      yield* first.send(published(sent[1].id, 2))
+      yield* outcome(fibers[1])
+      yield* first.cut
+      const second = yield* visit
+      const again = [yield* second.next("publish"), yield* second.next("publish")]
+      assert.deepStrictEqual(again.map(({ key }) => key), [sent[0].key, sent[2].key])
+      assert.lengthOf(yield* second.rest, 0)
+      // An answer to the lost connection's ids would be somebody else's.
+      yield* second.send(...again.map(({ id }, i) => published(id, i === 0 ? 1 : 3, i === 0)))
+      assert.deepInclude(yield* outcome(fibers[0]), { offset: 1, duplicate: true })
+      assert.deepInclude(yield* outcome(fibers[2]), { offset: 3, duplicate: false })
+      yield* second.cut
+      assert.lengthOf(yield* (yield* visit).rest, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is one of as many under way as the server takes", () => {
+    const { layer, visit } = scriptedTopics({ calls: 2 })
+    return Effect.gen(function*() {
+      const client = yield* make
+      const fibers = yield* Effect.forEach([1, 2, 3, 4], (n) => publish(client, n))
+      const server = yield* visit
+      const sent = [yield* server.next("publish"), yield* server.next("publish")]
+      assert.lengthOf(yield* server.rest, 0)
+      // Nobody waits for it any more, but the server is still at it.
+      yield* Fiber.interrupt(fibers[0])
+      assert.lengthOf(yield* server.rest, 0)
+      yield* server.send(published(sent[0].id, 1))
+      assert.deepStrictEqual((yield* server.next("publish")).value, { n: 3 })
+      // One that is given up before it is sent is not sent.
+      yield* Fiber.interrupt(fibers[3])
+      yield* server.send(published(sent[1].id, 2))
+      assert.lengthOf(yield* server.rest, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("fails as refused, by the family's error or ours", () => {
+    const { layer, visit } = scriptedTopics({ size: 20 })
+    return Effect.gen(function*() {
+      const client = yield* make
+      const server = yield* visit
+      const answers: ReadonlyArray<[Partial<Extract<ToClient, { type: "failed" }>>, object]> = [
+        [{ code: "refused", error: { _tag: "NotMember", room: "1" } }, { _tag: "NotMember", room: "1" }],
+        [{ code: "invalid", message: "at n" }, { _tag: "TopicError", operation: "publish", code: "invalid", detail: "at n", topic }],
+        [{ code: "limit", message: "too fast" }, { _tag: "TopicError", code: "limit" }]
+      ]
+      for (const [answer, error] of answers) {
+        const fiber = yield* publish(client, 1)
+        const { id } = yield* server.next("publish")
+        yield* server.send({ type: "failed", id, code: "refused", message: "", ...answer })
+        assert.deepInclude(yield* Effect.flip(outcome(fiber)), error)
+      }
+      // Larger than the server takes: it would close the connection, and the next one.
+      const large = yield* publish(client, 1e15 + 1)
+      assert.deepInclude(yield* Effect.flip(outcome(large)), { _tag: "TopicError", code: "limit" })
+      assert.lengthOf(yield* server.rest, 0)
+      const broken = yield* Effect.flip(client.publish(Room, room, { n: 1.5 }))
+      assert.strictEqual(broken._tag, "SchemaError")
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(client.publish(Room, room, { n: 1 }, { key: "" }))))
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(client.publish(Room, room, { n: 1 }, { key: "k".repeat(129) }))))
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("waits where the server or its broker cannot, and keeps its place", () => {
+    const { layer, visit } = scriptedTopics({ calls: 1 })
+    return Effect.gen(function*() {
+      const client = yield* make
+      const one = yield* publish(client, 1)
+      const two = yield* publish(client, 2)
+      const server = yield* visit
+      for (const answer of [{ code: "unavailable" }, { code: "unknown" }, { code: "limit", retryAfter: 700 }] as const) {
+        const { id, value } = yield* server.next("publish")
+        assert.deepStrictEqual(value, { n: 1 })
+        yield* server.send({ type: "failed", id, message: "", ...answer })
+        assert.lengthOf(yield* server.rest, 0)
+        yield* TestClock.adjust("5 seconds")
+      }
+      const { id, value } = yield* server.next("publish")
+      assert.deepStrictEqual(value, { n: 1 })
+      yield* server.send(published(id, 1))
+      yield* outcome(one)
+      assert.deepStrictEqual((yield* server.next("publish")).value, { n: 2 })
+      yield* Fiber.interrupt(two)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that is given up was certainly not applied if it was not sent, or the server said so", () => {
+    const { layer, visit } = scriptedTopics({ calls: 1 })
+    return Effect.gen(function*() {
+      const client = yield* make
+      const early = yield* publish(client, 1, { timeout: 0 })
+      assert.deepInclude(yield* Effect.flip(outcome(early)), { _tag: "NotConnected", reason: "Away" })
+      const server = yield* visit
+      const one = yield* publish(client, 1, { timeout: "3 seconds" })
+      const two = yield* publish(client, 2, { timeout: "3 seconds" })
+      const { id } = yield* server.next("publish")
+      yield* server.send({ type: "failed", id, code: "unavailable", message: "", retryAfter: 60_000 })
+      yield* TestClock.adjust("3 seconds")
+      assert.deepInclude(yield* Effect.flip(outcome(one)), { _tag: "NotConnected" })
+      assert.deepInclude(yield* Effect.flip(outcome(two)), { _tag: "NotConnected" })
+      assert.lengthOf(yield* server.rest, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that is given up is unknown if it was sent", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const server = yield* visit
+      const slow = yield* publish(client, 1, { timeout: "3 seconds" })
+      const { key } = yield* server.next("publish")
+      yield* TestClock.adjust("3 seconds")
+      assert.deepInclude(yield* Effect.flip(outcome(slow)), { _tag: "PublishUnknown", topic, key })
+      // The broker has not said.
+      const unsaid = yield* publish(client, 2, { timeout: "3 seconds" })
+      const { id } = yield* server.next("publish")
+      yield* server.send({ type: "failed", id, code: "unknown", message: "", retryAfter: 60_000 })
+      yield* TestClock.adjust("3 seconds")
+      assert.deepInclude(yield* Effect.flip(outcome(unsaid)), { _tag: "PublishUnknown" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that is refused when it is sent again may have been applied the first time", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const fiber = yield* publish(client, 1)
+      const first = yield* visit
+      yield* first.next("publish")
+      yield* first.cut
+      const second = yield* visit
+      const { id } = yield* second.next("publish")
+      yield* second.send({ type: "failed", id, code: "refused", message: "no longer" })
+      assert.deepInclude(yield* Effect.flip(outcome(fiber)), { _tag: "PublishUnknown", topic })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is not sent again when the server may have forgotten its key", () => {
+    const { layer, visit } = scriptedTopics()
+    const Brief = Topic.make("brief", { publication: Schema.Int, history: { keyTimeToLive: "10 seconds" } })
+    return Effect.gen(function*() {
+      const client = yield* make
+      const first = yield* visit
+      const fiber = yield* Effect.forkScoped(client.publish(Brief, {}, 1, { timeout: "1 hour" }), { startImmediately: true })
+      yield* first.next("publish")
+      yield* TestClock.adjust("6 seconds")
+      yield* first.cut
+      const second = yield* visit
+      assert.deepInclude(yield* Effect.flip(outcome(fiber)), { _tag: "PublishUnknown", topic: "brief" })
+      assert.lengthOf(yield* second.rest, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("ends with the client: unknown if it was sent", () => {
+    const { layer, visit } = scriptedTopics({ calls: 1 })
+    return Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(make, scope)
+      const server = yield* visit
+      const sent = yield* publish(client, 1)
+      const waiting = yield* publish(client, 2)
+      yield* server.next("publish")
+      yield* eventually(Scope.close(scope, Exit.void))
+      assert.deepInclude(yield* Effect.flip(outcome(sent)), { _tag: "PublishUnknown" })
+      assert.deepInclude(yield* Effect.flip(outcome(waiting)), { _tag: "NotConnected", reason: "Ended" })
+      const late = yield* publish(client, 3)
+      assert.deepInclude(yield* Effect.flip(outcome(late)), { _tag: "NotConnected", reason: "Ended" })
+    }).pipe(Effect.provide(layer))
+  })
+})
