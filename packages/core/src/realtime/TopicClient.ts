@@ -65,6 +65,7 @@ import { type Greeting, greet, refresh } from "./client/Hello.ts"
 import { Hub } from "./client/Hub.ts"
 import { Link } from "./client/Link.ts"
 import type * as Topic from "./Topic.ts"
+import type { TopicEvent } from "./TopicEvent.ts"
 import type { ToClient, ToServer } from "./wire/Messages.ts"
 import { TopicsContract } from "./wire/TopicsContract.ts"
 
@@ -153,54 +154,12 @@ export interface Acknowledged extends Position {
 }
 
 /**
- * The subscription stands: what follows is behind `position`. `top` is the offset of the last publication at that
- * moment: with it the reader has caught up.
+ * What the reader of a topic of a family gets.
  *
- * @category events
+ * @category models
  * @since 0.1.0
  */
-export interface Subscribed extends Events.Subscribed {}
-
-/**
- * A publication. Those of a topic come in order, each once.
- *
- * @category events
- * @since 0.1.0
- */
-export interface Publication<out A> extends Events.Publication<A> {}
-
-/**
- * Publications are missing: those behind `from`, up to `to`.
- *
- * **Details**
- *
- * - `reason`: `history` they are no longer kept, `epoch` the broker lost data, so the count begins anew.
- *
- * @category events
- * @since 0.1.0
- */
-export interface Gap extends Events.Gap {}
-
-/**
- * The state of the topic as the program keeps it, which replaces everything that was read before. What follows is behind
- * `position`; the first of it may be contained already.
- *
- * @category events
- * @since 0.1.0
- */
-export interface Snapshot<out S> extends Events.Snapshot<S> {}
-
-/**
- * What the reader of a topic gets.
- *
- * @category events
- * @since 0.1.0
- */
-export type Event<T extends Topic.Any> =
-  | Subscribed
-  | Publication<T["publication"]["Type"]>
-  | Gap
-  | Snapshot<T["snapshot"]["Type"]>
+export type Event<T extends Topic.Any> = TopicEvent<T["publication"]["Type"], T["snapshot"]["Type"]>
 
 /**
  * A signal and the name of who sent it.
@@ -286,7 +245,7 @@ export interface TopicClient<out E = never> {
   /**
    * The publications of a topic, in order, each once, for as long as the stream is read.
    *
-   * Lost connections do not show: behind them it goes on where it was. Where that cannot be, there is a {@link Gap}. It fails with the loss
+   * Lost connections do not show: behind them it goes on where it was. Where that cannot be, there is a `Gap`. It fails with the loss
    * that ends the client and where the server refuses or ends the subscription; it ends after `close`.
    */
   readonly subscribe: <T extends Topic.Any>(

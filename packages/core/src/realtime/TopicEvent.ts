@@ -6,8 +6,8 @@
 import type { Position } from "./Broker.ts"
 
 /**
- * The subscription stands: publications follow behind `position`. It comes before them, and again where a client has come
- * back to a server.
+ * The subscription stands: publications follow behind `position`. `top` is the offset of the last publication at that moment: with
+ * it a reader has caught up. It comes once, before them.
  *
  * @category models
  * @since 0.1.0
@@ -15,6 +15,7 @@ import type { Position } from "./Broker.ts"
 export interface Subscribed {
   readonly _tag: "Subscribed"
   readonly position: Position
+  readonly top: number
 }
 
 /**

@@ -203,8 +203,9 @@ describe("a subscription", () => {
       // A gap in the stream has none with it: it is asked for.
       yield* server.send({ type: "gap", topic, gap: { reason: "history", from: at(10), to: at(20) } }, publication(21))
       const again = yield* server.next("subscribe")
-      assert.deepInclude(again, { since: at(20), snapshot: true })
-      yield* server.send(publication(22), subscribed(again.id, 20, { top: 22, snapshot: { position: at(22), value: { sum: 1 } } }), ...publications(21, 23))
+      assert.strictEqual(again.snapshot, true)
+      assert.isUndefined(again.since)
+      yield* server.send(publication(22), subscribed(again.id, 22, { snapshot: { position: at(22), value: { sum: 1 } } }), ...publications(22, 23))
       assert.deepStrictEqual(yield* events.next(3), ["history e10-e20", "1 at e22", "e23"])
       // A server that has none is not asked again.
       yield* server.cut
@@ -212,9 +213,31 @@ describe("a subscription", () => {
       const third = yield* second.next("subscribe")
       yield* second.send(subscribed(third.id, 0, { epoch: "f" }))
       const fourth = yield* second.next("subscribe")
+      assert.strictEqual(fourth.snapshot, true)
       yield* second.send(subscribed(fourth.id, 0, { epoch: "f" }), publication(1, "f"))
       assert.deepStrictEqual(yield* events.next(2), ["epoch e23-f0", "f1"])
       assert.lengthOf(yield* second.rest, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("of one reader's snapshot takes nothing from another", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const plain = yield* reader(client, { since: at(1) })
+      const state = yield* reader(client, { snapshot: true })
+      const server = yield* visit
+      const asked = yield* server.next("subscribe")
+      assert.deepInclude(asked, { since: at(1), snapshot: true })
+      const gap = { reason: "history" as const, from: at(1), to: at(9) }
+      yield* server.send(subscribed(asked.id, 9, { gap, snapshot: { position: at(9), value: { sum: 45 } } }))
+      assert.deepStrictEqual(yield* state.next(2), ["at e9 of 9", "45 at e9"])
+      // What is kept before the snapshot is for the one that has none.
+      const again = yield* server.next("subscribe")
+      assert.deepStrictEqual([again.since, again.snapshot], [at(1), undefined])
+      yield* server.send(subscribed(again.id, 5, { top: 9, gap: { ...gap, to: at(5) } }), ...publications(6, 10))
+      assert.deepStrictEqual(yield* plain.next(7), ["at e5 of 9", "history e1-e5", "e6", "e7", "e8", "e9", "e10"])
+      assert.deepStrictEqual(yield* state.next(1), ["e10"])
     }).pipe(Effect.provide(layer))
   })
 

@@ -15,10 +15,11 @@ import type { Loss } from "../../reconnect/Verdict.ts"
 import { type InvalidArgument, NotConnected } from "../../WebSocketError.ts"
 import type { Position } from "../Broker.ts"
 import * as Topic from "../Topic.ts"
+import type { TopicEvent } from "../TopicEvent.ts"
 import * as Messages from "../wire/Messages.ts"
 import { decoderOf, encoderOf } from "./Codec.ts"
 import { failureOf, InvalidValue, type PublishUnknown, Refused, type TopicError } from "./Errors.ts"
-import { type Event, eventsOf, type Present, presentOf } from "./Events.ts"
+import { eventsOf, type Present, presentOf } from "./Events.ts"
 import type { Hub } from "./Hub.ts"
 import { Join } from "./Joins.ts"
 import { Pending } from "./Publications.ts"
@@ -101,7 +102,7 @@ export class Client<E> {
     params: Topic.Params<T>,
     { bufferSize = 1000, since, snapshot = false }: SubscribeOptions = {}
   ): Stream.Stream<
-    Event<T["publication"]["Type"], T["snapshot"]["Type"]>,
+    TopicEvent<T["publication"]["Type"], T["snapshot"]["Type"]>,
     RefusalOf<T> | Loss<E>,
     T["publication"]["DecodingServices"] | T["snapshot"]["DecodingServices"] | T["refusal"]["DecodingServices"]
   > => {

@@ -1,48 +1,16 @@
 /** What readers of topics get, decoded from what the server sent. */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import type { Position } from "../Broker.ts"
 import type * as Topic from "../Topic.ts"
+import type { Gap, Subscribed, TopicEvent } from "../TopicEvent.ts"
 import { decoderOf } from "./Codec.ts"
 import { InvalidValue } from "./Errors.ts"
 import type { GapOf, Item, SnapshotItem } from "./Reader.ts"
 import type { Members } from "./Watch.ts"
 
-export interface Subscribed {
-  readonly _tag: "Subscribed"
-  /** What follows is behind it. */
-  readonly position: Position
-  /** The offset of the last publication at that moment: with it the reader has caught up. */
-  readonly top: number
-}
-
-export interface Publication<out A> {
-  readonly _tag: "Publication"
-  readonly position: Position
-  readonly key: string
-  readonly value: A
-}
-
-export interface Gap {
-  readonly _tag: "Gap"
-  readonly reason: "history" | "epoch"
-  /** The last publication that was delivered, or the position that was asked for. */
-  readonly from: Position
-  /** What follows is behind it. */
-  readonly to: Position
-}
-
-export interface Snapshot<out S> {
-  readonly _tag: "Snapshot"
-  readonly position: Position
-  readonly value: S
-}
-
-export type Event<A, S = never> = Subscribed | Publication<A> | Gap | Snapshot<S>
-
 /** Decodes what a reader takes; a gap or the beginning may have a snapshot behind it. */
 export const eventsOf = <T extends Topic.Any>(family: T, topic: string) => {
-  type Events = ReadonlyArray<Event<T["publication"]["Type"], T["snapshot"]["Type"]>>
+  type Events = ReadonlyArray<TopicEvent<T["publication"]["Type"], T["snapshot"]["Type"]>>
   type Decoded = Effect.Effect<Events, InvalidValue, T["publication"]["DecodingServices"] | T["snapshot"]["DecodingServices"]>
   const publication = decoderOf(family.publication)
   const snapshotOf = decoderOf(family.snapshot)

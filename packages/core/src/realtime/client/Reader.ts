@@ -65,9 +65,9 @@ export class Reader<E> {
     this.wantsSnapshot = usesSnapshots && (since === undefined || since === "start")
   }
 
-  /** The position that a subscription for this reader begins at. */
+  /** The position that a subscription for this reader begins at. What is in a snapshot it does not need. */
   get from(): Since {
-    return this.position ?? this.since
+    return this.wantsSnapshot ? undefined : this.position ?? this.since
   }
 
   /** Whether it is to get publications now. */
@@ -109,19 +109,27 @@ export class Reader<E> {
   subscribed(answer: Answer, asked: boolean): void {
     this.ask = undefined
     if (this.isBehind) return
-    const { since, usesSnapshots } = this
-    const isNew = this.position === undefined
+    const { since, usesSnapshots, wantsSnapshot } = this
     const from = this.position ?? (since === "start" ? undefined : since)
-    const gap = from === undefined ? undefined : this.gapTo(from, answer)
-    const wantsSnapshot = this.wantsSnapshot || (usesSnapshots && gap !== undefined)
     const snapshot = wantsSnapshot ? answer.snapshot : undefined
-    const at = snapshot?.position ?? this.start(answer, gap === undefined ? from : answer.position)
-    if (isNew) this.add({ _tag: "Subscribed", position: at, top: answer.top, gap: gap && { ...gap, to: at }, snapshot }, at)
-    else if (gap !== undefined) this.add({ _tag: "Gap", gap: { ...gap, to: at }, snapshot }, at)
-    else if (snapshot !== undefined) this.add({ _tag: "Snapshot", snapshot }, at)
+    // Of one who waits for a snapshot the gap is known already, unless the count has begun anew since.
+    const gap = from === undefined || (snapshot !== undefined && from.epoch === snapshot.position.epoch)
+      ? undefined
+      : this.gapTo(from, answer)
+    if (gap !== undefined && answer.snapshot !== undefined && !usesSnapshots) {
+      // Another reader's snapshot took the place of what is still kept.
+      this.needsAsk = true
+      return
+    }
+    const taken = snapshot ?? (gap === undefined ? undefined : answer.snapshot)
+    const at = taken?.position ?? this.start(answer, gap === undefined ? from : answer.position)
+    const shown = gap && { ...gap, to: at }
+    if (this.position === undefined) this.add({ _tag: "Subscribed", position: at, top: answer.top, gap: shown, snapshot: taken }, at)
+    else if (shown !== undefined) this.add({ _tag: "Gap", gap: shown, snapshot: taken }, at)
+    else if (taken !== undefined) this.add({ _tag: "Snapshot", snapshot: taken }, at)
     if (this.isBehind) return
     this.isHeld = this.wantsSnapshot = false
-    if (wantsSnapshot && snapshot === undefined && !asked) this.hold()
+    if ((wantsSnapshot || (usesSnapshots && gap !== undefined)) && taken === undefined && !asked) this.hold()
   }
 
   private start({ position, top }: Answer, from: Position | undefined): Position {

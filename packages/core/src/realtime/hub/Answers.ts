@@ -26,11 +26,13 @@ export const subscribed = (
     readonly position: Position
     readonly top: number
     readonly gap: Gap | undefined
-    readonly snapshot: string | undefined
+    readonly snapshot: { readonly position: Position; readonly value: string } | undefined
   }
 ): string => {
   const text = JSON.stringify({ type: "subscribed", id, topic, position, top, ...(gap && { gap: gapFields(gap) }) })
-  return snapshot === undefined ? text : withText(text, "snapshot", withText(JSON.stringify({ position }), "value", snapshot))
+  if (snapshot === undefined) return text
+  const { position: at, value } = snapshot
+  return withText(text, "snapshot", withText(JSON.stringify({ position: at }), "value", value))
 }
 
 export type Code = (typeof Messages.Failed.Type)["code"]

@@ -162,18 +162,20 @@ export class Requests {
     return Effect.gen({ self: this }, function*() {
       const begin = yield* Effect.mapError(topic.resolve(since), notDone)
       let { gap, position } = bounded(begin, topic, session.limits.recovery, since)
-      let state: string | undefined
-      if (wantsSnapshot && named.family.snapshot !== undefined && (gap !== undefined || since === undefined || since === "start")) {
+      let snapshot: { readonly position: Position; readonly value: string } | undefined
+      if (wantsSnapshot && named.family.snapshot !== undefined) {
         // Before the program is asked for it, so that it is not older than its position.
-        position = topic.position
-        state = yield* this.snapshot(named, position)
-        gap = gap && { ...gap, to: position }
+        const { position: at } = topic
+        snapshot = { position: at, value: yield* this.snapshot(named, at) }
+        // What it has in it is not sent, unless it was asked for.
+        if (gap !== undefined || since === undefined) position = at
+        gap = gap && { ...gap, to: at }
       }
       if (gap !== undefined) session.hub.noteGap(gap)
       if (since !== undefined) session.hub.counts.recoveries++
       const before = session.subscriptions.get(topic.name)
       if (before !== undefined) session.drop(before)
-      yield* session.send(Answers.subscribed(id, topic.name, { position, top: topic.top, gap, snapshot: state }))
+      yield* session.send(Answers.subscribed(id, topic.name, { position, top: topic.top, gap, snapshot }))
       session.add(new Subscription(topic, session, position))
     })
   }
