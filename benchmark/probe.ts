@@ -3,11 +3,24 @@
  * has used whenever the benchmark asks, and ends it with the benchmark.
  */
 import type { Serializable } from "node:child_process"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 
 /** What a process has used so far: CPU time, user and system, of all its threads, and the memory it holds. */
 export interface Usage {
   readonly cpuMicros: number
   readonly residentBytes: number
+  /** What is alive in V8's heap and in buffers, where that was asked for. */
+  readonly liveBytes?: number
+}
+
+/** What is left after full collections. */
+const liveBytes = (): number => {
+  setFlagsFromString("--expose-gc")
+  const collect = runInNewContext("gc") as () => void
+  for (let i = 0; i < 3; i++) collect()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }
 
 export const usageOfThisProcess = (): Usage => {
@@ -17,6 +30,9 @@ export const usageOfThisProcess = (): Usage => {
 
 // Not under a process that is only importing the types.
 if (process.env["EFFECT_WS_PROBE"] === "1") {
-  process.on("message", () => process.send?.(usageOfThisProcess() satisfies Serializable & Usage))
+  process.on("message", (asked: { readonly live?: boolean }) => {
+    const usage: Serializable & Usage = { ...usageOfThisProcess(), ...asked.live === true && { liveBytes: liveBytes() } }
+    process.send?.(usage)
+  })
   process.on("disconnect", () => process.exit())
 }

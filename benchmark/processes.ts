@@ -9,7 +9,8 @@ const probe = new URL("./probe.ts", import.meta.url).href
 const patienceMillis = 20_000
 
 export interface Subject {
-  readonly usage: () => Promise<Usage>
+  /** With `live`, what is alive is counted too, after full collections. */
+  readonly usage: (asked?: { readonly live: boolean }) => Promise<Usage>
   /** Fails when the process ends without having been asked to. */
   readonly crashed: Promise<never>
   readonly output: () => string
@@ -55,12 +56,12 @@ export const start = (peer: Peer, env: Readonly<Record<string, string>>): Subjec
   // Each wait for the process is raced against this.
   crashed.catch(() => {})
   return {
-    usage: () =>
+    usage: (asked = { live: false }) =>
       Promise.race([
         crashed,
         new Promise<Usage>((resolve) => {
           child.once("message", (usage) => resolve(usage as Usage))
-          child.send({})
+          child.send(asked)
         })
       ]),
     crashed,

@@ -104,10 +104,11 @@ export const subscriptionsSession = (workload: Subscriptions, peer: Peer, settle
         // What the first ones load and compile is not the price of one more.
         for (let i = 0; i < 20; i++) await join(links.slice(0, 50), dialect, `warm/${i}`)
         await sleep(settleMillis)
-        const before = await subject.usage()
+        const live = async () => (await subject.usage({ live: true })).liveBytes!
+        const before = await live()
         for (let i = 0; i < each; i++) await join(links, dialect, `room/${i}`)
         await sleep(settleMillis)
-        return { cost: ((await subject.usage()).residentBytes - before.residentBytes) / (connections * each) }
+        return { cost: ((await live()) - before) / (connections * each) }
       } finally {
         closeAll(links)()
         await subject.stop()
