@@ -44,7 +44,11 @@ const peerOf = (ws: WebSocket.WebSocket): Peer => {
       yield* settle
       const texts: Array<ToClient> = []
       const read = Effect.forever(Effect.map(next, (message) => texts.push(message)))
-      yield* Effect.raceFirst(read, settle)
+      let before: number
+      do {
+        before = texts.length
+        yield* Effect.raceFirst(read, settle)
+      } while (texts.length > before)
       return texts
     })
   }

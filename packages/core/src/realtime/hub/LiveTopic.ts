@@ -260,8 +260,10 @@ export class LiveTopic {
     return first === this.floor ? this.gap({ epoch, offset }, first) : undefined
   }
 
-  private gap(from: Position, oldest: number): Following {
-    const reason = from.epoch === this.epoch ? "history" : "epoch"
+  private gap({ epoch, offset }: Position, oldest: number): Following {
+    const reason = epoch === this.epoch ? "history" : "epoch"
+    // A copy: what asks may be a subscription, whose position goes on.
+    const from = { epoch, offset }
     return { entries: [], gap: { _tag: "Gap", reason, from, to: { epoch: this.epoch, offset: oldest - 1 } } }
   }
 
