@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Broker, Topic, type TopicEvent, Topics } from "@effect-ws/core/realtime"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
@@ -17,7 +18,7 @@ const Boards = Topic.make("board/:id", {
 })
 
 const Trees = Topic.make("tree/:id", { publication: Schema.Json })
-const deep = `${"[".repeat(1e5)}${"]".repeat(1e5)}`
+const deep = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`
 
 const memory = Topics.layer().pipe(Layer.provideMerge(Broker.layerMemory))
 const a = { id: "a" }
@@ -114,6 +115,13 @@ describe("in the program", () => {
         assert.deepStrictEqual(yield* Fiber.join(events), ["Subscribed 0", "1:1", "2:2", "3:3", "gap epoch 3-0", "1:10"])
       }))
     }))
+
+  it.effect("a value that is nested too deeply for clients is not published", () =>
+    Effect.gen(function*() {
+      const tree = (levels: number) => Topics.publish(Trees, a, JSON.parse(deep(levels)))
+      assert.strictEqual((yield* tree(96)).offset, 1)
+      for (const levels of [97, 100_000]) assert.isTrue(Exit.hasDies(yield* Effect.exit(tree(levels))))
+    }).pipe(Effect.provide(memory)))
 
   it.effect("a topic that nobody needs is given up after a while", () =>
     Effect.gen(function*() {
@@ -267,12 +275,12 @@ describe("over the wire", () => {
     ["a name that no parameters have", { type: "publish", id: 4, topic: "numbers/a b", key: "k", value: 1 }, "unknown-topic"],
     ["a value that its Schema refuses", { type: "publish", id: 4, topic: "numbers/a", key: "k", value: "one" }, "invalid"],
     ["a value that is too large", { type: "publish", id: 4, topic: "numbers/a", key: "k", value: 1e300 }, "limit"],
-    ["a value that is nested too deeply", `{"type":"publish","id":4,"topic":"tree/a","key":"k","value":${deep}}`, "invalid"],
+    ["a value that is nested as deep as only a message may be", `{"type":"publish","id":4,"topic":"tree/a","key":"k","value":${deep(97)}}`, "invalid"],
     ["a signal that its Schema refuses", { type: "signal", id: 4, topic: "numbers/a", value: 5 }, "invalid"],
     ["a signal where there are none", { type: "signal", id: 4, topic: "board/a", value: 5 }, "invalid"]
   ] as const)("%s is answered", ([, message, code]) =>
     Effect.gen(function*() {
-      const route = Topics.handle([Numbers, Boards, Trees].map((topic) => Topics.serve(topic)), { limits: { publish: { size: 4 } } })
+      const route = Topics.handle([Topics.serve(Numbers), Topics.serve(Boards), Topics.serve(Trees)], { limits: { publish: { size: 4 } } })
       const { server } = yield* serveAlone(route)
       const peer = yield* server.connect
       yield* peer.say(message)
@@ -285,7 +293,8 @@ describe("over the wire", () => {
     ["no JSON", "{", 1007],
     ["bytes", new Uint8Array(3), 1007],
     ["another type", `{"type":"shout","id":1}`, 1008],
-    ["no id", `{"type":"subscribe","topic":"numbers/a"}`, 1008]
+    ["no id", `{"type":"subscribe","topic":"numbers/a"}`, 1008],
+    ["a value that is nested too deeply", `{"type":"publish","id":1,"topic":"numbers/a","key":"k","value":${deep(100)}}`, 1007]
   ] as const)("%s closes the connection with a reason", ([, text, code]) =>
     Effect.gen(function*() {
       const { server } = yield* alone

@@ -8,6 +8,8 @@ import * as SchemaParser from "effect/SchemaParser"
 import { pathOf } from "../../contract/InvalidMessage.ts"
 import type { Position } from "../Broker.ts"
 import * as Topic from "../Topic.ts"
+import { deepestValue } from "../wire/Messages.ts"
+import { isDeeper } from "../wire/Nesting.ts"
 
 /** The values of one Schema. Its parts are compiled once. */
 export interface Values {
@@ -54,6 +56,10 @@ const guarded = <A>(run: () => Effect.Effect<A, SchemaIssue.Issue>): Effect.Effe
   )
 }
 
+// What receives it would refuse it.
+const notTooDeep = (text: string): Effect.Effect<string, Invalid> =>
+  isDeeper(text, deepestValue) ? tooDeep : Effect.succeed(text)
+
 const compile = (schema: Schema.Constraint): Values => {
   const codec = Schema.toCodecJson(schema)
   // The services of a family's Schemas are those of the fiber that runs them: `Topic.Services` asks for them.
@@ -61,7 +67,7 @@ const compile = (schema: Schema.Constraint): Values => {
   const encode = SchemaParser.encodeUnknownEffect(codec) as (value: unknown) => Effect.Effect<unknown, SchemaIssue.Issue>
   return {
     decode: (json) => guarded(() => decode(json)),
-    encode: (value) => guarded(() => Effect.mapEager(encode(value), (json) => JSON.stringify(json)))
+    encode: (value) => Effect.flatMapEager(guarded(() => Effect.mapEager(encode(value), (json) => JSON.stringify(json))), notTooDeep)
   }
 }
 

@@ -11,6 +11,10 @@ export const name = "effect-ws.topics.v1"
 export const longestTopic = 256
 /** The longest key of a publication, and the longest name of a member, in characters. */
 export const longestKey = 128
+/** How deep the JSON of a message may be nested. A message that is nested deeper is no message. */
+export const deepest = 100
+/** How deep a value in it may be nested, wherever it is. */
+export const deepestValue = deepest - 4
 
 const bounded = (length: number) => Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(length))
 
