@@ -1,5 +1,5 @@
 /**
- * Connecting as the flags of a client say.
+ * Connects with the flags of a client.
  */
 import { type Limits, type WebSocket, WebSocketClient } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
@@ -27,7 +27,7 @@ export interface ClientFlags {
 
 type TlsFlags = Pick<ClientFlags, "ca" | "cert" | "key" | "insecure">
 
-/** Node's options of TLS; a file that cannot be read is a mistake of the command line. */
+/** Node's options for TLS. Fails with a usage error if a file cannot be read. */
 export const tlsOptions = (flags: TlsFlags) =>
   Effect.try({
     try: () => ({
@@ -39,17 +39,17 @@ export const tlsOptions = (flags: TlsFlags) =>
     catch: (error) => usage(error instanceof Error ? error.message : String(error))
   })
 
-/** A URL as people type it: without a scheme it is ws. */
+/** Adds `ws://` to a URL without a scheme. */
 export const withScheme = (url: string): string => url.includes("://") ? url : `ws://${url}`
 
 export const isSecure = (url: string): boolean => /^(?:wss|https):/i.test(url)
 
-/** What is written before a connection whose certificate is not verified. */
+/** The warning before a connection whose certificate is not verified. */
 export const insecureWarning = (style: Style): string =>
   style.red(style.bold("WARNING: ")) +
-  style.red("the certificate is not verified (--insecure): whoever is on the way can read and change what is sent.")
+  style.red("the certificate is not verified (--insecure): somebody between you and the server can read and change what is sent.")
 
-/** A layer that dials as the flags say. */
+/** A layer that dials with the TLS options and the socket path of the flags. */
 export const dialer = (flags: ClientFlags) =>
   Effect.map(tlsOptions(flags), (tls) =>
     NodeWebSocketClient.layerDirectOptions({
@@ -68,7 +68,7 @@ export const connectOptions = (flags: ClientFlags, limits: Limits.Options = {}):
   handshakeTimeout: flags.connectTimeout
 })
 
-/** Opens one connection; the errors are those of a command. */
+/** Opens one connection. Its errors become failures of the command. */
 export const connect = (
   url: string,
   options: WebSocketClient.ConnectOptions,

@@ -4,12 +4,12 @@
 import * as Data from "effect/Data"
 
 /**
- * The exit statuses. 130 says that the command was interrupted, as shells have it.
+ * The exit statuses. 130 means that the command was interrupted, as in shells.
  *
- * - `failed`: what was asked for did not happen: too few messages, cases that failed, a connection that broke.
+ * - `failed`: the command did not achieve what was asked for: too few messages, failed cases, a broken connection.
  * - `usage`: the command line is wrong, and nothing was done.
- * - `unreachable`: no connection to the server: refused, unknown name, no TLS.
- * - `refused`: the server answered the opening handshake, but not as a WebSocket server does.
+ * - `unreachable`: no connection to the server: nothing listens, the name is unknown, or TLS failed.
+ * - `refused`: the server refused the opening handshake, or its answer breaks a rule.
  * - `internal`: a fault of this program.
  */
 export const status = {
@@ -24,7 +24,7 @@ export const status = {
 
 export class Failure extends Data.TaggedError("Failure")<{
   readonly status: number
-  /** What is written to stderr, colours included; empty where all was said. */
+  /** The text for stderr, colours included; empty if the command has written everything already. */
   readonly text: string
 }> {}
 

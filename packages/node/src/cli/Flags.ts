@@ -1,5 +1,5 @@
 /**
- * Flags that several commands have.
+ * Flags that several commands share.
  */
 import * as Flag from "effect/cli/Flag"
 import { parseDuration, parseSize } from "./text/Quantities.ts"
@@ -23,7 +23,7 @@ export const port = (name: string) =>
 
 const pairOf = (line: string): readonly [string, string] => {
   const colon = line.indexOf(":")
-  if (colon <= 0) throw new Error(`${JSON.stringify(line)} is no header; write "Name: value"`)
+  if (colon <= 0) throw new Error(`${JSON.stringify(line)} is not a header; write "Name: value"`)
   return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()]
 }
 
@@ -32,7 +32,7 @@ export const headers = Flag.String("header").pipe(
   Flag.withMetavar("\"NAME: VALUE\""),
   Flag.mapTryCatch(pairOf, why),
   Flag.atLeast(0),
-  Flag.withDescription("Send this header with the handshake; may be given several times")
+  Flag.withDescription("Send this header in the handshake; may be given several times")
 )
 
 export const subprotocols = Flag.String("subprotocol").pipe(
@@ -40,17 +40,17 @@ export const subprotocols = Flag.String("subprotocol").pipe(
   Flag.withMetavar("NAME"),
   Flag.atLeast(0),
   Flag.map((given) => given.flatMap((names) => names.split(",")).map((name) => name.trim()).filter((name) => name !== "")),
-  Flag.withDescription("Offer this subprotocol; may be given several times, or as a list with commas, the preferred first")
+  Flag.withDescription("Offer this subprotocol; may be given several times or as a list with commas, the preferred one first")
 )
 
 export const origin = Flag.String("origin").pipe(
   Flag.withAlias("o"),
   Flag.withMetavar("ORIGIN"),
   Flag.optional,
-  Flag.withDescription("Say that a web page of this origin connects, such as https://app.example")
+  Flag.withDescription("Send this Origin header, as a browser does for a page; for example https://app.example")
 )
 
-/** How to trust a TLS server, and how to prove who one is. */
+/** Which TLS servers to trust, and which certificate to present. */
 export const tls = {
   ca: Flag.File("ca", { mustExist: true }).pipe(
     Flag.optional,
@@ -67,7 +67,7 @@ export const tls = {
   insecure: Flag.Boolean("insecure").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Accept any certificate: whoever is on the way can read and change what is sent")
+    Flag.withDescription("Accept any certificate: somebody between you and the server can read and change what is sent")
   )
 }
 
@@ -83,7 +83,7 @@ export const client = {
   ),
   unix: Flag.Path("unix").pipe(
     Flag.optional,
-    Flag.withDescription("Connect to this Unix domain socket in place of the URL's host")
+    Flag.withDescription("Connect to this Unix domain socket instead of the URL's host")
   ),
   connectTimeout: duration("connect-timeout").pipe(
     Flag.withDefault(10_000),
@@ -94,12 +94,12 @@ export const client = {
 /** Where to listen. */
 export const host = Flag.String("host").pipe(
   Flag.withDefault("127.0.0.1"),
-  Flag.withDescription("Listen on this address; 127.0.0.1, which this machine alone reaches, unless given")
+  Flag.withDescription("Listen on this address; 127.0.0.1 unless given, which only this machine can reach")
 )
 
 /** How much of a payload is shown. */
 export const full = Flag.Boolean("full").pipe(
   Flag.withDefault(false),
   Flag.withoutNegation,
-  Flag.withDescription("Show whole payloads, JSON laid out and bytes in hexadecimal, in place of their beginning")
+  Flag.withDescription("Show whole payloads instead of their beginning, JSON laid out and bytes in hexadecimal")
 )

@@ -22,7 +22,7 @@ import * as Style from "./terminal/Style.ts"
 
 const style = Style.of(process.stderr)
 
-/** Mistakes in the command line: what is wrong, and where help is, instead of the help itself. */
+/** For a mistake in the command line: says what is wrong and how to get help, instead of printing the whole help. */
 const presenter: CliOutput.Presenter = {
   present: (event) => {
     if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
@@ -48,13 +48,13 @@ const report = (failure: Failure): Effect.Effect<number> =>
 const program = Command.run(effectWs, { version: version() }).pipe(
   Effect.as<number>(status.success),
   Effect.catchTag("Failure", report),
-  // What is wrong with the command line was presented.
+  // The presenter has already described the mistake in the command line.
   Effect.catch(() => Effect.succeed(status.usage)),
   Effect.provide(Layer.mergeAll(
     NodeServices.layer,
     CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
     CliOutput.layerPresenter(presenter),
-    // The commands speak for themselves.
+    // The commands write their own output.
     Logger.layer([])
   ))
 )
@@ -62,19 +62,19 @@ const program = Command.run(effectWs, { version: version() }).pipe(
 const statusOf = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return typeof exit.value === "number" ? exit.value : status.success
   if (Cause.hasInterruptsOnly(exit.cause)) return status.interrupted
-  process.stderr.write(`${style.red("effect-ws met a fault of its own; please report it:")}\n${Cause.pretty(exit.cause)}\n`)
+  process.stderr.write(`${style.red("This is a fault in effect-ws; please report it:")}\n${Cause.pretty(exit.cause)}\n`)
   return status.internal
 }
 
-// Whoever read the output has seen enough of it, as `head` does.
+// The reader of the output has closed the pipe, as `head` does once it has enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(status.success)
-  // Output that is lost, as on a full disk, is no success.
+  // Output that cannot be written, as on a full disk, is a failure.
   process.stderr.write(`${style.red(`The output could not be written: ${error.message}`)}\n`)
   process.exit(status.failed)
 })
 
-// Nobody has to read what is said beside the output.
+// A closed stderr ends nothing.
 process.stderr.on("error", () => {})
 
 // The first interruption closes connections properly; the second one does not wait for that.
@@ -87,7 +87,7 @@ NodeRuntime.runMain(program, {
   disableErrorReporting: true,
   teardown: (exit) => {
     const code = statusOf(exit)
-    // Not before everything that was written has been handed on: a pipe may be slower than this program.
+    // Exit only after stdout has taken everything: a pipe may be slower than this program.
     process.stdout.write("", () => process.exit(code))
   }
 })

@@ -78,7 +78,7 @@ describe("conformance of a server", { timeout: 60_000 }, () => {
     [[], /give the URL of a server, or --client/],
     [["ws://a/", "--client"], /not both/],
     [["ws://a/", "--cases", "8"], /there is no case 8/],
-    [["ws://a/", "--cases", "1", "--exclude", "1"], /no case is left/]
+    [["ws://a/", "--cases", "1", "--exclude", "1"], /leaves no case to play/]
   ])("finds the mistake in %j", async (args, pattern) => {
     const { status, stderr } = await run(["conformance", ...args])
     assert.strictEqual(status, 2)

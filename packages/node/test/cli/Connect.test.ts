@@ -79,7 +79,7 @@ describe("connect in a pipe", { concurrent: true, timeout: 60_000 }, () => {
     assert.deepStrictEqual(result, {
       status: 1,
       stdout: "one\n",
-      stderr: "1 message came, 3 were asked for\n"
+      stderr: "1 message arrived, 3 were asked for\n"
     })
   })
 
@@ -122,7 +122,7 @@ describe("connect in a pipe", { concurrent: true, timeout: 60_000 }, () => {
     const { status, stderr, stdout } = await run(["connect", `${echo}goodbye`, "--keep-open"])
     assert.strictEqual(stdout, "goodbye\n")
     assert.strictEqual(status, 1)
-    assert.match(stderr, /^Closed by the server with 1008 Policy Violation: too long \(a policy of that side/)
+    assert.match(stderr, /^Closed by the server with 1008 Policy Violation: too long \(a policy was violated/)
   })
 
   it("is closed properly where it is interrupted", async () => {
@@ -253,7 +253,7 @@ describe("connect --reconnect", { concurrent: true, timeout: 60_000 }, () => {
         })
       yield* send(attempt, view, "one")
       assert.deepStrictEqual(sent, ["one"])
-      assert.deepStrictEqual(notes, ["the connection ended before it took a message; sending it again"])
+      assert.deepStrictEqual(notes, ["the connection ended before it accepted a message; sending it again"])
       assert.deepInclude(yield* Effect.flip(send(attempt, view, "two")), { reason: "Ended" })
       assert.lengthOf(notes, 1)
     }).pipe(TestClock.withLive))
@@ -313,7 +313,7 @@ describe("connect without a connection", { concurrent: true, timeout: 60_000 }, 
 
   it.each([
     [["connect"], /Missing required argument: url/],
-    [["connect", "ws://a/", "--timeout", "soon"], /"soon" is no duration/],
+    [["connect", "ws://a/", "--timeout", "soon"], /"soon" is not a duration/],
     [["connect", "ws://a/#b"], /UrlFragment/]
   ])("finds the mistake in %j, status 2", async (args, pattern) => {
     const { status, stderr, stdout } = await run(args)
@@ -331,7 +331,7 @@ describe("connect --send", () => {
   const settings = { url, connect: {}, send: ["one", "two"], style: Style.of(process.stderr) }
   const noting = (notes: Array<string>): View.View => View.forJson((line) => void notes.push(String(line)))
 
-  it.effect("is reported where the connection ends before it took all of it", () =>
+  it.effect("is reported where the connection ends before it accepted all of it", () =>
     Effect.gen(function*() {
       const notes: Array<string> = []
       const [session] = yield* Session.once(settings, Effect.as(cut, noting(notes)))
@@ -348,7 +348,7 @@ describe("connect over TLS", () => {
     later(server.close)
     const untrusted = await run(["connect", server.url], "x\n")
     assert.strictEqual(untrusted.status, 3)
-    assert.match(untrusted.stderr, /What to do: give the authority that signed its certificate \(--ca FILE\)/)
+    assert.match(untrusted.stderr, /What to do: name the authority that signed its certificate \(--ca FILE\)/)
     const trusted = await run([...quick, server.url, "--ca", `${tls}/ca.pem`], "x\n")
     assert.deepStrictEqual(trusted, { status: 0, stdout: "x\n", stderr: "" })
     const insecure = await run([...quick, server.url, "--insecure"], "x\n")

@@ -79,7 +79,7 @@ describe("load", { concurrent: true, timeout: 60_000 }, () => {
     })
     const lost = await run(["load", losing, "-c", "1", "-n", "10", "--rate", "1000"])
     assert.strictEqual(lost.status, 1)
-    assert.match(lost.stdout, /1 connection ended before the end/)
+    assert.match(lost.stdout, /1 connection ended too early/)
     assert.match(lost.stdout, /messages? did not come back/)
 
     const slow = await run(["load", await echo(), "-c", "1", "-n", "5", "--expect", "p50=1us"])

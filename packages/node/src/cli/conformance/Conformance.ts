@@ -45,7 +45,7 @@ const selection = (options: Options): Effect.Effect<ReadonlyArray<Case>, Failure
   Effect.try({
     try: () => choose(options.cases, options.exclude),
     catch: (error) => usage(error instanceof Error ? error.message : String(error))
-  }).pipe(Effect.filterOrFail((cases) => cases.length > 0, () => usage("no case is left to play")))
+  }).pipe(Effect.filterOrFail((cases) => cases.length > 0, () => usage("--exclude leaves no case to play")))
 
 /** The groups with the cases that are played. */
 const groupsOf = (cases: ReadonlyArray<Case>): ReadonlyArray<Group> => {
@@ -70,7 +70,7 @@ const paint = (verdict: Verdict, style: Style.Style): (text: string) => string =
     FAILED: style.red
   })[verdict]
 
-/** Shows each case as it is played, and what is wrong at once. */
+/** Shows each case while it is played, and each result that is not OK at once. */
 const makeWatch = (total: number) => {
   const style = Style.of(process.stderr)
   const progress = Progress.make(process.stderr, style)
@@ -137,10 +137,10 @@ const saveReports = (options: Options, agents: ReadonlyArray<Agent>): Effect.Eff
       if (Option.isSome(options.html)) writeFileSync(options.html.value, Html.render(all, known, new Date()))
       if (Option.isSome(options.markdown)) writeFileSync(options.markdown.value, Markdown.render(all, known))
     },
-    catch: (error) => failed(`The report was not written: ${error instanceof Error ? error.message : String(error)}`)
+    catch: (error) => failed(`The report could not be written: ${error instanceof Error ? error.message : String(error)}`)
   })
 
-/** Shows and saves the results; fails if some are not as they should be. */
+/** Shows and saves the results. Fails if a case failed or was not played. */
 const conclude = (
   options: Options,
   cases: ReadonlyArray<Case>,
@@ -169,7 +169,7 @@ const conclude = (
     if (!isGood) return yield* failed("")
   })
 
-/** Whether there is a server at all, before hundreds of cases say that there is none. */
+/** Connects once, so that a missing server is reported once and not by hundreds of cases. */
 const probe = (target: Target) =>
   Effect.tryPromise({
     try: async () => (await connect(target, 10_000)).destroy(),
@@ -194,7 +194,7 @@ const asServer = (options: Options, url: string, cases: ReadonlyArray<Case>) =>
     const agent = { name: Option.getOrElse(options.agent, () => url), results }
     const play = Effect.promise((signal) =>
       runAll(cases, async (item) => {
-        // An interrupted run plays nothing more.
+        // An interrupted run plays no further case.
         if (signal.aborted) throw new Error("interrupted")
         watch.begin(item)
         const result = await runServerCase(subject, item, runOptions(options))
@@ -207,7 +207,7 @@ const asServer = (options: Options, url: string, cases: ReadonlyArray<Case>) =>
       watch.end()
       return conclude(options, cases, [agent], performance.now() - started)
     })
-    // What was found until an interruption is worth knowing.
+    // An interrupted run still reports its results so far.
     yield* Effect.onInterrupt(play, () => Effect.ignore(end))
     yield* end
   })

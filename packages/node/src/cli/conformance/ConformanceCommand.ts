@@ -1,4 +1,4 @@
-/** The flags of `effect-ws conformance`. What it does is loaded when it is run. */
+/** The flags of `effect-ws conformance`. The command itself is loaded when it runs. */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -37,42 +37,42 @@ export const conformance = Command.make("conformance", {
   agent: Flag.String("agent").pipe(
     Flag.withMetavar("NAME"),
     Flag.optional,
-    Flag.withDescription("The name of what is tested, for the report")
+    Flag.withDescription("The name of the server or client in the reports")
   ),
   full: Flag.Boolean("full").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Send all 1000 messages of each case in groups 12 and 13, in place of a sample")
+    Flag.withDescription("Send all 1000 messages of each case in groups 12 and 13, instead of a sample")
   ),
   parallel: Flag.Int("parallel").pipe(
     Flag.withMetavar("N"),
     Flag.withDefault(8),
     Flag.filter((parallel) => parallel > 0, () => "must be at least 1"),
-    Flag.withDescription("How many cases are played at once against a server; 8 unless given")
+    Flag.withDescription("How many cases to play at once against a server; 8 unless given")
   ),
   timeout: Flags.duration("timeout").pipe(
     Flag.optional,
-    Flag.withDescription("How long a peer may take for a step; 5s for most cases and 60s for large ones unless given")
+    Flag.withDescription("How long a peer may take for a step; unless given, 5s for most cases and 60s for large messages")
   ),
   json: Flag.String("json").pipe(
     Flag.withMetavar("FILE"),
     Flag.optional,
-    Flag.withDescription("Write the results as JSON; the other agents of a report that is there stay in it")
+    Flag.withDescription("Write the results as JSON; results of other agents in an existing file are kept")
   ),
   html: Flag.String("html").pipe(
     Flag.withMetavar("FILE"),
     Flag.optional,
-    Flag.withDescription("Write the results as a page, with all agents of --json")
+    Flag.withDescription("Write the results as an HTML page, with all agents of the --json file")
   ),
   markdown: Flag.String("markdown").pipe(
     Flag.withMetavar("FILE"),
     Flag.optional,
-    Flag.withDescription("Write the results as Markdown, with all agents of --json")
+    Flag.withDescription("Write the results as Markdown, with all agents of the --json file")
   ),
   strict: Flag.Boolean("strict").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Status 1 for non-strict results too")
+    Flag.withDescription("Exit with status 1 for non-strict results too")
   ),
   list: Flag.Boolean("list").pipe(
     Flag.withDefault(false),
@@ -85,7 +85,7 @@ export const conformance = Command.make("conformance", {
   Effect.flatMap(Effect.promise(() => import("./Conformance.ts")), ({ run }) => run(options))).pipe(
     Command.withDescription(
       "Find out whether a server or a client keeps the rules of RFC 6455 and RFC 7692: 548 cases, numbered as in the " +
-        "Autobahn testsuite, against anything that sends messages back. Status 1 if a case failed."
+        "Autobahn testsuite, against any peer that sends messages back. Status 1 if a case failed."
     ),
     Command.withShortDescription("Does a server or client keep the rules?"),
     Command.withExamples([

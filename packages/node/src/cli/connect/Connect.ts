@@ -38,10 +38,10 @@ export interface Options extends ClientFlags {
 
 interface Console {
   readonly view: View.View
-  /** What to send, and whether its end is the end of the connection. */
+  /** The messages to send, and the commands that were typed. */
   readonly input: Stream.Stream<Input.Input, never, Stdio.Stdio>
   readonly isPrompt: boolean
-  /** Nothing is asked for any more. */
+  /** Takes the prompt away. */
   readonly end: () => void
 }
 
@@ -88,7 +88,7 @@ const makeConsole = (options: Options): Effect.Effect<Console, never, Scope.Scop
     return { view, input: pipe, isPrompt: false, end: nothing }
   })
 
-/** Ping after ping; what they took is told at the end. */
+/** Sends a ping at each interval, and collects the round trips. */
 const pinging = (session: Session.Session, view: View.View, interval: number, trips: Array<number>) =>
   Effect.gen(function*() {
     while (true) {
@@ -101,8 +101,8 @@ const pinging = (session: Session.Session, view: View.View, interval: number, tr
   })
 
 /**
- * Waits until the server has said what it has to say: until it has answered a ping, which it reads behind everything
- * that was sent to it, and has been silent for so long.
+ * Waits until the server has answered a ping, which it reads after all earlier messages, and has then been silent for
+ * `millis` milliseconds.
  */
 const silence = (session: Session.Session, millis: number, lastAt: () => number) =>
   Effect.gen(function*() {
@@ -126,8 +126,8 @@ const why = (error: unknown): string => error instanceof Error ? error.message :
 const isLost = (error: unknown): boolean => error instanceof WebSocketError.NotConnected && error.reason !== "Ended"
 
 /**
- * Sends a message. What a connection ended before it had accepted goes out on the next one; this fails only where there is
- * none.
+ * Sends a message. If the connection ends before it has accepted the message, the message is sent on the next connection.
+ * Fails only if there is no next one.
  */
 export const send = <E>(
   attempt: (message: Message.Message) => Effect.Effect<void, E>,
@@ -135,8 +135,8 @@ export const send = <E>(
   message: Message.Message
 ): Effect.Effect<void, E> =>
   Effect.catchIf(attempt(message), isLost, () => {
-    view.note("the connection ended before it took a message; sending it again")
-    // A connection that is closing takes nothing more, but is not gone yet.
+    view.note("the connection ended before it accepted a message; sending it again")
+    // A closing connection accepts no more messages, but it has not been replaced yet.
     return Effect.retry(attempt(message), { while: isLost, schedule: Schedule.spaced(20) })
   })
 
@@ -156,7 +156,7 @@ const act = (session: Session.Session, view: View.View, input: Input.Input): Eff
   }
 }
 
-/** Connects, once or again and again; a console that asks for lines is there once there is somebody to talk to. */
+/** Connects, once or with `--reconnect` again and again. Without it the prompt appears once the connection is open. */
 const open = (options: Options) =>
   Effect.gen(function*() {
     const settings: Session.SessionOptions = {
@@ -178,14 +178,14 @@ const conversation = (options: Options) =>
   Effect.gen(function*() {
     const { console, session } = yield* open(options)
     const { input, isPrompt, view } = console
-    // Whatever comes first.
+    // However the command ends.
     yield* Effect.addFinalizer(() => Effect.sync(console.end))
 
     const wanted = Option.getOrElse(options.count, () => Infinity)
     const enough = yield* Deferred.make<void>()
     let received = 0
     let lastAt = 0
-    // What comes after enough is read all the same, so that the connection can close.
+    // Messages after the last wanted one are read too, so that the connection can close.
     const reader = yield* Effect.forkChild(Stream.runForEach(session.messages, (message) =>
       Effect.suspend(() => {
         if (received >= wanted) return Effect.void
@@ -195,12 +195,12 @@ const conversation = (options: Options) =>
         return received === wanted ? Deferred.succeed(enough, undefined) : Effect.void
       })))
     const trips: Array<number> = []
-    // A code that was typed is no fault, whatever it says.
+    // A close code that was typed is no error, whatever it means.
     let isAsked = false
     if (Option.isSome(options.ping)) yield* Effect.forkChild(pinging(session, view, options.ping.value, trips))
 
     let isUnsent = false
-    // The input has ended, or nothing more of it can be sent.
+    // The input has ended, or no more of it can be sent.
     const inputOver = yield* Deferred.make<void>()
     const sending = input.pipe(
       Stream.runForEach((input) => {
@@ -211,7 +211,7 @@ const conversation = (options: Options) =>
           }))
       }),
       Effect.ensuring(Deferred.succeed(inputOver, undefined)),
-      // The end of the input ends the connection, once nothing more is to come.
+      // The end of the input ends the connection, once the server is silent.
       Effect.andThen(() => {
         if (isPrompt) return Effect.void
         return options.keepOpen || Option.isSome(options.count)
@@ -223,9 +223,9 @@ const conversation = (options: Options) =>
     const sender = yield* Effect.forkChild(sending)
     const ended = Effect.raceFirst(
       Effect.raceFirst(Fiber.join(sender), Deferred.await(enough)),
-      // A failure is the command's; other ends are seen in how the connection closed.
+      // A failure of the reader is the command's failure. Otherwise the close code shows how the connection ended.
       Effect.flatMap(Fiber.await(reader), (exit) => Exit.isFailure(exit) ? exit : Effect.void).pipe(
-        // Input that is at hand, and can no more be sent, turns up at once.
+        // Input that has already been read, and cannot be sent any more, is noticed within this time.
         Effect.andThen(isPrompt ? Effect.void : Effect.timeoutOption(Deferred.await(inputOver), 100))
       )
     )
@@ -240,7 +240,7 @@ const conversation = (options: Options) =>
     if (info !== undefined) view.closed(info)
 
     if (received < wanted && wanted !== Infinity) {
-      return yield* failed(`${plural(received, "message")} came, ${wanted} ${wanted === 1 ? "was" : "were"} asked for`)
+      return yield* failed(`${plural(received, "message")} arrived, ${wanted} ${wanted === 1 ? "was" : "were"} asked for`)
     }
     const isCut = (isUnsent || session.isCutShort()) && !isAsked
     if (wanted === Infinity && isCut) {
@@ -249,7 +249,7 @@ const conversation = (options: Options) =>
     }
     const mayBeLost = yield* session.mayBeLost
     if (wanted === Infinity && mayBeLost > 0) return yield* failed(`In all ${plural(mayBeLost, "message")} may not have arrived.`)
-    // What was asked for was received, however the connection ended.
+    // With enough messages the command succeeds, however the connection ended.
     const isFine = info !== undefined && (Closing.isFine(info) || (isAsked && info.clean))
     if (wanted === Infinity && !isFine) return yield* failed(info === undefined ? "There was no connection." : "")
   })

@@ -1,4 +1,4 @@
-/** The flags of `effect-ws connect`. What it does is loaded when it is run. */
+/** The flags of `effect-ws connect`. The command itself is loaded when it runs. */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -18,24 +18,24 @@ export const connect = Command.make("connect", {
   binary: Flag.Boolean("binary").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Send stdin as binary messages and write what is received as it is, without line ends")
+    Flag.withDescription("Send stdin as binary messages, and write the messages received without line ends")
   ),
   json: Flag.Boolean("json").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Write everything that happens as JSON, one object a line")
+    Flag.withDescription("Write each event as a line of JSON")
   ),
   count: Flag.Int("count").pipe(
     Flag.withAlias("n"),
     Flag.withMetavar("N"),
     Flag.filter((count) => count > 0, () => "must be at least 1"),
     Flag.optional,
-    Flag.withDescription("Leave after N messages; status 1 if fewer come")
+    Flag.withDescription("Close after N messages; status 1 if fewer arrive")
   ),
   timeout: Flags.duration("timeout").pipe(
     Flag.withAlias("t"),
     Flag.optional,
-    Flag.withDescription("Leave after this long, such as 500ms, 5s or 2m")
+    Flag.withDescription("Close after this long, such as 500ms, 5s or 2m")
   ),
   keepOpen: Flag.Boolean("keep-open").pipe(
     Flag.withDefault(false),
@@ -57,7 +57,7 @@ export const connect = Command.make("connect", {
   ping: Flags.duration("ping").pipe(
     Flag.withMetavar("INTERVAL"),
     Flag.optional,
-    Flag.withDescription("Ping again and again and show the round trips")
+    Flag.withDescription("Send pings at this interval and show the round trips")
   ),
   maxSize: Flags.size("max-size").pipe(
     Flag.withDefault(64 * 1024 * 1024),
@@ -66,13 +66,14 @@ export const connect = Command.make("connect", {
   verbose: Flag.Boolean("verbose").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Show pings of the server too, and in pipes how the connection opens and closes")
+    Flag.withDescription("Also show the server's pings, and in a pipe how the connection opens and closes")
   )
 }, (options) =>
   Effect.flatMap(Effect.promise(() => import("./Connect.ts")), ({ run }) => run(options))).pipe(
     Command.withDescription(
-      "Talk to a server. In a terminal what you type is sent line by line and JSON is shown in colours. In a pipe each " +
-        "line of stdin is a message and each message a line of stdout, and the connection is closed after the end of stdin, once the server has nothing more to say."
+      "Talk to a server. In a terminal each line that you type is sent as a message, and JSON is shown in colours. In a " +
+        "pipe each line of stdin is sent as a message, and each message received is a line of stdout; after the end of " +
+        "stdin the connection is closed once the server is silent."
     ),
     Command.withShortDescription("Talk to a server"),
     Command.withExamples([

@@ -10,10 +10,10 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 
-/** Milliseconds between two Pings that ask for what has arrived. */
+/** Milliseconds between two Pings. */
 const spacing = 100
 
-/** One connection, with how many messages it accepted and how many of them have arrived for certain. */
+/** One connection: how many messages it accepted, and how many of them have certainly arrived. */
 interface Tally {
   readonly ws: WebSocket.WebSocket
   accepted: number
@@ -22,7 +22,7 @@ interface Tally {
 }
 
 export interface Deliveries {
-  /** Another connection is open; what is accepted from now on is accepted by it. */
+  /** Another connection is open. It accepts the messages from now on. */
   readonly begin: (ws: WebSocket.WebSocket) => Effect.Effect<void>
   /** The connection has accepted a message. */
   readonly accepted: Effect.Effect<void>
@@ -32,7 +32,7 @@ export interface Deliveries {
   readonly mayBeLost: Effect.Effect<number>
 }
 
-/** `onLoss` gets the number of messages each time that a connection ended with some that may not have arrived. */
+/** Calls `onLoss` when a connection ended with messages that may not have arrived, with their number. */
 export const make = (onLoss: (count: number) => void): Effect.Effect<Deliveries, never, Scope.Scope> =>
   Effect.gen(function*() {
     const watchers = yield* FiberSet.make()

@@ -1,5 +1,5 @@
 /**
- * What is to be sent: from a pipe, or typed line by line.
+ * The messages to send: from a pipe, or typed line by line.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -22,7 +22,7 @@ export const commands: ReadonlyArray<readonly [usage: string, about: string]> = 
   ["/hex DIGITS", "send a binary message, such as /hex 00 ff 10"],
   ["/file PATH", "send a file as a text message if it is UTF-8, otherwise as a binary one"],
   ["/close [CODE] [REASON]", "close the connection, by default with 1000"],
-  ["/help", "this list"],
+  ["/help", "list the commands"],
   ["//…", "send a message that begins with /"]
 ]
 
@@ -53,7 +53,7 @@ const file = (path: string): Input => {
   }
 }
 
-/** What a line of the prompt asks for: a message, or after a slash a command. */
+/** Parses a line of the prompt: a message, or a command after a slash. */
 export const fromLine = (line: string): Input => {
   if (!line.startsWith("/")) return send(line)
   if (line.startsWith("//")) return send(line.slice(1))
@@ -82,7 +82,7 @@ export const fromLine = (line: string): Input => {
   }
 }
 
-/** The lines of stdin as text messages, or its bytes as binary messages, in the pieces in which they are read. */
+/** The lines of stdin as text messages, or each chunk of bytes read from it as a binary message. */
 export const fromPipe = (binary: boolean): Stream.Stream<Input, never, Stdio.Stdio> =>
   Stream.unwrap(Effect.map(Stdio.Stdio, ({ stdin }) => {
     const bytes = Stream.orDie(stdin)
@@ -91,7 +91,7 @@ export const fromPipe = (binary: boolean): Stream.Stream<Input, never, Stdio.Std
       : bytes.pipe(Stream.decodeText(), Stream.splitLines, Stream.map(send))
   }))
 
-/** Completes the name of a command, as readline asks for it. */
+/** Completes the name of a command, for readline. */
 export const complete = (line: string): [Array<string>, string] => {
   const names = commands.map(([usage]) => Option.getOrElse(Option.fromUndefinedOr(usage.split(" ")[0]), () => usage))
     .filter((name) => name !== "//…")

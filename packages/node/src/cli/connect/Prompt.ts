@@ -1,5 +1,5 @@
 /**
- * A line that is edited while others are written above it, with the history of earlier sessions.
+ * An input line with the history of earlier sessions. Output is written above it while it is edited.
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -13,14 +13,14 @@ import type { Style } from "../terminal/Style.ts"
 
 const historySize = 1000
 
-/** Where the history lies; `undefined` if `EFFECT_WS_HISTORY` is set and empty. */
+/** The path of the history; `undefined` if `EFFECT_WS_HISTORY` is set and empty. */
 const historyFile = (): string | undefined => {
   const given = process.env["EFFECT_WS_HISTORY"]
   if (given !== undefined) return given === "" ? undefined : given
   return join(process.env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "effect-ws", "history")
 }
 
-/** The latest first, as readline has it. */
+/** The latest line first, as readline wants it. */
 const readHistory = (file: string | undefined): Array<string> => {
   if (file === undefined) return []
   try {
@@ -34,20 +34,20 @@ const writeHistory = (file: string | undefined, history: ReadonlyArray<string>):
   if (file === undefined) return
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    // What was typed may hold passwords, so nobody else may read it.
+    // Typed lines may hold passwords, so only their user may read them.
     writeFileSync(file, history.toReversed().join("\n") + "\n", { mode: 0o600 })
   } catch {
-    // A home that cannot be written to is no reason to fail.
+    // Without a writable home there is no history.
   }
 }
 
 export interface Prompt {
-  /** The lines that are typed. Its end: the person wants to leave. */
+  /** The lines that are typed. It ends when the user leaves. */
   readonly lines: Queue.Dequeue<string, Cause.Done>
   /** Writes a line above the prompt. */
   readonly write: (text: string) => void
   readonly columns: () => number
-  /** Takes the prompt away; lines can still be written. */
+  /** Removes the prompt. `write` still works afterwards. */
   readonly end: () => void
 }
 
@@ -95,13 +95,13 @@ export const make = (
       ask()
     })
     readline.on("SIGINT", () => {
-      // As shells do: what was begun is dropped first, an empty line leaves.
+      // As in shells: Ctrl-C clears the line first; on an empty line it leaves.
       if (readline.line === "") return readline.close()
       readline.write(null, { ctrl: true, name: "e" })
       readline.write(null, { ctrl: true, name: "u" })
     })
     readline.on("close", () => {
-      // The cursor stands behind the prompt, unless that was taken away.
+      // The cursor is after the prompt, unless `end` removed it.
       if (isAsking && !isLeft) stdout.write("\n")
       isClosed = true
       Queue.endUnsafe(lines)

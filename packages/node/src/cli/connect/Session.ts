@@ -1,5 +1,5 @@
 /**
- * What is talked to: one connection, or one after the other.
+ * A session with a server: one connection, or one after the other.
  */
 import {
   CloseCode,
@@ -24,26 +24,26 @@ import * as Deliveries from "./Deliveries.ts"
 import type { View } from "./View.ts"
 
 export interface Session {
-  /** Until the end; a failure is one of the command. */
+  /** All messages until the end. Its failure is the command's. */
   readonly messages: Stream.Stream<Message.Message, Failure>
   readonly send: (message: Message.Message) => Effect.Effect<void, unknown>
   /** Milliseconds until the pong. */
   readonly ping: (payload?: Uint8Array) => Effect.Effect<number, unknown>
-  /** Closes, or waits until it is closed; tells how, where there was a connection. */
+  /** Closes the connection, or waits until it is closed. Returns how it closed, `undefined` if there was none. */
   readonly close: (
     code: number | undefined,
     reason?: string
   ) => Effect.Effect<CloseCode.CloseInfo | undefined, WebSocketError.InvalidArgument>
-  /** Whether the last connection ended before it had accepted what each connection says first. */
+  /** Whether the last connection ended before it had accepted all of `--send`. */
   readonly isCutShort: () => boolean
-  /** After `close`: how many messages were accepted by a connection that then ended, and may not have arrived. */
+  /** After `close`: how many messages may not have arrived, because the connection that accepted them ended. */
   readonly mayBeLost: Effect.Effect<number>
 }
 
 export interface SessionOptions {
   readonly url: string
   readonly connect: WebSocketClient.ConnectOptions
-  /** What each connection says first. */
+  /** The messages that are sent first on each connection. */
   readonly send: ReadonlyArray<string>
   readonly style: Style
 }
@@ -55,7 +55,7 @@ const watchPings = (ws: WebSocket.WebSocket, view: View) =>
 
 const millis = Effect.map(Duration.toMillis)
 
-/** Sends what each connection says first, and returns whether the connection accepted all of it. */
+/** Sends the first messages, and returns whether the connection accepted all of them. */
 const introduce = (ws: WebSocket.WebSocket, send: ReadonlyArray<string>, view: View): Effect.Effect<boolean> =>
   Effect.matchEager(ws.sendAll(send), {
     onSuccess: () => true,
@@ -65,7 +65,7 @@ const introduce = (ws: WebSocket.WebSocket, send: ReadonlyArray<string>, view: V
     }
   })
 
-/** One connection; what it says first is sent before this completes. The view is made once it is open. */
+/** Opens one connection and sends the first messages. The view is made once the connection is open. */
 export const once = <R>(
   { connect: connectTo, send, style, url }: SessionOptions,
   makeView: Effect.Effect<View, never, R>
@@ -79,38 +79,38 @@ export const once = <R>(
     yield* Effect.forkScoped(watchPings(ws, view))
     const isIntroduced = yield* introduce(ws, send, view)
     return [{
-      // How it ended is known from how it closed.
+      // `close` tells how it ended.
       messages: Stream.catch(ws.messages, () => Stream.empty),
       send: (message) => ws.send(message),
       ping: (payload) => millis(ws.ping(payload)),
       close: (code, reason) => ws.close(code, reason),
       isCutShort: () => !isIntroduced,
-      // How the one connection ended says it.
+      // The close code shows whether the only connection ended properly.
       mayBeLost: Effect.succeed(0)
     }, view]
   })
 
-/** Why a client that comes back does not come back any more. */
+/** Why no further connection is made. */
 const lossOf = (loss: ReconnectingClient.Loss, style: Style): Failure => {
   switch (loss._tag) {
     case "HandshakeError":
     case "IOError":
       return failureOf(loss, style)
     case "ConnectionClosed":
-      return failed(`${Closing.describe(loss.info, style)}\nTrying again would not mend that.`)
+      return failed(`${Closing.describe(loss.info, style)}\nAnother attempt would not change that.`)
     case "ProtocolError":
       return failed(style.red(loss.message))
   }
 }
 
-/** Why the next connection is needed. Whether a Close was answered is not known yet, so nothing is said of it. */
+/** Why another connection is needed. It does not say whether a Close was answered, because that is not known yet. */
 const whyLost = (loss: ReconnectingClient.Loss): string =>
   loss._tag !== "ConnectionClosed"
     ? loss.message
     : `the ${loss.info.initiator === "remote" ? "server" : "connection"} closed with ${loss.info.code} ` +
       `${CloseCode.nameOf(loss.info.code)}${loss.info.reason === "" ? "" : `: ${loss.info.reason}`}`
 
-/** One connection after the other, until there is no hope. */
+/** One connection after the other, until another attempt cannot succeed. */
 export const again = (
   { connect: connectTo, send, style, url }: SessionOptions,
   view: View

@@ -13,12 +13,12 @@ type Text = Message.Message
 export interface View {
   readonly opened: (ws: WebSocket.WebSocket, url: string, millis: number) => void
   readonly received: (message: Text) => void
-  /** The server pinged, and was answered. */
+  /** The server sent a ping, which was answered. */
   readonly pinged: (payload: Uint8Array) => void
   /** A ping of this side was answered. */
   readonly answered: (millis: number) => void
   readonly closed: (info: CloseCode.CloseInfo) => void
-  /** Something to know that is part of no message. */
+  /** A remark about the session. */
   readonly note: (text: string) => void
 }
 
@@ -49,7 +49,7 @@ export const forPerson = (options: {
   return {
     opened: (ws, url, millis) => {
       write(opening(ws, url, millis, style))
-      // Once is enough, however often a connection is opened.
+      // Shown for the first connection only.
       if (help !== undefined) write(style.dim(help))
       help = undefined
     },
@@ -73,8 +73,8 @@ export const forPerson = (options: {
 }
 
 /**
- * For a program: the messages alone on stdout, everything else on stderr. Text is a line of its own; binary is a line
- * of hexadecimal digits, or, if asked for, its bytes and nothing else.
+ * For a program: only messages on stdout, everything else on stderr. A text message is a line; a binary one is a line
+ * of hexadecimal digits, or, with `raw`, its bytes alone.
  */
 export const forLines = (options: {
   readonly out: Write
@@ -102,7 +102,7 @@ export const forLines = (options: {
   }
 }
 
-/** For a program that reads JSON: one object a line for everything that happens. */
+/** For a program that reads JSON: each event is a line. */
 export const forJson = (out: Write, now: () => number = Date.now): View => {
   const event = (event: string, fields: object) =>
     out(`${JSON.stringify({ time: new Date(now()).toISOString(), event, ...fields })}\n`)

@@ -1,6 +1,6 @@
 /**
- * One connection from its handshake to its end, seen from the wire. It does no I/O and knows no time: the same bytes
- * give the same observations, whether they pass by or come from a recording.
+ * Observes one connection, from its handshake to its end. It does no I/O and reads no clock: the same bytes give the
+ * same observations, live or from a recording.
  */
 import { CompressionBudget, Extension, Handshake, type MessageExtension, Origin, PerMessageDeflate } from "@effect-ws/core"
 import * as Result from "effect/Result"
@@ -44,13 +44,13 @@ export class ConnectionWatch {
     server: undefined
   }
 
-  /** The head of a request or of an answer. */
+  /** The head of a request or of a response. */
   head(from: Side, head: Head): Seen {
     const broken = from === "client" ? this.requestHead(head) : this.responseHead(head)
     return { what: { _tag: "Head", head }, broken }
   }
 
-  /** Bytes behind the heads. */
+  /** Bytes after the heads. */
   bytes(from: Side, bytes: Uint8Array): ReadonlyArray<Seen> {
     const watch = this.frames[from]
     return watch === undefined ? [{ what: { _tag: "Bytes", bytes }, broken: [] }] : watch.push(bytes)

@@ -1,7 +1,7 @@
 /**
- * One direction of a connection behind its handshake: every frame, and the rule that it breaks, if it breaks one. The
- * frames are those of the library's decoder, which is asked to be lenient; the judge is the library's own state
- * machine in the role of the receiver, which is given the same bytes frame by frame.
+ * Observes one direction of a connection after its handshake: every frame, and the rule that it breaks, if any. The
+ * library's decoder, in a lenient mode, finds the frames. The library's state machine, in the role of the receiver, gets
+ * the same bytes frame by frame and finds the broken rules; it is called the judge below.
  */
 import { type Frame, FrameDecoder, type Limits, type MessageExtension, Opcode, Protocol, type WebSocketError } from "@effect-ws/core"
 import * as NodePrimitives from "../../NodePrimitives.ts"
@@ -12,7 +12,7 @@ export interface Seen {
   readonly broken: ReadonlyArray<Broken>
 }
 
-/** Frames and messages above this are not taken apart: 64 MiB. */
+/** Larger frames and messages are not decoded: 64 MiB. */
 const largest = 64 * 1024 * 1024
 
 const limits: Limits.Options = {
@@ -21,14 +21,14 @@ const limits: Limits.Options = {
   inboundHighWaterMark: 4 * largest
 }
 
-/** The bytes of a frame on the wire: its length is in the shortest form, or it is refused before. */
+/** The size of a frame on the wire. Its length is in the shortest form; other forms are refused earlier. */
 const wireLength = ({ data, masked }: Frame.Frame): number =>
   2 + (data.length < 126 ? 0 : data.length < 65_536 ? 2 : 8) + (masked ? 4 : 0) + data.length
 
-/** Large is not wrong; it is this side that gives up. */
+/** A large frame breaks no rule; only the inspection ends. */
 const brokenBy = ({ detail, rule, section }: WebSocketError.ProtocolError): Broken =>
   rule === "MessageTooBig"
-    ? { rule: "NotInspected", detail: "above 64 MiB: from here on messages are not taken apart", section: "" }
+    ? { rule: "NotInspected", detail: "larger than 64 MiB: messages are not decoded from here on", section: "" }
     : { rule, detail, section }
 
 const afterClose: Broken = {
@@ -40,7 +40,7 @@ const afterClose: Broken = {
 export class FrameWatch {
   private readonly decoder = FrameDecoder.make({ mask: "any", allowedRsv: 7, maxPayloadLength: largest })
   private readonly judge: Protocol.Protocol
-  /** Bytes that were decoded from, and not yet given to the judge. */
+  /** Bytes that the decoder has read and the judge has not. */
   private pending: Array<Uint8Array> = []
   private isUnreadable = false
   private isJudged = false
@@ -55,7 +55,7 @@ export class FrameWatch {
       primitives: NodePrimitives.primitives,
       transform
     })
-    // Otherwise it would wait for somebody to say what to do with a message that is too large.
+    // Otherwise it would wait for a decision about a message that is too large.
     this.judge.demand("message")
   }
 
@@ -73,7 +73,7 @@ export class FrameWatch {
     return seen
   }
 
-  /** TCP ended: what is left inside a frame. */
+  /** TCP ended, perhaps inside a frame. */
   end(): ReadonlyArray<Seen> {
     const left = this.pending.reduce((sum, { length }) => sum + length, 0)
     if (this.isUnreadable || left === 0) return []
@@ -103,14 +103,14 @@ export class FrameWatch {
     return { what: { _tag: "Frame", frame, completed }, broken }
   }
 
-  /** What the receiver says of these bytes; after the first violation it reads no more. */
+  /** What the receiver finds in these bytes; after the first violation it reads no more. */
   private judgement(bytes: Uint8Array): ReadonlyArray<Broken> {
     if (this.hasClosed) return [afterClose]
     if (this.isJudged) return []
     let at = this.judge.receive(bytes)
-    // An extension may want a turn of the event loop; there is nobody here who would have to wait for it.
+    // An extension may ask for a turn of the event loop; that is not necessary here.
     while (this.judge.stopped === "turn") at = this.judge.receive(bytes, at)
-    // Its answers go nowhere.
+    // Its answers are not sent.
     this.judge.takeOutput()
     this.judge.outputTaken()
     const { ending } = this.judge
@@ -119,7 +119,7 @@ export class FrameWatch {
     return [brokenBy(ending.error)]
   }
 
-  /** The next bytes that wait. */
+  /** Takes the next bytes from those that are kept. */
   private take(length: number): Uint8Array {
     const first = this.pending[0]
     if (first !== undefined && first.length >= length) {

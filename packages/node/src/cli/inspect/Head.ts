@@ -1,8 +1,8 @@
 /**
- * The head of an HTTP/1.1 message as it stands on the wire: found among bytes, taken apart and put together again.
+ * The head of an HTTP/1.1 message as it is on the wire: finds it among bytes, parses it and encodes it again.
  */
 
-/** The first line and the header lines, names and order as they were sent. */
+/** The first line and the header lines, with their names and order as they were sent. */
 export interface Head {
   readonly start: string
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>
@@ -19,14 +19,14 @@ const parse = (text: string): Head => {
   return { start, headers }
 }
 
-/** As bytes, with the empty line behind it. */
+/** Its bytes, with the empty line at the end. */
 export const encode = ({ headers, start }: Head): Buffer =>
   Buffer.from([start, ...headers.map(([name, value]) => `${name}: ${value}`), "", ""].join("\r\n"), "latin1")
 
 export const valuesOf = ({ headers }: Head, name: string): ReadonlyArray<string> =>
   headers.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value)
 
-/** Puts a header into the place of those of the same name, or behind all others. */
+/** Replaces the headers of the same name, or adds the header at the end. */
 export const withHeader = (head: Head, name: string, value: string): Head => {
   const lower = name.toLowerCase()
   const at = head.headers.findIndex(([given]) => given.toLowerCase() === lower)
@@ -36,20 +36,20 @@ export const withHeader = (head: Head, name: string, value: string): Head => {
     : { ...head, headers: others.map((line) => line[0].toLowerCase() === lower ? [line[0], value] : line) }
 }
 
-/** The status of an answer; `undefined` where it is none. */
+/** The status of a response; `undefined` if the first line is not that of a response. */
 export const statusOf = ({ start }: Head): number | undefined => {
   const [version, status] = start.split(" ")
   const code = Number(status)
   return version?.startsWith("HTTP/") === true && Number.isInteger(code) && code >= 100 && code < 1000 ? code : undefined
 }
 
-/** Finds the end of a head in bytes that come in any pieces. */
+/** Finds the end of a head in bytes that arrive in chunks of any size. */
 export class HeadReader {
   private chunks: Array<Uint8Array> = []
   private size = 0
   private matched = 0
 
-  /** The head, and the bytes behind it; `undefined` while it is not whole, `"too long"` where it has no end. */
+  /** The head, and the bytes after it; `undefined` while it is incomplete, `"too long"` above the limit. */
   push(chunk: Uint8Array): { readonly head: Head; readonly rest: Uint8Array } | "too long" | undefined {
     const ending = [13, 10, 13, 10]
     for (let at = 0; at < chunk.length; at++) {

@@ -39,7 +39,7 @@ export const printer = (isFull: boolean): (observation: Observation) => void => 
   }
 }
 
-/** A file that holds every line as soon as it was written, whatever becomes of this program. */
+/** A file to which each line is written at once, so that nothing is missing if this program is killed. */
 const openRecord = (path: string) =>
   Effect.acquireRelease(
     Effect.try({
@@ -52,7 +52,7 @@ const openRecord = (path: string) =>
 const targetOf = (target: string): Effect.Effect<URL, Failure> => {
   const url = URL.parse(withScheme(target))
   return url === null || !/^(?:wss?|https?):$/.test(url.protocol)
-    ? Effect.fail(usage(`${target} is no URL of a WebSocket`))
+    ? Effect.fail(usage(`${target} is not the URL of a WebSocket`))
     : Effect.succeed(url)
 }
 

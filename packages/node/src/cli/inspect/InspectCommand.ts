@@ -1,4 +1,4 @@
-/** The flags of `effect-ws inspect`. What it does is loaded when it is run. */
+/** The flags of `effect-ws inspect`. The command itself is loaded when it runs. */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -7,7 +7,7 @@ import * as Flags from "../Flags.ts"
 
 export const inspect = Command.make("inspect", {
   target: Argument.String("target").pipe(
-    Argument.withDescription("The server: ws://… or wss://…; clients then connect to this program in its place")
+    Argument.withDescription("The server: ws://… or wss://…; clients then connect to this program instead")
   ),
   host: Flags.host,
   port: Flags.port("port").pipe(
@@ -28,7 +28,7 @@ export const inspect = Command.make("inspect", {
     Flag.withAlias("r"),
     Flag.withMetavar("FILE"),
     Flag.optional,
-    Flag.withDescription("Keep everything in this file, for effect-ws replay")
+    Flag.withDescription("Record everything in this file, for effect-ws replay")
   ),
   full: Flags.full,
   quiet: Flag.Boolean("quiet").pipe(
@@ -40,7 +40,7 @@ export const inspect = Command.make("inspect", {
   showSecrets: Flag.Boolean("show-secrets").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Show and keep credentials of headers and queries, which are replaced by *** otherwise")
+    Flag.withDescription("Show and record credentials in headers and queries, which are otherwise replaced by ***")
   ),
   headers: Flags.headers,
   origin: Flags.origin,
@@ -49,12 +49,15 @@ export const inspect = Command.make("inspect", {
   Effect.flatMap(Effect.promise(() => import("./Inspect.ts")), ({ run }) => run(options))).pipe(
     Command.withDescription(
       "Stand between a client and a server and show everything that passes: handshakes, every frame of both directions with " +
-        "its flags, lengths and inflated payload, and the rules that are broken, with their section of the RFC. Bytes pass " +
-        "unchanged, but for the Host header and those given by --header and --origin."
+        "its flags, length and decompressed payload, and each broken rule with its section of the RFC. Bytes pass " +
+        "unchanged, except the Host header and those given by --header and --origin."
     ),
     Command.withShortDescription("See everything that passes between a client and a server"),
     Command.withExamples([
       { command: "effect-ws inspect wss://feed.example/", description: "Connect your client to ws://127.0.0.1:9002/" },
-      { command: "effect-ws inspect ws://127.0.0.1:8080 --page --record session.jsonl", description: "Watch in a browser and keep it" }
+      {
+      command: "effect-ws inspect ws://127.0.0.1:8080 --page --record session.jsonl",
+      description: "Watch in a browser, and record"
+    }
     ])
   )

@@ -1,5 +1,5 @@
 /**
- * All connections of an inspection, live or recorded: events in, observations out.
+ * All connections of an inspection, live or recorded: turns events into observations.
  */
 import { ConnectionWatch } from "./ConnectionWatch.ts"
 import type { Seen } from "./FrameWatch.ts"
@@ -29,7 +29,7 @@ export class Inspection {
     return observations
   }
 
-  /** After both directions have ended nothing more comes. */
+  /** After both directions have ended there are no more events. */
   private forget(connection: number): void {
     const ends = (this.ended.get(connection) ?? 0) + 1
     this.ended.set(connection, ends)

@@ -1,24 +1,24 @@
 /**
- * What is seen on a connection, and which rules it breaks.
+ * What is observed on a connection, and which rules it breaks.
  */
 import type { Frame, Message } from "@effect-ws/core"
 import type { Head } from "./Head.ts"
 
 export type Side = "client" | "server"
 
-/** A rule that the peer broke, and where it stands. */
+/** A rule that the peer broke, and the section that states it. */
 export interface Broken {
   readonly rule: string
   readonly detail: string
   readonly section: string
 }
 
-/** The message that a frame completed, as a reader sees it: whole and inflated. */
+/** The message that a frame completed, as a reader gets it: whole and decompressed. */
 export interface Completed {
   readonly message: Message.Message
-  /** Bytes on the wire, of all its frames. */
+  /** The size on the wire, of all its frames. */
   readonly wireBytes: number
-  /** Bytes as it is read. */
+  /** The size after decompression. */
   readonly bytes: number
   readonly isCompressed: boolean
 }
@@ -26,7 +26,7 @@ export interface Completed {
 export type What =
   | { readonly _tag: "Head"; readonly head: Head }
   | { readonly _tag: "Frame"; readonly frame: Frame.Frame; readonly completed: Completed | undefined }
-  /** Bytes that are no frames: the body of a refusal, or what follows a frame that cannot be read. */
+  /** Bytes that are not frames: the body of a refusal, or everything after a frame that cannot be decoded. */
   | { readonly _tag: "Bytes"; readonly bytes: Uint8Array }
   | { readonly _tag: "End"; readonly how: string }
 

@@ -1,5 +1,5 @@
 /**
- * The page that shows an inspection in a browser: one document, no other files. Everything of a peer is put into it as text.
+ * The page that shows an inspection in a browser: one document, no other files. Everything that a peer sent is inserted as text.
  */
 
 const style = `
@@ -51,7 +51,7 @@ const hex = (base64) => {
 }
 const pretty = (text) => {
   if (!/^\\s*[{[]/.test(text)) return text
-  // Numbers that JavaScript cannot hold would change.
+  // JSON.parse would change numbers that JavaScript cannot represent.
   try { const laid = JSON.stringify(JSON.parse(text), null, 2); return /\\d{16}/.test(text) ? text : laid } catch { return text }
 }
 const fits = (item) => {
@@ -153,7 +153,7 @@ export const page = (target: string): string =>
 </header>
 <main>
 <div id="list"><table><tbody id="rows"></tbody></table></div>
-<aside id="detail"><p class="dim">Choose a line; the arrow keys go on.</p></aside>
+<aside id="detail"><p class="dim">Choose a line; the arrow keys move to the next one.</p></aside>
 </main>
 <script>${script}</script>
 </body>

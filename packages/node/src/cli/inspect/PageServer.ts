@@ -1,6 +1,6 @@
 /**
- * Serves the page of an inspection, and what is seen as it happens. The page shows what passes between others, so its
- * address holds a token that no other page or program knows.
+ * Serves the page of an inspection, and sends it each observation when it is made. The page shows other people's
+ * traffic, so its address holds a token that no other page or program knows.
  */
 import { WebSocketServer } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
@@ -18,9 +18,9 @@ import { page } from "./Page.ts"
 import { closeText, flagsOf, nameOf } from "./Show.ts"
 import { showBytes } from "../text/Quantities.ts"
 
-/** How much of a payload the page is given. */
+/** How many bytes of a payload are sent to the page. */
 const mostBytes = 64 * 1024
-/** How much is kept for a page that is opened later. */
+/** How many observations are kept for a page that is opened later. */
 const mostKept = 2000
 
 const decoder = new TextDecoder()
@@ -37,7 +37,7 @@ const textOf = (text: string) => ({
   ...(text.length > mostBytes && { cut: cut(text.length) })
 })
 
-/** An observation as the page wants it. */
+/** An observation in the form that the page expects. */
 export const toItem = ({ at, broken, connection, from, what }: Observation): object => {
   const common = { at, broken, connection, from }
   switch (what._tag) {
@@ -86,7 +86,7 @@ export const make = (host: string, port: number, target: string) =>
       const request = yield* HttpServerRequest.HttpServerRequest
       const url = URL.parse(request.url, "http://page.invalid")
       if (url === null || !isSame(url.searchParams.get("token") ?? "", token)) {
-        return HttpServerResponse.text("The address of this page is the one that effect-ws printed, token included.\n", {
+        return HttpServerResponse.text("Use the address that effect-ws printed, with its token.\n", {
           status: 403
         })
       }

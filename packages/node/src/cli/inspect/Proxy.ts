@@ -1,6 +1,6 @@
 /**
- * Stands between clients and a server: passes on every byte as it comes, and reports it. Of a request it changes the
- * `Host`, and what it is asked to; everything else, frames, masks, compression and mistakes included, goes through as it is.
+ * Stands between clients and a server, passes every byte on as it arrives, and reports it. In a request it changes the
+ * `Host`, the path `/` and the given headers. Everything else passes unchanged, masks, compression and mistakes included.
  */
 import { once } from "node:events"
 import * as Net from "node:net"
@@ -34,7 +34,7 @@ const dial = ({ target, tls }: ProxyOptions): Net.Socket => {
   return Tls.connect({ ...tls, ...to, ...(Net.isIP(host) === 0 ? { servername: host } : {}) })
 }
 
-/** The request as the server gets it: for its own host, and its own path where the client asks for none. */
+/** The request for the server: with its own host, and with its own path if the client asks for `/`. */
 const forTarget = (head: Head, { headers, target }: ProxyOptions): Head => {
   const [method, path, ...rest] = head.start.split(" ")
   const own = `${target.pathname}${target.search}`
@@ -75,7 +75,7 @@ const relay = (client: Net.Socket, connection: number, options: ProxyOptions): v
     options.onHead(connection, from, passed)
     pass(from, encode(passed))
     const status = statusOf(head)
-    // Before the answer there may be interim ones, such as 103 (RFC 9110 §15.2).
+    // Interim responses such as 103 may precede the final one (RFC 9110 §15.2).
     isBehindHead[from] = from === "client" || status === undefined || status === 101 || status >= 200
   }
 
@@ -118,7 +118,7 @@ const relay = (client: Net.Socket, connection: number, options: ProxyOptions): v
     socket.on("close", () => {
       isOver[from] = true
       end(from, "closed")
-      // What was reset on one side is reset on the other, what was to be written is written before.
+      // A reset on one side becomes a reset on the other, after everything pending has been written.
       const peer = sockets[other[from]]
       if (!isOver[other[from]] && !peer.writableEnded) peer.end()
       if (isOver[other[from]]) return
@@ -127,7 +127,7 @@ const relay = (client: Net.Socket, connection: number, options: ProxyOptions): v
   }
 }
 
-/** Listens until it is closed. */
+/** Listens until `close` is called. */
 export const start = async (options: ProxyOptions): Promise<Proxy> => {
   const sockets = new Set<Net.Socket>()
   let connections = 0

@@ -1,5 +1,5 @@
 /**
- * A recorded inspection: JSON, one object a line. docs/cli.md describes it; whoever changes it raises `version`.
+ * A recorded inspection: one JSON object on each line. docs/cli.md describes the format; a change to it raises `version`.
  */
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -24,7 +24,7 @@ const Start = Schema.Struct({
   masked: Schema.Boolean
 })
 
-/** The head of a request or of an answer. */
+/** The head of a request or of a response. */
 const Head = Schema.Struct({
   event: Schema.Literal("head"),
   at: Millis,
@@ -34,7 +34,7 @@ const Head = Schema.Struct({
   headers: Schema.Array(Schema.Tuple([Schema.String, Schema.String]))
 })
 
-/** Bytes behind a head, as they came in one piece, masked frames as they were masked. */
+/** Bytes after a head, as they arrived in one read; masked frames stay masked. */
 const Bytes = Schema.Struct({
   event: Schema.Literal("bytes"),
   at: Millis,
@@ -58,7 +58,7 @@ export type Start = typeof Start.Type
 export type Event = typeof Head.Type | typeof Bytes.Type | typeof End.Type
 export type Line = Start | Event
 
-/** Microseconds are enough, and give the same text when they are read again. */
+/** Rounds to microseconds, so that a recording that is read and encoded again has the same text. */
 export const rounded = (millis: number): number => Math.round(millis * 1000) / 1000
 
 export const encode = (line: Line): string => `${JSON.stringify(line)}\n`
@@ -78,7 +78,7 @@ export interface Recording {
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Line))
 
-/** Reads a recording; a failure says in which line what is wrong. A last line that was cut off is left out. */
+/** Reads a recording. A failure names the line and what is wrong with it. An incomplete last line is ignored. */
 export const parse = (text: string): Result.Result<Recording, string> => {
   const lines = text.split("\n")
   const last = lines.pop()

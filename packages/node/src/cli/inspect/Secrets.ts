@@ -1,5 +1,5 @@
 /**
- * Heads without what lets others in: credentials in headers, and in the query of the request's target.
+ * Removes credentials from heads: in headers, and in the query of the request's target.
  */
 import type { Head } from "./Head.ts"
 
@@ -33,7 +33,7 @@ const maskQuery = (target: string): string => {
   return `${target.slice(0, question)}?${parameters.join("&")}`
 }
 
-/** A scheme such as `Bearer` stays, since it helps and gives nothing away. */
+/** Keeps a scheme such as `Bearer`, which is useful and no secret. */
 const maskValue = (name: string, value: string): string => {
   if (!name.endsWith("authorization")) return masked
   const space = value.indexOf(" ")
@@ -41,8 +41,8 @@ const maskValue = (name: string, value: string): string => {
 }
 
 /**
- * A head for showing and keeping. `Sec-WebSocket-Key` stays: it is no secret, and the answer is checked with it. Browsers
- * send tokens as subprotocols too; those cannot be told from names, and stay.
+ * A head that can be shown and recorded. `Sec-WebSocket-Key` stays: it is no secret, and the response is checked with it.
+ * Tokens that browsers send as subprotocols stay too, since they look like names.
  */
 export const mask = ({ headers: lines, start }: Head): Head => ({
   start: start.startsWith("HTTP/") ? start : start.split(" ").map((part, index) => index === 1 ? maskQuery(part) : part).join(" "),

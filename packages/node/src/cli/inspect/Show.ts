@@ -13,7 +13,7 @@ import type { Completed, Observation, Side, What } from "./Observation.ts"
 export interface ShowOptions {
   readonly style: Style
   readonly columns: number
-  /** Whole payloads, JSON laid out and bytes in hexadecimal, in place of their beginning. */
+  /** Whole payloads instead of their beginning, JSON laid out and bytes in hexadecimal. */
   readonly isFull: boolean
 }
 
@@ -54,7 +54,7 @@ const sizeOf = (frame: Frame.Frame, completed: Completed | undefined): string =>
   return frame.opcode === Opcode.Continuation ? `${own}, message ${showBytes(completed.bytes)}` : own
 }
 
-/** What is worth reading of a frame: the message that it completes, or its own payload. */
+/** What is shown of a frame: the message that it completes, or its own payload. */
 const contentOf = (frame: Frame.Frame, completed: Completed | undefined): string | Uint8Array => {
   if (completed !== undefined) return completed.message
   if (frame.opcode === Opcode.Close) return closeText(frame.data)
@@ -110,7 +110,7 @@ const byteLines = (bytes: Uint8Array, prefix: string, { isFull, style }: ShowOpt
   const text = visible(decoder.decode(bytes.subarray(0, 2048)))
   const isText = !text.includes("\uFFFD") && !text.includes("\\x")
   return [
-    `${prefix}${showBytes(bytes.length)} that are no frames`,
+    `${prefix}${showBytes(bytes.length)} that are not frames`,
     ...below(isText ? text.trimEnd() : Hex.dump(bytes, style, isFull ? 4096 : 64))
   ]
 }

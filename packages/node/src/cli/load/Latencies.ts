@@ -25,7 +25,7 @@ export class Latencies {
     return this.histogram.count
   }
 
-  /** Milliseconds; 0 where nothing was recorded. */
+  /** In milliseconds; 0 if nothing was recorded. */
   at(percentile: number): number {
     return this.count === 0 ? 0 : this.histogram.percentile(percentile) / 1000
   }

@@ -1,5 +1,5 @@
 /**
- * `effect-ws load`: many connections, many messages, and how long each took.
+ * `effect-ws load`: sends many messages on many connections and measures their latencies.
  */
 import { CloseCode, type WebSocket, type WebSocketClient } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
@@ -34,9 +34,9 @@ export interface Options extends ClientFlags {
 const tell = (line: string) => void process.stderr.write(`${line}\n`)
 const write = (text: string) => void process.stdout.write(`${text}\n`)
 
-/** So many handshakes are under way at once where no ramp spreads them. */
+/** How many handshakes are under way at once without a ramp. */
 const atOnce = 64
-/** What is under way at the end may take so long to come back. */
+/** How long messages that are under way at the end may take to come back. */
 const settling = 5000
 
 interface Opened {
@@ -46,7 +46,7 @@ interface Opened {
   readonly millis: number
 }
 
-/** Opens the connections, evenly over the ramp. */
+/** Opens the connections at even intervals over the ramp. */
 const openAll = (
   options: Options,
   url: string,
@@ -56,7 +56,7 @@ const openAll = (
     const style = Style.of(process.stderr)
     const connectTo = connectOptions(options, {
       maxMessageSize: Math.max(1024 * 1024, 2 * options.size),
-      // Room for what becomes due between two turns of the event loop.
+      // Room for the messages that become due between two turns of the event loop.
       outboundHighWaterMark: Math.max(64 * 1024, 4 * options.size)
     })
     const latencies = new Latencies()
@@ -83,7 +83,7 @@ const openAll = (
     return { connections: opened.flat(), latencies, failures, millis: performance.now() - began }
   })
 
-/** Shows how it goes, ten times a second. */
+/** Shows the progress ten times a second. */
 const watching = (runner: Runner, options: Options, progress: Progress.Progress) =>
   Effect.gen(function*() {
     const style = Style.of(process.stderr)
@@ -145,11 +145,11 @@ const showReport = (options: Options, { busy, counts, latencies, opened, seconds
     "",
     ...(options.oneWay ? [] : [style.dim(
       Option.isSome(options.rate)
-        ? "Latencies count from the moment at which a message was due, also where it was sent later."
-        : `Each connection waited for answers (${options.depth} under way), so a slow server was asked less; --rate asks evenly.`
+        ? "Latencies are measured from the moment at which a message was due, even if it was sent later."
+        : `Each connection waited for answers (${options.depth} under way): a slow server got fewer messages. See --rate.`
     )]),
     ...bad(opened.failures.length, `${plural(opened.failures.length, "connection")} failed; the first: ${opened.failures[0]?.text ?? ""}`),
-    ...bad(broken, `${plural(broken, "connection")} ended before the end`),
+    ...bad(broken, `${plural(broken, "connection")} ended too early`),
     ...bad(lost, `${plural(lost, "message")} did not come back`),
     ...bad(wrong, `${plural(wrong, "message")} came back altered, out of order or unasked for`),
     ...bad(behind, `${plural(behind, "message")} could not be sent when they were due`),
@@ -180,7 +180,7 @@ const toJson = (options: Options, { busy, counts, latencies, opened, seconds, ur
   })
 }
 
-/** What is not as it was expected to be. */
+/** The expectations that were not met. */
 const complaints = (options: Options, runner: Runner): ReadonlyArray<string> =>
   options.expect.flatMap(([percentile, limit]) => {
     const at = runner.latencies.at(percentile)
@@ -221,7 +221,7 @@ const load = (options: Options, url: string) =>
       runner.send(options.duration, Option.getOrElse(options.messages, () => Infinity)),
       watching(runner, options, progress)
     ).pipe(Effect.andThen(runner.settle(settling)))
-    // What was measured until an interruption is worth knowing.
+    // An interrupted run still reports its measurements so far.
     yield* Effect.onInterrupt(sending, () => Effect.ignore(report))
     const result = yield* Effect.result(report)
     yield* Effect.forEach(opened.connections, (ws) => Effect.orDie(ws.close(CloseCode.NormalClosure)), {

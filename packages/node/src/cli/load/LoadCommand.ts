@@ -1,4 +1,4 @@
-/** The flags of `effect-ws load`. What it does is loaded when it is run. */
+/** The flags of `effect-ws load`. The command itself is loaded when it runs. */
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -9,7 +9,7 @@ import { parseDuration } from "../text/Quantities.ts"
 const expectation = (text: string): readonly [number, number] => {
   const [name = "", limit = ""] = text.split("=")
   const percentile = Number(name.startsWith("p") ? name.slice(1) : Number.NaN)
-  if (!(percentile > 0 && percentile <= 100)) throw new Error(`${JSON.stringify(text)} is no expectation; write p99=50ms`)
+  if (!(percentile > 0 && percentile <= 100)) throw new Error(`${JSON.stringify(text)} is not an expectation; write p99=50ms`)
   return [percentile, parseDuration(limit)]
 }
 
@@ -26,7 +26,7 @@ export const load = Command.make("load", {
   ),
   ramp: Flags.duration("ramp").pipe(
     Flag.withDefault(0),
-    Flag.withDescription("Open them evenly over this time; as fast as they go unless given")
+    Flag.withDescription("Open them at even intervals over this time; as fast as possible unless given")
   ),
   duration: Flags.duration("duration").pipe(
     Flag.withAlias("d"),
@@ -38,14 +38,14 @@ export const load = Command.make("load", {
     Flag.withMetavar("N"),
     Flag.filter((messages) => messages > 0, () => "must be at least 1"),
     Flag.optional,
-    Flag.withDescription("Send at most so many messages on each connection")
+    Flag.withDescription("Send at most N messages on each connection")
   ),
   rate: Flag.Finite("rate").pipe(
     Flag.withAlias("r"),
     Flag.withMetavar("N"),
     Flag.filter((rate) => rate > 0, () => "must be above 0"),
     Flag.optional,
-    Flag.withDescription("Messages a second over all connections, sent when they are due whatever was answered until then")
+    Flag.withDescription("Messages a second over all connections, sent at even intervals without waiting for answers")
   ),
   depth: Flag.Int("depth").pipe(
     Flag.withMetavar("N"),
@@ -65,13 +65,13 @@ export const load = Command.make("load", {
   oneWay: Flag.Boolean("one-way").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Expect nothing back, and measure no latencies")
+    Flag.withDescription("Expect no answers, and measure no latencies")
   ),
   expect: Flag.String("expect").pipe(
     Flag.withMetavar("pN=DURATION"),
     Flag.mapTryCatch(expectation, (error) => error instanceof Error ? error.message : String(error)),
     Flag.atLeast(0),
-    Flag.withDescription("Status 1 if this percentile of the latencies is above, such as p99=50ms; may be given several times")
+    Flag.withDescription("Status 1 if this percentile of the latencies is longer, such as p99=50ms; may be given several times")
   ),
   json: Flag.Boolean("json").pipe(
     Flag.withDefault(false),
@@ -81,7 +81,7 @@ export const load = Command.make("load", {
   ...Flags.client,
   compression: Flag.Boolean("compression").pipe(
     Flag.withDefault(false),
-    Flag.withDescription("Offer compression (permessage-deflate); off unless given, since all messages look alike")
+    Flag.withDescription("Offer compression (permessage-deflate); off unless given, since all messages are alike")
   )
 }, (options) =>
   Effect.flatMap(Effect.promise(() => import("./Load.ts")), ({ run }) => run(options))).pipe(

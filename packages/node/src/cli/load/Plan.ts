@@ -1,7 +1,7 @@
 /**
- * When messages are due: evenly over time, and over connections in turn. It does not depend on what was answered
- * until then, so a server that stands still for a second is late with all that was due in it ("coordinated omission" is
- * to ask less of a server while it is slow, and then to measure less).
+ * When messages are due: at even intervals, on each connection in turn. It does not depend on the answers, so a server
+ * that stops for a second is late for every message that was due in that second. A load that sends less to a slow server
+ * hides that ("coordinated omission").
  */
 
 export interface Plan {
@@ -23,8 +23,8 @@ export const make = (connections: number, rate: number): Plan => {
 const digits = 10
 
 /**
- * Messages of a size that can be told apart: each begins with its number, so that what comes back can be compared. A
- * message below ten bytes carries as many of the last digits as it has room for.
+ * Messages of one size that differ: each begins with its number, so that an answer can be compared with it. A
+ * message of less than ten bytes carries the last digits of the number.
  */
 export const numbered = (size: number): { readonly make: (index: number) => string; readonly fits: (message: string, index: number) => boolean } => {
   const room = Math.min(digits, size)

@@ -1,5 +1,5 @@
 /**
- * The messages of a load: sends what is due on every connection, and takes the time until each comes back.
+ * The messages of a load: sends those that are due on every connection, and measures the time until each comes back.
  */
 import type { Message, WebSocket } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
@@ -13,29 +13,29 @@ export interface RunnerOptions {
   /** Messages a second over all connections; without it each connection has `depth` messages under way. */
   readonly rate: number | undefined
   readonly depth: number
-  /** Nothing is expected back. */
+  /** No answers are expected. */
   readonly isOneWay: boolean
 }
 
 export interface Counts {
   readonly sent: number
   readonly received: number
-  /** Came back altered, out of order or unasked for. */
+  /** Messages that came back altered, out of order or unasked for. */
   readonly wrong: number
   /** Connections that ended before the load did. */
   readonly broken: number
-  /** What was due and not sent, because a connection or this program did not take it. */
+  /** Messages that were due and not sent, because the connection or this program was too slow. */
   readonly behind: number
 }
 
-/** One connection: what it has sent, and since when each message without answer was due. */
+/** One connection: how much it has sent, and when each unanswered message was due. */
 class Lane {
   readonly ws: WebSocket.WebSocket
   readonly index: number
   sent = 0
   received = 0
   isBroken = false
-  /** A message waits for room. */
+  /** A message waits until the connection accepts it. */
   isWaiting = false
   /** Due times, as a ring that grows. */
   private due = new Float64Array(64)
@@ -120,7 +120,7 @@ export class Runner {
       ), { concurrency: "unbounded", discard: true })
   )
 
-  /** Sends for so many milliseconds, or so many messages a connection, whatever is over first. */
+  /** Sends until the time is over, or until each connection has sent its number of messages. */
   send(millis: number, most: number): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       this.began = performance.now()
@@ -134,7 +134,7 @@ export class Runner {
         stop()
         resume(Effect.void)
       }
-      // A timer of Node's is a millisecond late at best, so each run sends all that became due since the last.
+      // Node's timers are at least a millisecond late, so each run sends all messages that became due since the last one.
       const timer = setInterval(step, 1)
       const stop = () => {
         clearInterval(timer)
@@ -146,7 +146,7 @@ export class Runner {
     })
   }
 
-  /** Waits until everything has come back, at most so long. */
+  /** Waits until all messages have come back, but no longer than this. */
   settle(millis: number): Effect.Effect<void> {
     const isSettled = () => this.options.isOneWay || this.lanes.every((lane) => lane.isBroken || lane.underWay <= 0)
     return Effect.callback<void>((resume) => {
@@ -164,7 +164,7 @@ export class Runner {
     })
   }
 
-  /** Sends what is due on each connection; says whether every one has sent as much as it should. */
+  /** Sends the messages that are due. Returns whether every connection has sent all of its messages. */
   private sendDue(now: number): boolean {
     const { most, plan } = this
     let isOver = true
@@ -180,13 +180,13 @@ export class Runner {
     return isOver
   }
 
-  /** Keeps so many messages under way as asked for. */
+  /** Keeps `depth` messages under way. */
   private fill(lane: Lane, now: number): void {
     const depth = this.options.isOneWay ? Infinity : this.options.depth
     while (lane.sent < this.most && lane.underWay < depth && this.offer(lane, now));
   }
 
-  /** Sends a message at once or, where there is no room, lets one wait for it; all others stay due. */
+  /** Sends a message at once. If the connection cannot accept it, one message waits; all others stay due. */
   private offer(lane: Lane, due: number): boolean {
     if (lane.isWaiting) return false
     const text = this.messages.make(lane.sent)
@@ -220,7 +220,7 @@ export class Runner {
       if (isBinary !== this.options.binary || !this.messages.fits(text, lane.received)) this.wrong++
       this.latencies.record(now - lane.shift())
     }
-    // Whoever keeps messages under way sends the next ones at once, not at the next tick.
+    // To keep `depth` messages under way, the next ones are sent at once, not at the next tick.
     if (this.isSending && this.plan === undefined) this.fill(lane, now)
     this.wake()
   }

@@ -1,5 +1,5 @@
 /**
- * Plays the script of one side on a connection whose heads have been exchanged, and compares what the other side says.
+ * Plays the script of one side after the handshake, and compares the messages of the other side with the recording.
  */
 import type * as Net from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -8,7 +8,7 @@ import type { Side } from "../inspect/Observation.ts"
 import { type Heard, heardOf, isSame, type Script } from "./Script.ts"
 
 export interface PlayOptions {
-  /** 1 is the pace of the recording; without it nothing is waited for but the other side. */
+  /** 1 is the pace of the recording. Without it only messages of the other side are waited for. */
   readonly speed: number | undefined
   /** How long the other side may take, in milliseconds. */
   readonly patience: number
@@ -17,7 +17,7 @@ export interface PlayOptions {
 export interface Outcome {
   readonly sentBytes: number
   readonly heard: ReadonlyArray<Heard>
-  /** What differs from the recording, in words; empty where nothing does. */
+  /** The differences from the recording, in words. */
   readonly differences: ReadonlyArray<string>
 }
 
@@ -41,7 +41,7 @@ const differences = (script: Script, heard: ReadonlyArray<Heard>): ReadonlyArray
   return found
 }
 
-/** `watch` has seen the heads; `early` are the bytes that came behind the other side's. */
+/** `watch` has seen the heads; `early` are the bytes that arrived together with the other side's head. */
 export const play = async (
   socket: Net.Socket,
   watch: ConnectionWatch,

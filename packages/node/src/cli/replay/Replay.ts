@@ -44,7 +44,7 @@ const read = (file: string): Effect.Effect<Recording.Recording, Failure> =>
     Effect.fromResult(Recording.parse(text)).pipe(Effect.mapError((why) => usage(`${file}: ${why}`)))
   ))
 
-/** Reads heads up to the one that counts, which is behind the interim answers. */
+/** Reads heads up to the final one, which follows the interim responses. */
 const readHead = (
   socket: Net.Socket,
   patience: number
@@ -57,13 +57,13 @@ const readHead = (
       act()
     }
     const onError = (error: Error) => settle(() => reject(error))
-    const onClose = () => settle(() => reject(new Error("the connection ended inside the handshake")))
+    const onClose = () => settle(() => reject(new Error("the connection ended during the handshake")))
     const onData = (chunk: Buffer) => {
       let rest: Uint8Array = chunk
       while (true) {
         const found = reader.push(rest)
         if (found === undefined) return
-        if (found === "too long") return settle(() => reject(new Error("the head of the handshake has no end")))
+        if (found === "too long") return settle(() => reject(new Error("the head of the handshake is too long")))
         const code = statusOf(found.head)
         rest = found.rest
         if (code !== undefined && code < 200 && code !== 101) continue
@@ -71,11 +71,11 @@ const readHead = (
         return settle(() => resolve({ head: found.head, rest: found.rest }))
       }
     }
-    const timer = setTimeout(() => settle(() => reject(new Error("the handshake did not come in time"))), patience)
+    const timer = setTimeout(() => settle(() => reject(new Error("the handshake did not arrive in time"))), patience)
     socket.on("data", onData).on("error", onError).on("close", onClose)
   })
 
-/** The request for another server; credentials that were not recorded cannot be sent. */
+/** The request for the server, without the credentials that were not recorded. */
 const requestFor = (head: Head, target: URL, headers: Options["headers"]): Head => {
   const given = new Set(headers.map(([name]) => name.toLowerCase()))
   const hidden = head.headers.filter(([name, value]) => value.includes(masked) && !given.has(name.toLowerCase()))
@@ -87,7 +87,7 @@ const requestFor = (head: Head, target: URL, headers: Options["headers"]): Head 
     headers: head.headers.filter((line) => !hidden.includes(line))
   }
   if (own === "/" && path?.includes(masked) === true) {
-    tell("The query held credentials, which were not recorded; *** is sent in their place. Give the whole URL to replace it.")
+    tell("The query held credentials, which were not recorded; *** is sent instead. Give the URL with the whole query.")
   }
   return [["Host", target.host] as const, ...headers].reduce((changed, [name, value]) => withHeader(changed, name, value), kept)
 }
@@ -173,7 +173,7 @@ const asFailure = (error: unknown): Failure => {
 const toServer = (scripts: ReadonlyArray<Script>, url: string, options: Options, pace: PlayOptions) =>
   Effect.gen(function*() {
     const target = URL.parse(withScheme(url))
-    if (target === null) return yield* usage(`${url} is no URL`)
+    if (target === null) return yield* usage(`${url} is not a URL`)
     const tls = yield* tlsOptions(options)
     if (options.insecure && isSecure(target.href)) tell(insecureWarning(Style.of(process.stderr)))
     let isGood = true

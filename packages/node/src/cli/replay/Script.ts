@@ -1,6 +1,6 @@
 /**
- * One side of a recorded connection as a script: what it sent, and how much it had heard of the other side by then. Played
- * in that order the conversation is the same, however fast the other side is this time.
+ * One side of a recorded connection as a script: what it sent, and how many messages of the other side it had received by
+ * then. Played in that order, the conversation is the same, however fast the other side is this time.
  */
 import { ConnectionWatch } from "../inspect/ConnectionWatch.ts"
 import type { Head } from "../inspect/Head.ts"
@@ -10,17 +10,17 @@ import type { Event } from "../inspect/Recording.ts"
 export interface Step {
   /** Milliseconds since the connection began. */
   readonly at: number
-  /** How many messages of the other side, its Close frame included, came before. */
+  /** How many messages of the other side, its Close frame included, arrived before. */
   readonly after: number
   readonly act: { readonly _tag: "Send"; readonly bytes: Uint8Array } | { readonly _tag: "End"; readonly how: string }
 }
 
 export interface Script {
   readonly connection: number
-  /** The heads of both sides; the last where there was more than one. */
+  /** The heads of both sides; the last one if there were several. */
   readonly heads: { readonly client: Head | undefined; readonly server: Head | undefined }
   readonly steps: ReadonlyArray<Step>
-  /** What the other side said. */
+  /** The messages of the other side. */
   readonly heard: ReadonlyArray<Heard>
 }
 
@@ -30,7 +30,7 @@ export type Heard = { readonly _tag: "Message"; readonly message: Completed["mes
   readonly payload: Uint8Array
 }
 
-/** What of an observation the other side has to say again; pings, pongs and the size of fragments are its own affair. */
+/** What the other side has to send again. Pings, pongs and the size of fragments may differ. */
 export const heardOf = (what: What): Heard | undefined => {
   if (what._tag !== "Frame") return undefined
   if (what.completed !== undefined) return { _tag: "Message", message: what.completed.message }

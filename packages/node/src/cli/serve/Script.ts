@@ -1,5 +1,5 @@
 /**
- * Answers that a directory holds: one JSON file for each path, `index.json` for the root, `default.json` for all others.
+ * Answers from the files of a directory: one JSON file for each path, `index.json` for the root, `default.json` for all others.
  */
 import { CloseCode } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
@@ -13,20 +13,20 @@ const Code = Schema.Int.check(Schema.makeFilter((code) => CloseCode.isWireValid(
   expected: "a close code that can be sent: 1000-1003, 1007-1014 or 3000-4999"
 }))
 
-/** What fits into a Close frame beside its code. */
+/** A reason that fits into a Close frame. */
 const Reason = Schema.String.check(Schema.makeFilter((reason) => Buffer.byteLength(reason) <= 123, {
   expected: "a reason of at most 123 bytes"
 }))
 
-/** One thing to do; several in an object are done in the order in which they stand in this list. */
+/** An action. Several in one object are done in the order of this list. */
 const Action = Schema.Struct({
   /** Milliseconds to wait first. */
   wait: Schema.optional(Schema.Finite),
-  /** A text message: a string as it is, anything else as JSON. */
+  /** A text message: a string unchanged, any other value as JSON. */
   send: Schema.optional(Schema.Json),
   /** A binary message, in hexadecimal. */
   sendHex: Schema.optional(Schema.String.check(Schema.isPattern(/^(?:[0-9a-fA-F]{2} ?)*$/))),
-  /** Sends back the message that is answered. */
+  /** Sends the received message back. */
   echo: Schema.optional(Schema.Literal(true)),
   /** Sends a ping and waits for its pong. */
   ping: Schema.optional(Schema.Literal(true)),
@@ -38,11 +38,11 @@ const Action = Schema.Struct({
 })
 
 const Answer = Schema.Struct({
-  /** The message: a text that is equal, or a JSON object or array whose parts the message has; every message if left out. */
+  /** Fits a message that equals this text, or that contains this JSON object or array. Without it every message fits. */
   to: Schema.optional(Schema.Json),
   /** A regular expression that the text of the message matches. */
   matching: Schema.optional(Schema.String),
-  /** How often this answer is given; without end if left out. */
+  /** How often this answer is given on one connection; no limit if left out. */
   times: Schema.optional(Schema.Int),
   do: Schema.Array(Action)
 })
@@ -56,7 +56,7 @@ const Script = Schema.Struct({
     headers: Schema.optional(Schema.Record(Schema.String, Schema.String)),
     body: Schema.optional(Schema.String)
   })),
-  /** What happens as soon as a client has connected. */
+  /** The actions for a client that has just connected. */
   open: Schema.optional(Schema.Array(Action)),
   /** The first answer that fits a message is given. */
   answers: Schema.optional(Schema.Array(Answer))
@@ -77,7 +77,7 @@ const pathOf = (file: string): string => {
   return name === "index" ? "/" : `/${name.endsWith("/index") ? name.slice(0, -"/index".length) : name}`
 }
 
-/** Reads a directory; what is wrong in one of its files is a mistake of the command line. */
+/** Reads a directory. A mistake in one of its files is a usage error. */
 export const read = (directory: string): Effect.Effect<Scripts, Failure> =>
   Effect.suspend(() => {
     const scripts = new Map<string, Script>()
@@ -97,11 +97,11 @@ export const read = (directory: string): Effect.Effect<Scripts, Failure> =>
       const script = decode(text.success)
       if (Result.isFailure(script)) return Effect.fail(usage(`${full}: ${script.failure.message}`))
       const wrong = (script.success.answers ?? []).find(({ matching }) => matching !== undefined && !isPattern(matching))
-      if (wrong !== undefined) return Effect.fail(usage(`${full}: ${wrong.matching} is no regular expression`))
+      if (wrong !== undefined) return Effect.fail(usage(`${full}: ${wrong.matching} is not a regular expression`))
       scripts.set(pathOf(relative(directory, full).split(sep).join("/")), script.success)
     }
     return scripts.size === 0
-      ? Effect.fail(usage(`${directory} holds no *.json file; see docs/cli.md for what stands in one`))
+      ? Effect.fail(usage(`${directory} holds no *.json file; docs/cli.md describes them`))
       : Effect.succeed(scripts)
   })
 
@@ -126,7 +126,7 @@ const includes = (whole: unknown, part: unknown): boolean => {
   return Object.entries(part).every(([name, value]) => Object.hasOwn(whole, name) && includes(Reflect.get(whole, name), value))
 }
 
-/** Whether an answer is one to this message. */
+/** Whether an answer fits a message. */
 export const fits = (answer: Answer, message: string | Uint8Array): boolean => {
   if (answer.to === undefined && answer.matching === undefined) return true
   if (typeof message !== "string") return false

@@ -35,7 +35,7 @@ export interface Options {
 
 const write = (line: string) => void process.stdout.write(`${line}\n`)
 
-/** What happens on the connections, a line each. */
+/** Shows the events of the connections, one on each line. */
 const makeLog = (isQuiet: boolean) => {
   const style = Style.of(process.stdout)
   const line = (id: number, text: string) => {
@@ -71,7 +71,7 @@ const echo = (log: Log): Handler => (ws, id) =>
     return ws.send(message)
   })
 
-/** Every message goes to everybody but its sender. */
+/** Sends every message to all connections except its sender's. */
 const broadcast = (log: Log): Handler => {
   const everybody = new Map<number, WebSocket.WebSocket>()
   return (ws, id) =>
@@ -88,7 +88,7 @@ const broadcast = (log: Log): Handler => {
 
 const scripted = (script: Script.Script, log: Log, cut: () => void): Handler => (ws, id) =>
   Effect.gen(function*() {
-    // What is sent behind a Close is not sent, and so not shown.
+    // Shown after `send` has accepted it: after a Close it accepts nothing.
     const say = (message: Message.Message) => Effect.andThen(ws.send(message), Effect.sync(() => log.sent(id, message)))
     const act = (action: Script.Action, message: Message.Message | undefined) =>
       Effect.gen(function*() {

@@ -1,4 +1,4 @@
-/** The flags of `effect-ws serve`. What it does is loaded when it is run. */
+/** The flags of `effect-ws serve`. The command itself is loaded when it runs. */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -7,7 +7,7 @@ import * as Flags from "../Flags.ts"
 export const serve = Command.make("serve", {
   host: Flag.String("host").pipe(
     Flag.withDefault("127.0.0.1"),
-    Flag.withDescription("Listen on this address; 127.0.0.1, which this machine alone reaches, unless given")
+    Flag.withDescription("Listen on this address; 127.0.0.1 unless given, which only this machine can reach")
   ),
   port: Flags.port("port").pipe(
     Flag.withAlias("p"),
@@ -17,18 +17,18 @@ export const serve = Command.make("serve", {
   broadcast: Flag.Boolean("broadcast").pipe(
     Flag.withDefault(false),
     Flag.withoutNegation,
-    Flag.withDescription("Send each message to everybody else instead of back")
+    Flag.withDescription("Send each message to all other clients instead of back")
   ),
   answers: Flag.Directory("answers", { mustExist: true }).pipe(
     Flag.withMetavar("DIRECTORY"),
     Flag.optional,
-    Flag.withDescription("Answer as the JSON files in this directory say, one for each path")
+    Flag.withDescription("Answer with the JSON files of this directory, one for each path")
   ),
   subprotocols: Flag.String("subprotocol").pipe(
     Flag.withAlias("s"),
     Flag.withMetavar("NAME"),
     Flag.atLeast(0),
-    Flag.withDescription("Speak this subprotocol if it is offered; may be given several times")
+    Flag.withDescription("Accept this subprotocol if it is offered; may be given several times")
   ),
   compression: Flag.Boolean("compression").pipe(
     Flag.withDefault(false),
@@ -55,12 +55,12 @@ export const serve = Command.make("serve", {
 }, (options) =>
   Effect.flatMap(Effect.promise(() => import("./Serve.ts")), ({ run }) => run(options))).pipe(
     Command.withDescription(
-      "A server for trying clients: it sends every message back, or to everybody else, or answers as the files of a " +
-        "directory say. Web pages of any origin may connect."
+      "A server for trying clients: it sends every message back, or to all other clients, or answers with the files of a " +
+        "directory. Web pages of any origin may connect."
     ),
     Command.withShortDescription("A server for trying clients"),
     Command.withExamples([
       { command: "effect-ws serve", description: "Echo on ws://127.0.0.1:9001/" },
-      { command: "effect-ws serve --answers ./answers --port 8080", description: "Answer as ./answers/*.json say" }
+      { command: "effect-ws serve --answers ./answers --port 8080", description: "Answer with ./answers/*.json" }
     ])
   )

@@ -1,5 +1,5 @@
 /**
- * Bytes for people: sixteen a line, with their offset and what of them is ASCII.
+ * Bytes for people: sixteen on a line, with their offset and their ASCII characters.
  */
 import type { Style } from "./Style.ts"
 
@@ -7,7 +7,7 @@ const perLine = 16
 
 const two = (value: number): string => value.toString(16).padStart(2, "0")
 
-/** The bytes in lines, at most `limit` of them; how many more there are is said at the end. */
+/** At most `limit` bytes in lines. The last line says how many more there are. */
 export const dump = (bytes: Uint8Array, style: Style, limit = 512): string => {
   const lines: Array<string> = []
   const end = Math.min(bytes.length, limit)
@@ -27,7 +27,7 @@ export const dump = (bytes: Uint8Array, style: Style, limit = 512): string => {
 export const brief = (bytes: Uint8Array, limit = 16): string =>
   Array.from(bytes.subarray(0, limit), two).join(" ") + (bytes.length > limit ? " …" : "")
 
-/** Bytes from hexadecimal digits, spaces between them allowed; `undefined` for anything else. */
+/** Bytes from hexadecimal digits, with or without spaces; `undefined` for anything else. */
 export const parse = (text: string): Uint8Array | undefined => {
   const digits = text.replaceAll(" ", "")
   if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) return undefined

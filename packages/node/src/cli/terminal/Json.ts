@@ -1,11 +1,11 @@
 /**
- * JSON laid out for reading. It works on the text itself, so that numbers stay as they were sent, whatever their
- * precision, and so do names that occur twice.
+ * JSON laid out for reading. It works on the text itself, so that numbers keep all of their digits, and names that occur
+ * twice stay.
  */
 import type { Style } from "./Style.ts"
 import { visible } from "./Style.ts"
 
-/** What is longer is shown as it came: nobody reads it, and laying it out takes time. */
+/** Longer texts are shown unchanged, because laying them out takes time. */
 const longest = 1024 * 1024
 
 const isSpace = (char: string | undefined): boolean => char === " " || char === "\n" || char === "\r" || char === "\t"
@@ -23,7 +23,7 @@ export const isJson = (text: string): boolean => {
   }
 }
 
-/** The tokens of a text that is JSON: punctuation, and strings and other values as they stand. */
+/** The tokens of a text that is JSON: punctuation, and strings and other values unchanged. */
 const tokensOf = (text: string): ReadonlyArray<string> => {
   const tokens: Array<string> = []
   let at = 0
@@ -56,7 +56,7 @@ const paint = (token: string, isName: boolean, style: Style): string => {
   return token === "null" ? style.dim(shown) : style.cyan(shown)
 }
 
-/** How far the token at `from`, which opens an object or array, reaches, and its width on one line. */
+/** The end of the object or array that begins at token `from`, and its width on one line. */
 const extent = (tokens: ReadonlyArray<string>, from: number): { readonly end: number; readonly width: number } => {
   let depth = 0
   let width = 0
@@ -70,12 +70,12 @@ const extent = (tokens: ReadonlyArray<string>, from: number): { readonly end: nu
   return { end, width }
 }
 
-/** A text that {@link isJson}, on one line where that fits into `columns`, otherwise with two spaces a level. */
+/** A text that {@link isJson}: on one line if that fits into `columns`, otherwise indented by two spaces a level. */
 export const pretty = (text: string, style: Style, columns: number): string => {
   const tokens = tokensOf(text)
   let out = ""
   let depth = 0
-  // Up to this token all goes on one line.
+  // Everything up to this token goes on one line.
   let flatUntil = -1
   const newLine = () => {
     out += `\n${"  ".repeat(depth)}`

@@ -1,5 +1,5 @@
 /**
- * A line on stderr that shows how far something has come, and is gone when it is over.
+ * A line on stderr that shows progress, and disappears at the end.
  */
 import type { Style } from "./Style.ts"
 
@@ -21,7 +21,7 @@ export const bar = (part: number, width = barWidth): string => {
   return `${"█".repeat(whole)}${eighths[Math.floor((filled - whole) * 8)]!}`.padEnd(width)
 }
 
-/** Only a terminal is shown anything but the lines that stay. */
+/** Outside a terminal only the lines that stay are written. */
 export const make = (
   stream: { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown },
   style: Style

@@ -1,5 +1,5 @@
 /**
- * Colours for a terminal, and nothing at all elsewhere.
+ * Colours for a terminal; plain text elsewhere.
  */
 import { WriteStream } from "node:tty"
 
@@ -43,14 +43,14 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 const isSet = (value: string | undefined): boolean => value !== undefined && value !== ""
 
-/** Whether a stream takes colours: `NO_COLOR` and `TERM=dumb` say no, `FORCE_COLOR` says yes, a terminal takes them. */
+/** Whether a stream gets colours: not with `NO_COLOR` or `TERM=dumb`, always with `FORCE_COLOR`, else in a terminal. */
 export const hasColours = (isTerminal: boolean, env: Environment = process.env): boolean => {
   if (isSet(env["NO_COLOR"]) || env["TERM"] === "dumb") return false
   const force = env["FORCE_COLOR"]
   return isTerminal || (isSet(force) && force !== "0" && force !== "false")
 }
 
-/** The colours of what is written to a stream. */
+/** The colours for a stream. */
 export const of = (stream: NodeJS.WritableStream): Style =>
   hasColours(stream instanceof WriteStream && stream.isTTY) ? coloured : plain
 

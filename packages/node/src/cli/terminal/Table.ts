@@ -9,7 +9,7 @@ const pad = (cell: string, width: number, isLeft: boolean): string => {
   return isLeft ? cell + space : space + cell
 }
 
-/** Rows below their titles; the first column goes to the left, the others to the right unless `left` names them. */
+/** Rows below their titles. The first column and those in `left` are aligned to the left, the others to the right. */
 export const render = (
   titles: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string>>,

@@ -1,5 +1,5 @@
 /**
- * Durations and sizes as people write and read them.
+ * Durations and sizes in the form that people write and read.
  */
 
 const units: ReadonlyArray<readonly [name: string, millis: number]> = [
@@ -22,7 +22,7 @@ export const parseDuration = (text: string): number => {
   const [amount, unit] = split(text.trim())
   const found = units.find(([name]) => name === (unit === "" ? "s" : unit))
   if (!Number.isFinite(amount) || found === undefined) {
-    throw new Error(`${JSON.stringify(text)} is no duration; write 500ms, 5s, 2m or 1h`)
+    throw new Error(`${JSON.stringify(text)} is not a duration; write 500ms, 5s, 2m or 1h`)
   }
   return amount * found[1]
 }
@@ -43,7 +43,7 @@ export const parseSize = (text: string): number => {
   const [amount, unit] = split(text.trim())
   const factor = sizes.get(unit.toLowerCase())
   const size = amount * (factor ?? Number.NaN)
-  if (!Number.isInteger(size)) throw new Error(`${JSON.stringify(text)} is no size; write 512, 16KiB or 1MiB`)
+  if (!Number.isInteger(size)) throw new Error(`${JSON.stringify(text)} is not a size; write 512, 16KiB or 1MiB`)
   return size
 }
 
@@ -68,7 +68,7 @@ export const showBytes = (bytes: number): string => {
   return `${amount < 10 ? amount.toFixed(2) : amount < 100 ? amount.toFixed(1) : Math.round(amount)} ${unit}`
 }
 
-/** A whole number with its thousands apart. */
+/** A whole number with a comma between thousands. */
 export const showCount = (count: number): string => Math.round(count).toLocaleString("en-US")
 
 /** `1 message`, `2 messages`. */

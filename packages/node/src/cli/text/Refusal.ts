@@ -1,5 +1,5 @@
 /**
- * Why there is no connection: what the server answered, and what to do about it.
+ * Why there is no connection: the server's response, and what to do about it.
  */
 import type { WebSocketError } from "@effect-ws/core"
 import { STATUS_CODES } from "node:http"
@@ -20,36 +20,36 @@ const byStatus = (error: HandshakeError, code: number): string => {
   if (code >= 300 && code < 400) {
     const location = headerOf(error, "location")
     return location === undefined
-      ? "the server redirects without saying where to"
+      ? "the server redirects without a Location header"
       : `the server redirects; connect to ${location} if you trust it (http becomes ws, https becomes wss)`
   }
   switch (code) {
     case 200:
-      return "an ordinary web page answers at this path; ask for the path of the WebSocket"
+      return "this path is an ordinary web page; use the path of the WebSocket"
     case 400:
-      return "the server found the request malformed; a proxy in between may have removed its Upgrade header"
+      return "the server could not use the request; a proxy in between may have removed its Upgrade header"
     case 401:
       return "the server wants credentials: --header \"Authorization: Bearer …\", or a cookie by --header \"Cookie: …\""
     case 403:
-      return "the server forbids it: web servers often compare the origin (--origin https://…), others want credentials (--header)"
+      return "the server forbids it: many servers check the origin (--origin https://…), others want credentials (--header)"
     case 404:
       return "nothing is at this path; check it, and the Host that the server expects (--header \"Host: …\")"
     case 405:
-      return "something answers at this path, but not to GET"
+      return "this path does not accept GET, which a WebSocket needs"
     case 407:
       return "a proxy in between wants credentials: --header \"Proxy-Authorization: …\""
     case 426:
       return headerOf(error, "sec-websocket-version") === undefined
-        ? "the server did not see an upgrade: a proxy in between may have removed the Upgrade header"
-        : `the server speaks version ${headerOf(error, "sec-websocket-version")} of the protocol, this client 13`
+        ? "the server saw no upgrade: a proxy in between may have removed the Upgrade header"
+        : `the server supports version ${headerOf(error, "sec-websocket-version")} of the protocol, this client version 13`
     case 429:
     case 503:
       return retry(error)
     case 502:
     case 504:
-      return "a gateway answered: the server behind it is down, or the gateway does not pass WebSockets on"
+      return "a gateway responded: the server behind it is down, or the gateway does not support WebSockets"
     default:
-      return code >= 500 ? "the server failed; its log says why" : "see the answer above"
+      return code >= 500 ? "the server failed; see its log" : "see the response above"
   }
 }
 
@@ -58,19 +58,19 @@ const byRule = (error: HandshakeError): string => {
     case "StatusNot101":
       return byStatus(error, error.status ?? 0)
     case "SubprotocolMissing":
-      return "the server speaks none of the subprotocols; check --subprotocol, or leave it out"
+      return "the server accepts none of the subprotocols; check --subprotocol, or leave it out"
     case "SubprotocolUnexpected":
-      return "the server wants a subprotocol that was not offered; offer it by --subprotocol"
+      return "the server chose a subprotocol that was not offered; offer it by --subprotocol"
     case "AcceptInvalid":
     case "UpgradeInvalid":
     case "ConnectionInvalid":
-      return "this is no WebSocket server, or a cache or proxy in between has changed its answer"
+      return "this is not a WebSocket server, or a cache or proxy in between has changed its response"
     case "ExtensionUnexpected":
     case "ExtensionInvalid":
     case "ExtensionsMalformed":
-      return "the server's compression is broken; --no-compression does without"
+      return "the server's compression is broken; try --no-compression"
     default:
-      return "the server breaks the protocol; whoever maintains it can say more"
+      return "the server breaks the protocol; report it to its maintainers"
   }
 }
 
@@ -84,14 +84,14 @@ const body = (error: HandshakeError, style: Style): ReadonlyArray<string> => {
   return ["", ...shown, ...(lines.length > bodyLines ? [style.dim(`  … ${lines.length - bodyLines} more lines`)] : [])]
 }
 
-/** The answer of a server that refused, with advice. */
+/** The response of a server that refused, with advice. */
 const refusal = (error: HandshakeError, style: Style): string => {
   const code = error.status ?? 0
   const phrase = STATUS_CODES[code]
   return [
     error.reason === "StatusNot101"
       ? style.red(`The server refused the handshake: ${code}${phrase === undefined ? "" : ` ${phrase}`}`)
-      : style.red(`The server's answer cannot be accepted: ${error.detail} (${error.reason}, ${error.section})`),
+      : style.red(`The server's response cannot be accepted: ${error.detail} (${error.reason}, ${error.section})`),
     ...error.headers.map(([name, value]) => `  ${style.cyan(name)}: ${oneLine(value)}`),
     ...body(error, style),
     "",
@@ -101,8 +101,8 @@ const refusal = (error: HandshakeError, style: Style): string => {
 
 const tlsAdvice = (error: WebSocketError.IOError): string =>
   error.detail.includes("(EPROTO)")
-    ? "the server does not seem to speak TLS on this port; try ws:// in place of wss://"
-    : "give the authority that signed its certificate (--ca FILE); --insecure connects without any verification"
+    ? "the server does not seem to use TLS on this port; try ws:// instead of wss://"
+    : "name the authority that signed its certificate (--ca FILE); --insecure connects without any verification"
 
 /** The failure of a command that could not connect. */
 export const failureOf = (

@@ -43,7 +43,7 @@ describe("read", () => {
     ["{\"answers\":[{\"to\":\"a\",\"do\":[{\"close\":5000}]}]}", "close"],
     ["{\"open\":[{\"close\":1005}]}", "a close code that can be sent"],
     [`{"open":[{"close":1000,"reason":"${"x".repeat(124)}"}]}`, "a reason of at most 123 bytes"],
-    ["{\"answers\":[{\"matching\":\"(\",\"do\":[]}]}", "( is no regular expression"],
+    ["{\"answers\":[{\"matching\":\"(\",\"do\":[]}]}", "( is not a regular expression"],
     ["{\"open\":[{\"sendHex\":\"0\"}]}", "sendHex"]
   ])("names what is wrong in %s", ([text, what]) =>
     Effect.gen(function*() {

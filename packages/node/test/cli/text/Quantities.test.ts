@@ -18,7 +18,7 @@ describe("Quantities", () => {
       3_600_000,
       3000
     ])
-    for (const wrong of ["", "soon", "-1s", "5 years", "1.2.3s"]) assert.throws(() => parseDuration(wrong), "is no duration")
+    for (const wrong of ["", "soon", "-1s", "5 years", "1.2.3s"]) assert.throws(() => parseDuration(wrong), "is not a duration")
   })
 
   it("reads sizes, in bytes unless a unit is given", () => {
@@ -31,7 +31,7 @@ describe("Quantities", () => {
       1_048_576,
       524_288
     ])
-    for (const wrong of ["", "big", "-1", "1.5", "5 parsecs"]) assert.throws(() => parseSize(wrong), "is no size")
+    for (const wrong of ["", "big", "-1", "1.5", "5 parsecs"]) assert.throws(() => parseSize(wrong), "is not a size")
   })
 
   it("shows them with about three digits", () => {

@@ -17,11 +17,11 @@ const refused = (code: number, headers: ReadonlyArray<readonly [string, string]>
 describe("failureOf", () => {
   it.each([
     [301, "location", "https://other.example/", "connect to https://other.example/ if you trust it"],
-    [200, "server", "x", "an ordinary web page answers at this path"],
+    [200, "server", "x", "this path is an ordinary web page"],
     [401, "www-authenticate", "Bearer", "the server wants credentials: --header"],
     [403, "server", "x", "--origin https://…"],
     [404, "server", "x", "nothing is at this path"],
-    [426, "sec-websocket-version", "8", "speaks version 8 of the protocol"],
+    [426, "sec-websocket-version", "8", "supports version 8 of the protocol"],
     [426, "server", "x", "a proxy in between may have removed the Upgrade header"],
     [429, "retry-after", "7", "try again after 7"],
     [502, "server", "x", "the server behind it is down"],
@@ -56,6 +56,6 @@ describe("failureOf", () => {
       failureOf(new WebSocketError.IOError({ phase: "connect", reason: "Tls", detail }), plain)
     assert.strictEqual(of("x").status, status.unreachable)
     assert.include(of("x").text, "--ca FILE")
-    assert.include(of("(EPROTO)").text, "try ws:// in place of wss://")
+    assert.include(of("(EPROTO)").text, "try ws:// instead of wss://")
   })
 })
