@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import "./transport/NodeVersion.ts"
-import { type PerMessageDeflate, WebSocketClient } from "@effect-ws/core"
+import { type PerMessageDeflate, WebSocketClient, type WebSocketError } from "@effect-ws/core"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
@@ -15,6 +15,12 @@ import * as Http2Dialer from "./client/Http2Dialer.ts"
 import * as Http2Sessions from "./client/Http2Sessions.ts"
 import * as NodeDeflate from "./NodeDeflate.ts"
 import * as Transports from "./transport/Transports.ts"
+
+const httpDialer: Effect.Effect<WebSocketClient.Dialer, never, HttpClient.HttpClient> = Effect.gen(function*() {
+  const { ofResponse, primitives, ready } = yield* Transports.current
+  const { dial } = WebSocketClient.makeHttpDialer(yield* HttpClient.HttpClient, primitives, ofResponse)
+  return { dial: (request) => Effect.andThen(ready, dial(request)) }
+})
 
 /**
  * Dials through the current `HttpClient`, with Node's primitives and compression.
@@ -44,19 +50,17 @@ export const layerHttpClient: Layer.Layer<
   never,
   HttpClient.HttpClient
 > = Layer.merge(
-  Layer.effect(
-    WebSocketClient.Connector,
-    Effect.gen(function*() {
-      const { ofResponse, primitives, ready } = yield* Transports.current
-      const { dial } = WebSocketClient.makeHttpDialer(yield* HttpClient.HttpClient, primitives, ofResponse)
-      return WebSocketClient.makeConnector({ dial: (request) => Effect.andThen(ready, dial(request)) })
-    })
-  ),
+  Layer.effect(WebSocketClient.Connector, Effect.map(httpDialer, WebSocketClient.makeConnector)),
   NodeDeflate.layer
 )
 
 /**
  * Dials with its own HTTP client, over HTTP/1.1: undici, or `node:http` where there is no undici, as on Bun.
+ *
+ * **Details**
+ *
+ * undici drops a connection whose server sends `100 Continue` before its answer. Such a server is dialled again by
+ * `node:http`.
  *
  * **Example** (A client program)
  *
@@ -76,15 +80,33 @@ export const layerHttpClient: Layer.Layer<
  * @since 0.1.0
  */
 export const layer: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = Layer.suspend(() =>
-  Layer.provide(layerHttpClient, canDispatch() ? NodeHttpClient.layerUndiciOptions(undiciOptions) : NodeHttpClient.layerNodeHttp)
+  canDispatch() ? layerUndici : Layer.provide(layerHttpClient, NodeHttpClient.layerNodeHttp)
 )
+
+/** Bun's `undici` has the names of undici and cannot dial; there `node:http` does. */
+const canDispatch = (): boolean => "dispatch" in Undici.Agent.prototype
 
 // The server's end does not end our side, even if it comes while messages wait for a slow reader: its Close is
 // answered first. A transport that owns the connection sets it by itself; the `Socket` of an answer cannot.
 const undiciOptions: Undici.Agent.Options = { allowH2: false, connect: { allowHalfOpen: true } }
 
-/** Bun's `undici` has the names of undici and cannot dial; there `node:http` does. */
-const canDispatch = (): boolean => "dispatch" in Undici.Agent.prototype
+const layerUndici = Layer.merge(
+  Layer.effect(
+    WebSocketClient.Connector,
+    Effect.gen(function*() {
+      const { dial } = yield* httpDialer
+      const direct = DirectDialer.make({}, yield* Transports.current)
+      return WebSocketClient.makeConnector({
+        dial: (request) => Effect.catchIf(dial(request), isBecauseOf100, () => direct.dial(request))
+      })
+    })
+  ),
+  NodeDeflate.layer
+).pipe(Layer.provide(NodeHttpClient.layerUndiciOptions(undiciOptions)))
+
+/** Whether undici dropped the connection because of what the server sent before its answer (`connectError` says so). */
+const isBecauseOf100 = (error: WebSocketError.HandshakeError | WebSocketError.IOError): boolean =>
+  error._tag === "IOError" && error.phase === "handshake" && error.reason === "Aborted"
 
 /**
  * How to dial without an `HttpClient`.

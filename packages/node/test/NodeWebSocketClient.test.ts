@@ -50,6 +50,7 @@ const dialerOf = (change: (client: HttpClient.HttpClient) => HttpClient.HttpClie
   )
 
 const clients = [
+  ["the default", NodeWebSocketClient.layer, true],
   ["undici", NodeWebSocketClient.layerHttpClient.pipe(Layer.provide(layerUndici)), true],
   ["node:http", NodeWebSocketClient.layerHttpClient.pipe(Layer.provide(NodeHttpClient.layerNodeHttp)), true],
   ["the Socket of an HttpClient", WebSocketClient.layerHttpClient.pipe(Layer.provide(layerUndici)), true],
