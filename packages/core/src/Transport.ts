@@ -65,7 +65,8 @@ export interface TransportHandlers {
  *   are not taken yet. It distinguishes a slow write from a stalled one.
  * - `end` sends the end of stream after what was written.
  * - `unref`, where the platform has it, lets the process end although the transport is open:
- *   the connection has ended for its program, and only the peer's end is missing.
+ *   the connection has ended for its program, and only the peer's end is missing. Writes that
+ *   were not taken yet still keep the process.
  * - `destroy` drops the transport at once; `onClosed` follows unless it was called before.
  *   Calling it again does nothing.
  *

@@ -240,7 +240,11 @@ export interface WebSocket {
    * its stream arrives, before the reader comes to it. Tells what is known by then.
    */
   readonly closing: Effect.Effect<CloseInfo>
-  /** Waits until the connection has closed, one way or another, and tells how. */
+  /**
+   * Waits until the connection has closed, one way or another, and tells how. It does not read:
+   * while messages wait that nobody reads, the peer's Close is processed after `closeTimeout`
+   * only. `drain` reads them.
+   */
   readonly closed: Effect.Effect<CloseInfo>
 
   /** What the connection has counted so far: messages, bytes, the last round trip. */

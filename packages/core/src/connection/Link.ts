@@ -420,7 +420,17 @@ export abstract class Link extends HeldMemory
   abandon(): void {
     if (this.gone) return this.dispose()
     this.rest = undefined
-    this.transport.unref?.()
+    const { transport } = this
+    if (transport.unref === undefined) return
+    transport.unref()
+    this.deadlines.set(this, Infinity)
+    this.end.isAbandoned = true
+    this.updateAlarm()
+  }
+
+  /** The process need not stay for the end of an abandoned connection. */
+  override get isBackground(): boolean {
+    return this.closing?.isAbandoned === true
   }
 
   /** Gives back what the connection held: its transport is closed, and all input is decoded or dropped. */

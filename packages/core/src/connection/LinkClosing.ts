@@ -73,6 +73,8 @@ export class LinkClosing {
   hasLost = false
   /** The connection is closed to make room: a peer that takes nothing is cut at the close deadline. */
   isShed = false
+  /** Its program has ended, and the process need not stay for the rest. */
+  isAbandoned = false
 
   private readonly link: ClosableLink
   private readonly machine: Closing

@@ -27,12 +27,26 @@ export abstract class Alarm {
     return this.position !== -1
   }
 
+  /** Whether the process may end although this alarm is set. It does not change while it is set. */
+  get isBackground(): boolean {
+    return false
+  }
+
   /** Called when `due` is reached. It sets the alarm again through `Deadlines.set` if needed. */
   abstract onAlarm(now: number): void
 }
 
 // A timer is a millisecond or two late on a loop that is not blocked.
 const tolerance = 4
+
+// Of timers; those that are set for longer go off at once.
+const mostMillis = 0x7fffffff
+
+/** A timer of Node, Bun or Deno. In a browser it is a number, and there is no process that could end. */
+interface Timer {
+  readonly ref: () => void
+  readonly unref: () => void
+}
 
 // A handshake takes several turns of the loop and round trips.
 const leastHold = 100
@@ -51,11 +65,16 @@ export class Deadlines {
   private holdLeft = mostHold
   private firing = false
   private readonly origin: number
+  // Alarms for which the process stays, and the timer that keeps it, if it is one that can let it go.
+  private foreground = 0
+  private timer: Timer | undefined
+  private readonly isSystemClock: boolean
 
   private readonly dispatcher: Scheduler.SchedulerDispatcher
 
   constructor(clock: Clock.Clock, scheduler: Scheduler.Scheduler) {
     this.clock = clock
+    this.isSystemClock = clock === Context.get(Context.empty(), Clock.Clock)
     this.origin = Math.floor(this.read())
     this.dispatcher = scheduler.makeDispatcher()
     this.context = Context.make(Clock.Clock, clock).pipe(
@@ -97,6 +116,7 @@ export class Deadlines {
       alarm.due = due
       alarm.position = this.heap.length
       this.heap.push(alarm)
+      if (!alarm.isBackground) this.foreground++
       this.up(alarm)
     } else if (this.heap[alarm.position] !== alarm) {
       // The heap of another Clock: moving the alarm here would silently drop the other one.
@@ -111,6 +131,7 @@ export class Deadlines {
       else this.down(alarm)
     }
     this.schedule()
+    this.keepProcess()
   }
 
   private schedule(): void {
@@ -138,8 +159,25 @@ export class Deadlines {
   private readonly loop: Effect.Effect<void> = Effect.suspend(() => {
     const wait = this.wakesAt - this.now()
     // A timer may go off a fraction of a millisecond early.
-    return wait > 0 ? Effect.flatMap(this.clock.sleep(Duration.millis(Math.ceil(wait))), () => this.woken) : this.fire
+    return wait > 0 ? Effect.flatMap(this.pause(Math.ceil(wait)), () => this.woken) : this.fire
   })
+
+  /** Sleeps; with the system's clock by a timer of its own, for which the process need not stay. */
+  private pause(millis: number): Effect.Effect<void> {
+    if (!this.isSystemClock) return this.clock.sleep(Duration.millis(millis))
+    return Effect.callback((resume) => {
+      const handle: unknown = setTimeout(() => resume(Effect.void), Math.min(millis, mostMillis))
+      this.timer = isTimer(handle) ? handle : undefined
+      this.keepProcess()
+      return Effect.sync(() => clearTimeout(handle as number))
+    })
+  }
+
+  private keepProcess(): void {
+    if (this.timer === undefined) return
+    if (this.foreground > 0) this.timer.ref()
+    else this.timer.unref()
+  }
 
   private readonly woken: Effect.Effect<void> = Effect.suspend(() => {
     const now = this.now()
@@ -179,6 +217,7 @@ export class Deadlines {
   private remove(alarm: Alarm): void {
     const at = alarm.position
     alarm.position = -1
+    if (!alarm.isBackground) this.foreground--
     const last = this.heap.pop()!
     if (last === alarm) return
     this.heap[at] = last
@@ -218,6 +257,8 @@ export class Deadlines {
     alarm.position = at
   }
 }
+
+const isTimer = (handle: unknown): handle is Timer => typeof handle === "object" && handle !== null && "unref" in handle
 
 const byClock = new WeakMap<Clock.Clock, Deadlines>()
 

@@ -48,12 +48,19 @@ const tooSlow = new WebSocketError.IOError({
   detail: "The proxy did not connect within 30 seconds"
 })
 
+/** A stream that, like a socket, can let the process end although it is open. */
+export interface SharedStream extends Http2.ClientHttp2Stream {
+  readonly unref: () => void
+}
+
 /** The session that connections to an origin share, or the fact that there is none (`undefined`). */
 export class Shared {
   readonly opening: Promise<Http2.ClientHttp2Session | undefined>
   private readonly abort = new AbortController()
   private session: Http2.ClientHttp2Session | undefined
   private streams = 0
+  // Streams for which the process stays.
+  private kept = 0
   /** Dials that wait for it. */
   private dials = 0
   private isRetired = false
@@ -86,15 +93,23 @@ export class Shared {
     this.endIfUnused()
   }
 
-  /** Opens a stream. The session keeps the process alive for as long as one is open. */
-  request(session: Http2.ClientHttp2Session, headers: Http2.OutgoingHttpHeaders): Http2.ClientHttp2Stream {
+  /** Opens a stream. The session keeps the process alive for as long as one is open that was not released by `unref`. */
+  request(session: Http2.ClientHttp2Session, headers: Http2.OutgoingHttpHeaders): SharedStream {
     const stream = session.request(headers, { endStream: false })
-    if (this.streams++ === 0) session.ref()
+    this.streams++
+    if (this.kept++ === 0) session.ref()
+    let isKept = true
+    const unref = () => {
+      if (!isKept) return
+      isKept = false
+      if (--this.kept === 0) session.unref()
+    }
     stream.once("close", () => {
-      if (--this.streams === 0) session.unref()
+      unref()
+      this.streams--
       this.endIfUnused()
     })
-    return stream
+    return Object.assign(stream, { unref })
   }
 
   /** No dial follows: it ends with the dials that wait for it and its last stream. */

@@ -222,6 +222,11 @@ class DuplexTransport implements Transport.Transport {
     if (this.unwritten === 0 && !this.duplex.destroyed) this.duplex.end()
   }
 
+  unref(): void {
+    const duplex: Duplex & { readonly unref?: () => unknown } = this.duplex
+    duplex.unref?.()
+  }
+
   destroy(): void {
     this.dropped = true
     this.duplex.destroy()

@@ -28,6 +28,7 @@ export interface RawHandle {
   readonly writev: (request: Request | null, chunks: ReadonlyArray<Uint8Array>, allBuffers: true) => number | Request
   readonly shutdown: (request: Request) => number
   readonly close: () => void
+  readonly unref?: (() => void) | undefined
 }
 
 /** A write or a shutdown. */
@@ -342,6 +343,11 @@ export abstract class SocketHandle {
     if (this.isClosed) return
     if (status < 0) this.onFailure("write", systemError(status, "shutdown"))
     else this.onShutDown()
+  }
+
+  /** Lets the process end although the handle is open; writes that wait still keep it. */
+  unref(): void {
+    if (!this.isClosed) this.raw.unref?.()
   }
 
   /** Drops the connection. Nothing is reported afterwards. */
