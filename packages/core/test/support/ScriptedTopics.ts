@@ -11,10 +11,11 @@ import * as TopicClient from "../../src/realtime/TopicClient.ts"
 import { Welcome } from "../../src/realtime/wire/Messages.ts"
 import type { ToClient, ToServer } from "../../src/realtime/wire/Messages.ts"
 import { TopicsContract } from "../../src/realtime/wire/TopicsContract.ts"
+import type * as TestLink from "../../src/testing/TestLink.ts"
 import * as TestServer from "../../src/testing/TestServer.ts"
 import { eventually, links } from "./Scripted.ts"
 
-const url = "ws://a.example/topics"
+export const url = "ws://a.example/topics"
 
 export const make = TopicClient.make(url)
 
@@ -53,9 +54,10 @@ export interface Options {
   readonly size?: number
   /** What the server says first; `false`: nothing. */
   readonly welcome?: false
+  readonly link?: TestLink.Options
 }
 
-export const scriptedTopics = ({ calls = 100, size = 10_000, welcome }: Options = {}) => {
+export const scriptedTopics = ({ calls = 100, link, size = 10_000, welcome }: Options = {}) => {
   const visits = Effect.runSync(Queue.unbounded<Visit>())
   let count = 0
   const route = HttpRouter.add(
@@ -84,7 +86,17 @@ export const scriptedTopics = ({ calls = 100, size = 10_000, welcome }: Options 
       }))
   )
   const layer = HttpRouter.serve(route, { disableLogger: true, disableListenLog: true }).pipe(
-    Layer.provideMerge(TestServer.layer())
+    Layer.provideMerge(TestServer.layer({ link }))
   )
   return { layer, visit: eventually(Queue.take(visits)) }
 }
+
+/** Waits until the client does this. */
+export const status = <E>(client: TopicClient.TopicClient<E>, tag: string) =>
+  eventually(Effect.gen(function*() {
+    while (true) {
+      const status = yield* client.status
+      if (status._tag === tag) return status
+      yield* Effect.yieldNow
+    }
+  }))

@@ -9,15 +9,17 @@ export interface Outgoing {
   readonly text: string
   /** Whether it is still to be sent. */
   readonly isWanted?: (() => boolean) | undefined
-  /** The connection has accepted it. */
-  readonly accepted?: (() => void) | undefined
+  /** It is given to the connection: from now on it may arrive. */
+  readonly given?: (() => void) | undefined
 }
 
 export class Link {
   readonly ws: WebSocket
   private readonly outbox: Array<Outgoing> = []
-  // Signals of which only the last one of each topic counts.
+  // Signals, of which only the last one of each topic counts.
   private readonly latest = new Map<string, string>()
+  // The next one, for which there was no room.
+  private held: Outgoing | undefined
   private readonly blocked = Latch.makeUnsafe()
 
   constructor(ws: WebSocket) {
@@ -38,21 +40,17 @@ export class Link {
   }
 
   private next(): Outgoing | undefined {
-    while (this.outbox.length > 0) {
-      if (this.outbox[0].isWanted?.() !== false) return this.outbox[0]
-      this.outbox.shift()
+    const { held, latest, outbox } = this
+    this.held = undefined
+    if (held !== undefined && held.isWanted?.() !== false) return held
+    for (let outgoing = outbox.shift(); outgoing !== undefined; outgoing = outbox.shift()) {
+      if (outgoing.isWanted?.() !== false) return outgoing
     }
-    for (const text of this.latest.values()) return { text }
+    for (const [name, text] of latest) {
+      latest.delete(name)
+      return { text }
+    }
     return undefined
-  }
-
-  private taken(outgoing: Outgoing): void {
-    if (outgoing === this.outbox[0]) this.outbox.shift()
-    else for (const name of this.latest.keys()) {
-      this.latest.delete(name)
-      break
-    }
-    outgoing.accepted?.()
   }
 
   /** Sends for as long as there is room on the connection. */
@@ -60,10 +58,11 @@ export class Link {
     if (this.blocked.isOpen()) return
     for (let outgoing = this.next(); outgoing !== undefined; outgoing = this.next()) {
       if (!this.ws.offerUnsafe(outgoing.text)) {
+        this.held = outgoing
         this.blocked.openUnsafe()
         return
       }
-      this.taken(outgoing)
+      outgoing.given?.()
     }
   }
 
@@ -73,9 +72,9 @@ export class Link {
       yield* this.blocked.await
       const outgoing = this.next()
       if (outgoing !== undefined) {
+        outgoing.given?.()
         const exit = yield* Effect.exit(this.ws.send(outgoing.text))
         if (Exit.isFailure(exit)) return
-        this.taken(outgoing)
       }
       this.blocked.closeUnsafe()
       this.send()

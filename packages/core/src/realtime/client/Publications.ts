@@ -123,7 +123,7 @@ export class Publications {
         this.underWay.delete(pending)
         return false
       },
-      accepted: () => {
+      given: () => {
         pending.doubts++
         pending.sentAt ??= this.calls.around.now()
       }
