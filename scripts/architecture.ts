@@ -128,7 +128,11 @@ const touchesUnstable = [
   `${core}BunHttpServer.ts`,
   `${core}WorkersHttpServer.ts`,
   // An HTTP server in memory.
-  `${core}testing/TestServer.ts`
+  `${core}testing/TestServer.ts`,
+  // Effect's Redis service.
+  `${core}realtime/RedisBroker.ts`,
+  `${core}realtime/redis/Calls.ts`,
+  `${core}realtime/redis/Shard.ts`
 ]
 
 export const rules: ReadonlyArray<Rule> = [

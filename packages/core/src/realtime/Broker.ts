@@ -116,7 +116,7 @@ export type {
  * @since 0.1.0
  */
 export class BrokerError extends Schema.TaggedError<BrokerError>("@effect-ws/core/Broker/BrokerError")("BrokerError", {
-  operation: Schema.Literals(["publish", "read", "top", "subscribe", "signal", "enter", "leave", "members"]),
+  operation: Schema.Literals(["open", "publish", "read", "top", "subscribe", "signal", "enter", "leave", "members"]),
   applied: Schema.Literals(["no", "unknown"]),
   cause: Schema.optional(Schema.Defect())
 }) {

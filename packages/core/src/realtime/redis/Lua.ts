@@ -1,0 +1,278 @@
+/**
+ * What runs inside Redis. A script is atomic, so that a publication has its offset, its place in history, its key and its message,
+ * or none of them.
+ *
+ * The keys of a shard, which share a hash slot (`{prefix:N}`):
+ *
+ * - `state`: a hash. `epoch` and `seq` of the shard; `t:TOPIC` is a topic's top; `n` numbers those who enter; `beat` and `calm` are
+ *   times of the leases. One key, so that it is lost as a whole or not at all.
+ * - `log:TOPIC`: a stream. An entry's id is `OFFSET-EXPIRY`, its only value `"key","payload"` as JSON.
+ * - `key:TOPIC\nKEY`: a key that is remembered, its value `EPOCH OFFSET`.
+ * - `leases`: a sorted set, each process that has entered somebody with the time until which it lives.
+ * - `of:PROCESS`: a hash, each id that the process entered with its topic.
+ * - `in:TOPIC`: a hash, each id with `ORDER\nMEMBER\nPAYLOAD`; `by:TOPIC`: a sorted set of `MEMBER\nORDER\nID` with equal scores, so that
+ *   the last one of a member is found; `count:TOPIC`: a hash, each member with how often it is present.
+ *
+ * Texts of the program (topics, keys, ids, members) are written as the inside of a JSON string: no line break, no lone surrogate.
+ */
+
+/**
+ * `KEYS[1]` state, `KEYS[2]` leases. `ARGV`: the epoch and `seq` that the process knows, `1` to make a new epoch if that one is still
+ * the shard's, a fresh name for an epoch, the command that publishes, the channel, the prefix of keys, the lease.
+ *
+ * `seq` counts the messages of the channel, but for those that carry signals alone. If Redis has counted less than a process has seen,
+ * it lost data.
+ */
+const begin = `
+local state, leases = KEYS[1], KEYS[2]
+local knownEpoch, knownSeq = ARGV[1], tonumber(ARGV[2])
+local prefix, lease = ARGV[7], tonumber(ARGV[8])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local was = redis.call('HMGET', state, 'epoch', 'seq', 'beat', 'calm')
+local epoch, seq = was[1], tonumber(was[2] or '0')
+local beat, calm = tonumber(was[3] or '0'), tonumber(was[4] or '0')
+local isNew, published, signals, changed, isChanged = false, {}, {}, {}, {}
+
+local function era(name)
+  return tonumber(string.match(name or '', '^(%d+)') or '0')
+end
+
+if not epoch or (epoch == knownEpoch and (seq < knownSeq or ARGV[3] == '1')) or era(epoch) < era(knownEpoch) then
+  epoch = (math.max(era(epoch), era(knownEpoch)) + 1) .. '.' .. ARGV[4]
+  seq = math.max(seq, knownSeq)
+  redis.call('HSET', state, 'epoch', epoch, 'seq', seq)
+  isNew = true
+end
+
+local function change(topic)
+  if not isChanged[topic] then
+    isChanged[topic] = true
+    changed[#changed + 1] = '"' .. topic .. '"'
+  end
+end
+
+local function leave(topic, id)
+  local present, by = prefix .. 'in:' .. topic, prefix .. 'by:' .. topic
+  local value = redis.call('HGET', present, id)
+  if not value then return false end
+  local order, member = string.match(value, '^(%d+)\\n([^\\n]*)\\n')
+  redis.call('HDEL', present, id)
+  redis.call('ZREM', by, member .. '\\n' .. order .. '\\n' .. id)
+  if redis.call('HINCRBY', prefix .. 'count:' .. topic, member, -1) <= 0 then
+    redis.call('HDEL', prefix .. 'count:' .. topic, member)
+  end
+  change(topic)
+  return true
+end
+
+-- The presences of a process end: at most some hundred at once. Whether that was all.
+local function bury(owner)
+  local of = prefix .. 'of:' .. owner
+  local scan = redis.call('HSCAN', of, 0, 'COUNT', 500)
+  local entered = scan[2]
+  for i = 1, #entered, 2 do
+    leave(entered[i + 1], entered[i])
+    redis.call('HDEL', of, entered[i])
+  end
+  if redis.call('EXISTS', of) == 1 then return false end
+  redis.call('ZREM', leases, owner)
+  return true
+end
+
+-- Where nothing has beaten for long, Redis was away, not the processes: they get the time to say that they live, once.
+local function sweep()
+  if now - beat > lease and calm - lease <= beat then
+    calm = now + lease
+    redis.call('HSET', state, 'calm', calm)
+  end
+  if now < calm then return end
+  local dead = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 4)
+  for i = 1, #dead do
+    if not bury(dead[i]) then return end
+  end
+end
+
+local function tell()
+  if not isNew and #published == 0 and #signals == 0 and #changed == 0 then return end
+  local parts = { '{"e":"' .. epoch .. '"' }
+  if #published > 0 or #changed > 0 then seq = redis.call('HINCRBY', state, 'seq', 1) end
+  if isNew or #published > 0 or #changed > 0 then parts[#parts + 1] = '"s":' .. seq end
+  if #published > 0 then parts[#parts + 1] = '"p":[' .. table.concat(published, ',') .. ']' end
+  if #changed > 0 then parts[#parts + 1] = '"m":[' .. table.concat(changed, ',') .. ']' end
+  if #signals > 0 then parts[#parts + 1] = '"g":[' .. table.concat(signals, ',') .. ']' end
+  redis.call(ARGV[5], ARGV[6], table.concat(parts, ',') .. '}')
+end
+
+-- Drops what is too old from the beginning of a log.
+local function trim(log)
+  local count = 1
+  while true do
+    local first = redis.call('XRANGE', log, '-', '+', 'COUNT', count)
+    count = 20
+    local last
+    for i = 1, #first do
+      local offset, expiry = string.match(first[i][1], '^(%d+)-(%d+)$')
+      if tonumber(expiry) > now then
+        if i > 1 then redis.call('XTRIM', log, 'MINID', first[i][1]) end
+        return tonumber(offset)
+      end
+      last = offset
+    end
+    if not last then return nil end
+    redis.call('XTRIM', log, 'MINID', (tonumber(last) + 1) .. '-0')
+  end
+end
+`
+
+/**
+ * Does what a process asks for, in order, and tells the others in one message. `KEYS[3]` is the process's own `of`; `ARGV[9]` its name;
+ * then the operations. It answers epoch and `seq`, and what each operation answers.
+ */
+export const apply = `${begin}
+local owner, of = ARGV[9], KEYS[3]
+local answer, arg, key = {}, 10, 4
+local operations = {}
+
+-- A publication. Answers epoch, offset, and 1 if the key was known.
+function operations.P()
+  local topic, size, timeToLive, keyTimeToLive, body = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
+  local log, remembered = KEYS[key], KEYS[key + 1]
+  arg, key = arg + 5, key + 2
+  local known = redis.call('GET', remembered)
+  if known then
+    local knownIn, offset = string.match(known, '^(%S+) (%d+)$')
+    answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = knownIn, offset, '1'
+    return
+  end
+  local offset = redis.call('HINCRBY', state, 't:' .. topic, 1)
+  if size == '0' or timeToLive == '0' then
+    redis.call('DEL', log)
+  else
+    -- A log that outlived the count is not this one's.
+    if offset == 1 then redis.call('DEL', log) end
+    local id = offset .. '-' .. (now + tonumber(timeToLive))
+    local added = redis.pcall('XADD', log, 'MAXLEN', size, id, 'e', body)
+    if type(added) == 'table' and added.err then
+      redis.call('DEL', log)
+      redis.call('XADD', log, id, 'e', body)
+    end
+    -- Reading leaves out what is too old; here it is dropped for the sake of memory.
+    if offset % 16 == 0 then trim(log) end
+    redis.call('PEXPIRE', log, timeToLive)
+  end
+  if keyTimeToLive ~= '0' then redis.call('SET', remembered, epoch .. ' ' .. offset, 'PX', keyTimeToLive) end
+  published[#published + 1] = '[' .. offset .. ',"' .. topic .. '",' .. body .. ']'
+  answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = epoch, tostring(offset), '0'
+end
+
+-- A signal.
+function operations.S()
+  signals[#signals + 1] = ARGV[arg]
+  arg = arg + 1
+end
+
+-- Somebody enters.
+function operations.E()
+  local topic, id, member, payload = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+  arg = arg + 4
+  leave(topic, id)
+  local order = string.format('%015d', redis.call('HINCRBY', state, 'n', 1))
+  redis.call('HSET', prefix .. 'in:' .. topic, id, order .. '\\n' .. member .. '\\n' .. payload)
+  redis.call('ZADD', prefix .. 'by:' .. topic, 0, member .. '\\n' .. order .. '\\n' .. id)
+  redis.call('HINCRBY', prefix .. 'count:' .. topic, member, 1)
+  redis.call('HSET', of, id, topic)
+  redis.call('ZADD', leases, now + lease, owner)
+  change(topic)
+end
+
+-- Somebody leaves.
+function operations.L()
+  local topic, id = ARGV[arg], ARGV[arg + 1]
+  arg = arg + 2
+  leave(topic, id)
+  redis.call('HDEL', of, id)
+end
+
+-- The process lives, and whoever does not is buried. Answers how many it has entered, or -1 if it was buried itself.
+function operations.R()
+  local entered = redis.call('HLEN', of)
+  if redis.call('ZSCORE', leases, owner) then
+    if entered > 0 then redis.call('ZADD', leases, now + lease, owner) else redis.call('ZREM', leases, owner) end
+  elseif ARGV[arg] ~= '0' then
+    entered = -1
+  end
+  arg = arg + 1
+  sweep()
+  redis.call('HSET', state, 'beat', now)
+  answer[#answer + 1] = tostring(entered)
+end
+
+-- The process has nobody any more. Answers 1 if that is done.
+function operations.X()
+  answer[#answer + 1] = bury(owner) and '1' or '0'
+end
+
+while arg <= #ARGV do
+  local operation = ARGV[arg]
+  arg = arg + 1
+  operations[operation]()
+end
+tell()
+table.insert(answer, 1, tostring(seq))
+table.insert(answer, 1, epoch)
+return answer
+`
+
+/**
+ * `KEYS[3]` is the topic's log. `ARGV`: topic, epoch and offset of the position, limit. It answers epoch, `seq`, top, the oldest offset, then
+ * offset and value of each entry.
+ */
+export const read = `${begin}
+local topic, sinceEpoch, since, limit = ARGV[9], ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12])
+local log = KEYS[3]
+local top = tonumber(redis.call('HGET', state, 't:' .. topic) or '0')
+local oldest = top > 0 and trim(log) or top + 1
+tell()
+local answer = { epoch, tostring(seq), tostring(top), tostring(oldest) }
+local from = sinceEpoch == epoch and math.max(oldest, since + 1) or oldest
+if from > top or limit < 1 then return answer end
+local entries = redis.call('XRANGE', log, from, '+', 'COUNT', limit)
+for i = 1, #entries do
+  answer[#answer + 1] = string.match(entries[i][1], '^%d+')
+  answer[#answer + 1] = entries[i][2][2]
+end
+return answer
+`
+
+/** `ARGV`: the topics. It answers epoch, `seq`, and the top of each. */
+export const tops = `${begin}
+tell()
+local answer = { epoch, tostring(seq) }
+for i = 9, #ARGV do answer[#answer + 1] = redis.call('HGET', state, 't:' .. ARGV[i]) or '0' end
+return answer
+`
+
+/** `ARGV`: topic and limit. It answers epoch, `seq`, how many members there are, then id, member and payload of as many as asked for. */
+export const members = `${begin}
+local topic, limit = ARGV[9], tonumber(ARGV[10])
+sweep()
+tell()
+local present, by = prefix .. 'in:' .. topic, prefix .. 'by:' .. topic
+local answer = { epoch, tostring(seq), tostring(redis.call('HLEN', prefix .. 'count:' .. topic)) }
+local from = '-'
+for _ = 1, limit do
+  local first = redis.call('ZRANGEBYLEX', by, from, '+', 'LIMIT', 0, 1)[1]
+  if not first then break end
+  local member = string.match(first, '^[^\\n]*')
+  -- The next character after the line break.
+  local behind = '[' .. member .. '\\11'
+  local last = redis.call('ZREVRANGEBYLEX', by, behind, '[' .. first, 'LIMIT', 0, 1)[1]
+  local id = string.match(last, '^[^\\n]*\\n%d+\\n(.*)$')
+  answer[#answer + 1] = id
+  answer[#answer + 1] = member
+  answer[#answer + 1] = string.match(redis.call('HGET', present, id), '^[^\\n]*\\n[^\\n]*\\n(.*)$')
+  from = behind
+end
+return answer
+`
