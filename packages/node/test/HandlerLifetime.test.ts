@@ -3,17 +3,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { Opcode, WebSocket, WebSocketClient, WebSocketServer } from "@effect-ws/core"
 import { NodeSocketServer, NodeWebSocketClient } from "@effect-ws/node"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as NetAddress from "effect/net/NetAddress"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
+import { readFileSync } from "node:fs"
+import * as Https from "node:https"
 import type * as Net from "node:net"
-import { clientFrame, closeBody, connectUpgraded, type RawPeer, until } from "./support/RawPeer.ts"
+import * as Tls from "node:tls"
+import { clientFrame, closeBody, connectRaw, connectUpgraded, RawPeer, until, upgradeRequest } from "./support/RawPeer.ts"
 import { keepLogs, type Logged, openSockets, serve } from "./support/Serve.ts"
+
+const file = (name: string) => readFileSync(`${import.meta.dirname}/support/tls/${name}`)
 
 let running = 0
 
@@ -63,7 +69,9 @@ describe("a handler that only sends", () => {
           // A half that is closed by the server waits for the client's.
           if (way === "RST") assert.strictEqual(yield* openSockets(node), 0)
           assert.deepStrictEqual(logs.filter(({ level }) => level === "Error" || level === "Warn"), [])
-          assert.lengthOf(logs.filter(({ text }) => text.includes("Sent HTTP response")), 10)
+          // Each comes a little after its handler.
+          yield* until("their log lines", () => logs.filter(({ text }) => text.includes("Sent HTTP response")).length === 10)
+          assert.deepStrictEqual(logs.filter(({ level }) => level === "Error" || level === "Warn"), [])
         }))
     }
   }
@@ -106,33 +114,172 @@ describe("a program by accept", () => {
 })
 
 describe("a handler of a socket server", () => {
-  const handlers: Record<string, (socket: Socket.Socket) => Effect.Effect<unknown, Socket.SocketError, Scope.Scope>> = {
+  type Handler = (socket: Socket.Socket) => Effect.Effect<unknown, Socket.SocketError, Scope.Scope>
+  type Options = Partial<NodeSocketServer.WebSocketServerOptions>
+
+  const readsOnce: Handler = (socket) => Effect.flatMap(socket.reader, ({ pull }) => Effect.andThen(pull, Effect.never))
+
+  const handlers: Record<string, Handler> = {
     "never reads": () => Effect.never,
     "only sends": (socket) => Effect.andThen(Effect.flatMap(socket.writer, (writer) => writer.write("hello")), Effect.never),
     "reads to the end, and not on": (socket) =>
       Effect.flatMap(socket.reader, ({ pull }) => Effect.andThen(Effect.ignore(Effect.forever(pull)), Effect.never)),
-    "reads, and fails of the end": (socket) => Effect.flatMap(socket.reader, ({ pull }) => Effect.forever(pull))
+    "reads, and fails of the end": (socket) => Effect.flatMap(socket.reader, ({ pull }) => Effect.forever(pull)),
+    "read once, and is busy with a job": readsOnce
   }
-  for (const [name, handler] of Object.entries(handlers)) {
-    for (const [way, leave] of Object.entries(ways)) {
-      it.live(`that ${name} ends when its client leaves by ${way}`, () =>
-        Effect.gen(function*() {
-          const logs: Array<Logged> = []
-          const server = yield* NodeSocketServer.makeWebSocket({ host: "127.0.0.1", port: 0, onDisconnect: { grace: 50 } })
-          const serving = yield* server.run((socket) => counted(Effect.scoped(handler(socket)))).pipe(
-            Effect.provide(keepLogs(logs)),
-            Effect.forkChild
-          )
-          const { port } = server.address as NetAddress.InetAddress
-          const peer = yield* connectUpgraded(port)
-          yield* until("its handler", () => running === 1)
-          leave(peer)
-          yield* until("no handler", () => running === 0)
-          assert.deepStrictEqual(logs.filter(({ level }) => level === "Error" || level === "Warn"), [])
-          yield* Fiber.interrupt(serving)
-        }))
+
+  /** A raw peer over TLS; its socket below resets. */
+  const connectSecure = (port: number) =>
+    Effect.gen(function*() {
+      const below = yield* connectRaw(port)
+      below.socket.removeAllListeners("data")
+      const tls = Tls.connect({ socket: below.socket, ca: file("ca.pem"), servername: "localhost" })
+      const peer = new RawPeer(tls)
+      yield* Effect.callback<void>((resume) => void tls.once("secureConnect", () => resume(Effect.void)))
+      peer.write(upgradeRequest("/"))
+      assert.strictEqual((yield* peer.head).status, 101)
+      return Object.assign(peer, { reset: () => void below.socket.resetAndDestroy() })
+    })
+
+  const listening = <S extends Net.Server>(server: S) =>
+    Effect.acquireRelease(
+      Effect.callback<S>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))),
+      () => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+    )
+
+  const links = {
+    "its own port": {
+      options: Effect.succeed({ host: "127.0.0.1", port: 0 }),
+      connect: (port: number) => connectUpgraded(port)
+    },
+    "another's TLS server": {
+      options: Effect.map(
+        listening(Https.createServer({ cert: file("server.pem"), key: file("server.key") })),
+        (server) => ({ server })
+      ),
+      connect: connectSecure
+    }
+  } as const
+
+  const leaves: Record<string, (peer: RawPeer) => void> = {
+    ...ways,
+    RST: (peer) => peer.reset(),
+    "its silence": (peer) => peer.socket.pause()
+  }
+
+  /** Runs a socket server with a handler, and a peer that is connected to it. */
+  const world = Effect.fnUntraced(function*(handler: Handler, options: Options, link: keyof typeof links = "its own port") {
+    const logs: Array<Logged> = []
+    const where: Options = yield* links[link].options
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const server = yield* NodeSocketServer.makeWebSocket({ closeTimeout: 500, ...where, ...options }).pipe(
+      Scope.provide(scope)
+    )
+    const serving = yield* server.run((socket) => counted(Effect.scoped(handler(socket)))).pipe(
+      Effect.provide(keepLogs(logs)),
+      Effect.forkChild
+    )
+    const { port } = server.address as NetAddress.InetAddress
+    const peer = yield* links[link].connect(port)
+    yield* until("its handler", () => running === 1)
+    if (handler === readsOnce) peer.write(clientFrame(Opcode.Text, "hello"))
+    return { logs, peer, port, scope, serving }
+  })
+
+  const noComplaint = (logs: ReadonlyArray<Logged>) =>
+    assert.deepStrictEqual(logs.filter(({ level }) => level === "Error" || level === "Warn"), [])
+
+  for (const link of Object.keys(links) as ReadonlyArray<keyof typeof links>) {
+    for (const [name, handler] of Object.entries(handlers)) {
+      for (const [way, leave] of Object.entries(leaves)) {
+        it.live(`that ${name} ends when its client leaves by ${way}, on ${link}`, () =>
+          Effect.gen(function*() {
+            const { logs, peer, serving } = yield* world(handler, {
+              onDisconnect: { grace: 50 },
+              ...way === "its silence" ? { keepAlive: { interval: 100, timeout: 100 } } : {}
+            }, link)
+            leave(peer)
+            yield* until("no handler", () => running === 0)
+            noComplaint(logs)
+            yield* Fiber.interrupt(serving)
+          }))
+      }
     }
   }
+
+  for (const [name, handler] of Object.entries(handlers)) {
+    it.live(`that ${name} is interrupted where its server no longer runs, and its client gets a Close`, () =>
+      Effect.gen(function*() {
+        const { logs, peer, serving } = yield* world(handler, {})
+        yield* Fiber.interrupt(serving)
+        assert.strictEqual(running, 0)
+        yield* until("the Close", () => peer.frames().some(({ opcode }) => opcode === Opcode.Close))
+        noComplaint(logs)
+      }))
+
+    it.live(`that ${name} ends with its server, whose clients get a Close`, () =>
+      Effect.gen(function*() {
+        const { logs, peer, scope, serving } = yield* world(handler, { onDisconnect: { grace: 50 } })
+        const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        yield* until("the Close", () => peer.frames().some(({ opcode }) => opcode === Opcode.Close))
+        assert.deepStrictEqual(peer.frames().find(({ opcode }) => opcode === Opcode.Close)?.data.subarray(0, 2), closeBody(1001))
+        leaves["Close"]!(peer)
+        yield* until("no handler", () => running === 0)
+        yield* Fiber.join(closing)
+        noComplaint(logs)
+        yield* Fiber.interrupt(serving)
+      }))
+  }
+
+  it.live("is interrupted at once, whatever it has not read, where it asked for that", () =>
+    Effect.gen(function*() {
+      const { peer, serving } = yield* world(readsOnce, { onDisconnect: "interrupt" })
+      peer.write(clientFrame(Opcode.Text, "unread"), clientFrame(Opcode.Close, closeBody(1000)))
+      const before = performance.now()
+      yield* until("no handler", () => running === 0)
+      assert.isBelow(performance.now() - before, 3000, "no grace of five seconds")
+      yield* Fiber.interrupt(serving)
+    }))
+
+  it.live("that asked to be left alone outlives its connection, and not its server", () =>
+    Effect.gen(function*() {
+      const { peer, serving } = yield* world(handlers["never reads"]!, { onDisconnect: "ignore" })
+      leaves["RST"]!(peer)
+      yield* until("the reset", () => peer.closed)
+      yield* Effect.sleep(300)
+      assert.strictEqual(running, 1)
+      yield* Fiber.interrupt(serving)
+      assert.strictEqual(running, 0)
+    }))
+
+  it.live("is not run for a client that left before there was one", () =>
+    Effect.gen(function*() {
+      const server = yield* NodeSocketServer.makeWebSocket({ host: "127.0.0.1", port: 0, closeTimeout: 500 })
+      const { port } = server.address as NetAddress.InetAddress
+      const [gone, stays] = [yield* connectUpgraded(port), yield* connectUpgraded(port)]
+      leaves["Close"]!(gone)
+      yield* until("the answer", () => gone.frames().some(({ opcode }) => opcode === Opcode.Close))
+      let runs = 0
+      const serving = yield* Effect.forkChild(server.run(() => Effect.andThen(Effect.sync(() => runs++), counted(Effect.never))))
+      yield* until("a handler", () => running === 1)
+      yield* Effect.sleep(50)
+      assert.strictEqual(runs, 1)
+      leaves["Close"]!(stays)
+      yield* until("no handler", () => running === 0)
+      yield* Fiber.interrupt(serving)
+    }))
+
+  it.live("that fails by itself is logged, and its client gets a Close", () =>
+    Effect.gen(function*() {
+      const { logs, peer, serving } = yield* world(
+        (socket) => Effect.flatMap(socket.reader, ({ pull }) => Effect.andThen(pull, Effect.die("oops"))),
+        {}
+      )
+      peer.write(clientFrame(Opcode.Text, "hello"))
+      yield* until("its log line", () => logs.some(({ text }) => text.includes("oops")))
+      yield* until("the Close", () => peer.frames().some(({ opcode }) => opcode === Opcode.Close))
+      yield* Fiber.interrupt(serving)
+    }))
 })
 
 describe("whileConnected", () => {

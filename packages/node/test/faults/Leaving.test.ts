@@ -17,7 +17,9 @@ const leaving = (port: number, dialler: string, size: number) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(process.execPath, [`${import.meta.dirname}/../support/leaving.ts`, String(port), dialler, String(size)], {
-        stdio: ["ignore", "pipe", "inherit"]
+        stdio: ["ignore", "pipe", "inherit"],
+        // The Socket of an HttpClient cannot let the process go.
+        env: { ...process.env, EFFECT_WS_PORTABLE: "" }
       })
       const leaver: Leaver = { left: false, code: undefined }
       child.stdout.on("data", () => leaver.left = true)
