@@ -25,16 +25,19 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Contract from "../Contract.ts"
 import * as Limits from "../Limits.ts"
 import * as Broker from "./Broker.ts"
 import * as Answers from "./hub/Answers.ts"
+import { Caller } from "./hub/Caller.ts"
 import { Families, type Family, schemasOf } from "./hub/Family.ts"
 import * as Hubs from "./hub/Hub.ts"
 import * as Local from "./hub/Local.ts"
 import { Requests } from "./hub/Requests.ts"
 import { Session } from "./hub/Session.ts"
+import { presentOf } from "./hub/Watched.ts"
 import * as Topic from "./Topic.ts"
 import type { TopicEvent } from "./TopicEvent.ts"
 import { TopicsContract } from "./wire/TopicsContract.ts"
@@ -86,7 +89,7 @@ export const layer = (options?: Limits.TopicOptions): Layer.Layer<Topics, never,
     })
   )
 
-const encoded = (schemas: ReturnType<typeof schemasOf>, what: "publication" | "signal", value: unknown) =>
+const encoded = (schemas: ReturnType<typeof schemasOf>, what: "publication" | "signal" | "member", value: unknown) =>
   Effect.catch(schemas.of(what).encode(value), ({ error, message }) =>
     error === undefined ? Effect.die(new RangeError(message)) : Effect.fail(error))
 
@@ -134,7 +137,7 @@ export const signal = <T extends Topic.Any>(
   Effect.gen(function*() {
     const own = yield* hub
     const payload = yield* encoded(schemasOf(topic), "signal", value)
-    yield* own.signal(Topic.nameOf(topic, params), options?.from ?? own.id, payload)
+    yield* own.signal(Topic.nameOf(topic, params), own.id, options?.from, payload)
   })
 
 /**
@@ -166,6 +169,87 @@ export const subscribe = <T extends Topic.Any>(
       schemasOf(topic).of("publication"),
       options?.since
     )))
+
+/**
+ * Who is present in a topic.
+ *
+ * **Details**
+ *
+ * - `count`: how many members there are.
+ * - `members`: what is told of them, by their name. Where there are more than `TopicOptions.presence.listed`, `isListed` is
+ *   false and the map is empty.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Present<out Member> {
+  readonly count: number
+  readonly isListed: boolean
+  readonly members: ReadonlyMap<string, Member>
+}
+
+/**
+ * Who is present in a topic now, and at every change. A slow reader misses states, never the last one.
+ *
+ * @category presence
+ * @since 0.1.0
+ */
+export const presence = <T extends Topic.Any>(
+  topic: T,
+  params: Topic.Params<T>
+): Stream.Stream<
+  Present<T["member"]["Type"]>,
+  Broker.BrokerError | Schema.SchemaError,
+  Topics | T["member"]["DecodingServices"]
+> =>
+  Stream.unwrap(Effect.map(hub, (hub) =>
+    Local.presence<T["member"]["Type"]>(hub, Topic.nameOf(topic, params), topic.history, schemasOf(topic).of("member"))))
+
+/**
+ * Who is present in a topic now, through all processes.
+ *
+ * @category presence
+ * @since 0.1.0
+ */
+export const members = <T extends Topic.Any>(
+  topic: T,
+  params: Topic.Params<T>
+): Effect.Effect<
+  Present<T["member"]["Type"]>,
+  Broker.BrokerError | Schema.SchemaError,
+  Topics | T["member"]["DecodingServices"]
+> =>
+  Effect.gen(function*() {
+    const own = yield* hub
+    const answer = yield* own.members(Topic.nameOf(topic, params), own.limits.presence.listed)
+    return yield* Local.decodePresent<T["member"]["Type"]>(presentOf(answer, own.limits.presence.listed), schemasOf(topic).of("member"))
+  })
+
+/**
+ * Makes a member of the program's own present in a topic, such as a bot, until the scope ends.
+ *
+ * @category presence
+ * @since 0.1.0
+ */
+export const join = <T extends Topic.Any>(
+  topic: T,
+  params: Topic.Params<T>,
+  member: string,
+  value: T["member"]["Type"]
+): Effect.Effect<
+  void,
+  Broker.BrokerError | Schema.SchemaError,
+  Topics | Scope.Scope | T["member"]["EncodingServices"]
+> =>
+  Effect.gen(function*() {
+    const own = yield* hub
+    const payload = yield* encoded(schemasOf(topic), "member", value)
+    const entered = yield* Effect.acquireRelease(
+      Effect.sync(() => own.enter(Topic.nameOf(topic, params), { id: own.uniqueName(), member, payload })),
+      (entered) => Effect.sync(() => own.leaveLater(entered, 0))
+    )
+    yield* entered.settled
+  })
 
 /**
  * What an authorizer is asked: the parameters of the topic, and the claims of the connection.
@@ -322,7 +406,7 @@ export const handle = <const S extends ReadonlyArray<AnyServed>>(
       const limits = own === undefined ? owner.limits : Limits.makeTopics(own, owner.limits)
       const context = yield* Effect.context<ServicesOf<S>>()
       const session = new Session(connection.ws, owner, limits, context as Context.Context<never>)
-      const requests = new Requests(session, served, undefined)
+      const requests = new Requests(new Caller(session, served, undefined))
       const { calls, publish: { size }, subscriptions } = limits
       yield* Effect.andThen(
         session.send(Answers.welcome({ calls, subscriptions, size })),

@@ -1,6 +1,6 @@
 /** Servers of topics in memory, and clients that speak the subprotocol message by message. */
 import { assert } from "@effect/vitest"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -66,7 +66,7 @@ type Route = Effect.Effect<
 export interface Server {
   readonly context: Context.Context<TestServer.TestServer | Topics.Topics>
   /** Runs an effect of this server's program. */
-  readonly run: <A, E>(effect: Effect.Effect<A, E, Topics.Topics>) => Effect.Effect<A, E>
+  readonly run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Topics.Topics>>
   readonly dial: (options?: WebSocketClient.ConnectOptions) => Effect.Effect<WebSocket.WebSocket, unknown, Scope.Scope>
   /** Connects a client, which has read its welcome. */
   readonly connect: Effect.Effect<Peer, never, Scope.Scope>
@@ -93,7 +93,7 @@ export const serve = (
       ) as Effect.Effect<WebSocket.WebSocket, unknown, Scope.Scope>
     return {
       context,
-      run: (effect) => Effect.provideContext(effect, context),
+      run: (effect) => Effect.provideService(effect, Topics.Topics, Context.get(context, Topics.Topics)),
       dial,
       connect: Effect.gen(function*() {
         const peer = peerOf(yield* Effect.orDie(dial()))

@@ -63,3 +63,14 @@ export const ended = (topic: string, message: string, error: string | undefined)
 
 export const signalled = (topic: string, from: string, payload: string): Message.Prepared =>
   Message.prepare(withText(JSON.stringify({ type: "signalled", topic, from }), "value", payload))
+
+export const presence = (
+  topic: string,
+  { count, isFull, isListed }: { readonly count: number; readonly isFull: boolean; readonly isListed: boolean },
+  came: ReadonlyArray<readonly [member: string, payload: string]>,
+  left: ReadonlyArray<string>
+): Message.Prepared => {
+  const members = came.map(([member, payload]) => withText(JSON.stringify({ member }), "value", payload))
+  const text = JSON.stringify({ type: "presence", topic, count, full: isFull, listed: isListed, left })
+  return Message.prepare(withText(text, "members", `[${members.join(",")}]`))
+}

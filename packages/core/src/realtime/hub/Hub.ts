@@ -12,11 +12,12 @@ import * as FiberSet from "effect/FiberSet"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { TopicLimits } from "../../Limits.ts"
-import { type Broker, type BrokerError, type Heard, type History, type Position, type Published, type Read } from "../Broker.ts"
+import { type Broker, type BrokerError, type Heard, type History, type Members, type Position, type Presence, type Published, type Read } from "../Broker.ts"
 import type { Gap } from "../TopicEvent.ts"
 import * as Answers from "./Answers.ts"
-import { LiveTopic, type Surroundings } from "./LiveTopic.ts"
+import { LiveTopic, patiently, type Surroundings } from "./LiveTopic.ts"
 import { RecentBudget } from "./Recent.ts"
+import { Watch, Watched, type Watcher } from "./Watched.ts"
 
 /** What is counted, as plain fields that metrics read. */
 export interface Counts {
@@ -31,6 +32,15 @@ export interface Counts {
 
 const count = (occurrences: Map<string, number>, key: string): void => {
   occurrences.set(key, (occurrences.get(key) ?? 0) + 1)
+}
+
+/** That a connection is present in a topic, or about to be. */
+export interface Entered {
+  readonly topic: string
+  readonly id: string
+  readonly member: string
+  /** Whether the broker did it. */
+  readonly settled: Effect.Effect<void, BrokerError>
 }
 
 /** A topic that is live, or about to be. */
@@ -73,6 +83,7 @@ export class Hub implements Surroundings {
   private readonly runFork: Run
   private readonly topics = new Map<string, Held>()
   private readonly idle = new Map<string, Held>()
+  private readonly watched = new Map<string, Watched>()
   private isSweeping = false
   private serial = 0
 
@@ -129,8 +140,49 @@ export class Hub implements Surroundings {
     })
   }
 
-  signal(topic: string, from: string, payload: string): Effect.Effect<void, BrokerError> {
-    return this.counted(this.broker.signal(topic, from, payload))
+  readonly members = (topic: string, limit: number): Effect.Effect<Members, BrokerError> =>
+    this.counted(this.broker.members(topic, limit))
+
+  /** Makes somebody present, whatever becomes of the caller. */
+  enter(topic: string, { id, member, payload }: Presence): Entered {
+    const settled = Deferred.makeUnsafe<void, BrokerError>()
+    this.run(Effect.asVoid(Deferred.into(this.counted(this.broker.enter(topic, { id, member, payload })), settled)))
+    return { topic, id, member, settled: Deferred.await(settled) }
+  }
+
+  /** Ends that somebody is present, some time later: whoever comes back in the meantime has not left. */
+  leaveLater({ id, settled, topic }: Entered, millis: number): void {
+    const left = Effect.retry(this.counted(this.broker.leave(topic, id)), patiently)
+    this.run(Effect.sleep(Duration.millis(millis)).pipe(
+      Effect.andThen(Effect.ignore(settled)),
+      Effect.andThen(Effect.orDie(left))
+    ))
+  }
+
+  leave({ id, topic }: Entered): Effect.Effect<void, BrokerError> {
+    return this.counted(this.broker.leave(topic, id))
+  }
+
+  /** The presence of a topic that the caller holds. */
+  watch(topic: LiveTopic, watcher: Watcher): Watch {
+    let watched = this.watched.get(topic.name)
+    if (watched === undefined || watched.topic !== topic) this.watched.set(topic.name, watched = new Watched(topic, this))
+    const watch = new Watch(watched, watcher)
+    watched.add(watch)
+    return watch
+  }
+
+  /** Ends a watch, and lets go of its topic. */
+  unwatch(watch: Watch): void {
+    const { watched } = watch
+    watched.delete(watch)
+    if (!watched.isWatched && this.watched.get(watched.topic.name) === watched) this.watched.delete(watched.topic.name)
+    this.release(watched.topic)
+  }
+
+  /** `sender` does not get it back; others see `name`, if there is one. */
+  signal(topic: string, sender: string, name: string | undefined, payload: string): Effect.Effect<void, BrokerError> {
+    return this.counted(this.broker.signal(topic, name === undefined ? sender : `${sender} ${name}`, payload))
   }
 
   /**
@@ -211,14 +263,28 @@ export class Hub implements Surroundings {
         this.find(heard.topic)?.hear(heard.epoch, heard.entry)
         return
       case "Signalled":
-        this.find(heard.topic)?.pass(Answers.signalled(heard.topic, heard.from, heard.payload), heard.from)
+        this.hearSignal(heard)
         return
       case "MembersChanged":
+        this.watched.get(heard.topic)?.changed()
         return
       case "Missed":
-        if (heard.topic === undefined) for (const { topic } of this.topics.values()) topic.doubt()
-        else this.find(heard.topic)?.doubt()
+        if (heard.topic === undefined) {
+          for (const { topic } of this.topics.values()) topic.doubt()
+          for (const watched of this.watched.values()) watched.changed()
+        } else {
+          this.find(heard.topic)?.doubt()
+          this.watched.get(heard.topic)?.changed()
+        }
     }
+  }
+
+  private hearSignal({ from, payload, topic }: Extract<Heard, { readonly _tag: "Signalled" }>): void {
+    const live = this.find(topic)
+    if (live === undefined) return
+    const space = from.indexOf(" ")
+    const sender = space === -1 ? from : from.slice(0, space)
+    live.pass(Answers.signalled(topic, space === -1 ? from : from.slice(space + 1), payload), sender)
   }
 }
 

@@ -1,5 +1,6 @@
 /** A subscription of the program itself: a stream that pulls, so that nothing is kept for a slow reader. */
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import type * as Pull from "effect/Pull"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -8,6 +9,7 @@ import type { TopicEvent } from "../TopicEvent.ts"
 import type { Values } from "./Family.ts"
 import type { Hub } from "./Hub.ts"
 import { type LiveTopic, patiently } from "./LiveTopic.ts"
+import type { Present, Watch } from "./Watched.ts"
 
 const atOnce = 64
 
@@ -16,6 +18,16 @@ type Events<A> = [TopicEvent<A>, ...Array<TopicEvent<A>>]
 /** A publication that does not match its Schema: `error` says where. */
 const schemaError = (error: Schema.SchemaError | undefined) =>
   error === undefined ? Effect.die(new RangeError("A publication is nested too deeply")) : Effect.fail(error)
+
+const decode = <A>(values: Values, payload: string): Effect.Effect<A, Schema.SchemaError> =>
+  Effect.catch(
+    Effect.suspend(() => values.decode(JSON.parse(payload))),
+    ({ error }) => schemaError(error)
+  ) as Effect.Effect<A, Schema.SchemaError>
+
+/** A topic for as long as the scope lasts. */
+const held = (hub: Hub, name: string, history: History) =>
+  Effect.acquireRelease(hub.hold(name, history), (topic) => Effect.sync(() => hub.release(topic)), { interruptible: true })
 
 class Reader<A> {
   private readonly topic: LiveTopic
@@ -59,10 +71,7 @@ class Reader<A> {
   })
 
   private decode(payload: string): Effect.Effect<A, Schema.SchemaError> {
-    return Effect.catch(
-      Effect.suspend(() => this.values.decode(JSON.parse(payload))),
-      ({ error }) => schemaError(error)
-    ) as Effect.Effect<A, Schema.SchemaError>
+    return decode(this.values, payload)
   }
 }
 
@@ -75,12 +84,36 @@ export const subscribe = <A>(
   since: Position | "start" | undefined
 ): Stream.Stream<TopicEvent<A>, BrokerError | Schema.SchemaError> =>
   Stream.unwrap(Effect.gen(function*() {
-    const topic = yield* Effect.acquireRelease(hub.hold(name, history), (topic) => Effect.sync(() => hub.release(topic)), {
-      interruptible: true
-    })
+    const topic = yield* held(hub, name, history)
     const { gap, position } = yield* topic.resolve(since)
     if (gap !== undefined) hub.noteGap(gap)
     const begin: Array<TopicEvent<A>> = [{ _tag: "Subscribed", position, top: topic.top }, ...(gap === undefined ? [] : [gap])]
     const reader = new Reader<A>(topic, hub, values, position)
     return Stream.concat(Stream.fromArray(begin), Stream.fromPull(Effect.succeed(reader.next)))
+  }))
+
+/** The members of a topic, decoded. */
+export const decodePresent = <A>({ count, isListed, members }: Present, values: Values) =>
+  Effect.map(
+    Effect.forEach(members, ([name, payload]) => Effect.map(decode<A>(values, payload), (value) => [name, value] as const)),
+    (decoded) => ({ count, isListed, members: new Map(decoded) })
+  )
+
+/** Who is present in a topic, now and at every change. */
+export const presence = <A>(hub: Hub, name: string, history: History, values: Values) =>
+  Stream.unwrap(Effect.gen(function*() {
+    const changed = Latch.makeUnsafe()
+    const tell = () => {
+      changed.openUnsafe()
+      return true
+    }
+    const watch: Watch = yield* Effect.acquireRelease(
+      Effect.map(hub.hold(name, history), (topic) => hub.watch(topic, { offer: tell, missed: tell })),
+      (watch) => Effect.sync(() => hub.unwatch(watch)),
+      { interruptible: true }
+    )
+    return Stream.fromEffectRepeat(Effect.suspend(() => Effect.andThen(changed.await, Effect.suspend(() => {
+      changed.closeUnsafe()
+      return decodePresent<A>(watch.watched.present, values)
+    }))))
   }))

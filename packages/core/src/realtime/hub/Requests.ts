@@ -2,45 +2,33 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type { BrokerError, Position } from "../Broker.ts"
+import type { Position } from "../Broker.ts"
 import type { Gap } from "../TopicEvent.ts"
 import type * as Messages from "../wire/Messages.ts"
 import * as Answers from "./Answers.ts"
-import { type Asked, authorizerOf, type Families, type Invalid, type Named, type Operation } from "./Family.ts"
+import { type Caller, type Doing, notDone, unavailable } from "./Caller.ts"
+import type { Named } from "./Family.ts"
+import { holding } from "./Holding.ts"
 import { type LiveTopic, Subscription } from "./LiveTopic.ts"
+import * as Presences from "./Presences.ts"
 import type { Session } from "./Session.ts"
 import { Pace, Turns } from "./Turns.ts"
 
 type Request = Messages.ToServer
 type Of<Type extends Request["type"]> = Extract<Request, { readonly type: Type }>
 
-const { Failure } = Answers
-
-/** An effect that does what was asked and answers, or says why not. */
-type Doing<A = void> = Effect.Effect<A, Answers.Failure>
-
-const unavailable = ({ applied }: BrokerError) =>
-  applied === "no"
-    ? new Failure("unavailable", "the broker failed; nothing was applied")
-    : new Failure("unknown", "the broker failed, or has not answered; it may have been applied")
-
-/** The broker failed where nothing can be half done. */
-const notDone = () => new Failure("unavailable", "the broker failed")
-
 export class Requests {
+  private readonly caller: Caller
   private readonly session: Session
-  private readonly families: Families
-  private claims: unknown
   private readonly turns = new Turns()
   private readonly pace: Pace
   private underWay = 0
   private resume: (() => void) | undefined
 
-  constructor(session: Session, families: Families, claims: unknown) {
+  constructor(caller: Caller) {
+    const { session } = caller
+    this.caller = caller
     this.session = session
-    this.families = families
-    this.claims = claims
     this.pace = new Pace(session.limits.publish, session.hub.now())
   }
 
@@ -67,7 +55,9 @@ export class Requests {
   /** Waits until a request has ended. Only the reader of the connection waits. */
   private get room(): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      this.resume = () => resume(Effect.void)
+      // One may have ended in the meantime.
+      if (this.underWay < this.session.limits.calls) resume(Effect.void)
+      else this.resume = () => resume(Effect.void)
     })
   }
 
@@ -86,7 +76,7 @@ export class Requests {
       // A defect of the program: it is the program's to see, and the client's to know that nothing was done.
       return Effect.andThen(
         Effect.logError(`Topics: ${request.type} failed`, cause),
-        this.session.send(Answers.failed(request.id, new Failure("unavailable", "the server failed")))
+        this.session.send(Answers.failed(request.id, new Answers.Failure("unavailable", "the server failed")))
       )
     })
   }
@@ -102,52 +92,25 @@ export class Requests {
       case "signal":
         return this.signal(request)
       case "join":
+        return Presences.join(this.caller, request)
       case "leave":
+        return Presences.leave(this.caller, request)
       case "watch":
+        return Presences.watch(this.caller, request)
       case "unwatch":
+        return Presences.unwatch(this.caller, request)
       case "authenticate":
-        return Effect.fail(new Failure("refused", "not here"))
+        return Effect.fail(new Answers.Failure("refused", "not here"))
     }
-  }
-
-  /** The topic that a request is about. */
-  private named(name: string): Doing<Named> {
-    return Effect.suspend(() => {
-      const named = this.families.find(name)
-      return named === undefined
-        ? Effect.fail(new Failure("unknown-topic", "no family of topics here has such a name"))
-        : Effect.succeed(named)
-    })
-  }
-
-  /** Fails where the program does not allow it. */
-  private allow(named: Named, operation: Operation, about: Partial<Asked> = {}): Doing {
-    const authorize = authorizerOf(named.family, operation)
-    if (authorize === undefined) return Effect.void
-    return refusable(named, Effect.suspend(() => authorize({ ...about, params: named.params, claims: this.claims })))
   }
 
   private subscribe({ id, since, snapshot = false, topic: name }: Of<"subscribe">): Doing {
     const { session } = this
-    const { hub, limits, subscriptions } = session
     return Effect.gen({ self: this }, function*() {
-      const named = yield* this.named(name)
-      yield* this.allow(named, "subscribe")
-      const isNew = !subscriptions.has(name)
-      if (isNew && subscriptions.size + session.reserved >= limits.subscriptions) {
-        return yield* Effect.fail(new Failure("limit", `a connection has at most ${limits.subscriptions} subscriptions`))
-      }
-      if (isNew) session.reserved++
-      const subscribed = Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(
-          restore(Effect.mapError(hub.hold(name, named.family.topic.history), notDone)),
-          (topic) =>
-            Effect.onExit(
-              restore(this.subscribeTo(topic, named, id, since, snapshot)),
-              (exit) => Exit.isFailure(exit) ? Effect.sync(() => hub.release(topic)) : Effect.void
-            )
-        ))
-      yield* isNew ? Effect.ensuring(subscribed, Effect.sync(() => session.reserved--)) : subscribed
+      const named = yield* this.caller.named(name)
+      yield* this.caller.allow(named, "subscribe")
+      const subscribed = holding(session.hub, name, named, (topic) => this.subscribeTo(topic, named, id, since, snapshot))
+      yield* this.caller.inPlace(session.subscriptions, name, subscribed)
     })
   }
 
@@ -166,7 +129,7 @@ export class Requests {
       if (wantsSnapshot && named.family.snapshot !== undefined) {
         // Before the program is asked for it, so that it is not older than its position.
         const { position: at } = topic
-        snapshot = { position: at, value: yield* this.snapshot(named, at) }
+        snapshot = { position: at, value: yield* this.caller.snapshot(named, at) }
         // What it has in it is not sent, unless it was asked for.
         if (gap !== undefined || since === undefined) position = at
         gap = gap && { ...gap, to: at }
@@ -180,14 +143,6 @@ export class Requests {
     })
   }
 
-  private snapshot(named: Named, position: Position): Doing<string> {
-    const asked = { params: named.params, claims: this.claims, position }
-    return Effect.flatMap(
-      refusable(named, Effect.suspend(() => named.family.snapshot!(asked))),
-      (value) => Effect.catch(named.schemas.of("snapshot").encode(value), (invalid) => Effect.die(invalid.error))
-    )
-  }
-
   private unsubscribe({ id, topic }: Of<"unsubscribe">): Doing {
     return Effect.suspend(() => {
       const subscription = this.session.subscriptions.get(topic)
@@ -196,55 +151,33 @@ export class Requests {
     })
   }
 
-  /** A value of a message, decoded, and as the JSON text that is passed on. */
-  private value(named: Named, what: "publication" | "signal", value: unknown): Doing<{ readonly value: unknown; readonly payload: string }> {
-    const { size } = this.session.limits.publish
-    const values = named.schemas.of(what)
-    return Effect.flatMap(
-      Effect.mapError(values.decode(value), invalid),
-      (decoded) =>
-        Effect.flatMap(Effect.mapError(values.encode(decoded), invalid), (payload) =>
-          payload.length > size
-            ? Effect.fail(new Failure("limit", `a value has at most ${size} characters of JSON text`))
-            : Effect.succeed({ value: decoded, payload }))
-    )
-  }
-
   private publish({ id, key, topic, value }: Of<"publish">, endTurn: () => void): Doing {
-    const { hub } = this.session
+    const { hub, limits } = this.session
     return Effect.gen({ self: this }, function*() {
-      const named = yield* this.named(topic)
-      const { payload, value: decoded } = yield* this.value(named, "publication", value)
-      yield* this.allow(named, "publish", { value: decoded, key })
+      const named = yield* this.caller.named(topic)
+      const { payload, value: decoded } = yield* this.caller.value(named, "publication", value, limits.publish.size)
+      yield* this.caller.allow(named, "publish", { value: decoded, key })
       // Once it has begun, the next one may begin: the broker keeps their order.
       const published = hub.publish(topic, key, payload, named.family.topic.history, endTurn)
-      const { duplicate, position } = yield* Effect.mapError(published, unavailable)
+      const { duplicate, position } = yield* Effect.catchDefect(Effect.mapError(published, unavailable), (defect) =>
+        Effect.andThen(Effect.logError("Topics: the broker failed", defect), Effect.fail(brokerDied)))
       yield* this.session.send(Answers.published(id, position, duplicate))
     })
   }
 
   private signal({ topic, value }: Of<"signal">): Doing {
-    const { hub, id } = this.session
+    const { hub, id, limits, present } = this.session
     return Effect.gen({ self: this }, function*() {
-      const named = yield* this.named(topic)
-      const { payload, value: decoded } = yield* this.value(named, "signal", value)
-      yield* this.allow(named, "signal", { value: decoded })
+      const named = yield* this.caller.named(topic)
+      const { payload, value: decoded } = yield* this.caller.value(named, "signal", value, limits.publish.size)
+      yield* this.caller.allow(named, "signal", { value: decoded })
       // It may be lost.
-      yield* Effect.ignore(hub.signal(topic, id, payload))
+      yield* Effect.ignore(hub.signal(topic, id, present.get(topic)?.member, payload))
     })
   }
 }
 
-const invalid = (error: Invalid) => new Failure("invalid", error.message)
-
-/** An effect of the program whose failure is a refusal by the family's Schema. */
-const refusable = <A>(named: Named, effect: Effect.Effect<A, unknown>): Doing<A> =>
-  Effect.catch(effect, (refusal) =>
-    Effect.matchEffect(named.schemas.of("refusal").encode(refusal), {
-      onSuccess: (error) => Effect.fail(new Failure("refused", "the program does not allow it", error)),
-      // Not what the family says: it is refused all the same.
-      onFailure: () => Effect.fail(new Failure("refused", "the program does not allow it"))
-    }))
+const brokerDied = unavailable({ applied: "unknown" })
 
 interface Beginning {
   readonly position: Position

@@ -9,8 +9,9 @@ import type { TopicLimits } from "../../Limits.ts"
 import type { Prepared, Sendable } from "../../Message.ts"
 import type { SendError, WebSocket } from "../../WebSocket.ts"
 import * as Answers from "./Answers.ts"
-import type { Hub } from "./Hub.ts"
-import { patiently, type Peer, type Subscription } from "./LiveTopic.ts"
+import type { Entered, Hub } from "./Hub.ts"
+import { type LiveTopic, patiently, type Peer, type Subscription } from "./LiveTopic.ts"
+import type { Watch, Watcher } from "./Watched.ts"
 
 // Subscriptions of one connection take turns of this many publications.
 const turn = 64
@@ -18,7 +19,7 @@ const turn = 64
 // Longer than anything takes that a subscription can wait for.
 const noProgress = "50 millis"
 
-export class Session implements Peer {
+export class Session implements Peer, Watcher {
   readonly ws: WebSocket
   readonly hub: Hub
   readonly limits: TopicLimits
@@ -26,11 +27,13 @@ export class Session implements Peer {
   readonly id: string
   readonly offer: (message: Prepared) => boolean
   readonly subscriptions = new Map<string, Subscription>()
-  /** Subscriptions that are about to be made. */
-  reserved = 0
+  readonly watches = new Map<string, Watch>()
+  /** Where the client is present. */
+  readonly present = new Map<string, Entered>()
   private readonly context: Context.Context<never>
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
   private readonly behind = new Set<Subscription>()
+  private readonly untold = new Set<Watch>()
   private isCatchingUp = false
   private hasEnded = false
 
@@ -80,6 +83,15 @@ export class Session implements Peer {
 
   readonly fellBehind = (subscription: Subscription): void => {
     this.behind.add(subscription)
+    this.beginToCatchUp()
+  }
+
+  readonly missed = (watch: Watch): void => {
+    this.untold.add(watch)
+    this.beginToCatchUp()
+  }
+
+  private beginToCatchUp(): void {
     if (this.isCatchingUp) return
     this.isCatchingUp = true
     this.fork(this.catchUp)
@@ -98,19 +110,31 @@ export class Session implements Peer {
   )
 
   private serveAll(): Effect.Effect<void, SendError> {
-    const { behind } = this
-    const serve = (subscription: Subscription) => this.serve(subscription)
-    const { ended } = this
-    return Effect.gen(function*() {
+    const { behind, untold } = this
+    return Effect.gen({ self: this }, function*() {
       // Not within the fan-out that found the connection full.
       yield* Effect.yieldNow
-      while (behind.size > 0) for (const subscription of behind) yield* serve(subscription)
-      ended()
+      while (behind.size > 0 || untold.size > 0) {
+        for (const watch of untold) yield* this.tell(watch)
+        for (const subscription of behind) yield* this.serve(subscription)
+      }
+      this.isCatchingUp = false
     })
   }
 
-  private readonly ended = (): void => {
-    this.isCatchingUp = false
+  /** Tells who is present, to a client that had no room for a change. */
+  private tell(watch: Watch): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => {
+      const { watched } = watch
+      const { version } = watched
+      return Effect.map(this.ws.send(watched.all), () => {
+        // It may have changed again while the message waited.
+        if (watched.version === version) {
+          this.untold.delete(watch)
+          watch.isBehind = false
+        }
+      })
+    })
   }
 
   /** Serves one that is behind for a turn. */
@@ -145,10 +169,32 @@ export class Session implements Peer {
     })
   }
 
+  /** The client is told of a topic's presence, which it holds. */
+  watch(topic: LiveTopic): void {
+    if (this.hasEnded) return this.hub.release(topic)
+    this.watches.set(topic.name, this.hub.watch(topic, this))
+  }
+
+  /** The client is present in a topic, or about to be. */
+  isPresent(entered: Entered): void {
+    if (this.hasEnded) this.hub.leaveLater(entered, this.limits.presence.grace)
+    else this.present.set(entered.topic, entered)
+  }
+
+  /** The client is not told of a topic's presence any more. */
+  unwatch(watch: Watch): void {
+    this.watches.delete(watch.watched.topic.name)
+    this.untold.delete(watch)
+    this.hub.unwatch(watch)
+  }
+
   /** The connection has ended. */
   readonly end: Effect.Effect<void> = Effect.suspend(() => {
     this.hasEnded = true
     for (const subscription of this.subscriptions.values()) this.drop(subscription)
+    for (const watch of this.watches.values()) this.unwatch(watch)
+    for (const entered of this.present.values()) this.hub.leaveLater(entered, this.limits.presence.grace)
+    this.present.clear()
     return this.fibers.size === 0 ? Effect.void : Fiber.interruptAll(this.fibers)
   })
 }

@@ -1,0 +1,98 @@
+/** The client of a connection: who it claims to be, and what it may do. */
+import * as Effect from "effect/Effect"
+import type { BrokerError, Position } from "../Broker.ts"
+import { Failure } from "./Answers.ts"
+import { type Asked, authorizerOf, type Families, type Invalid, type Named, type Operation } from "./Family.ts"
+import type { Session } from "./Session.ts"
+
+/** An effect that does what was asked and answers, or says why not. */
+export type Doing<A = void> = Effect.Effect<A, Failure>
+
+export const unavailable = ({ applied }: Pick<BrokerError, "applied">): Failure =>
+  applied === "no"
+    ? new Failure("unavailable", "the broker failed; nothing was applied")
+    : new Failure("unknown", "the broker failed, or has not answered; it may have been applied")
+
+/** The broker failed where nothing can be half done. */
+export const notDone = (): Failure => new Failure("unavailable", "the broker failed")
+
+export class Caller {
+  readonly session: Session
+  claims: unknown
+  private readonly families: Families
+  // How many places are taken by what is about to be made.
+  private readonly reserved = new Map<ReadonlyMap<string, unknown>, number>()
+
+  constructor(session: Session, families: Families, claims: unknown) {
+    this.session = session
+    this.families = families
+    this.claims = claims
+  }
+
+  /** The topic that a request is about. */
+  named(name: string): Doing<Named> {
+    return Effect.suspend(() => {
+      const named = this.families.find(name)
+      return named === undefined
+        ? Effect.fail(new Failure("unknown-topic", "no family of topics here has such a name"))
+        : Effect.succeed(named)
+    })
+  }
+
+  /** Fails where the program does not allow it. */
+  allow(named: Named, operation: Operation, about: Partial<Asked> = {}): Doing {
+    const authorize = authorizerOf(named.family, operation)
+    if (authorize === undefined) return Effect.void
+    return refusable(named, Effect.suspend(() => authorize({ ...about, params: named.params, claims: this.claims })))
+  }
+
+  /** The snapshot of a topic, as JSON text. */
+  snapshot(named: Named, position: Position): Doing<string> {
+    const taken = Effect.suspend(() => named.family.snapshot!({ params: named.params, claims: this.claims, position }))
+    return Effect.flatMap(
+      refusable(named, taken),
+      (value) => Effect.catch(named.schemas.of("snapshot").encode(value), (invalid) => Effect.die(invalid.error ?? invalid))
+    )
+  }
+
+  /** A value of a message, decoded, and as the JSON text that is passed on. */
+  value(
+    named: Named,
+    what: "publication" | "signal" | "member",
+    value: unknown,
+    most: number
+  ): Doing<{ readonly value: unknown; readonly payload: string }> {
+    const values = named.schemas.of(what)
+    return Effect.flatMap(
+      Effect.mapError(values.decode(value), invalid),
+      (decoded) =>
+        Effect.flatMap(Effect.mapError(values.encode(decoded), invalid), (payload) =>
+          payload.length > most
+            ? Effect.fail(new Failure("limit", `a value has at most ${most} characters of JSON text`))
+            : Effect.succeed({ value: decoded, payload }))
+    )
+  }
+
+  /** Runs what adds a topic to those in `taken`, if there is a place for it. */
+  inPlace(taken: ReadonlyMap<string, unknown>, topic: string, doing: Doing): Doing {
+    return Effect.suspend(() => {
+      if (taken.has(topic)) return doing
+      const most = this.session.limits.subscriptions
+      const reserved = this.reserved.get(taken) ?? 0
+      if (taken.size + reserved >= most) return Effect.fail(new Failure("limit", `a connection has at most ${most} of these`))
+      this.reserved.set(taken, reserved + 1)
+      return Effect.ensuring(doing, Effect.sync(() => this.reserved.set(taken, this.reserved.get(taken)! - 1)))
+    })
+  }
+}
+
+const invalid = (error: Invalid) => new Failure("invalid", error.message)
+
+/** An effect of the program whose failure is a refusal by the family's Schema. */
+const refusable = <A>(named: Named, effect: Effect.Effect<A, unknown>): Doing<A> =>
+  Effect.catch(effect, (refusal) =>
+    Effect.matchEffect(named.schemas.of("refusal").encode(refusal), {
+      onSuccess: (error) => Effect.fail(new Failure("refused", "the program does not allow it", error)),
+      // Not what the family says: it is refused all the same.
+      onFailure: () => Effect.fail(new Failure("refused", "the program does not allow it"))
+    }))
