@@ -1,6 +1,6 @@
 /**
  * An `HttpServer` layer whose routes accept WebSockets. Use it instead of the one of
- * `@effect/platform-node`, on which it is built: everything but WebSocket upgrades is served by that one.
+ * `@effect/platform-node`, on which it is built: that one serves everything except WebSocket upgrades.
  *
  * @since 0.1.0
  */
@@ -80,13 +80,13 @@ export interface UpgradeOptions {
  * - Where to listen, and what `NodeHttpServer` of `@effect/platform-node` takes.
  * - `maxConnections`: the most open WebSockets; above it requests are refused with 503.
  *   Default 100,000.
- * - `shutdown`: how open WebSockets end with the server: what handlers may still say, the
+ * - `shutdown`: how open WebSockets end with the server: what handlers may still send, the
  *   code, whether all are closed at once, and how long that may take (5 seconds by default).
  *   See `WebSocketServer.ShutdownOptions`.
  * - `perAddress`: what one address may take of the server; nothing is limited by default.
  *   See `WebSocketServer.PerAddress`.
  * - `headersTimeout`: how long the head of a request may take, from the connection on or
- *   the end of the request before it. Looked at once a second. Default 10 seconds.
+ *   the end of the request before it. Checked once a second. Default 10 seconds.
  * - `handshakeTimeout`: how long a handler may take to accept an upgrade, or to answer it
  *   otherwise; then it is interrupted and 503 is answered. Default 10 seconds.
  * - `upgradeProtocols`: the protocols beside websocket to which routes upgrade by themselves, by
@@ -121,7 +121,7 @@ export type NodeServer = Http.Server | Http2.Http2Server | Http2.Http2SecureServ
  * **Details**
  *
  * When the scope of a served effect ends, its WebSockets are closed as `shutdown` says: with
- * 1001 and at once by default, after the last words of handlers that have any. Ordinary
+ * 1001 and at once by default, after the last messages of handlers that have any. Ordinary
  * requests are finished as `NodeHttpServer` of `@effect/platform-node` does, and
  * connections that did not close in time are cut and counted in a log line.
  *
@@ -150,7 +150,7 @@ export const make = Effect.fnUntraced(function*(evaluate: () => NodeServer, opti
       const { connections, forRequests, served, upgrader } = upgradable(httpEffect, options, transports)
       const serveScope = yield* Effect.scope
       let leave = () => {}
-      // Serves for longer than the stock server waits: late requests are refused and hold nothing up.
+      // Serves for longer than the stock server waits: late requests are refused and delay nothing.
       yield* Scope.addFinalizer(serveScope, Effect.sync(() => leave()))
       const before = server.listeners("upgrade") as Array<UpgradeListener>
       yield* forRequests(middleware === undefined ? stock.serve(served) : stock.serve(served, middleware))
@@ -391,7 +391,7 @@ export const layerTest: Layer.Layer<
   | HttpClient.HttpClient,
   HttpServerError.ServeError
 > = HttpServer.layerTestClient.pipe(
-  // Not shared, because a connection that is kept open would hold up the server's end.
+  // Not shared, because a connection that is kept open would delay the server's end.
   Layer.provide(Layer.fresh(FetchHttpClient.layer).pipe(
     Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { keepalive: false }))
   )),

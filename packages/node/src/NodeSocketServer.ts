@@ -39,7 +39,7 @@ export * from "@effect/platform-node/NodeSocketServer"
  *   made and runs, whose upgrades are taken. It is not closed here.
  * - `path`: the only path that is served. Others are refused with 400, or, on a `server`
  *   that has other listeners for upgrades, left to these. Where `NodeHttpServer` serves on the
- *   same `server`, its routes come first: here arrives what they answer with 404.
+ *   same `server`, its routes come first: requests that they answer with 404 arrive here.
  * - `verifyClient`, `handleProtocols`, `perMessageDeflate`, `maxPayload`, `maxFragments`:
  *   as in `ws`. Its other options change nothing here.
  * - `authorize` and the options of `WebSocketServer.accept`: the same and more in this

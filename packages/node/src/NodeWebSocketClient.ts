@@ -1,5 +1,5 @@
 /**
- * Connecting from Node.
+ * Clients on Node.
  *
  * @since 0.1.0
  */
@@ -59,7 +59,7 @@ export const layerHttpClient: Layer.Layer<
  *
  * **Details**
  *
- * undici drops a connection whose server sends `100 Continue` before its answer. Such a server is dialled again by
+ * undici drops a connection whose server sends `100 Continue` before its response. Such a server is dialled again by
  * `node:http`.
  *
  * **Example** (A client program)
@@ -165,7 +165,7 @@ export const layerDirectOptions = (
 export const layerDirect: Layer.Layer<WebSocketClient.Connector | PerMessageDeflate.Codec> = layerDirectOptions({})
 
 /**
- * Dials by `node:http` and `node:https` through the proxy that the environment names, if it names one.
+ * Dials by `node:http` and `node:https`, through the proxy of the environment's variables if they name one.
  *
  * **Details**
  *
@@ -211,12 +211,12 @@ export const layerDirectProxy: Layer.Layer<WebSocketClient.Connector | PerMessag
 export interface Http2Options extends Http2Sessions.Http2Options {}
 
 /**
- * Dials over HTTP/2 (RFC 8441) where the server allows it, and over HTTP/1.1 where it does not.
+ * Dials over HTTP/2 (RFC 8441) if the server allows it, otherwise over HTTP/1.1.
  *
  * **Details**
  *
  * The connections to one origin share one HTTP/2 session, which is opened with the first of them and
- * closed with the layer. A stream that is not read holds no other one up. Over TLS the server
+ * closed with the layer. A stream that is not read does not delay the others. Over TLS the server
  * chooses the version (ALPN). A server that answers over HTTP/2 and does not allow extended CONNECT
  * is dialled again over HTTP/1.1. `ws:` URLs are dialled over HTTP/1.1, unless `plain` says that the
  * server speaks HTTP/2 without TLS.

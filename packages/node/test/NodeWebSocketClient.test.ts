@@ -154,7 +154,7 @@ for (const [name, Client, isTraced] of clients) {
           assert.isTrue(interim.startsWith("100") && (name === "undici" || name === "the Socket of an HttpClient"))
           const { failure } = connected
           assert.deepStrictEqual(failure._tag === "IOError" && [failure.phase, failure.reason], ["handshake", "Aborted"])
-          assert.include(failure.message, "undici takes no 100 Continue")
+          assert.include(failure.message, "undici rejects a 100 Continue")
         }))
     }
 

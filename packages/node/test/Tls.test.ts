@@ -90,13 +90,13 @@ describe("a TLS connection that is not established: IOError with reason Tls, and
     readonly client?: Tls.ConnectionOptions
     readonly advice: string
   }> = [
-    { name: "an unknown authority", server: credentials, client: {}, advice: "give it to the dialler (ca)" },
-    { name: "a certificate signed by itself", server: certificates("self"), advice: "give it to the dialler (ca)" },
+    { name: "an unknown authority", server: credentials, client: {}, advice: "give it to the client (ca)" },
+    { name: "a certificate signed by itself", server: certificates("self"), advice: "give it to the client (ca)" },
     { name: "no intermediate certificate", server: certificates("leaf"), advice: "send its intermediate certificates" },
     { name: "an expired certificate", server: certificates("expired"), advice: "has expired" },
     { name: "one that is not valid yet", server: certificates("early"), advice: "not valid yet" },
     { name: "another name", server: credentials, client: { ca, servername: "other.example" }, advice: "another name" },
-    { name: "a server without TLS", server: "plain", advice: "does not speak TLS" },
+    { name: "a server without TLS", server: "plain", advice: "does not use TLS" },
     {
       name: "a client certificate wanted",
       server: { ...credentials, ca, requestCert: true, maxVersion: "TLSv1.2" },

@@ -1,5 +1,5 @@
 /**
- * Why a server could not be reached, in words that help.
+ * Why a server could not be reached, with advice.
  */
 import { chainOf, codeOf, reasonOf } from "../runtime/SystemCodes.ts"
 import { IOError } from "../WebSocketError.ts"
@@ -22,13 +22,13 @@ export const connectError = (cause: unknown, peer = "the server"): IOError => {
   const name = code === undefined ? "" : ` (${code})`
   if (isNoHttp(code, cause)) {
     const detail = code?.endsWith("_OVERFLOW") === true
-      ? `The head of ${peer}'s answer is too large${name}`
-      : `What ${peer} answered is not HTTP/1.1${name}; does it speak TLS (wss://), or another protocol?`
+      ? `The head of ${peer}'s response is too large${name}`
+      : `The response of ${peer} is not HTTP/1.1${name}; does it use TLS (wss://), or another protocol?`
     return new IOError({ phase: "handshake", reason, detail, cause })
   }
   if (isBadToUndici(code, cause)) {
-    const detail = `The HTTP client dropped the connection because of what the server answered${name}: undici takes no ` +
-      "100 Continue that it did not ask for, other diallers do (NodeWebSocketClient.layerDirect)"
+    const detail = `The HTTP client dropped the connection after the server's response${name}: undici rejects a 100 Continue ` +
+      "that it did not ask for. NodeWebSocketClient.layerDirect accepts it"
     return new IOError({ phase: "handshake", reason: "Aborted", detail, cause })
   }
   const advice = code === undefined || reason !== "Tls" ? connectAdvice[reason] : tlsAdvice(code, messageOf(cause))
@@ -41,16 +41,16 @@ const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + t
 const connectAdvice: Partial<Record<IOError["reason"], string>> = {
   Refused: "nothing listens there; is it running, and is the port right?",
   Unresolved: "its name is unknown",
-  Reset: "the connection was cut before an answer; does the server want TLS (wss://), or a client certificate?",
-  TimedOut: "it does not answer",
-  Aborted: "dialling was aborted on this side"
+  Reset: "the connection was cut before a response; does the server want TLS (wss://), or a client certificate?",
+  TimedOut: "it does not respond",
+  Aborted: "this side stopped the attempt"
 }
 
 /** Errors of Node's and undici's parsers, which have no code if the first line is wrong. */
 const isNoHttp = (code: string | undefined, cause: unknown): boolean =>
   code?.startsWith("HPE_") === true || chainOf(cause).some((error) => error.name === "HTTPParserError")
 
-/** undici's error for a 100 before the answer. */
+/** undici's error for a 100 before the response. */
 const isBadToUndici = (code: string | undefined, cause: unknown): boolean =>
   code === "UND_ERR_SOCKET" && chainOf(cause).some(({ message }) => message === "bad response")
 

@@ -23,7 +23,7 @@ import type { HandshakeError, IOError } from "../WebSocketError.ts"
  *   them the handshake fails, unless `requireSubprotocol` is `false`.
  * - `headers`: other headers to send, a record or a list of pairs.
  * - `compression`: whether, or how, to offer permessage-deflate. Default true where the
- *   platform has a codec for it, as Node does.
+ *   platform has a codec for it; Node has one.
  * - `extensions`: other extensions to offer before it. One of all is used.
  * - `closeCodeFor`: the code to close with if the scope ends with a typed failure; see
  *   `WebSocket.Options`.
@@ -51,8 +51,8 @@ export interface ConnectOptions extends Limits.Options {
  * - `make`: makes the connection, by `WebSocket.make` over bytes, or by `WebSocket.makeMessages`
  *   on a platform's own WebSocket. The options are those of `connect` and what was negotiated.
  * - `subprotocol`: the one that the handshake negotiated.
- * - `responseHeaders`: the headers of the answer that accepted, each line as it was received.
- *   Empty where the platform does not show them.
+ * - `responseHeaders`: the headers of the response that accepted, each line as it was received.
+ *   Empty if the platform does not show them.
  *
  * @category models
  * @since 0.1.0

@@ -39,8 +39,8 @@ export const layerHttpClient: Layer.Layer<Connector, never, HttpClient.HttpClien
 )
 
 /**
- * Takes over the platform's own connection of a 101 answer, as a faster transport than its
- * `Socket`. `undefined` where that is not possible: then the `Socket` is used.
+ * Takes over the platform's own connection of a 101 response, as a faster transport than its
+ * `Socket`. Returns `undefined` if that is not possible: then the `Socket` is used.
  *
  * @category models
  * @since 0.1.0
@@ -65,7 +65,7 @@ export const makeHttpDialer = (
     dial: (request) =>
       upgrading.execute(toHttpRequest(request)).pipe(
         Effect.catch((error: HttpClientError.HttpClientError) => {
-          // A client that filters statuses fails on every answer but the 2xx.
+          // A client that filters statuses fails on every response except 2xx.
           const { reason } = error
           return "response" in reason ? Effect.succeed(reason.response) : Effect.fail(httpError(error))
         }),

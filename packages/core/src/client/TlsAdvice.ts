@@ -3,11 +3,11 @@
  * or, for `EPROTO`, only OpenSSL's message does.
  */
 
-/** What to do, by words of the code or the message. The first entry that fits counts. */
+/** What to do, by words of the code or the message. The first entry that matches is used. */
 const advice: ReadonlyArray<readonly [signs: ReadonlyArray<string>, advice: string]> = [
   [
     ["wrong version number", "packet length too long", "http request", "unknown protocol"],
-    "what listens there does not speak TLS; is it a ws:// server, and is the port right?"
+    "the server on this port does not use TLS; is it a ws:// server, and is the port right?"
   ],
   [
     ["altname", "hostname mismatch"],
@@ -18,7 +18,7 @@ const advice: ReadonlyArray<readonly [signs: ReadonlyArray<string>, advice: stri
   [["cert revoked"], "its certificate was revoked"],
   [
     ["alert certificate required"],
-    "it wants a client certificate; give the dialler one (cert and key)"
+    "it wants a client certificate; give the client one (cert and key)"
   ],
   [
     [
@@ -30,21 +30,21 @@ const advice: ReadonlyArray<readonly [signs: ReadonlyArray<string>, advice: stri
       "alert unsupported certificate",
       "alert access denied"
     ],
-    "it does not accept the client certificate; give the dialler one that it trusts (cert and key)"
+    "it does not accept the client certificate; give the client one that it trusts (cert and key)"
   ],
   [
     ["alert protocol version", "unsupported protocol", "no protocols available", "inappropriate fallback"],
-    "it speaks no version of TLS that this side allows (minVersion and maxVersion)"
+    "it supports no version of TLS that this side allows (minVersion and maxVersion)"
   ],
   [
     ["alert handshake failure", "no shared cipher", "no ciphers available"],
     "it refused the TLS handshake; it may want a client certificate (cert and key), or ciphers that are not offered"
   ],
-  [["alert no application protocol"], "it does not speak HTTP/1.1 there (ALPN)"],
+  [["alert no application protocol"], "it does not offer HTTP/1.1 there (ALPN)"],
   [["unrecognized name"], "it does not know the host's name (servername)"],
   [
     ["leaf signature", "issuer cert", "self signed cert", "untrusted", "invalid ca"],
-    "the authority that signed its certificate is not known here; give it to the dialler (ca) or in NODE_EXTRA_CA_CERTS, " +
+    "the authority that signed its certificate is not known here; give it to the client (ca) or in NODE_EXTRA_CA_CERTS, " +
     "and let the server send its intermediate certificates"
   ]
 ]

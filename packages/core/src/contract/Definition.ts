@@ -35,7 +35,7 @@ export const make = <Name extends string, ToServer extends Schema.Constraint, To
   return { name, toServer, toClient, codecs, subprotocols }
 }
 
-/** A contract as one codec and one side see it. */
+/** A contract for one codec and one side. */
 export interface Side {
   readonly contract: Any
   readonly subprotocol: string

@@ -1,4 +1,4 @@
-/** Connecting to a server that speaks a contract. */
+/** Connects to a server of a contract. */
 import * as Effect from "effect/Effect"
 import * as WebSocketClient from "../WebSocketClient.ts"
 import type { Any } from "./Definition.ts"

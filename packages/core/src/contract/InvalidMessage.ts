@@ -85,7 +85,7 @@ const segment = (key: PropertyKey, isFirst: boolean): string => {
   return `${isFirst ? "" : "."}${printable(name.slice(0, longestPath))}`
 }
 
-/** Keys may be the peer's, such as those of a record: nothing but letters, digits, `_` and `-` is repeated. */
+/** Keys may come from the peer, such as those of a record, so only letters, digits, `_` and `-` are repeated. */
 const printable = (text: string): string => {
   let result = ""
   for (let i = 0; i < text.length; i++) {

@@ -1,11 +1,11 @@
-/** A server that does not speak what a client offers. */
+/** A server that has none of the subprotocols that a client offers. */
 import * as Schema from "effect/Schema"
 import { trimSpace } from "../http/Tokens.ts"
 import { HandshakeError } from "../WebSocketError.ts"
 import type { Any } from "./Definition.ts"
 
 /**
- * The server speaks none of the subprotocols of the contract: another version of it, or another
+ * The server has none of the subprotocols of the contract: it has another version, or another
  * codec. `spoken` lists the server's.
  *
  * @category errors

@@ -1,4 +1,4 @@
-/** A value that is encoded once for each codec and sent to many. */
+/** A value that is encoded once for each codec and sent on many connections. */
 import * as Effect from "effect/Effect"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import * as Message from "../Message.ts"

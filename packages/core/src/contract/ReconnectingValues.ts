@@ -20,14 +20,14 @@ export class ReconnectingValues<In, Out, E> {
   private readonly contract: Any
   private readonly context: Context.Context<never>
   private readonly onInvalid: (error: InvalidMessage) => Effect.Effect<void, InvalidMessage>
-  // For the connection that was used last.
+  // The values of the connection that was used last.
   private known: { readonly ws: WebSocket; readonly values: Values<In, Out> } | undefined
 
   constructor(client: Client<E | InvalidMessage>, contract: Any, context: Context.Context<never>, onInvalid: OnInvalid) {
     this.client = client
     this.contract = contract
     this.context = context
-    // Another connection to the same server would bring the same message, or the next one like it.
+    // On another connection the same server would send the same message, or another of the same kind.
     this.onInvalid = onInvalid === "close"
       ? (error) => Effect.andThen(client.fail(error, error.code, error.reason), Effect.fail(error))
       : onInvalid

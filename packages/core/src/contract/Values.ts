@@ -1,4 +1,4 @@
-/** Messages in and values out, one by one: what to do with a bad one, and how values become messages. */
+/** Turns messages into values and values into messages, one by one, and handles invalid messages. */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
@@ -24,7 +24,7 @@ const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E> | unde
 /** A value that is nested too deeply for a recursive Schema overflows the stack. */
 const isTooDeep = (defect: unknown): boolean => defect instanceof RangeError
 
-/** What happens to a bad message: the connection is closed, or the message is skipped and reported. */
+/** What happens after an invalid message: the connection is closed, or the message is skipped and reported. */
 export type OnInvalid = "close" | ((error: InvalidMessage) => Effect.Effect<void>)
 
 export class Values<In, Out> {
@@ -109,7 +109,7 @@ export class Values<In, Out> {
   }
 }
 
-/** Handles a bad message outside of a stream. */
+/** Handles an invalid message outside of a stream. */
 class Told<E> {
   readonly effect: Effect.Effect<void, E>
 
@@ -118,7 +118,7 @@ class Told<E> {
   }
 }
 
-/** Decodes batches one message at a time: what follows from a bad one comes after the values before it. */
+/** Decodes batches one message at a time: an invalid one takes effect after the values before it. */
 class Decoding<In, B, E, E2> {
   private readonly values: Values<In, never>
   private readonly pulled: Pull.Pull<NonEmptyReadonlyArray<B>, E | E2>
@@ -169,7 +169,7 @@ class Decoding<In, B, E, E2> {
         this.at++
         continue
       }
-      // A value that takes long to decode does not hold up the values before it.
+      // A value that takes long to decode does not delay the values before it.
       if (this.decoded.length > 0) break
       this.at++
       return Effect.flatMap(Effect.result(decoding), (result) => {

@@ -41,12 +41,12 @@ export const defaultSchedule: Schedule.Schedule<Duration.Duration> = Schedule.ex
   )
 )
 
-/** What {@link Attempts} are made with. */
+/** The options of {@link Attempts}. */
 export interface Plan<E> {
   /** One attempt. */
   readonly connect: Effect.Effect<WebSocket, Loss<E>, Scope.Scope>
   readonly schedule: Schedule.Schedule<unknown, Loss<E>>
-  /** Milliseconds after which a connection that is open counts as healthy. */
+  /** Milliseconds after which an open connection counts as healthy. */
   readonly healthyAfter: number
   /** Milliseconds without a message after which a connection is given up. */
   readonly maxSilence: number
@@ -67,7 +67,7 @@ const noDelay: Told = { min: 0, max: 0 }
 /** The last moment that a date can name. */
 const endOfTime = 8.64e15
 
-/** Milliseconds that only ever grow: the wall clock may be set back while a client waits. */
+/** Milliseconds of a monotonic clock, because the wall clock may be set back while a client waits. */
 const elapsed: Effect.Effect<number> = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 export class Attempts<E> {
@@ -87,7 +87,7 @@ export class Attempts<E> {
 
   /**
    * The next connection, after as many attempts as it takes, in a scope that `parent` closes at the
-   * latest. Fails with a loss that another attempt cannot mend.
+   * latest. Fails with a loss after which no attempt can succeed.
    */
   next(parent: Scope.Scope): Effect.Effect<Opened, Loss<E>> {
     return Effect.catch(this.attempt(parent), (loss) => Effect.andThen(this.lost(loss), this.next(parent)))
@@ -134,7 +134,7 @@ export class Attempts<E> {
       this.renewed = verdict.by
     })
 
-  /** Reports that the next attempt waits, though it could begin. */
+  /** Reports that the next attempt waits, although its delay is over. */
   hold(loss: Loss<E>): Effect.Effect<void> {
     return Effect.flatMap(DateTime.now, (until) => this.plan.report({ _tag: "Waiting", until, attempts: this.count, loss }))
   }
@@ -153,7 +153,7 @@ export class Attempts<E> {
     const now = yield* Clock.currentTimeMillis
     this.step ??= yield* Schedule.toStep(this.plan.schedule)
     const [, scheduled] = yield* Pull.catchDone(this.step(now, loss), () => Effect.fail(loss))
-    // Whole milliseconds, as clocks count them. Infinitely many wait for `force`.
+    // Whole milliseconds, as clocks count them. An infinite wait ends by `force` only.
     const range = told.max === told.min ? 0 : (yield* Random.next) * (told.max - told.min)
     const asked = Math.ceil(told.min + range)
     const delay = asked + Math.max(0, Math.ceil(Duration.toMillis(scheduled)))

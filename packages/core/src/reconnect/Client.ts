@@ -1,4 +1,4 @@
-/** The client that comes back: one fiber that keeps a connection, and what programs do with it. */
+/** The client that comes back: one fiber keeps a connection, and the methods use it. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -136,7 +136,7 @@ export class Client<E> {
   readonly send = (message: Sendable, options?: SendOptions): Effect.Effect<void, NotConnected | DeliveryUnknown> =>
     this.sendAs(message, options)
 
-  /** Sends a message that is the same for each connection, or is made for the one that takes it. */
+  /** Sends a message that is the same for each connection, or is made for the one that accepts it. */
   sendAs<E2 = never>(
     message: Sendable | ((ws: WebSocket) => Effect.Effect<Sendable, E2>),
     options?: SendOptions
@@ -295,7 +295,7 @@ export class Client<E> {
     Effect.catchCause((cause) => this.finish(cause))
   )
 
-  /** From an attempt to the end of the connection, and to the moment for the next attempt. */
+  /** Opens a connection, waits until it is lost, and then until the next attempt may begin. */
   private readonly keepOne: Effect.Effect<void, Loss<E>> = Effect.gen({ self: this }, function*() {
     const opened = yield* this.attempts.next(this.scope)
     const session = new Session(opened.ws)
@@ -318,7 +318,7 @@ export class Client<E> {
     const lost = Effect.gen({ self: this }, function*() {
       const info = yield* ws.closing
       session.isOver = true
-      // The reader may know more; it runs now, if it waited.
+      // The reader may know the cause. If it was waiting, it runs now.
       yield* Effect.yieldNow
       const loss = session.failure ?? (info.code === 1006 ? yield* broken(ws) : new ConnectionClosed({ info }))
       if (info.code === 1006) this.lose(session, loss)
@@ -327,7 +327,7 @@ export class Client<E> {
     return Effect.raceFirst(lost, givenUp(ws, this.probe, this.maxSilence))
   }
 
-  /** Ends a session without holding up the next attempt. */
+  /** Ends a session without delaying the next attempt. */
   private retire({ scope, ws }: Opened, session: Session, loss: Loss<E>): Effect.Effect<unknown> {
     return Scope.close(scope, Exit.void).pipe(
       Effect.andThen(ws.closed),
@@ -337,13 +337,13 @@ export class Client<E> {
     )
   }
 
-  /** Drops the messages that nobody will read, and counts them. */
+  /** Drops the messages of a session that has no reader, and counts them. */
   private abandon({ ws }: Session): Effect.Effect<unknown> {
     const counted = Stream.runForEach(ws.messages, () => Effect.sync(() => this.dropped_++))
     return Effect.forkIn(Effect.ignore(counted), this.scope)
   }
 
-  /** Whether messages that the session accepted and did not deliver have arrived is unknown. */
+  /** Notes that messages may be lost: the session accepted them, and its transport may not have taken them. */
   private lose(session: Session, cause: unknown): void {
     if (session.sent > session.taken) this.unknown = new DeliveryUnknown({ cause })
     session.taken = session.sent
@@ -357,7 +357,7 @@ export class Client<E> {
       const found = end === undefined ? undefined : Cause.findErrorOption(end)
       const loss = found?._tag === "Some" ? found.value : undefined
       if (loss !== undefined) this.attempts.loss = loss
-      // The status first, for code that learns of the end in another way and reads it.
+      // The status is set first, for code that learns of the end in another way and then reads the status.
       return Effect.map(SubscriptionRef.set(this.ref, { _tag: "Ended", loss }), () => this.sessions.finish(end))
     }))
   }

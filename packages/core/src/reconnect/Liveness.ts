@@ -1,4 +1,4 @@
-/** Whether an open connection still works: the platform's signs of the network, Pings, silence. */
+/** Finds out whether an open connection still works: by the platform's network events, by Pings, and by silence. */
 import * as Effect from "effect/Effect"
 import type * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
@@ -7,10 +7,10 @@ import type { WebSocket } from "../WebSocket.ts"
 import { IOError } from "../WebSocketError.ts"
 import { Reachability } from "./Reachability.ts"
 
-/** Milliseconds that a connection has for a Pong once the platform says that the network was away. */
+/** Milliseconds for a Pong after the platform has reported a change of the network. */
 const probeTimeout = 5000
 
-/** Listens to the platform's signs of the network, until the scope ends. */
+/** Listens to the platform's network events, until the scope ends. */
 export const listening = (improved: () => void): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
     const signs = yield* Reachability
@@ -42,7 +42,7 @@ const silence = (ws: WebSocket, millis: number): Effect.Effect<IOError> =>
     let quiet = 0
     while (quiet < 4) {
       const stats = yield* ws.stats
-      // Unread messages are not silence, nor is the pause of a peer that is held back by them.
+      // Unread messages are not silence. Neither is the pause of a peer that has to wait because of them.
       if (stats.messagesReceived !== received || stats.bytesUnread > 0) quiet = 0
       received = stats.messagesReceived
       yield* Effect.sleep(millis / 4)

@@ -10,7 +10,7 @@ import type { WebSocket } from "../WebSocket.ts"
 import { defaultSchedule, type Plan } from "./Attempts.ts"
 import type { Loss } from "./Verdict.ts"
 
-/** The options of an attempt, and of what follows it. */
+/** The options of an attempt, and of the waits and retries after it. */
 interface Asked<E, R> extends Omit<ConnectOptions, "headers" | "subprotocols"> {
   readonly headers?: Value<ConnectOptions["headers"], E, R>
   readonly subprotocols?: Value<ConnectOptions["subprotocols"], E, R>
@@ -42,7 +42,7 @@ export const planned = <E, R>(
     ))
     return {
       connect: attempt,
-      // What it needs is in the context of the fiber that runs it.
+      // The services that it needs are in the context of the fiber that runs it.
       schedule: (schedule ?? defaultSchedule) as Plan<E>["schedule"],
       healthyAfter: Duration.toMillis(Duration.fromInputUnsafe(healthyAfter ?? "10 seconds")),
       maxSilence: Duration.toMillis(Duration.fromInputUnsafe(maxSilence ?? Infinity)),

@@ -13,13 +13,13 @@ const isEvents = (target: unknown): target is Events =>
   typeof target === "object" && target !== null && "addEventListener" in target &&
   typeof target.addEventListener === "function" && "removeEventListener" in target
 
-/** The parts of a page or a worker that are used; other platforms lack them. */
+/** The parts of a page or a worker that are used here; other platforms do not have them. */
 export interface Page {
   readonly navigator?: { readonly onLine?: unknown } | undefined
   readonly document?: unknown
 }
 
-/** The signs of a page or a worker; `undefined` on a platform that has none. */
+/** The network events of a page or a worker; `undefined` on a platform that has none. */
 export const ofPage = (page: Page & object): Stream.Stream<void> | undefined => {
   const { document, navigator } = page
   if (!isEvents(page) || typeof navigator?.onLine !== "boolean") return undefined

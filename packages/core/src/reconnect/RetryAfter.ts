@@ -1,10 +1,10 @@
-/** How long a server asks its clients to stay away (RFC 9110 §10.2.3). */
+/** How long a server asks its clients to wait (RFC 9110 §10.2.3). */
 import type { HeaderList } from "../http/Tokens.ts"
 
 /** The longest delay that is respected: an hour. */
 const most = 3_600_000
 
-/** Milliseconds from `now` on, at most an hour; `undefined` if the header is missing or invalid. */
+/** The delay in milliseconds after `now`, at most an hour; `undefined` if the header is missing or invalid. */
 export const retryAfter = (headers: HeaderList, now: number): number | undefined => {
   const line = headers.find(([name]) => name.toLowerCase() === "retry-after")
   if (line === undefined) return undefined

@@ -1,4 +1,4 @@
-/** Sessions with the connections to one service, one after the other, in the fiber of the caller. */
+/** Runs a session on each connection to a service, one after the other, in the fiber of the caller. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -31,7 +31,7 @@ export const run = <A, E, R>(
     yield* Scope.close(scope, exit)
     if (Exit.isFailure(exit)) {
       const error = Cause.findErrorOption(exit.cause)
-      // A defect beside it is not hidden.
+      // A defect in the same cause is not hidden.
       if (error._tag === "None" || Cause.hasDies(exit.cause)) return yield* Effect.failCause(exit.cause)
       return Result.fail(error.value)
     }
@@ -59,12 +59,12 @@ export const run = <A, E, R>(
   ) as Effect.Effect<A, Loss<E>, Exclude<R, Scope.Scope>>
 }
 
-/** How the connection ends, if it does. */
+/** How the connection ended; `undefined` if it is open. */
 const endOf = (ws: WebSocket): Effect.Effect<CloseInfo | undefined> =>
   Effect.flatMap(Effect.forkChild(ws.closing, { startImmediately: true }), (fiber) => {
     const exit = fiber.pollUnsafe()
     return exit === undefined ? Effect.succeed(undefined) : exit
   })
 
-/** The session closed it itself. 1001 is what an idle timeout closes with. */
+/** Whether the session itself closed the connection. 1001 is the code of an idle timeout. */
 const isOwn = ({ code, initiator }: CloseInfo): boolean => initiator === "local" && code !== 1001

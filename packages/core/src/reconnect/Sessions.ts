@@ -1,6 +1,6 @@
 /**
- * The connections of a client, one after the other, seen from outside: who reads them, and who waits
- * for the next one. Plain synchronous state; only the client's own fiber adds to it.
+ * The connections of a client, one after the other, with their reader and the senders that wait for the
+ * next one. It is plain synchronous state; only the client's own fiber adds connections.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,7 @@ export class Session {
   taken = 0
   /** All of its messages have been read. */
   isRead = false
-  /** What its reader failed with. */
+  /** The error with which its reader failed. */
   failure: ProtocolError | IOError | undefined
 
   constructor(ws: WebSocket) {
@@ -25,21 +25,21 @@ export class Session {
   }
 }
 
-/** How many lost sessions are kept for the reader. Each holds as much as a connection takes in unread. */
+/** How many lost sessions are kept for the reader. Each holds the unread messages of a connection. */
 const mostLost = 8
 
-/** How a client ended: by an error, or `undefined` where the program closed it. */
+/** How a client ended: by an error, or `undefined` if the program closed it. */
 export type End<E> = Cause.Cause<E> | undefined
 
 export class Sessions<E> {
   /** The one that is open. */
   current: Session | undefined
-  // The lost ones with messages that the reader has not reached, in order.
+  // Lost sessions with messages that the reader has not reached, in order.
   private readonly lost: Array<Session> = []
   isReading = false
-  // The one that the reader is at.
+  // The session that is being read.
   private reading: Session | undefined
-  // How many wait for a session to be opened.
+  // How many senders wait for a session.
   private awaiting = 0
   // There is or was a reader, so the messages of a lost connection are kept for the next one.
   private isWanted = false
@@ -61,8 +61,8 @@ export class Sessions<E> {
   }
 
   /**
-   * Whether another session may follow. A reader that is far behind is waited for, but not one that
-   * may itself wait for that session, in order to send.
+   * Whether another session may follow. The next one waits for a reader that is far behind, unless a
+   * sender waits for it: that sender may be the reader.
    */
   get hasRoom(): boolean {
     return this.lost.length < mostLost || !this.isReading || this.awaiting > 0
@@ -74,8 +74,8 @@ export class Sessions<E> {
   }
 
   /**
-   * The current session was lost. What it received before can still be read. Where that is one
-   * session too many, or nothing is unread, returns one that nobody will read.
+   * The current session was lost. The messages that it received before can still be read. Returns a session
+   * to drop, if there is one too many or if this one has no unread messages.
    */
   leave(session: Session, hasUnread: boolean): Session | undefined {
     const { lost, reading } = this
@@ -102,7 +102,7 @@ export class Sessions<E> {
     this.changed()
   }
 
-  /** The reader stopped; what it left goes to the next reader. */
+  /** The reader stopped. The messages that it left are for the next reader. */
   stopReading(): void {
     this.isReading = false
     this.reading = undefined

@@ -14,7 +14,7 @@ export interface Connecting<out E = never> {
 export interface Open {
   readonly _tag: "Open"
   readonly since: DateTime.Utc
-  /** The last one that was measured, by the keepalive or by `ping`. */
+  /** The last round trip, measured by the keepalive or by `ping`. */
   readonly roundTrip: Duration.Duration | undefined
 }
 
@@ -29,7 +29,7 @@ export interface Waiting<out E = never> {
 
 export interface Ended<out E = never> {
   readonly _tag: "Ended"
-  /** The loss that another attempt cannot mend; `undefined` if the program ended the client. */
+  /** The loss after which no attempt can succeed; `undefined` if the program ended the client. */
   readonly loss: Loss<E> | undefined
 }
 

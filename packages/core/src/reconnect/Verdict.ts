@@ -1,6 +1,6 @@
 /**
- * What a client does about a connection that was lost, or that did not open: the one table of
- * statuses and close codes. Pure.
+ * What a client does after a connection was lost or did not open: the only table of statuses and close
+ * codes. It has no effects.
  */
 import { ConnectionClosed, HandshakeError, IOError, ProtocolError } from "../WebSocketError.ts"
 import { retryAfter } from "./RetryAfter.ts"
@@ -13,7 +13,7 @@ export const isOurs = (loss: unknown): loss is Loss =>
   loss instanceof HandshakeError || loss instanceof ConnectionClosed || loss instanceof IOError ||
   loss instanceof ProtocolError
 
-/** The range of milliseconds in which the server wants the next attempt, whatever the schedule says. */
+/** The range of milliseconds in which the server asks for the next attempt; the schedule's delay is added. */
 export interface Told {
   readonly min: number
   readonly max: number
@@ -39,14 +39,14 @@ export const judge = (loss: unknown, now: number): Verdict => {
   if (loss instanceof ConnectionClosed) return closed(loss)
   // The peer may have been replaced by one that keeps the rules; the schedule spaces the attempts.
   if (loss instanceof IOError || loss instanceof ProtocolError) return retry
-  // Failures of the program's own effects are the program's.
+  // The program decides about failures of its own effects.
   return end
 }
 
 const refused = ({ headers, reason, status }: HandshakeError, now: number): Verdict => {
   // A proxy's 401 or 407 concerns the proxy's credentials, which do not change.
   if (reason === "ProxyRefused") return status === undefined || status === 401 ? end : answered(status, "refusal", () => nothing)
-  // The request cannot be made, or no WebSocket server gives such an answer.
+  // The request cannot be made, or a WebSocket server never sends such a response.
   if (reason !== "StatusNot101" || status === undefined) return end
   return answered(status, "refusal", () => {
     const after = retryAfter(headers, now)
@@ -64,7 +64,7 @@ const answered = (status: number, by: "refusal" | "close", told: () => Told): Ve
 const spread = (min: number): Told => ({ min, max: min + Math.min(30_000, Math.max(1000, min / 2)) })
 
 const closed = ({ info: { code, initiator } }: ConnectionClosed): Verdict => {
-  // This side closed it for a reason of its own: a limit, or the program by hand.
+  // This side closed it: because of a limit, or by the program.
   if (initiator === "local") return retry
   if (code >= 4400 && code <= 4499) return answered(code - 4000, "close", () => nothing)
   return closeCodes.get(code) ?? retry

@@ -46,7 +46,7 @@ export class ConnectionTable implements OpenConnections, Place, Leaving {
   /** The limits of one address, if there are any. */
   readonly addresses: AddressLimits | undefined
   private readonly policy: Policy
-  // Effects of the few handlers that want to learn of the server's end, by their connections.
+  // Effects of the few handlers that asked to learn of the server's end, by connection.
   private readonly lastWords = new Map<Connection, Array<LastWord>>()
   // Once the server ends: the connections whose turn has come, and how many have been released.
   private told: Set<Connection> | undefined

@@ -28,7 +28,7 @@ const abnormal = { code: 1006, reason: "" }
 export class EventSocket implements Socket.WebSocketLike {
   binaryType = "arraybuffer"
   readyState = CONNECTING
-  /** Messages that were sent and are not accepted yet: this interface cannot wait for a slow peer. */
+  /** Messages that were sent and not accepted yet, because this interface cannot wait for a slow peer. */
   bufferedAmount = 0
 
   private readonly fork: Fork

@@ -1,5 +1,5 @@
 /**
- * A transport over any Effect `Socket`, for every platform. A fiber pulls bytes and pushes them on.
+ * A transport over any Effect `Socket`, for every platform. A fiber pulls bytes and delivers them.
  * Every write is copied, because a `Socket` does not say when it has taken the bytes.
  */
 import * as Effect from "effect/Effect"
@@ -188,7 +188,7 @@ class SocketTransport implements Transport {
     if (this.closed) return
     this.closed = true
     this.resume()
-    // A Close event drops output that a blocked peer would hold up for ever.
+    // A Close event drops output that a blocked peer would never take.
     this.fork(
       Effect.ignore(this.writer.write(new Socket.CloseEvent(1000))).pipe(
         Effect.andThen(Scope.close(this.writeScope, Exit.void)),

@@ -13,9 +13,9 @@ describe("connectError: why a server could not be reached", () => {
     const expected: ReadonlyArray<readonly [code: string, reason: string, advice: string]> = [
       ["ECONNREFUSED", "Refused", "is it running"],
       ["ENOTFOUND", "Unresolved", "its name is unknown"],
-      ["ECONNRESET", "Reset", "cut before an answer"],
-      ["UND_ERR_CONNECT_TIMEOUT", "TimedOut", "does not answer"],
-      ["ABORT_ERR", "Aborted", "aborted on this side"],
+      ["ECONNRESET", "Reset", "cut before a response"],
+      ["UND_ERR_CONNECT_TIMEOUT", "TimedOut", "does not respond"],
+      ["ABORT_ERR", "Aborted", "this side stopped"],
       ["EACCES", "Unknown", "see the cause"]
     ]
     for (const [code, reason, advice] of expected) {

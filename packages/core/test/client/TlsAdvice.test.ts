@@ -17,7 +17,7 @@ describe("TlsAdvice", () => {
       ["has expired", ["CERT_HAS_EXPIRED"]],
       ["not valid yet", ["CERT_NOT_YET_VALID"]],
       ["revoked", ["CERT_REVOKED"]],
-      ["does not speak TLS", ["ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG", "ERR_SSL_HTTP_REQUEST"]],
+      ["does not use TLS", ["ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG", "ERR_SSL_HTTP_REQUEST"]],
       ["it wants a client certificate", ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"]],
       ["does not accept the client certificate", [
         "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA",
@@ -38,7 +38,7 @@ describe("TlsAdvice", () => {
 
   it("or by OpenSSL's words, where the code is EPROTO", () => {
     const said = (words: string) => `write EPROTO 80:error:0A00010B:SSL routines:tls_validate_record_header:${words}:ssl/record.c:80:`
-    assert.include(tlsAdvice("EPROTO", said("wrong version number")), "does not speak TLS")
+    assert.include(tlsAdvice("EPROTO", said("wrong version number")), "does not use TLS")
     assert.include(tlsAdvice("EPROTO", said("tlsv1 alert protocol version")), "no version of TLS")
     assert.include(tlsAdvice("EPROTO", said("ssl/tls alert handshake failure")), "ciphers")
   })

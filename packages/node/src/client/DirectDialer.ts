@@ -82,7 +82,7 @@ export const make = ({ proxy, proxyTls, tls, ...net }: DirectOptions, transports
       if (unverified && url.protocol === "https:") {
         yield* Effect.logWarning(
           `The certificate of ${url.host} is not verified (rejectUnauthorized: false): ` +
-            "whoever is on the way can read and change what is sent"
+            "somebody between this program and the server can read and change what is sent"
         )
       }
       const tunnel = yield* Tunnel.maybe(url, { proxy, proxyTls, ...net })

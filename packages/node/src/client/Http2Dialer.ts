@@ -13,7 +13,7 @@ import type { Http2Options, Sessions } from "./Http2Sessions.ts"
 
 const ignore = () => {}
 
-// A server that refuses streams of new sessions as well is asked no more.
+// After so many refusals, those on new sessions included, the dial fails.
 const mostRefusals = 3
 
 /** A tunnel fails with a typed error already. */
@@ -22,7 +22,7 @@ const failureOf = (error: unknown): WebSocketError.HandshakeError | WebSocketErr
     ? error
     : WebSocketClient.connectError(error)
 
-/** Dials over HTTP/2 where the server allows it, by `fallback` where it does not. */
+/** Dials over HTTP/2 if the server allows it, and by `fallback` if it does not. */
 export const make = (
   sessions: Sessions,
   options: Http2Options,
@@ -40,7 +40,7 @@ export const make = (
       if (opened === "http/1.1") return yield* fallback.dial(request)
       const { shared, stream } = opened
       const retire = Effect.sync(() => sessions.retire(url, shared))
-      // Who gives up on a session, because it is silent, leaves a new one to whoever dials next.
+      // A dial that was given up retires the session, which may be silent, so that the next dial opens a new one.
       const head = yield* Effect.onInterrupt(headOf(stream), () => retire)
       if (head !== undefined) return yield* dialed(stream, head, url, transports)
       if (++refusals === mostRefusals) return yield* refusedStream(stream.rstCode)

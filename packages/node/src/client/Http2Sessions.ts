@@ -258,4 +258,4 @@ export class Sessions {
   }
 }
 
-const givenUp = () => new Error("Nobody waits for the HTTP/2 session any more")
+const givenUp = () => new Error("No dial waits for the HTTP/2 session any more")

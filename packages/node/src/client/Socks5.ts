@@ -93,7 +93,7 @@ const broken = (reason: WebSocketError.IOReason, detail: string) =>
 const ended = ({ name }: Proxy) => broken("EndOfStream", `The proxy ${name} ended the connection before it answered`)
 
 const notSocks = ({ name }: Proxy) =>
-  broken("Unknown", `What the proxy ${name} answered is not SOCKS5; is it an HTTP proxy (http://)?`)
+  broken("Unknown", `The response of the proxy ${name} is not SOCKS5; is it an HTTP proxy (http://)?`)
 
 const refused = ({ name }: Proxy, section: string, why: string) =>
   new WebSocketError.HandshakeError({
@@ -110,7 +110,7 @@ const failures: ReadonlyMap<number, readonly [reason: WebSocketError.IOReason, w
   [3, ["Reset", "the network is unreachable"]],
   [4, ["Reset", "the host is unreachable, or its name is unknown"]],
   [5, ["Refused", "nothing listens there; is it running, and is the port right?"]],
-  [6, ["TimedOut", "the host does not answer"]]
+  [6, ["TimedOut", "the host does not respond"]]
 ])
 
 const refusals: ReadonlyMap<number, string> = new Map([

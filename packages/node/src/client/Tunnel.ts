@@ -81,7 +81,7 @@ const overHttp = Effect.fnUntraced(function*(proxy: Proxy, url: URL, { proxyTls,
   if (proxy.isSecure && proxyTls?.rejectUnauthorized === false) {
     yield* Effect.logWarning(
       `The certificate of the proxy ${proxy.name} is not verified (rejectUnauthorized: false): ` +
-        "whoever is on the way can read its credentials"
+        "somebody between this program and the proxy can read its credentials"
     )
   }
   const attempt = yield* Effect.acquireRelease(
@@ -169,7 +169,7 @@ const adviceOf = ({ credentials }: Proxy, status: number): string => {
   }
   if (status === 403 || status === 405) return "its rules do not allow it"
   if (status === 502 || status === 503 || status === 504) return "it cannot reach that host"
-  return "see its answer's status and headers"
+  return "see the status and headers of its response"
 }
 
 /** TLS with the URL's host over a tunnel. */

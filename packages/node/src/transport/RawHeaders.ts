@@ -12,7 +12,7 @@ export const pairsOf = (raw: ReadonlyArray<string>): Handshake.HeaderList => {
 export const lowerPairsOf = (raw: ReadonlyArray<string>): Handshake.HeaderList =>
   pairsOf(raw).map(([name, value]) => [name.toLowerCase(), value] as const)
 
-/** Pairs as Node's HTTP/2 wants them: an object, where several lines of one name are an array. */
+/** Pairs in the form of Node's HTTP/2: an object, in which several lines of one name are an array. */
 export const grouped = (headers: Handshake.HeaderList): Record<string, string | Array<string>> => {
   const byName: Record<string, string | Array<string>> = Object.create(null)
   for (const [name, value] of headers) {

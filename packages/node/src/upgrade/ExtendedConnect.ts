@@ -105,7 +105,7 @@ export const makeListener = <
   Effect.map(
     StockHttpServer.makeHandler<R, E, App>(httpEffect, { scope, middleware }),
     (handler) => (request, response) => {
-      // Of HTTP/1.1, which such a server may speak too: a proxy is what it asks for.
+      // A CONNECT of HTTP/1.1, which such a server may support too, asks for a proxy.
       if (request.httpVersionMajor < 2) {
         request.socket.destroy()
         return
