@@ -145,7 +145,7 @@ export class BrokerError extends Schema.TaggedError<BrokerError>("@effect-ws/cor
  * - `signal`: tells all processes that are subscribed; kept nowhere. `from` names the sender.
  * - `enter`, `leave`: a connection begins and ends to be present in a topic. Entered again under its `id`, it has another
  *   payload. What a process entered ends with the process, at the latest after the broker's lease; a broker that lost its
- *   data enters it again.
+ *   data enters it again. An `enter` that fails is not done, and a `leave` that fails is, at the latest after the lease.
  * - `members`: who is present in a topic, through all processes that live. Of a member with several presences it is the one
  *   that was entered last.
  *

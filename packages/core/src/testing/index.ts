@@ -10,6 +10,8 @@
 
 /** The laws of brokers, to which an implementation of your own can be held. */
 export * as BrokerLaws from "./BrokerLaws.ts"
+/** A broker that goes wrong on purpose. */
+export * as TestBroker from "./TestBroker.ts"
 /** A link between two transports that chops, delays, stalls, resets and loses. */
 export * as TestLink from "./TestLink.ts"
 /** An HTTP server in memory whose routes accept WebSockets, and a way to connect to it. */
