@@ -14,8 +14,12 @@ export interface Exit {
 export interface Program {
   /** Everything that was printed so far, on stdout and stderr. */
   readonly output: () => string
+  /** Everything that was printed so far on stdout, in whole lines. */
+  readonly lines: () => ReadonlyArray<string>
   /** Waits until the output matches. */
   readonly waitFor: (pattern: RegExp) => Promise<RegExpExecArray>
+  /** Waits until so many lines were printed on stdout. */
+  readonly waitForLines: (count: number) => Promise<void>
   /** Types a line. */
   readonly type: (line: string) => void
   /** Ends the input: Ctrl-D. */
@@ -35,12 +39,16 @@ export const run = (file: string, { args = [], env = {} }: Options = {}): Progra
     env: { ...process.env, NO_COLOR: "1", ...env }
   })
   let output = ""
+  let printed = ""
   const listeners = new Set<() => void>()
   const note = (chunk: string) => {
     output += chunk
     for (const listener of listeners) listener()
   }
-  child.stdout.setEncoding("utf8").on("data", note)
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    printed += chunk
+    note(chunk)
+  })
   child.stderr.setEncoding("utf8").on("data", note)
   // A program that is gone reads nothing more.
   child.stdin.on("error", () => {})
@@ -56,27 +64,40 @@ export const run = (file: string, { args = [], env = {} }: Options = {}): Progra
     child.kill("SIGKILL")
     await exited
   })
+  const until = <A>(what: string, look: () => A | null) =>
+    new Promise<A>((resolve, reject) => {
+      const settle = (act: () => void) => {
+        clearTimeout(timer)
+        listeners.delete(check)
+        act()
+      }
+      const check = () => {
+        const found = look()
+        if (found !== null) settle(() => resolve(found))
+        else if (gone) settle(() => reject(new Error(`${file} ended without ${what}; it printed:\n${output}`)))
+      }
+      const timer = setTimeout(
+        () => settle(() => reject(new Error(`${file} did not print ${what} in time, but:\n${output}`))),
+        patience
+      )
+      listeners.add(check)
+      check()
+    })
   return {
     output: () => output,
-    waitFor: (pattern) =>
-      new Promise((resolve, reject) => {
-        const settle = (act: () => void) => {
-          clearTimeout(timer)
-          listeners.delete(check)
-          act()
+    lines: () => printed.split("\n").slice(0, -1),
+    waitFor: (pattern) => until(String(pattern), () => pattern.exec(output)),
+    waitForLines: async (count) => {
+      let lines = 0
+      let at = 0
+      await until(`${count} lines`, () => {
+        for (let next = printed.indexOf("\n", at); next >= 0; next = printed.indexOf("\n", at)) {
+          lines++
+          at = next + 1
         }
-        const check = () => {
-          const match = pattern.exec(output)
-          if (match !== null) settle(() => resolve(match))
-          else if (gone) settle(() => reject(new Error(`${file} ended without ${pattern}; it printed:\n${output}`)))
-        }
-        const timer = setTimeout(
-          () => settle(() => reject(new Error(`${file} did not print ${pattern} in time, but:\n${output}`))),
-          patience
-        )
-        listeners.add(check)
-        check()
-      }),
+        return lines >= count ? true : null
+      })
+    },
     type: (line) => child.stdin.write(`${line}\n`),
     endInput: () => child.stdin.end(),
     kill: (signal) => child.kill(signal),
