@@ -1,5 +1,5 @@
 /**
- * A chat: one page, one WebSocket route, one room. `npm start` runs it.
+ * A chat: one page, one WebSocket route, one room.
  *
  * Environment: PORT (default 8080; 0 picks one) and HOST (default 127.0.0.1).
  */

@@ -108,6 +108,6 @@ export const run = (file: string, { args = [], env = {} }: Options = {}): Progra
 /** Starts an example that is a server, on a free port; gives its address. */
 export const serve = async (file: string, env: Readonly<Record<string, string>> = {}) => {
   const program = run(file, { env: { PORT: "0", ...env } })
-  const [, scheme, port] = await program.waitFor(/^(?:listening|chat) on (wss?|http):\/\/127\.0\.0\.1:(\d+)$/m)
+  const [, scheme, port] = await program.waitFor(/^(?:listening|chat|board) on (wss?|http):\/\/127\.0\.0\.1:(\d+)$/m)
   return { ...program, port: Number(port), url: `${scheme}://127.0.0.1:${port}` }
 }
