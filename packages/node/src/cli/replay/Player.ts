@@ -89,9 +89,11 @@ export const play = async (
 
   const began = performance.now()
   let sentBytes = 0
+  let isInTime = true
   for (const { act, after, at } of script.steps) {
     if (speed !== undefined) await sleep(Math.max(0, at / speed - (performance.now() - began)))
-    if (!(await until(() => heard.length >= after || isEnded))) break
+    isInTime = await until(() => heard.length >= after || isEnded)
+    if (!isInTime) break
     if (act._tag === "Send") {
       if (socket.writable) socket.write(act.bytes)
       sentBytes += act.bytes.length
@@ -101,9 +103,11 @@ export const play = async (
       socket.destroy()
     }
   }
-  await until(() => heard.length >= script.heard.length || isEnded)
+  if (isInTime) await until(() => heard.length >= script.heard.length || isEnded)
+  // A message that arrives later is missing.
+  const inTime = [...heard]
   socket.end()
   await until(() => isEnded)
   socket.destroy()
-  return { sentBytes, heard, differences: differences(script, heard) }
+  return { sentBytes, heard: inTime, differences: differences(script, inTime) }
 }
