@@ -22,21 +22,22 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Contract from "../Contract.ts"
 import * as Limits from "../Limits.ts"
+import { respondable } from "../server/Responses.ts"
+import { HandshakeError, type UpgradeUnavailable } from "../WebSocketError.ts"
+import type * as WebSocketServer from "../WebSocketServer.ts"
 import * as Broker from "./Broker.ts"
-import * as Answers from "./hub/Answers.ts"
-import { Caller } from "./hub/Caller.ts"
+import * as Clients from "./hub/Clients.ts"
 import { Families, type Family, schemasOf } from "./hub/Family.ts"
 import * as Hubs from "./hub/Hub.ts"
 import * as Local from "./hub/Local.ts"
-import { Requests } from "./hub/Requests.ts"
-import { Session } from "./hub/Session.ts"
 import { presentOf } from "./hub/Watched.ts"
 import * as Topic from "./Topic.ts"
 import type { TopicEvent } from "./TopicEvent.ts"
@@ -89,7 +90,7 @@ export const layer = (options?: Limits.TopicOptions): Layer.Layer<Topics, never,
     })
   )
 
-const encoded = (schemas: ReturnType<typeof schemasOf>, what: "publication" | "signal" | "member", value: unknown) =>
+const encoded = (schemas: ReturnType<typeof schemasOf>, what: "publication" | "signal" | "member" | "refusal", value: unknown) =>
   Effect.catch(schemas.of(what).encode(value), ({ error, message }) =>
     error === undefined ? Effect.die(new RangeError(message)) : Effect.fail(error))
 
@@ -312,8 +313,7 @@ export interface AnyServed {
   readonly topic: Topic.Any
 }
 
-declare const ServedClaims: unique symbol
-declare const ServedServices: unique symbol
+declare const ServedTypes: unique symbol
 
 /**
  * A family that a route serves, made by {@link serve}: what claims it expects of connections, and which services it needs.
@@ -321,9 +321,9 @@ declare const ServedServices: unique symbol
  * @category models
  * @since 0.1.0
  */
-export interface Served<in Claims, out R> extends AnyServed {
-  readonly [ServedClaims]?: (claims: Claims) => void
-  readonly [ServedServices]?: () => R
+export interface Served<T extends Topic.Any, in Claims, out R> extends AnyServed {
+  readonly topic: T
+  readonly [ServedTypes]?: (claims: Claims) => R
 }
 
 class ServedFamily implements Family {
@@ -372,45 +372,245 @@ class ServedFamily implements Family {
 export const serve = <T extends Topic.Any, Claims = unknown, R = never>(
   topic: T,
   options: ServeOptions<T, Claims, R> = {}
-): Served<Claims, R | Topic.Services<T>> => new ServedFamily(topic, options as ServeOptions<Topic.Any, never, never>)
+): Served<T, Claims, R | Topic.Services<T>> =>
+  new ServedFamily(topic, options as ServeOptions<Topic.Any, never, never>) as unknown as Served<T, Claims, R | Topic.Services<T>>
 
-type ServicesOf<S extends ReadonlyArray<AnyServed>> = S[number] extends Served<never, infer R> ? R : never
+type ServicesOf<S extends ReadonlyArray<AnyServed>> = S[number] extends Served<Topic.Any, never, infer R> ? R : never
+
+/** What all families of a route expect: the intersection. */
+type ClaimsOf<S extends ReadonlyArray<AnyServed>> = (
+  S[number] extends infer One ? One extends Served<Topic.Any, infer Claims, unknown> ? (claims: Claims) => void : never : never
+) extends (claims: infer All) => void ? All : never
 
 /**
- * How a route serves topics: how connections are accepted, and their limits. `limits` comes before those of {@link layer}.
+ * A client is not let in.
+ *
+ * **Details**
+ *
+ * - `reason`: the client sees it.
+ * - `status`: 401 (default) for credentials that are missing, wrong or expired: a client tries once more with fresh ones. 403
+ *   for a client that is not let in whatever it shows.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unauthorized extends Schema.TaggedError<Unauthorized>("@effect-ws/core/Topics/Unauthorized")("Unauthorized", {
+  reason: Schema.String,
+  status: Schema.Literals([401, 403]).pipe(Schema.withConstructorDefault(Effect.succeed(401 as const)))
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/**
+ * Who a client is: its claims, which authorizers are given, and when they expire.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Identity<out Claims> {
+  readonly claims: Claims
+  readonly expires?: DateTime.DateTime | undefined
+}
+
+/**
+ * How clients say who they are.
+ *
+ * **Details**
+ *
+ * - `request`: who the request comes from, by its cookie or another header. It runs before the connection is accepted, and may
+ *   use `HttpServerRequest`. `undefined` means that a token has to say it.
+ * - `token`: who sends a token in a message. A client that is not known yet has 10 seconds for it, and may do nothing else before.
+ *   One that is known refreshes its claims with it: what it may do no more ends.
+ *
+ * 30 seconds before the claims expire the client is told; then the connection is closed with 4401, unless a token came. The
+ * times are in `Limits.TopicOptions`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Authenticate<out Claims, out R = never> {
+  readonly request?: Effect.Effect<Identity<Claims> | undefined, Unauthorized, R> | undefined
+  readonly token?:
+    | ((token: string, claims: unknown) => Effect.Effect<Identity<Claims>, Unauthorized, R>)
+    | undefined
+}
+
+/**
+ * How a route serves topics: how connections are accepted, and their limits.
+ *
+ * **Details**
+ *
+ * - `limits`: come before those of {@link layer}.
+ * - `refuse`: how a request is refused that `authenticate.request` does not let in: by its `"status"` (default), or by accepting
+ *   the connection and closing it with 4401 or 4403 and the reason. The second is for pages, which cannot see a status.
  *
  * @category models
  * @since 0.1.0
  */
 export interface HandleOptions extends Omit<Contract.AcceptOptions, "onInvalid" | "slowConsumer" | "requireSubprotocol"> {
   readonly limits?: Limits.TopicOptions | undefined
+  readonly refuse?: "status" | "close" | undefined
 }
+
+/** What is known of the client whose connection is about to be accepted. */
+const Arriving = Context.Reference<Identity<unknown> | Unauthorized | undefined>("@effect-ws/core/Topics/Arriving", {
+  defaultValue: () => undefined
+})
+
+type Response<R> = Effect.Effect<
+  Effect.Success<ReturnType<typeof Contract.handle>>,
+  HandshakeError | UpgradeUnavailable,
+  Topics | Exclude<Effect.Services<ReturnType<typeof WebSocketServer.accept>>, Scope.Scope> | R
+>
 
 /**
  * A route's handler that serves families of topics to clients that speak `effect-ws.topics.v1`, such as `TopicClient`.
  *
+ * **Details**
+ *
+ * Whoever reaches the route may connect, unless `authenticate` says who may. What a connection may do is decided by the
+ * authorizers of {@link serve}.
+ *
+ * **Example** (Users with a token)
+ *
+ * ```ts
+ * import { Topic, Topics } from "@effect-ws/core/realtime"
+ * import { Context, type DateTime, Effect, Schema } from "effect"
+ * import { HttpRouter } from "effect/http"
+ *
+ * class Tokens extends Context.Service<Tokens, {
+ *   readonly verify: (token: string) => Effect.Effect<{ readonly user: string; readonly until: DateTime.Utc }, Error>
+ * }>()("Tokens") {}
+ *
+ * const Inbox = Topic.make("inbox/:user", { publication: Schema.String, refusal: Schema.Literal("not yours") })
+ *
+ * const inboxes = Topics.serve(Inbox, {
+ *   subscribe: ({ claims, params }: Topics.Request<typeof Inbox, { readonly user: string }>) =>
+ *     claims.user === params.user ? Effect.void : Effect.fail("not yours" as const),
+ *   publish: () => Effect.fail("not yours" as const)
+ * })
+ *
+ * export const route = HttpRouter.add("GET", "/topics", Topics.handle([inboxes], {
+ *   authenticate: {
+ *     token: (token) =>
+ *       Effect.flatMap(Tokens, (tokens) => tokens.verify(token)).pipe(
+ *         Effect.map(({ until, user }) => ({ claims: { user }, expires: until })),
+ *         Effect.mapError(() => new Topics.Unauthorized({ reason: "the token is not valid" }))
+ *       )
+ *   }
+ * }))
+ * ```
+ *
  * @category serving
  * @since 0.1.0
  */
-export const handle = <const S extends ReadonlyArray<AnyServed>>(
-  families: S,
-  { limits: own, ...accept }: HandleOptions = {}
-) => {
+export const handle: {
+  <const S extends ReadonlyArray<AnyServed>, R>(
+    families: S,
+    options: HandleOptions & { readonly authenticate: Authenticate<ClaimsOf<S>, R> }
+  ): Response<R | ServicesOf<S>>
+  <const S extends ReadonlyArray<AnyServed>>(
+    families: unknown extends ClaimsOf<S> ? S : never,
+    options?: HandleOptions & { readonly authenticate?: undefined }
+  ): Response<ServicesOf<S>>
+} = <R>(
+  families: ReadonlyArray<AnyServed>,
+  { authenticate, limits: own, refuse = "status", ...accept }: HandleOptions & {
+    readonly authenticate?: Authenticate<unknown, R> | undefined
+  } = {}
+): Response<R> => {
   const served = new Families(families.map((family) => {
     if (family instanceof ServedFamily) return family
     throw new TypeError("A family is served by Topics.serve")
   }))
-  return Contract.handle(TopicsContract, (connection) =>
+  // Its services are those of the route, which the handler runs it with.
+  const token = authenticate?.token as unknown as Clients.FromToken | undefined
+  const handler = Contract.handle(TopicsContract, (connection) =>
     Effect.gen(function*() {
+      const arriving = yield* Arriving
+      if (arriving instanceof Unauthorized) return yield* Clients.turnAway(connection.ws, arriving)
       const owner = yield* hub
       const limits = own === undefined ? owner.limits : Limits.makeTopics(own, owner.limits)
-      const context = yield* Effect.context<ServicesOf<S>>()
-      const session = new Session(connection.ws, owner, limits, context as Context.Context<never>)
-      const requests = new Requests(new Caller(session, served, undefined))
-      const { calls, publish: { size }, subscriptions } = limits
-      yield* Effect.andThen(
-        session.send(Answers.welcome({ calls, subscriptions, size })),
-        Stream.runForEach(connection.messages, requests.take)
-      ).pipe(Effect.ensuring(session.end))
+      // The services of authorizers and Schemas are those of the route.
+      const context = yield* Effect.context<never>()
+      return yield* Clients.serve(connection, { hub: owner, limits, context, families: served, arriving, token })
     }), accept)
+  const { request } = authenticate ?? {}
+  if (request === undefined) return handler as Response<R>
+  const asked = Effect.matchEffect(request, {
+    onSuccess: (identity) =>
+      identity === undefined && authenticate?.token === undefined
+        ? Effect.fail(new Unauthorized({ reason: "there are no credentials" }))
+        : Effect.succeed(identity),
+    onFailure: (error) => Effect.fail(error)
+  })
+  return Effect.flatMap(
+    Effect.catch(asked, (error) => refuse === "close" ? Effect.succeed(error) : Effect.fail(refused(error))),
+    (arriving) => Effect.provideService(handler, Arriving, arriving)
+  ) as Response<R>
 }
+
+const refused = ({ reason, status }: Unauthorized): HandshakeError =>
+  respondable(new HandshakeError({ reason: "Application", section: "", detail: reason, status, headers: [], body: "" }))
+
+/**
+ * Ends what clients have of a topic in this process: subscriptions, watches, presence. They are told so.
+ *
+ * **When to use**
+ *
+ * Where somebody has lost a right. Take the right away first: a client that subscribes at the same time is asked for again.
+ *
+ * **Details**
+ *
+ * Of the connections that are served by `served`, those whose claims `where` accepts; all of them by default. Other processes
+ * have their own: publish in a topic of the program that all of them are subscribed to, and revoke where that is heard.
+ *
+ * @category revoking
+ * @since 0.1.0
+ */
+export const revoke = <T extends Topic.Any, Claims, R>(
+  served: Served<T, Claims, R>,
+  params: Topic.Params<T>,
+  options: {
+    readonly where?: ((claims: Claims) => boolean) | undefined
+    /** For people, and for the log of the client. */
+    readonly reason?: string | undefined
+    readonly error?: T["refusal"]["Type"] | undefined
+  } = {}
+): Effect.Effect<void, Schema.SchemaError, Topics | T["refusal"]["EncodingServices"]> =>
+  Effect.gen(function*() {
+    const { clients } = yield* hub
+    const { error, reason = "the program has ended it", where = () => true } = options
+    const text = error === undefined ? undefined : yield* encoded(schemasOf(served.topic), "refusal", error)
+    const name = Topic.nameOf(served.topic, params)
+    const concerned = Array.from(clients).filter((client) =>
+      client.isKnown && client.serves(served) && where(client.claims as Claims))
+    // One that takes nothing holds up nobody.
+    yield* Effect.forEach(concerned, (client) => client.revoke(name, reason, text), { concurrency: "unbounded", discard: true })
+  })
+
+/**
+ * Closes the connections of clients in this process whose claims `where` accepts, of all routes that serve `served`.
+ *
+ * @category revoking
+ * @since 0.1.0
+ */
+export const disconnect = <T extends Topic.Any, Claims, R>(
+  served: Served<T, Claims, R>,
+  where: (claims: Claims) => boolean,
+  options: {
+    /** Default 4403, after which a client does not come back; 4401 asks it for fresh credentials. */
+    readonly code?: number | undefined
+    readonly reason?: string | undefined
+  } = {}
+): Effect.Effect<void, never, Topics> =>
+  Effect.flatMap(hub, ({ clients }) => {
+    const concerned = Array.from(clients).filter((client) =>
+      client.isKnown && client.serves(served) && where(client.claims as Claims))
+    return Effect.forEach(concerned, (client) => client.close(options.code ?? 4403, options.reason ?? ""), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  })

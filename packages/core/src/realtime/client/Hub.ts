@@ -70,6 +70,8 @@ export class Hub<E> {
       case "ended":
         return this.channels.get(message.topic)?.ended(message)
       case "welcome":
+      // A token says itself when it is to be refreshed.
+      case "expiring":
         return
     }
   }

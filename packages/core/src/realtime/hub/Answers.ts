@@ -56,6 +56,8 @@ export const failed = (id: number, { code, error, message }: Failure): string =>
   return error === undefined ? text : withText(text, "error", error)
 }
 
+export const expiring = (after: number): string => JSON.stringify({ type: "expiring", after })
+
 export const ended = (topic: string, message: string, error: string | undefined): string => {
   const text = JSON.stringify({ type: "ended", topic, message })
   return error === undefined ? text : withText(text, "error", error)

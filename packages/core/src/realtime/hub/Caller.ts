@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import type { BrokerError, Position } from "../Broker.ts"
 import { Failure } from "./Answers.ts"
 import { type Asked, authorizerOf, type Families, type Invalid, type Named, type Operation } from "./Family.ts"
+import type { Client } from "./Hub.ts"
+import { cutReason } from "./Reasons.ts"
 import type { Session } from "./Session.ts"
 
 /** An effect that does what was asked and answers, or says why not. */
@@ -16,10 +18,14 @@ export const unavailable = ({ applied }: Pick<BrokerError, "applied">): Failure 
 /** The broker failed where nothing can be half done. */
 export const notDone = (): Failure => new Failure("unavailable", "the broker failed")
 
-export class Caller {
+export class Caller implements Client {
   readonly session: Session
-  claims: unknown
   private readonly families: Families
+  claims: unknown
+  /** Whether it is known who the client is. */
+  isKnown = true
+  /** Counts what may have taken rights away. */
+  revocations = 0
   // How many places are taken by what is about to be made.
   private readonly reserved = new Map<ReadonlyMap<string, unknown>, number>()
 
@@ -53,6 +59,56 @@ export class Caller {
       refusable(named, taken),
       (value) => Effect.catch(named.schemas.of("snapshot").encode(value), (invalid) => Effect.die(invalid.error ?? invalid))
     )
+  }
+
+  /** Does what gives the client something that lasts; takes it back if the right to it went away in the meantime. */
+  lasting(topic: string, doing: Doing): Doing {
+    return Effect.suspend(() => {
+      const { revocations } = this
+      return Effect.andThen(doing, Effect.suspend(() => revocations === this.revocations ? Effect.void : this.check(topic)))
+    })
+  }
+
+  /** Ends what is allowed no more, in all topics: the claims have changed. */
+  checkAll(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.revocations++
+      const { present, subscriptions, watches } = this.session
+      const topics = new Set([...subscriptions.keys(), ...watches.keys(), ...present.keys()])
+      return Effect.forEach(topics, (topic) => this.check(topic), { discard: true })
+    })
+  }
+
+  /** Ends what is allowed no more in a topic. */
+  private check(topic: string): Effect.Effect<void> {
+    const { session } = this
+    const named = this.families.find(topic)
+    if (named === undefined) return Effect.void
+    const allowed = Effect.gen({ self: this }, function*() {
+      if (session.subscriptions.has(topic)) yield* this.allow(named, "subscribe")
+      if (session.watches.has(topic)) yield* this.allow(named, "watch")
+      const entered = session.present.get(topic)
+      if (entered === undefined) return
+      const decoded = named.schemas.of("member").decode(JSON.parse(entered.payload))
+      const value = yield* Effect.mapError(decoded, invalid)
+      yield* this.allow(named, "join", { member: entered.member, value })
+    })
+    return Effect.catch(allowed, ({ error, message }) => session.endTopic(topic, message, error))
+  }
+
+  serves(family: object): boolean {
+    return this.families.has(family)
+  }
+
+  revoke(topic: string, message: string, error: string | undefined): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.revocations++
+      return this.session.endTopic(topic, message, error)
+    })
+  }
+
+  close(code: number, reason: string): Effect.Effect<void> {
+    return Effect.ignore(this.session.ws.close(code, cutReason(reason)))
   }
 
   /** A value of a message, decoded, and as the JSON text that is passed on. */

@@ -134,6 +134,10 @@ export class Families {
     this.families = families
   }
 
+  has(family: object): boolean {
+    return this.families.some((one) => one === family)
+  }
+
   find(name: string): Named | undefined {
     for (const family of this.families) {
       const params = Topic.paramsOf(family.topic, name)

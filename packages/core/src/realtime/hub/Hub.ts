@@ -39,8 +39,20 @@ export interface Entered {
   readonly topic: string
   readonly id: string
   readonly member: string
+  readonly payload: string
   /** Whether the broker did it. */
   readonly settled: Effect.Effect<void, BrokerError>
+}
+
+/** The client of a connection, as the program sees it. */
+export interface Client {
+  readonly claims: unknown
+  /** Whether it is known who it is. */
+  readonly isKnown: boolean
+  /** Whether its route serves a family in this way. */
+  readonly serves: (family: object) => boolean
+  readonly revoke: (topic: string, message: string, error: string | undefined) => Effect.Effect<void>
+  readonly close: (code: number, reason: string) => Effect.Effect<void>
 }
 
 /** A topic that is live, or about to be. */
@@ -78,6 +90,7 @@ export class Hub implements Surroundings {
   }
   /** Unique among processes. */
   readonly id = randomName()
+  readonly clients = new Set<Client>()
   private readonly broker: Broker["Service"]
   private readonly clock: Clock.Clock
   private readonly runFork: Run
@@ -147,7 +160,7 @@ export class Hub implements Surroundings {
   enter(topic: string, { id, member, payload }: Presence): Entered {
     const settled = Deferred.makeUnsafe<void, BrokerError>()
     this.run(Effect.asVoid(Deferred.into(this.counted(this.broker.enter(topic, { id, member, payload })), settled)))
-    return { topic, id, member, settled: Deferred.await(settled) }
+    return { topic, id, member, payload, settled: Deferred.await(settled) }
   }
 
   /** Ends that somebody is present, some time later: whoever comes back in the meantime has not left. */

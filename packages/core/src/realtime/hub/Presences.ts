@@ -11,7 +11,7 @@ export const join = (caller: Caller, { id, member, topic, value }: typeof Messag
   return Effect.gen(function*() {
     const named = yield* caller.named(topic)
     const { payload, value: decoded } = yield* caller.value(named, "member", value, limits.presence.size)
-    yield* caller.allow(named, "join", { member, value: decoded })
+    const allowed = caller.allow(named, "join", { member, value: decoded })
     const entered = Effect.suspend(() => {
       const before = present.get(topic)
       const entering = hub.enter(topic, { id: before?.id ?? hub.uniqueName(), member, payload })
@@ -22,7 +22,7 @@ export const join = (caller: Caller, { id, member, topic, value }: typeof Messag
           if (code === "unavailable" && before === undefined) present.delete(topic)
         }))
     })
-    yield* caller.inPlace(present, topic, entered)
+    yield* caller.lasting(topic, Effect.andThen(allowed, caller.inPlace(present, topic, entered)))
     yield* session.send(Answers.done(id))
   })
 }
@@ -43,11 +43,11 @@ export const watch = (caller: Caller, { id, topic }: typeof Messages.Watch.Type)
   const { session } = caller
   return Effect.gen(function*() {
     const named = yield* caller.named(topic)
-    yield* caller.allow(named, "watch")
-    if (session.watches.has(topic)) return yield* session.send(Answers.done(id))
     const watched = holding(session.hub, topic, named, (live) =>
       Effect.map(session.send(Answers.done(id)), () => session.watch(live)))
-    yield* caller.inPlace(session.watches, topic, watched)
+    const placed = Effect.suspend(() =>
+      session.watches.has(topic) ? session.send(Answers.done(id)) : caller.inPlace(session.watches, topic, watched))
+    yield* caller.lasting(topic, Effect.andThen(caller.allow(named, "watch"), placed))
   })
 }
 

@@ -7,6 +7,7 @@ import type { Gap } from "../TopicEvent.ts"
 import type * as Messages from "../wire/Messages.ts"
 import * as Answers from "./Answers.ts"
 import { type Caller, type Doing, notDone, unavailable } from "./Caller.ts"
+import type { Credentials } from "./Credentials.ts"
 import type { Named } from "./Family.ts"
 import { holding } from "./Holding.ts"
 import { type LiveTopic, Subscription } from "./LiveTopic.ts"
@@ -19,33 +20,40 @@ type Of<Type extends Request["type"]> = Extract<Request, { readonly type: Type }
 
 export class Requests {
   private readonly caller: Caller
+  private readonly credentials: Credentials
   private readonly session: Session
   private readonly turns = new Turns()
   private readonly pace: Pace
   private underWay = 0
   private resume: (() => void) | undefined
 
-  constructor(caller: Caller) {
+  constructor(caller: Caller, credentials: Credentials) {
     const { session } = caller
     this.caller = caller
+    this.credentials = credentials
     this.session = session
     this.pace = new Pace(session.limits.publish, session.hub.now())
   }
 
   /** Takes a request. It completes once the next one may be read. */
   readonly take = (request: Request): Effect.Effect<void> => {
-    const isValue = request.type === "publish" || request.type === "signal"
-    const wait = isValue ? this.pace.next(this.session.hub.now()) : 0
-    return wait === 0 ? this.begin(request) : Effect.andThen(Effect.sleep(Duration.millis(wait)), this.begin(request))
+    const { type } = request
+    const wait = type === "publish" || type === "signal" || type === "authenticate" ? this.pace.next(this.session.hub.now()) : 0
+    const begun = type === "authenticate" ? this.authenticate(request) : this.begin(request)
+    return wait === 0 ? begun : Effect.andThen(Effect.sleep(Duration.millis(wait)), begun)
   }
 
-  private begin(request: Request): Effect.Effect<void> {
+  /** What is asked for behind a token is decided by it. */
+  private authenticate(request: Of<"authenticate">): Effect.Effect<void> {
+    return this.answer(request, this.credentials.authenticate(request))
+  }
+
+  private begin(request: Exclude<Request, Of<"authenticate">>): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.underWay >= this.session.limits.calls) return Effect.andThen(this.room, this.begin(request))
       this.underWay++
-      const topic = "topic" in request ? request.topic : ""
       this.session.fork(Effect.ensuring(
-        this.turns.take(topic, (endTurn) => this.answer(request, endTurn)),
+        this.turns.take(request.topic, (endTurn) => this.answer(request, this.do(request, endTurn))),
         Effect.sync(this.ended)
       ))
       return Effect.void
@@ -68,8 +76,8 @@ export class Requests {
     resume?.()
   }
 
-  private answer(request: Request, endTurn: () => void): Effect.Effect<void> {
-    return Effect.catchCause(this.do(request, endTurn), (cause) => {
+  private answer(request: Request, doing: Doing): Effect.Effect<void> {
+    return Effect.catchCause(doing, (cause) => {
       const failure = Cause.findErrorOption(cause)
       if (failure._tag === "Some") return this.session.send(Answers.failed(request.id, failure.value))
       if (Cause.hasInterrupts(cause)) return Effect.interrupt
@@ -81,7 +89,8 @@ export class Requests {
     })
   }
 
-  private do(request: Request, endTurn: () => void): Doing {
+  private do(request: Exclude<Request, Of<"authenticate">>, endTurn: () => void): Doing {
+    if (!this.caller.isKnown) return Effect.fail(unknownClient)
     switch (request.type) {
       case "subscribe":
         return this.subscribe(request)
@@ -99,8 +108,6 @@ export class Requests {
         return Presences.watch(this.caller, request)
       case "unwatch":
         return Presences.unwatch(this.caller, request)
-      case "authenticate":
-        return Effect.fail(new Answers.Failure("refused", "not here"))
     }
   }
 
@@ -108,9 +115,9 @@ export class Requests {
     const { session } = this
     return Effect.gen({ self: this }, function*() {
       const named = yield* this.caller.named(name)
-      yield* this.caller.allow(named, "subscribe")
       const subscribed = holding(session.hub, name, named, (topic) => this.subscribeTo(topic, named, id, since, snapshot))
-      yield* this.caller.inPlace(session.subscriptions, name, subscribed)
+      const placed = this.caller.inPlace(session.subscriptions, name, subscribed)
+      yield* this.caller.lasting(name, Effect.andThen(this.caller.allow(named, "subscribe"), placed))
     })
   }
 
@@ -176,6 +183,8 @@ export class Requests {
     })
   }
 }
+
+const unknownClient = new Answers.Failure("refused", "authenticate first")
 
 const brokerDied = unavailable({ applied: "unknown" })
 

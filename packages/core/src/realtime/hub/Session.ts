@@ -47,18 +47,17 @@ export class Session implements Peer, Watcher {
   }
 
   /** Runs an effect until it ends, or the connection does. */
-  fork(effect: Effect.Effect<void>): void {
-    if (this.hasEnded) return
+  fork(effect: Effect.Effect<void>): Fiber.Fiber<void> | undefined {
+    if (this.hasEnded) return undefined
     const fiber = Effect.runForkWith(this.context)(effect)
-    if (fiber.pollUnsafe() !== undefined) return
+    if (fiber.pollUnsafe() !== undefined) return undefined
     this.fibers.add(fiber)
     fiber.addObserver(() => this.fibers.delete(fiber))
+    return fiber
   }
 
   /** Sends a message; where the connection has ended, nobody needs it. */
-  send(message: Sendable): Effect.Effect<void> {
-    return Effect.ignore(this.ws.send(message))
-  }
+  readonly send = (message: Sendable): Effect.Effect<void> => Effect.ignore(this.ws.send(message))
 
   /** Begins to deliver. The one it replaces was dropped before. */
   add(subscription: Subscription): void {
@@ -186,6 +185,23 @@ export class Session implements Peer, Watcher {
     this.watches.delete(watch.watched.topic.name)
     this.untold.delete(watch)
     this.hub.unwatch(watch)
+  }
+
+  /** The program takes a topic away from the client: it is told so, and nothing of the topic any more. */
+  endTopic(topic: string, message: string, error: string | undefined): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const subscription = this.subscriptions.get(topic)
+      const watch = this.watches.get(topic)
+      const entered = this.present.get(topic)
+      if (subscription === undefined && watch === undefined && entered === undefined) return Effect.void
+      if (subscription !== undefined) this.drop(subscription)
+      if (watch !== undefined) this.unwatch(watch)
+      if (entered !== undefined) {
+        this.present.delete(topic)
+        this.hub.leaveLater(entered, 0)
+      }
+      return this.send(Answers.ended(topic, message, error))
+    })
   }
 
   /** The connection has ended. */

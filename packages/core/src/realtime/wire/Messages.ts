@@ -191,6 +191,9 @@ export const Ended = Schema.Struct({
   error: Schema.optionalKey(Schema.Json)
 })
 
+/** The credentials expire in `after` milliseconds. The connection is closed then, with 4401, unless the client authenticates again. */
+export const Expiring = Schema.Struct({ type: Schema.tag("expiring"), after: Schema.Int })
+
 export const ToClient = Schema.Union([
   Welcome,
   Subscribed,
@@ -201,7 +204,8 @@ export const ToClient = Schema.Union([
   Failed,
   Signalled,
   Presence,
-  Ended
+  Ended,
+  Expiring
 ])
 
 export type ToClient = typeof ToClient.Type
