@@ -116,11 +116,11 @@ export type {
  *   schedule's delay, a duration tries again after that long and the schedule's delay, `undefined`
  *   leaves it to the default.
  *
- * By default the client comes back after every loss but these, which another attempt does not mend:
+ * By default the client comes back after every loss except these, after which no attempt can succeed:
  *
  * - a refusal with a status of 400 to 499, except 408, 425 and 429. After 401 there is one attempt at
  *   once, for which the Effects run again; a second 401 ends the client;
- * - an answer that no WebSocket server gives, a URL or header that cannot be sent;
+ * - a response that a WebSocket server never sends, a URL or header that cannot be sent;
  * - a server's Close with 1002, 1003, 1007, 1008 or 1010. The codes 4400 to 4499 mean the
  *   statuses 400 to 499, since browsers see no statuses;
  * - failures of the program's own Effects.
@@ -195,10 +195,10 @@ export interface ReconnectingClient<out E = never> {
    * The messages of all connections from the first read on, in order, each delivered once. Fails with
    * the loss that ends the client; ends after `close`. One reader at a time.
    *
-   * What had arrived on a connection that was lost is kept for the reader, of 8 such connections at most.
-   * While a reader is that far behind, the next attempt waits for it. Where that cannot be, because a
-   * sender waits for a connection or nobody reads, the messages of the oldest one are dropped;
-   * `dropped` counts them.
+   * Messages that had arrived on a lost connection are kept for the reader, for 8 such connections at most.
+   * While a reader is that far behind, the next attempt waits for it. If a sender waits for a connection,
+   * or if there is no reader, the messages of the oldest connection are dropped instead; `dropped` counts
+   * them.
    */
   readonly messages: Stream.Stream<Message, Loss<E>>
   /**

@@ -221,7 +221,7 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@eff
     const { clean, code, initiator, reason } = this.info
     const closer = initiator === "local" ? "this side" : "the peer"
     return `The connection was closed by ${closer} with ${code} ${nameOf(code)}` +
-      `${reason === "" ? "" : `: ${reason}`}${clean ? "" : " (not cleanly)"}`
+      `${reason === "" ? "" : `: ${reason}`}${clean ? "" : " (the closing handshake was not complete)"}`
   }
 }
 
