@@ -26,7 +26,7 @@ export {
 } from "./deflate/CompressionBudget.ts"
 
 /**
- * Makes a budget.
+ * Makes a budget. Throws `InvalidArgument` where `processes` is not a whole number from 1 on.
  *
  * @category constructors
  * @since 0.1.0

@@ -11,6 +11,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
+import { InvalidArgument } from "./WebSocketError.ts"
 
 /**
  * What happens to a message when the peer takes less than is sent, so that more than the
@@ -273,6 +274,32 @@ export const defaultMemoryBudget = { bytes: GiB, grace: 2000, shed: "largest" } 
  * @since 0.1.0
  */
 export const maxRefusalBody = 8 * KiB
+
+/**
+ * The part of one process of a limit that several processes share, rounded up.
+ *
+ * **Details**
+ *
+ * Limits are counted in each process. A system balances its connections over the processes that
+ * serve a port, so that each gets about as many; the parts together allow at most one more for each
+ * process than the limit. Throws `InvalidArgument` where `processes` is not a whole number from 1 on.
+ *
+ * **Example** (A limit of one's own)
+ *
+ * ```ts
+ * import { Limits } from "@effect-ws/core"
+ *
+ * console.log(Limits.share(10_000, 8)) // 1250
+ * console.log(Limits.share(3, 8)) // 1
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const share = (limit: number, processes = 1): number => {
+  if (Number.isSafeInteger(processes) && processes >= 1) return Math.ceil(limit / processes)
+  throw new InvalidArgument({ argument: "processes", detail: `${processes}; it is a whole number from 1 on` })
+}
 
 const millis = (input: Duration.Input | undefined, fallback: number): number =>
   input === undefined ? fallback : Duration.toMillis(Duration.fromInputUnsafe(input))

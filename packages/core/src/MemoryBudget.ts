@@ -38,6 +38,7 @@ export type {
  * - `bytes`: the most before reading pauses. Default 1 GiB. `Infinity` turns it off.
  * - `grace`: how long reading is paused before connections are closed. Default 2 seconds.
  * - `shed`: which connection to close first. Default `"largest"`.
+ * - `processes`: how many processes share `bytes`, on a machine whose cores each run one. Default 1.
  *
  * @category models
  * @since 0.1.0
@@ -46,10 +47,11 @@ export interface Options {
   readonly bytes?: number | undefined
   readonly grace?: Duration.Input | undefined
   readonly shed?: Shed | undefined
+  readonly processes?: number | undefined
 }
 
 /**
- * Makes a budget.
+ * Makes a budget. Throws `InvalidArgument` where `processes` is not a whole number from 1 on.
  *
  * @category constructors
  * @since 0.1.0
@@ -57,7 +59,7 @@ export interface Options {
 export const make = (options: Options = {}): MemoryBudget => {
   const { bytes, grace, shed } = Limits.defaultMemoryBudget
   return new MemoryBudget(
-    options.bytes ?? bytes,
+    Limits.share(options.bytes ?? bytes, options.processes),
     options.grace === undefined ? grace : Duration.toMillis(Duration.fromInputUnsafe(options.grace)),
     options.shed ?? shed
   )

@@ -383,6 +383,7 @@ export interface ServerOptions {
   readonly headersTimeout?: Duration.Duration | undefined
   readonly handshakeTimeout?: Duration.Duration | undefined
   readonly perAddress?: PerAddress | undefined
+  readonly processes?: number | undefined
 }
 
 const shutdownGroup: Config.Config<ShutdownOptions> = Config.all({
@@ -428,6 +429,7 @@ const perAddressGroup: Config.Config<PerAddress | undefined> = Config.all({
  * | `PER_ADDRESS_CONNECTIONS` | `perAddress.connections` | no limit |
  * | `PER_ADDRESS_UPGRADES` | `perAddress.upgrades.count` | no limit |
  * | `PER_ADDRESS_INTERVAL` | `perAddress.upgrades.interval` | 1 minute |
+ * | `PROCESSES` | `processes`: each takes its part of the connections | 1 |
  *
  * @category configuration
  * @since 0.1.0
@@ -438,5 +440,6 @@ export const server = (prefix?: string): Config.Config<ServerOptions> =>
     shutdown: shutdownGroup,
     headersTimeout: duration("HEADERS_TIMEOUT"),
     handshakeTimeout: duration("HANDSHAKE_TIMEOUT"),
-    perAddress: perAddressGroup
+    perAddress: perAddressGroup,
+    processes: integer("PROCESSES", 1)
   }).pipe(within(prefix))

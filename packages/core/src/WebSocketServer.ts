@@ -177,35 +177,43 @@ export interface PerAddress {
  * How many connections a server keeps open, in total and for each address, and how they end
  * with it.
  *
+ * **Details**
+ *
+ * `processes`: how many processes serve together, such as the workers of `node:cluster`. Each
+ * takes its part of `maxConnections` and of the limits of an address, rounded up
+ * (`Limits.share`). Default 1: limits are those of this process.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface ConnectionsOptions {
   readonly maxConnections?: number | undefined
   readonly perAddress?: PerAddress | undefined
+  readonly processes?: number | undefined
   readonly shutdown?: ShutdownOptions | undefined
 }
 
 /**
  * Makes the record of a server's open connections. Above `maxConnections` (default
  * 100,000) requests are refused with 503. Throws `InvalidArgument` where `shutdown` has a
- * code or a reason that cannot be sent.
+ * code or a reason that cannot be sent, or `processes` is not a whole number from 1 on.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const makeConnections = (options: ConnectionsOptions = {}): OpenConnections => {
-  const { maxConnections = Limits.defaultMaxConnections, perAddress } = options
+  const { maxConnections = Limits.defaultMaxConnections, perAddress, processes } = options
   const policy = makePolicy(options.shutdown)
-  if (perAddress === undefined) return new ConnectionTable(maxConnections, undefined, policy)
+  const limit = Limits.share(maxConnections, processes)
+  if (perAddress === undefined) return new ConnectionTable(limit, undefined, policy)
   const { connections = Infinity, remembered = Limits.defaultRememberedAddresses, upgrades } = perAddress
   return new ConnectionTable(
-    maxConnections,
+    limit,
     new AddressLimits({
-      connections,
+      connections: Limits.share(connections, processes),
       remembered,
       upgrades: upgrades && {
-        count: upgrades.count,
+        count: Limits.share(upgrades.count, processes),
         interval: Duration.toMillis(Duration.fromInputUnsafe(upgrades.interval))
       }
     }),

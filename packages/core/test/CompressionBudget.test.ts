@@ -14,5 +14,7 @@ describe("CompressionBudget", () => {
       )
       assert.deepStrictEqual([own.maxContexts, own.maxBytes, own.contexts, own.bytes], [3, 1000, 0, 0])
       assert.strictEqual(CompressionBudget.make().maxContexts, 8192)
+      const part = CompressionBudget.make({ processes: 4 })
+      assert.deepStrictEqual([part.maxContexts, part.maxBytes], [2048, 64 * 1024 * 1024])
     }))
 })

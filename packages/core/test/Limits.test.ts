@@ -72,4 +72,12 @@ describe("Limits", () => {
     })
     assert.isUndefined(Limits.make({ keepAlive: false }).keepAlive)
   })
+
+  it("a part of a limit is rounded up, so that nothing that was allowed is forbidden", () => {
+    const parts = [[100, 1], [100, 4], [101, 4], [3, 8], [0, 4], [Infinity, 4]].map(([limit, processes]) =>
+      Limits.share(limit!, processes))
+    assert.deepStrictEqual(parts, [100, 25, 26, 1, 0, Infinity])
+    assert.strictEqual(Limits.share(7), 7)
+    for (const processes of [0, -1, 1.5, NaN, Infinity]) assert.throws(() => Limits.share(7, processes), /whole number/)
+  })
 })

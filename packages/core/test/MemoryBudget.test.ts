@@ -37,6 +37,8 @@ describe("MemoryBudget", () => {
       assert.strictEqual(one.maxBytes, Limits.defaultMemoryBudget.bytes)
       const other = yield* Effect.provide(MemoryBudget.CurrentBudget, MemoryBudget.layer({ bytes: 1000 }))
       assert.strictEqual(other.maxBytes, 1000)
+      assert.strictEqual(MemoryBudget.make({ bytes: 1000, processes: 3 }).maxBytes, 334)
+      assert.strictEqual(MemoryBudget.make({ processes: 4 }).maxBytes, 2 ** 28)
       const both = yield* Effect.all([MemoryBudget.CurrentBudget, MemoryBudget.CurrentBudget]).pipe(
         Effect.provide(Layer.fresh(MemoryBudget.layer({})))
       )

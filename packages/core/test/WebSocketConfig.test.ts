@@ -229,7 +229,8 @@ describe("server", () => {
         WS_HANDSHAKE_TIMEOUT: "3 seconds",
         WS_PER_ADDRESS_CONNECTIONS: "4",
         WS_PER_ADDRESS_UPGRADES: "5",
-        WS_PER_ADDRESS_INTERVAL: "6 seconds"
+        WS_PER_ADDRESS_INTERVAL: "6 seconds",
+        WS_PROCESSES: "7"
       }
       assert.deepStrictEqual(yield* read(WebSocketConfig.server("WS"), env), {
         maxConnections: 10,
@@ -242,8 +243,10 @@ describe("server", () => {
         },
         headersTimeout: Duration.seconds(2),
         handshakeTimeout: Duration.seconds(3),
-        perAddress: { connections: 4, upgrades: { count: 5, interval: Duration.seconds(6) } }
+        perAddress: { connections: 4, upgrades: { count: 5, interval: Duration.seconds(6) } },
+        processes: 7
       })
+      assert.include(yield* refused(WebSocketConfig.server(), { PROCESSES: "0" }), "PROCESSES")
       assert.include(yield* refused(WebSocketConfig.server("WS"), { WS_MAX_CONNECTIONS: "all" }), "MAX_CONNECTIONS")
       for (const code of ["1005", "1010", "999", "x"]) {
         assert.include(yield* refused(WebSocketConfig.server(), { SHUTDOWN_CODE: code }), "SHUTDOWN_CODE")

@@ -131,6 +131,27 @@ describe("WebSocketServer", () => {
         yield* refused(connections, a)
       }))
 
+    it.effect("of several processes each takes its part of all limits", () =>
+      Effect.gen(function*() {
+        const total = WebSocketServer.makeConnections({ maxConnections: 7, processes: 4 })
+        yield* ask(total)
+        yield* ask(total)
+        assert.strictEqual((yield* refused(total)).reason, "TooManyConnections")
+
+        const each = WebSocketServer.makeConnections({ perAddress: { connections: 2 }, processes: 4 })
+        yield* ask(each, { address: "203.0.113.1" })
+        assert.strictEqual((yield* refused(each, { address: "203.0.113.1" })).reason, "TooManyFromAddress")
+
+        const often = WebSocketServer.makeConnections({
+          perAddress: { upgrades: { count: 5, interval: "30 seconds" } },
+          processes: 4
+        })
+        for (let i = 0; i < 2; i++) (yield* ask(often, { address: "203.0.113.1" })).transport.closes()
+        assert.strictEqual((yield* refused(often, { address: "203.0.113.1" })).reason, "TooManyUpgrades")
+
+        assert.throws(() => WebSocketServer.makeConnections({ processes: 0 }), /whole number/)
+      }))
+
     it.effect("a place of the address is not taken where the total has none", () =>
       Effect.gen(function*() {
         const connections = WebSocketServer.makeConnections({ maxConnections: 1, perAddress: { connections: 1 } })

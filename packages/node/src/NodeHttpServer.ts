@@ -85,6 +85,8 @@ export interface UpgradeOptions {
  *   See `WebSocketServer.ShutdownOptions`.
  * - `perAddress`: what one address may take of the server; nothing is limited by default.
  *   See `WebSocketServer.PerAddress`.
+ * - `processes`: how many processes serve together, such as the workers of `node:cluster`: each takes its
+ *   part of `maxConnections` and `perAddress`, rounded up. Default 1: limits are those of this process.
  * - `headersTimeout`: how long the head of a request may take, from the connection on or
  *   the end of the request before it. Checked once a second. Default 10 seconds.
  * - `handshakeTimeout`: how long a handler may take to accept an upgrade, or to answer it
@@ -100,6 +102,7 @@ export interface UpgradeOptions {
 export interface Options extends Omit<StockHttpServer.Options, "websocket">, UpgradeOptions {
   readonly maxConnections?: number | undefined
   readonly perAddress?: WebSocketServer.PerAddress | undefined
+  readonly processes?: number | undefined
   readonly shutdown?: WebSocketServer.ShutdownOptions | undefined
   readonly handshakeTimeout?: Duration.Input | undefined
   readonly headersTimeout?: Duration.Input | undefined

@@ -10,16 +10,19 @@ interface Ran {
   readonly active: ReadonlyArray<string>
 }
 
-/** Runs a program that talks over TCP and TLS, in which each warning of a deprecation is an error. */
-const run = (arg: string, portable = ""): Promise<Ran> =>
+/** Runs a program, in which each warning of a deprecation is an error. */
+const runProgram = <A>(args: ReadonlyArray<string>, portable: string): Promise<A> =>
   new Promise((resolve, reject) => {
-    const options = ["--pending-deprecation", "--throw-deprecation", `${import.meta.dirname}/support/tuned.ts`, arg]
+    const options = ["--pending-deprecation", "--throw-deprecation", ...args]
     const env = { ...process.env, EFFECT_WS_PORTABLE: portable }
     execFile(process.execPath, options, { env }, (error, output) => {
-      if (error === null) resolve(JSON.parse(output) as Ran)
+      if (error === null) resolve(JSON.parse(output) as A)
       else reject(error)
     })
   })
+
+/** Runs a program that talks over TCP and TLS. */
+const run = (arg: string, portable = "") => runProgram<Ran>([`${import.meta.dirname}/support/tuned.ts`, arg], portable)
 
 const echoed = [true, true]
 
@@ -40,6 +43,11 @@ describe("NodeTuning", { timeout: 120_000 }, () => {
 
   it.concurrent("uses nothing of it in layers that layerPortable is provided to", async () => {
     assert.deepStrictEqual(await run("portable"), { echoed, active: [] })
+  })
+
+  it.concurrent("finds it out in each worker of a cluster by itself", async () => {
+    const found = await runProgram<ReadonlyArray<unknown>>([`${import.meta.dirname}/support/clustered.ts`], "")
+    assert.deepStrictEqual(found, Array.from({ length: 3 }, () => ["SocketHandle", "SharedReads", "BufferText", "ZlibHandle"]))
   })
 
   it.effect("names each interface once", () =>

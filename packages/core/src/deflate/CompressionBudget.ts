@@ -1,6 +1,7 @@
 /**
  * A bound on the memory of all compression contexts of a process.
  */
+import { share } from "../Limits.ts"
 import type { Codec, Compressor, CompressorOptions, Decompressor, DecompressorOptions } from "./Codec.ts"
 
 /**
@@ -14,6 +15,8 @@ export interface Options {
   readonly contexts?: number | undefined
   /** The most bytes of contexts at once. Default 256 MiB. */
   readonly bytes?: number | undefined
+  /** How many processes share these. Default 1. */
+  readonly processes?: number | undefined
 }
 
 /** A compressor that outlives its messages. Between two messages its owner can give it up. */
@@ -83,8 +86,8 @@ export class CompressionBudget {
   readonly #shelves = new WeakMap<object, Shelves>()
 
   constructor(options: Options = {}) {
-    this.maxContexts = options.contexts ?? defaultContexts
-    this.maxBytes = options.bytes ?? defaultBytes
+    this.maxContexts = share(options.contexts ?? defaultContexts, options.processes)
+    this.maxBytes = share(options.bytes ?? defaultBytes, options.processes)
   }
 
   /** The number of contexts that are taken now. */

@@ -31,7 +31,8 @@ const opened = (socket: Net.Socket): Net.Socket => {
 }
 
 const makePairs = async (server: Net.Server, onPair: (near: Net.Socket) => void): Promise<MakePair> => {
-  server.listen({ host: "127.0.0.1", port: 0 })
+  // Otherwise the workers of a cluster share the port, and one accepts the connections of another's trial.
+  server.listen({ host: "127.0.0.1", port: 0, exclusive: true })
   await once(server, "listening")
   const { port } = server.address() as Net.AddressInfo
   return async () => {
