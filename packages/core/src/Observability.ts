@@ -244,3 +244,59 @@ export const metrics: { readonly client: ConnectionMetrics; readonly server: Con
   client: make("client"),
   server: make("server")
 }
+
+/**
+ * The metrics of the topics of a process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TopicMetrics {
+  /** `websocket.topics.active`: topics to which somebody in the process is subscribed, or was a moment ago. */
+  readonly active: Metric.Gauge<number>
+  /** `websocket.topics.subscriptions`: subscriptions of clients. */
+  readonly subscriptions: Metric.Gauge<number>
+  /** `websocket.topics.behind`: those of them that are served from history, since their clients take too little. */
+  readonly behind: Metric.Gauge<number>
+  /** `websocket.topics.lag`: how many publications the one that is furthest behind has not been sent. */
+  readonly lag: Metric.Gauge<number>
+  /** `websocket.topics.publications`: publications that the process heard of. */
+  readonly publications: Metric.Counter<number>
+  /** `websocket.topics.deliveries`: publications that were sent to clients. */
+  readonly deliveries: Metric.Counter<number>
+  /** `websocket.topics.recoveries`: subscriptions that began at a position of their own. */
+  readonly recoveries: Metric.Counter<number>
+  /** `websocket.topics.gaps`: gaps that subscribers were told of, by reason: `history` or `epoch`. */
+  readonly gaps: Metric.Frequency
+  /** `websocket.topics.broker.errors`: failures of the broker, by operation. */
+  readonly brokerErrors: Metric.Frequency
+}
+
+const topicGauge = (name: string, description: string) => Metric.gauge(`websocket.topics.${name}`, { description })
+const topicCounter = (name: string, description: string) =>
+  Metric.counter(`websocket.topics.${name}`, { description, incremental: true })
+const topicFrequency = (name: string, description: string) => Metric.frequency(`websocket.topics.${name}`, { description })
+
+/**
+ * The metrics of topics.
+ *
+ * **Details**
+ *
+ * They carry the attributes of `Metric.CurrentMetricAttributes` where `Topics.layer` is built, and there are none where
+ * `Observability.layer` turns metrics off. They are plain fields that are added up when the metrics are read: a delivery
+ * costs the same with and without them.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const topicMetrics: TopicMetrics = {
+  active: topicGauge("active", "Topics to which somebody in the process is subscribed"),
+  subscriptions: topicGauge("subscriptions", "Subscriptions of clients"),
+  behind: topicGauge("behind", "Subscriptions that are served from history"),
+  lag: topicGauge("lag", "Publications that the subscription that is furthest behind has not been sent"),
+  publications: topicCounter("publications", "Publications that the process heard of"),
+  deliveries: topicCounter("deliveries", "Publications that were sent to clients"),
+  recoveries: topicCounter("recoveries", "Subscriptions that began at a position of their own"),
+  gaps: topicFrequency("gaps", "Gaps that subscribers were told of, by reason"),
+  brokerErrors: topicFrequency("broker.errors", "Failures of the broker, by operation")
+}

@@ -443,3 +443,61 @@ export const server = (prefix?: string): Config.Config<ServerOptions> =>
     perAddress: perAddressGroup,
     processes: integer("PROCESSES", 1)
   }).pipe(within(prefix))
+
+const topicsGroup: Config.Config<Limits.TopicOptions> = Config.all({
+  subscriptions: integer("TOPICS_SUBSCRIPTIONS", 1),
+  calls: integer("TOPICS_CALLS", 1),
+  publish: Config.all({
+    size: integer("TOPICS_PUBLISH_SIZE", 1),
+    count: integer("TOPICS_PUBLISH_COUNT", 1),
+    interval: duration("TOPICS_PUBLISH_INTERVAL")
+  }),
+  recovery: integer("TOPICS_RECOVERY", 0),
+  presence: Config.all({
+    size: integer("TOPICS_PRESENCE_SIZE", 1),
+    listed: integer("TOPICS_PRESENCE_LISTED", 0),
+    grace: duration("TOPICS_PRESENCE_GRACE"),
+    lump: duration("TOPICS_PRESENCE_LUMP")
+  }),
+  recent: Config.all({
+    count: integer("TOPICS_RECENT_COUNT", 0),
+    bytes: size("TOPICS_RECENT_BYTES", 0)
+  }),
+  linger: Config.all({
+    time: duration("TOPICS_LINGER_TIME"),
+    topics: integer("TOPICS_LINGER_TOPICS", 0)
+  }),
+  authentication: Config.all({
+    within: duration("TOPICS_AUTHENTICATION_WITHIN"),
+    notice: duration("TOPICS_AUTHENTICATION_NOTICE")
+  })
+})
+
+/**
+ * The limits of topics, as `Topics.layer` takes them.
+ *
+ * **Details**
+ *
+ * | variable | option | default |
+ * |---|---|---|
+ * | `TOPICS_SUBSCRIPTIONS` | `subscriptions` | 256 |
+ * | `TOPICS_CALLS` | `calls` | 32 |
+ * | `TOPICS_PUBLISH_SIZE` | `publish.size` | 65536 |
+ * | `TOPICS_PUBLISH_COUNT` | `publish.count` | 1000 |
+ * | `TOPICS_PUBLISH_INTERVAL` | `publish.interval` | 1 second |
+ * | `TOPICS_RECOVERY` | `recovery` | 10000 |
+ * | `TOPICS_PRESENCE_SIZE` | `presence.size` | 2048 |
+ * | `TOPICS_PRESENCE_LISTED` | `presence.listed` | 1000 |
+ * | `TOPICS_PRESENCE_GRACE` | `presence.grace` | 3 seconds |
+ * | `TOPICS_PRESENCE_LUMP` | `presence.lump` | 500 millis |
+ * | `TOPICS_RECENT_COUNT` | `recent.count` | 256 |
+ * | `TOPICS_RECENT_BYTES` | `recent.bytes` | 64 MiB |
+ * | `TOPICS_LINGER_TIME` | `linger.time` | 10 seconds |
+ * | `TOPICS_LINGER_TOPICS` | `linger.topics` | 1000 |
+ * | `TOPICS_AUTHENTICATION_WITHIN` | `authentication.within` | 10 seconds |
+ * | `TOPICS_AUTHENTICATION_NOTICE` | `authentication.notice` | 30 seconds |
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const topics = (prefix?: string): Config.Config<Limits.TopicOptions> => within(prefix)(topicsGroup)

@@ -81,3 +81,29 @@ describe("Limits", () => {
     for (const processes of [0, -1, 1.5, NaN, Infinity]) assert.throws(() => Limits.share(7, processes), /whole number/)
   })
 })
+
+describe("the limits of topics", () => {
+  it("have the defaults that are documented", () => {
+    assert.deepStrictEqual(Limits.defaultTopics, {
+      subscriptions: 256,
+      calls: 32,
+      publish: { size: 65_536, count: 1000, interval: 1000 },
+      recovery: 10_000,
+      presence: { size: 2048, listed: 1000, grace: 3000, lump: 500 },
+      recent: { count: 256, bytes: 64 * MiB },
+      linger: { time: 10_000, topics: 1000 },
+      authentication: { within: 10_000, notice: 30_000 }
+    })
+    assert.deepStrictEqual(Limits.makeTopics(), Limits.defaultTopics)
+  })
+
+  it("that are given come before the others", () => {
+    const process = Limits.makeTopics({ calls: 1, presence: { grace: "9 seconds" } })
+    const route = Limits.makeTopics({ calls: 2, presence: { listed: 7 } }, process)
+    assert.deepStrictEqual(route, {
+      ...Limits.defaultTopics,
+      calls: 2,
+      presence: { size: 2048, listed: 7, grace: 9000, lump: 500 }
+    })
+  })
+})

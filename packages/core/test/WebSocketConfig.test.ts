@@ -263,3 +263,39 @@ describe("server", () => {
       })
     }))
 })
+
+describe("the limits of topics", () => {
+  const options = {
+    subscriptions: [{ TOPICS_SUBSCRIPTIONS: "1" }, 1],
+    calls: [{ TOPICS_CALLS: "2" }, 2],
+    publish: [
+      { TOPICS_PUBLISH_SIZE: "3", TOPICS_PUBLISH_COUNT: "4", TOPICS_PUBLISH_INTERVAL: "5 seconds" },
+      { size: 3, count: 4, interval: 5000 }
+    ],
+    recovery: [{ TOPICS_RECOVERY: "0" }, 0],
+    presence: [
+      { TOPICS_PRESENCE_SIZE: "6", TOPICS_PRESENCE_LISTED: "7", TOPICS_PRESENCE_GRACE: "8 millis", TOPICS_PRESENCE_LUMP: "9 millis" },
+      { size: 6, listed: 7, grace: 8, lump: 9 }
+    ],
+    recent: [{ TOPICS_RECENT_COUNT: "10", TOPICS_RECENT_BYTES: "1 MiB" }, { count: 10, bytes: 1024 * 1024 }],
+    linger: [{ TOPICS_LINGER_TIME: "11 millis", TOPICS_LINGER_TOPICS: "12" }, { time: 11, topics: 12 }],
+    authentication: [
+      { TOPICS_AUTHENTICATION_WITHIN: "13 millis", TOPICS_AUTHENTICATION_NOTICE: "14 millis" },
+      { within: 13, notice: 14 }
+    ]
+  } satisfies { [K in keyof Limits.TopicLimits]: readonly [env: Record<string, string>, value: Limits.TopicLimits[K]] }
+
+  for (const [option, [env, value]] of Object.entries(options)) {
+    it.effect(`sets ${option}`, () =>
+      Effect.gen(function*() {
+        const expected = { ...Limits.defaultTopics, [option]: value }
+        assert.deepStrictEqual(Limits.makeTopics(yield* read(WebSocketConfig.topics(), env)), expected)
+        assert.deepStrictEqual(Limits.makeTopics(yield* read(WebSocketConfig.topics("WEBSOCKET"), prefixed(env))), expected)
+      }))
+  }
+
+  it.effect("has the defaults without any", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(Limits.makeTopics(yield* read(WebSocketConfig.topics(), {})), Limits.defaultTopics)
+    }))
+})

@@ -74,11 +74,11 @@ const isLogged = (fiber: Fiber.Fiber<unknown, unknown>, { logLevel, logs }: Chos
 }
 
 /** The current span, if there is one. */
-const spanAround = (fiber: Fiber.Fiber<unknown, unknown>): Tracer.AnySpan | undefined =>
+export const spanAround = (fiber: Fiber.Fiber<unknown, unknown>): Tracer.AnySpan | undefined =>
   Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
 
 /** Whether spans are collected, and those of this part of the program are wanted. */
-const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+export const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.getRef(References.TracerEnabled) &&
   fiber.getRef(Tracer.Tracer) !== Tracer.nativeTracer &&
   spanAround(fiber)?.sampled !== false

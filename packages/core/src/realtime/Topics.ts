@@ -30,6 +30,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Contract from "../Contract.ts"
 import * as Limits from "../Limits.ts"
+import * as Observability from "../Observability.ts"
 import { respondable } from "../server/Responses.ts"
 import { HandshakeError, type UpgradeUnavailable } from "../WebSocketError.ts"
 import type * as WebSocketServer from "../WebSocketServer.ts"
@@ -38,6 +39,8 @@ import * as Clients from "./hub/Clients.ts"
 import { Families, type Family, schemasOf } from "./hub/Family.ts"
 import * as Hubs from "./hub/Hub.ts"
 import * as Local from "./hub/Local.ts"
+import { ofProgram } from "./hub/Spans.ts"
+import { meterOf } from "./hub/TopicsMeter.ts"
 import { presentOf } from "./hub/Watched.ts"
 import * as Topic from "./Topic.ts"
 import type { TopicEvent } from "./TopicEvent.ts"
@@ -86,7 +89,13 @@ export const layer = (options?: Limits.TopicOptions): Layer.Layer<Topics, never,
     Topics,
     Effect.gen(function*() {
       const broker = yield* Broker.Broker
-      return new Service(yield* Hubs.make(broker, Limits.makeTopics(options)))
+      const hub = yield* Hubs.make(broker, Limits.makeTopics(options))
+      if ((yield* Observability.CurrentOptions).metrics !== false) {
+        const meter = meterOf(yield* Effect.context<never>())
+        meter.begin(hub)
+        yield* Effect.addFinalizer(() => Effect.sync(() => meter.end(hub)))
+      }
+      return new Service(hub)
     })
   )
 
@@ -116,7 +125,9 @@ export const publish = <T extends Topic.Any>(
     const own = yield* hub
     const payload = yield* encoded(schemasOf(topic), "publication", value)
     const key = options?.key ?? own.uniqueName()
-    const { position } = yield* own.publish(Topic.nameOf(topic, params), key, payload, topic.history)
+    const name = Topic.nameOf(topic, params)
+    const published = own.publish(name, key, payload, topic.history)
+    const { position } = yield* ofProgram(published, () => ({ operation: "publish", family: topic.path, topic: name }))
     return position
   })
 

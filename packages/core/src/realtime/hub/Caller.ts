@@ -96,6 +96,15 @@ export class Caller implements Client {
     return Effect.catch(allowed, ({ error, message }) => session.endTopic(topic, message, error))
   }
 
+  /** The path of the family that a topic is of. */
+  pathOf(topic: string): string | undefined {
+    return this.families.find(topic)?.family.topic.path
+  }
+
+  get lag(): number {
+    return this.session.lag
+  }
+
   serves(family: object): boolean {
     return this.families.has(family)
   }

@@ -49,6 +49,8 @@ export interface Client {
   readonly claims: unknown
   /** Whether it is known who it is. */
   readonly isKnown: boolean
+  /** How many publications the subscription of it that is furthest behind has not been sent. */
+  readonly lag: number
   /** Whether its route serves a family in this way. */
   readonly serves: (family: object) => boolean
   readonly revoke: (topic: string, message: string, error: string | undefined) => Effect.Effect<void>
@@ -112,6 +114,13 @@ export class Hub implements Surroundings {
   /** How many topics are live here. */
   get size(): number {
     return this.topics.size
+  }
+
+  /** How many publications the subscription that is furthest behind has not been sent. */
+  get lag(): number {
+    let lag = 0
+    for (const client of this.clients) lag = Math.max(lag, client.lag)
+    return lag
   }
 
   readonly now = (): number => this.clock.currentTimeMillisUnsafe()

@@ -178,8 +178,9 @@ export class LiveTopic {
     const { counts } = this.around
     counts.publications++
     if (this.live.length > 0) {
-      counts.deliveries += this.live.length
       this.tell(recent.message(this.name, this.epoch))
+      // Those who had no room are behind now.
+      counts.deliveries += this.live.length
     }
     if (this.waiting !== undefined) this.wakeAll()
   }

@@ -13,6 +13,7 @@ import { holding } from "./Holding.ts"
 import { type LiveTopic, Subscription } from "./LiveTopic.ts"
 import * as Presences from "./Presences.ts"
 import type { Session } from "./Session.ts"
+import { ofClient } from "./Spans.ts"
 import { Pace, Turns } from "./Turns.ts"
 
 type Request = Messages.ToServer
@@ -53,7 +54,7 @@ export class Requests {
       if (this.underWay >= this.session.limits.calls) return Effect.andThen(this.room, this.begin(request))
       this.underWay++
       this.session.fork(Effect.ensuring(
-        this.turns.take(request.topic, (endTurn) => this.answer(request, this.do(request, endTurn))),
+        this.turns.take(request.topic, (endTurn) => this.answer(request, this.traced(request, endTurn))),
         Effect.sync(this.ended)
       ))
       return Effect.void
@@ -87,6 +88,14 @@ export class Requests {
         this.session.send(Answers.failed(request.id, new Answers.Failure("unavailable", "the server failed")))
       )
     })
+  }
+
+  private traced(request: Exclude<Request, Of<"authenticate">>, endTurn: () => void): Doing {
+    return ofClient(this.do(request, endTurn), this.session.ws.id, () => ({
+      operation: request.type,
+      family: this.caller.pathOf(request.topic),
+      topic: request.topic
+    }))
   }
 
   private do(request: Exclude<Request, Of<"authenticate">>, endTurn: () => void): Doing {

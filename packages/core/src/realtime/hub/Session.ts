@@ -46,6 +46,13 @@ export class Session implements Peer, Watcher {
     this.context = context
   }
 
+  /** How many publications the subscription that is furthest behind has not been sent. In another epoch nobody knows. */
+  get lag(): number {
+    let lag = 0
+    for (const { epoch, offset, topic } of this.behind) if (epoch === topic.epoch) lag = Math.max(lag, topic.top - offset)
+    return lag
+  }
+
   /** Runs an effect until it ends, or the connection does. */
   fork(effect: Effect.Effect<void>): Fiber.Fiber<void> | undefined {
     if (this.hasEnded) return undefined
