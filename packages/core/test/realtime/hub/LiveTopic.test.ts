@@ -1,0 +1,287 @@
+/**
+ * Two servers on one store, through brokers that delay, fail, lose, tell twice and are cut off; subscribers of both kinds; and a
+ * log of what was applied. Each stream must be the log, with a gap only where history was cut or data was lost.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Broker, Topic, type TopicEvent, Topics } from "@effect-ws/core/realtime"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import { LiveTopic } from "../../../src/realtime/hub/LiveTopic.ts"
+import { RecentBudget } from "../../../src/realtime/hub/Recent.ts"
+import { Choose } from "../../../src/testing/Choose.ts"
+import * as TestBroker from "../../../src/testing/TestBroker.ts"
+import { TestServer } from "../../../src/testing/TestServer.ts"
+import { type Peer, serve, type Server, settle, type ToClient } from "../../support/TopicsWire.ts"
+
+const size = 30
+const Log = Topic.make("log/:id", { publication: Schema.String, history: { size, timeToLive: "1 hour" } })
+const a = { id: "a" }
+const route = Topics.handle([Topics.serve(Log)], { outboundHighWaterMark: 2048 })
+
+type Position = Broker.Position
+type Seen = TopicEvent.TopicEvent<string>
+
+/** What was applied, by epoch. */
+class Applied {
+  readonly epochs: Array<string> = []
+  readonly values = new Map<string, Array<string>>()
+  readonly keys = new Set<string>()
+
+  add({ epoch, offset }: Position, key: string, payload: string): void {
+    if (!this.values.has(epoch)) {
+      this.epochs.push(epoch)
+      this.values.set(epoch, [])
+    }
+    const values = this.values.get(epoch)!
+    assert.strictEqual(offset, values.length + 1)
+    values.push(JSON.parse(payload))
+    assert.isFalse(this.keys.has(`${epoch} ${key}`), `${key} was applied twice`)
+    this.keys.add(`${epoch} ${key}`)
+  }
+
+  top(epoch: string): number {
+    return this.values.get(epoch)?.length ?? 0
+  }
+}
+
+const recording = (broker: Broker.Broker["Service"], applied: Applied) =>
+  Broker.Broker.of({
+    ...broker,
+    publish: (topic, entry, history) =>
+      Effect.tap(broker.publish(topic, entry, history), ({ duplicate, position }) =>
+        Effect.sync(() => duplicate || applied.add(position, entry.key, entry.payload)))
+  })
+
+/** Checks a stream against the log; where it stands at its end. */
+const follow = (events: ReadonlyArray<Seen>, applied: Applied): Position => {
+  let at: Position | undefined
+  for (const event of events) {
+    switch (event._tag) {
+      case "Subscribed":
+        at = event.position
+        break
+      case "Publication": {
+        const { position: { epoch, offset } } = event
+        assert.deepStrictEqual({ epoch, offset }, { epoch: at!.epoch, offset: at!.offset + 1 })
+        assert.strictEqual(event.value, applied.values.get(epoch)![offset - 1])
+        at = event.position
+        break
+      }
+      case "Gap":
+        assert.deepStrictEqual(event.from, at)
+        if (event.reason === "epoch") assert.notStrictEqual(event.from.epoch, event.to.epoch)
+        else {
+          assert.strictEqual(event.from.epoch, event.to.epoch)
+          assert.isAbove(event.to.offset, event.from.offset)
+          // Those that are kept are not left out.
+          assert.isAtMost(event.to.offset, applied.top(event.to.epoch) - size)
+        }
+        at = event.to
+        break
+      case "Snapshot":
+        assert.fail("there is none")
+    }
+  }
+  return at!
+}
+
+const eventOf = (message: ToClient): Seen | undefined => {
+  switch (message.type) {
+    case "publication": {
+      const { epoch, key, offset, value } = message
+      return { _tag: "Publication", position: { epoch, offset }, key, value: String(value) }
+    }
+    case "gap":
+      return { _tag: "Gap", ...message.gap }
+    default:
+      return undefined
+  }
+}
+
+/** A client that remembers what it saw, and comes back where it was. */
+class Client {
+  readonly events: Array<Seen> = []
+  private peer: Peer | undefined
+  private readonly server: Server
+
+  constructor(server: Server) {
+    this.server = server
+  }
+
+  get position(): Position | undefined {
+    const last = this.events.at(-1)
+    return last === undefined ? undefined : last._tag === "Gap" ? last.to : last.position
+  }
+
+  readonly subscribe = Effect.suspend(() => {
+    const since = this.position
+    const peer = this.peer!
+    return peer.say({ type: "subscribe", id: 1, topic: "log/a", ...(since && { since }) })
+  })
+
+  readonly come = Effect.gen({ self: this }, function*() {
+    this.peer = yield* this.server.connect
+    yield* this.subscribe
+  })
+
+  readonly read = Effect.gen({ self: this }, function*() {
+    if (this.peer === undefined) return
+    for (const message of yield* this.peer.arrived) {
+      if (message.type === "subscribed") {
+        if (this.events.length === 0) this.events.push({ _tag: "Subscribed", position: message.position, top: message.top })
+        else if (message.gap !== undefined) this.events.push({ _tag: "Gap", ...message.gap })
+        assert.deepStrictEqual(message.position, this.position)
+      } else if (message.type === "failed") {
+        // The broker failed: nothing is subscribed.
+        yield* Effect.andThen(TestClock.adjust("100 millis"), this.subscribe)
+      } else {
+        const event = eventOf(message)
+        if (event !== undefined) this.events.push(event)
+      }
+    }
+  })
+}
+
+const run = (seed: number) =>
+  Effect.gen(function*() {
+    const choose = new Choose(seed)
+    const applied = new Applied()
+    const store = yield* Broker.makeMemoryStore
+    const chance = (rate: number) => choose.below(100) < rate * 100
+    const brokers = yield* Effect.forEach([1, 2], (n) =>
+      TestBroker.make(Effect.map(store.broker, (broker) => recording(broker, applied)), {
+        seed: seed * 2 + n,
+        delay: chance(0.5) ? "200 millis" : 0,
+        fail: 0.1,
+        interrupt: 0.1,
+        lose: 0.1,
+        double: 0.1
+      }))
+    const servers = yield* Effect.forEach(brokers, ({ broker }) =>
+      serve(broker, route, { limits: { recent: { count: choose.between(0, 40) } }, test: { link: { capacity: 2048 } } }))
+    const clients = servers.flatMap((server) => [new Client(server), new Client(server)])
+    yield* Effect.forEach(clients, ({ come }) => come)
+    const local: Array<Seen> = []
+    yield* Topics.subscribe(Log, a).pipe(
+      Stream.runForEach((event) => Effect.sync(() => local.push(event))),
+      // The broker may fail at its beginning.
+      Effect.retry(Schedule.spaced("1 second")),
+      servers[0].run,
+      Effect.forkScoped({ startImmediately: true })
+    )
+    let serial = 0
+    const publish = (server: Server) => {
+      const n = serial++
+      const attempt = server.run(Topics.publish(Log, a, `${n} ${"x".repeat(200)}`, { key: String(n) }))
+      return Effect.forkChild(Effect.ignore(Effect.retry(attempt, { times: 3 })), { startImmediately: true })
+    }
+    for (let step = 0; step < 60; step++) {
+      const at = choose.between(0, 1)
+      const server = servers[at]
+      switch (choose.between(0, 9)) {
+        case 0:
+          yield* Effect.forEach(clients, ({ read }) => read)
+          break
+        case 1:
+          yield* brokers[at].cut
+          break
+        case 2:
+          yield* brokers[at].mend
+          break
+        case 3: {
+          const { links } = yield* Effect.provideContext(TestServer, server.context)
+          const [link] = yield* links
+          yield* chance(0.5) ? link.stall("server") : link.resume("server")
+          break
+        }
+        case 4:
+          if (chance(0.2)) yield* store.lose
+          break
+        default:
+          for (let n = choose.between(1, 12); n > 0; n--) yield* publish(server)
+      }
+      yield* TestClock.adjust(choose.between(0, 300))
+    }
+    for (const { calm, mend } of brokers) yield* Effect.andThen(calm, mend)
+    for (const { context } of servers) {
+      const { links } = yield* Effect.provideContext(TestServer, context)
+      for (const link of yield* links) yield* link.resume("server")
+    }
+    yield* publish(servers[0])
+    for (let round = 0; round < 20; round++) {
+      yield* Effect.forEach(clients, ({ read }) => read)
+      yield* TestClock.adjust("1 second")
+      yield* settle
+    }
+    const { epoch, offset } = yield* brokers[0].broker.top("log/a")
+    for (const client of clients) assert.deepStrictEqual(follow(client.events, applied), { epoch, offset })
+    assert.deepStrictEqual(follow(local, applied), { epoch, offset })
+  })
+
+describe("a topic on several servers, whatever goes wrong", () => {
+  it.effect.each(Array.from({ length: 8 }, (_, seed) => seed))("is one log for all: seed %d", (seed) => run(seed))
+})
+
+describe("what is heard of a topic", () => {
+  const entry = (offset: number) => ({ offset, key: String(offset), payload: `"${offset}"` })
+
+  /** A topic whose broker answers what the test says. */
+  const heardBy = (answer: Broker.Read) => {
+    const asked: Array<Position> = []
+    const topic = new LiveTopic("log/a", Log.history, {
+      budget: new RecentBudget(1e6),
+      windowCount: 100,
+      now: () => 0,
+      read: (_, since) => Effect.sync(() => {
+        asked.push(since)
+        return answer
+      }),
+      run: (effect) => Effect.runSync(effect),
+      counts: { deliveries: 0, publications: 0, behind: 0 }
+    })
+    topic.open({ epoch: "e", offset: 0 })
+    return { topic, asked }
+  }
+  const known = (topic: LiveTopic, position: Position) => topic.known(position, 10)?.entries.map(({ offset }) => offset)
+
+  it("is taken where it is next, and nothing else", () => {
+    const { asked, topic } = heardBy({ epoch: "e", entries: [], oldest: 1, top: 2 })
+    for (const offset of [1, 1, 2, 1]) topic.hear("e", entry(offset))
+    assert.deepStrictEqual(topic.position, { epoch: "e", offset: 2 })
+    assert.deepStrictEqual(known(topic, { epoch: "e", offset: 0 }), [1, 2])
+    assert.deepStrictEqual(asked, [])
+  })
+
+  it("of another epoch is a reason to ask, whether that is newer or was late", () => {
+    const late = heardBy({ epoch: "e", entries: [], oldest: 1, top: 0 })
+    late.topic.hear("older", entry(1))
+    assert.deepStrictEqual(late.asked, [{ epoch: "e", offset: 0 }])
+    assert.deepStrictEqual(late.topic.position, { epoch: "e", offset: 0 })
+
+    const newer = heardBy({ epoch: "f", entries: [entry(4), entry(5)], oldest: 4, top: 5 })
+    newer.topic.hear("f", entry(1))
+    assert.deepStrictEqual(newer.topic.position, { epoch: "f", offset: 5 })
+    const gap = newer.topic.known({ epoch: "e", offset: 0 }, 10)?.gap
+    assert.deepStrictEqual(gap, { _tag: "Gap", reason: "epoch", from: { epoch: "e", offset: 0 }, to: { epoch: "f", offset: 3 } })
+  })
+
+  it("behind a hole is read, and what is missing for good is a gap", () => {
+    const { asked, topic } = heardBy({ epoch: "e", entries: [entry(8), entry(9)], oldest: 8, top: 9 })
+    topic.hear("e", entry(1))
+    topic.hear("e", entry(9))
+    assert.deepStrictEqual(asked, [{ epoch: "e", offset: 1 }])
+    assert.deepStrictEqual(topic.position, { epoch: "e", offset: 9 })
+    assert.strictEqual(topic.known({ epoch: "e", offset: 1 }, 10)?.gap?.to.offset, 7)
+    assert.deepStrictEqual(known(topic, { epoch: "e", offset: 7 }), [8, 9])
+  })
+
+  it("does not end with a broker that tells of what it cannot show", () => {
+    const { asked, topic } = heardBy({ epoch: "e", entries: [], oldest: 1, top: 0 })
+    topic.hear("e", entry(5))
+    assert.lengthOf(asked, 1)
+    assert.deepStrictEqual(topic.position, { epoch: "e", offset: 0 })
+  })
+})
