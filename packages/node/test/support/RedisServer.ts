@@ -3,7 +3,7 @@
  * as a machine or an operator does it, and started again with its data or without.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -31,7 +31,7 @@ export interface RedisServer {
   readonly url: string
   /** The process that runs now. */
   readonly pid: () => number
-  /** A client for the `Redis` service. Its commands fail after a second where Redis is away. */
+  /** A client for the `Redis` service. */
   readonly layer: (resp?: RESP) => ReturnType<typeof NodeRedis.layer>
   /** `SIGKILL`, and the end of the process. */
   readonly kill: Effect.Effect<void>
@@ -39,8 +39,11 @@ export interface RedisServer {
   readonly start: Effect.Effect<void>
   /** Empties its directory while it does not run: what it starts with is nothing. */
   readonly wipe: Effect.Effect<void>
-  /** `SIGSTOP` and `SIGCONT`: it is there, and does nothing. */
-  readonly pause: Effect.Effect<void>
+  /** Keeps a copy of its directory, and puts that in the place of the directory while it does not run. */
+  readonly snapshot: Effect.Effect<void>
+  readonly restore: Effect.Effect<void>
+  /** `SIGSTOP` and `SIGCONT`: it is there, and does nothing. It goes on at the end of the scope, so that clients can end. */
+  readonly pause: Effect.Effect<void, never, Scope.Scope>
   readonly resume: Effect.Effect<void>
   /** A command by `redis-cli`'s protocol, as an operator sends it. */
   readonly command: (...args: ReadonlyArray<string>) => Effect.Effect<string>
@@ -97,7 +100,12 @@ export const make = (options: { readonly args?: ReadonlyArray<string>; readonly 
       kill,
       start,
       wipe: Effect.sync(() => rmSync(join(directory, "appendonlydir"), { recursive: true, force: true })),
-      pause: signal("SIGSTOP"),
+      snapshot: Effect.sync(() => cpSync(join(directory, "appendonlydir"), join(directory, "copy"), { recursive: true })),
+      restore: Effect.sync(() => {
+        rmSync(join(directory, "appendonlydir"), { recursive: true, force: true })
+        cpSync(join(directory, "copy"), join(directory, "appendonlydir"), { recursive: true })
+      }),
+      pause: Effect.acquireRelease(signal("SIGSTOP"), () => signal("SIGCONT")),
       resume: signal("SIGCONT"),
       command: (...command) => Effect.sync(() => execFileSync(cli, ["-p", `${port}`, ...command], { encoding: "utf8" }).trim())
     }
