@@ -7,7 +7,7 @@ import type { Position } from "./Broker.ts"
 
 /**
  * The subscription stands: publications follow behind `position`. `top` is the offset of the last publication at that moment: with
- * it a reader has caught up. It comes once, before them.
+ * it a reader has caught up. It comes once, before them; a gap behind it says that what was asked for could not be had.
  *
  * @category models
  * @since 0.1.0

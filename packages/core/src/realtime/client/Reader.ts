@@ -124,8 +124,10 @@ export class Reader<E> {
     const taken = snapshot ?? (gap === undefined ? undefined : answer.snapshot)
     const at = taken?.position ?? this.start(answer, gap === undefined ? from : answer.position)
     const shown = gap && { ...gap, to: at }
-    if (this.position === undefined) this.add({ _tag: "Subscribed", position: at, top: answer.top, gap: shown, snapshot: taken }, at)
-    else if (shown !== undefined) this.add({ _tag: "Gap", gap: shown, snapshot: taken }, at)
+    if (this.position === undefined) {
+      // A gap begins where the reader is.
+      this.add({ _tag: "Subscribed", position: shown?.from ?? at, top: answer.top, gap: shown, snapshot: taken }, at)
+    } else if (shown !== undefined) this.add({ _tag: "Gap", gap: shown, snapshot: taken }, at)
     else if (taken !== undefined) this.add({ _tag: "Snapshot", snapshot: taken }, at)
     if (this.isBehind) return
     this.isHeld = this.wantsSnapshot = false

@@ -87,7 +87,7 @@ export const subscribe = <A>(
     const topic = yield* held(hub, name, history)
     const { gap, position } = yield* topic.resolve(since)
     if (gap !== undefined) hub.noteGap(gap)
-    const begin: Array<TopicEvent<A>> = [{ _tag: "Subscribed", position, top: topic.top }, ...(gap === undefined ? [] : [gap])]
+    const begin: Array<TopicEvent<A>> = [{ _tag: "Subscribed", position: gap?.from ?? position, top: topic.top }, ...(gap === undefined ? [] : [gap])]
     const reader = new Reader<A>(topic, hub, values, position)
     return Stream.concat(Stream.fromArray(begin), Stream.fromPull(Effect.succeed(reader.next)))
   }))
