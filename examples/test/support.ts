@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url"
 import { onTestFinished } from "vitest"
 
 const examples = new URL("../", import.meta.url)
-const patience = 30_000
+const defaultPatience = 30_000
 
 export interface Exit {
   readonly code: number | null
@@ -31,11 +31,16 @@ export interface Program {
 export interface Options {
   readonly args?: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
+  /** The runtime, and its arguments before the file. Default: this Node. */
+  readonly runtime?: readonly [command: string, ...args: ReadonlyArray<string>]
+  /** How long it may take until its output matches, in milliseconds. */
+  readonly patience?: number
 }
 
 /** Starts `examples/<file>`; it is stopped when the test is over. */
-export const run = (file: string, { args = [], env = {} }: Options = {}): Program => {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(file, examples)), ...args], {
+export const run = (file: string, { args = [], env = {}, patience = defaultPatience, runtime = [process.execPath] }: Options = {}): Program => {
+  const [command, ...before] = runtime
+  const child = spawn(command, [...before, fileURLToPath(new URL(file, examples)), ...args], {
     env: { ...process.env, NO_COLOR: "1", ...env }
   })
   let output = ""
@@ -106,8 +111,12 @@ export const run = (file: string, { args = [], env = {} }: Options = {}): Progra
 }
 
 /** Starts an example that is a server, on a free port; gives its address. */
-export const serve = async (file: string, env: Readonly<Record<string, string>> = {}) => {
-  const program = run(file, { env: { PORT: "0", ...env } })
+export const serve = async (
+  file: string,
+  env: Readonly<Record<string, string>> = {},
+  options: Omit<Options, "env"> = {}
+) => {
+  const program = run(file, { ...options, env: { PORT: "0", ...env } })
   const [, scheme, port] = await program.waitFor(/^(?:listening|chat|board) on (wss?|http):\/\/127\.0\.0\.1:(\d+)$/m)
   return { ...program, port: Number(port), url: `${scheme}://127.0.0.1:${port}` }
 }

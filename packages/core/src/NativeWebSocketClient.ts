@@ -117,6 +117,12 @@ export const layerOptions = (options: Options): Layer.Layer<Connector> => Layer.
  *
  * Where a server may send faster than the page can process: it is held back then.
  *
+ * **Gotchas**
+ *
+ * Chromium drops what a `WebSocketStream` has not read yet when the server's Close arrives, and tells
+ * nobody. A server that closes behind its last message should wait until the client says that it has
+ * read it, or the client should use {@link layer}.
+ *
  * @category layers
  * @since 0.1.0
  */

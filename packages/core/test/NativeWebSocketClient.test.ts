@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -200,6 +201,38 @@ describe("NativeWebSocketClient", () => {
         second.native.happens("close", { code: 1006 })
         assert.deepInclude(yield* second.ws.closed, { code: 1006, clean: false })
         assert.deepInclude(yield* Effect.flip(second.ws.receive), { _tag: "IOError", reason: "EndOfStream", cause: "reset" })
+      }))
+
+    it.effect("a lone surrogate is replaced before the platform sees it", () =>
+      Effect.gen(function*() {
+        const { native, ws } = yield* opened()
+        yield* ws.send("a\uD800b🦊")
+        assert.deepStrictEqual(native.sent, ["a\uFFFDb🦊"])
+      }))
+
+    it.effect("a WebSocketStream that is dropped behind its Close is closed with the code of that", () =>
+      Effect.gen(function*() {
+        const closes: Array<unknown> = []
+        yield* global("WebSocketStream", function() {
+          return {
+            opened: Promise.resolve({
+              readable: { getReader: () => ({ read: async () => ({ done: false, value: "much too long" }) }) },
+              writable: { getWriter: () => ({ write: async () => {} }) },
+              protocol: "",
+              extensions: ""
+            }),
+            closed: new Promise(() => {}),
+            close: (info: unknown) => closes.push(info)
+          }
+        })
+        const { fiber, scope } = yield* dialling({ maxMessageSize: 3 }, NativeWebSocketClient.layerStream())
+        while (isPending(fiber)) yield* Effect.promise(() => Promise.resolve())
+        const result = yield* done(fiber)
+        if (result._tag === "Failure") return assert.fail("it did not open")
+        while (closes.length === 0) yield* Effect.promise(() => Promise.resolve())
+        assert.deepInclude(yield* Effect.flip(result.success.receive), { _tag: "ProtocolError", code: 1009 })
+        assert.deepInclude(closes[0], { closeCode: 4009 })
+        yield* Scope.close(scope, Exit.void)
       }))
 
     it.effect("nothing is sent once the platform knows of the end", () =>

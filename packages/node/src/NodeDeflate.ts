@@ -54,7 +54,7 @@ const byMessages: PerMessageDeflate.Codec["Service"] = {
  * @internal
  */
 export const codecOf = (isPortable: boolean): PerMessageDeflate.Codec["Service"] =>
-  isPortable || !HandleCodec.isSupported() ? byMessages : byHandles
+  !isPortable && HandleCodec.isSupported() ? byHandles : MessageCodec.isSupported() ? byMessages : { ...byMessages, available: false }
 
 /**
  * The codec by Node's zlib.

@@ -56,6 +56,9 @@ export const messageOf = (data: unknown): Message | undefined => {
   return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : undefined
 }
 
+// Workers send a lone surrogate as it is, which no peer accepts. Others replace it, and so do engines without this method.
+const wellFormed = (text: string & { toWellFormed?: () => string }): string => text.toWellFormed?.() ?? text
+
 /** The connection ended without a Close. Platforms do not say why. */
 export const endedAbnormally = (cause: unknown): IOError =>
   new IOError({
@@ -139,7 +142,7 @@ export class EventTransport implements MessageTransport {
 
   send(message: Message): boolean {
     if (this.socket.readyState !== open || this.isClosed) return false
-    this.socket.send(message as string | Uint8Array<ArrayBuffer>)
+    this.socket.send(typeof message === "string" ? wellFormed(message) : message as Uint8Array<ArrayBuffer>)
     return true
   }
 

@@ -59,6 +59,8 @@ export class StreamTransport implements MessageTransport {
   private closeInfo: CloseLike | undefined
   private isOver = false
   private isClosed = false
+  // The Close that waits for what is being written.
+  private asked: { readonly closeCode: number; readonly reason: string } | undefined
 
   constructor(stream: WebSocketStreamLike, { readable, writable }: OpenStreamLike) {
     this.stream = stream
@@ -113,7 +115,7 @@ export class StreamTransport implements MessageTransport {
 
   private drop(): void {
     try {
-      this.stream.close({ closeCode: 4011, reason: "" })
+      this.stream.close(this.asked ?? { closeCode: 4011, reason: "" })
     } catch {
       // It is closed.
     }
@@ -148,11 +150,10 @@ export class StreamTransport implements MessageTransport {
 
   close(code: number | undefined, reason: string): void {
     this.isOver = true
+    if (code !== undefined) this.asked = { closeCode: code, reason }
     // Closing drops everything that is not written yet.
     void this.written.then(() => {
-      if (this.isClosed) return
-      if (code === undefined) this.stream.close()
-      else this.stream.close({ closeCode: code, reason })
+      if (!this.isClosed) this.stream.close(this.asked)
     })
   }
 

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer"
 import * as Zlib from "node:zlib"
 import { isPortable } from "../undocumented/Switch.ts"
 import * as ZlibHandle from "../undocumented/ZlibHandle.ts"
+import { works } from "./Probe.ts"
 
 const { Z_BLOCK, Z_NO_FLUSH, Z_SYNC_FLUSH } = Zlib.constants
 
@@ -178,47 +179,7 @@ export const compressor = (options: PerMessageDeflate.CompressorOptions): PerMes
 export const decompressor = ({ windowBits }: PerMessageDeflate.DecompressorOptions): PerMessageDeflate.Decompressor =>
   new Decompressor(ZlibHandle.inflate(Math.max(windowBits, leastInflateBits)))
 
-// RFC 7692 §7.2.3.1 and §7.2.3.2: "Hello" in a fixed block, and once more by the window.
-const hello = Uint8Array.of(0x48, 0x65, 0x6c, 0x6c, 0x6f)
-const deflated = [Uint8Array.of(0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00), Uint8Array.of(0xf2, 0x00, 0x11, 0x00, 0x00)]
-
-// A block of type 3, which does not exist (RFC 1951 §3.2.3).
-const invalid = Uint8Array.of(0x06)
-
-const equals = (a: Uint8Array | MessageExtension.DecodeFailure | undefined, b: Uint8Array): boolean =>
-  a instanceof Uint8Array && Buffer.compare(a, b) === 0
-
-const deflates = (): boolean => {
-  const one = compressor({ windowBits: 15, level: 1, memLevel: 8 })
-  const right = deflated.every((bytes) => equals(one.push(hello, true), bytes))
-  one.reset()
-  const forgot = equals(one.push(hello, true), deflated[0]!)
-  one.close()
-  return right && forgot
-}
-
-const inflates = (): boolean => {
-  const one = decompressor({ windowBits: 15 })
-  const right = deflated.every((bytes) => {
-    one.push(bytes, true)
-    return equals(one.next(), hello) && one.next() === undefined
-  })
-  one.push(invalid, true)
-  const failed = one.next()
-  one.close()
-  return right && failed !== undefined && !(failed instanceof Uint8Array)
-}
-
-/** Whether handles process known streams correctly. */
-export const works = (): boolean => {
-  try {
-    return deflates() && inflates()
-  } catch {
-    return false
-  }
-}
-
 let supported: boolean | undefined
 
-/** The same, tried once; not tried with documented interfaces only. */
-export const isSupported = (): boolean => supported ??= !isPortable && works()
+/** Whether handles process known streams correctly: tried once, and not with documented interfaces only. */
+export const isSupported = (): boolean => supported ??= !isPortable && works({ compressor, decompressor })

@@ -6,6 +6,7 @@
 import type { MessageExtension, PerMessageDeflate } from "@effect-ws/core"
 import { Buffer } from "node:buffer"
 import * as Zlib from "node:zlib"
+import { works } from "./Probe.ts"
 
 const { Z_SYNC_FLUSH } = Zlib.constants
 
@@ -238,3 +239,8 @@ export const compressor = (options: PerMessageDeflate.CompressorOptions): PerMes
 
 export const decompressor = ({ windowBits }: PerMessageDeflate.DecompressorOptions): PerMessageDeflate.Decompressor =>
   new Decompressor(Math.max(windowBits, leastInflateBits))
+
+let supported: boolean | undefined
+
+/** Whether the functions process known streams correctly, tried once. On Deno they ignore the dictionary. */
+export const isSupported = (): boolean => supported ??= works({ compressor, decompressor })

@@ -78,7 +78,8 @@ class DuplexTransport implements Transport.Transport {
     const onEnd = () => {
       // One read may bring several TLS records and the end, even after reading was paused.
       if (this.unread.length > 0) this.endsBehindUnread = true
-      else if (!this.closed) handlers.onEnd()
+      // Bun ends what is destroyed.
+      else if (!this.closed && !duplex.destroyed) handlers.onEnd()
     }
     if (duplex.destroyed) {
       process.nextTick(() => this.onClose())
@@ -130,7 +131,10 @@ class DuplexTransport implements Transport.Transport {
   }
 
   private fail(phase: "read" | "write", cause: Error): void {
-    if (!this.dropped) this.error ??= Transport.toIOError(phase, cause)
+    // Deno cancels a write before it tells of the reset behind it.
+    if (!this.dropped && (this.error === undefined || this.error.reason === "Aborted")) {
+      this.error = Transport.toIOError(phase, cause)
+    }
   }
 
   private onClose(): void {

@@ -2,11 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Buffer } from "node:buffer"
 import * as HandleCodec from "../../src/deflate/HandleCodec.ts"
+import { works } from "../../src/deflate/Probe.ts"
 import { isPortable } from "../../src/undocumented/Switch.ts"
 
 describe("HandleCodec", () => {
   it("works on this Node, and is used unless documented interfaces are asked for", () => {
-    assert.isTrue(HandleCodec.works())
+    assert.isTrue(works(HandleCodec))
     assert.strictEqual(HandleCodec.isSupported(), !isPortable)
   })
 
