@@ -12,12 +12,13 @@ import { failureOf, fuzz, type Found, inputOf, shrink, withoutStacks } from "../
 import { handshaking } from "../packages/core/test/fuzz/handshaking.ts"
 import { receiving } from "../packages/core/test/fuzz/receiving.ts"
 import { fromHex, type Target, toHex } from "../packages/core/test/fuzz/Target.ts"
+import { topics } from "../packages/core/test/fuzz/topics.ts"
 import { deflating } from "../packages/node/test/fuzz/deflating.ts"
 import { wsReceiver } from "../packages/node/test/fuzz/wsReceiver.ts"
 import { start as startCoverage } from "./fuzz/coverage.ts"
 import { root } from "./lib/commands.ts"
 
-const targets: ReadonlyArray<Target> = [receiving, calling, closing, wsReceiver, deflating, handshaking]
+const targets: ReadonlyArray<Target> = [receiving, calling, closing, wsReceiver, deflating, handshaking, topics]
 const folder = join(root, "build/fuzz")
 
 const help = `npm run fuzz                                         each target for 30 seconds

@@ -10,9 +10,10 @@ import { failureOf, fuzz, inputOf, shrink } from "./Fuzzer.ts"
 import { handshaking } from "./handshaking.ts"
 import { Random } from "./Random.ts"
 import { receiving } from "./receiving.ts"
+import { topics } from "./topics.ts"
 import { expect, Finding, fromHex, type Target, toHex } from "./Target.ts"
 
-const bounded: ReadonlyArray<readonly [Target, number]> = [[receiving, 2000], [calling, 1500], [closing, 4000], [handshaking, 10_000]]
+const bounded: ReadonlyArray<readonly [Target, number]> = [[receiving, 2000], [calling, 1500], [closing, 4000], [handshaking, 10_000], [topics, 500]]
 
 describe("fuzz", () => {
   for (const [target, count] of bounded) {
