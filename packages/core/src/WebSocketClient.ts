@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Awaited, makeAwaited } from "./client/Awaited.ts"
 import { type ConnectOptions, Connector } from "./client/Connector.ts"
 import { isRelative, relativeBase } from "./client/RelativeUrl.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
@@ -15,6 +16,7 @@ import * as Deadlines from "./runtime/Deadlines.ts"
 import type * as WebSocket from "./WebSocket.ts"
 import { type HandshakeError, IOError } from "./WebSocketError.ts"
 
+export { Awaited, type AwaitedPeer, awaiting, makeAwaited } from "./client/Awaited.ts"
 export { connectError } from "./client/ConnectError.ts"
 export { type ConnectOptions, Connector, type Opened } from "./client/Connector.ts"
 export { layerHttpClient, makeHttpDialer, readRefusal, type TakeOver } from "./client/HttpDialer.ts"
@@ -58,9 +60,11 @@ export const connect = (
   Effect.gen(function*() {
     const connector = yield* Connector
     const limits = Limits.make(options)
+    const awaited = makeAwaited()
     const opening = Deadlines.timeoutOption(connector.open(url, options), limits.handshakeTimeout).pipe(
+      Effect.provideService(Awaited, awaited),
       Effect.flatMap((opened) =>
-        opened._tag === "Some" ? Effect.succeed(opened.value) : Effect.fail(unanswered(limits.handshakeTimeout))
+        opened._tag === "Some" ? Effect.succeed(opened.value) : Effect.fail(unanswered(limits.handshakeTimeout, awaited.name()))
       )
     )
     const attributes = () => attributesOf(url)
@@ -73,11 +77,13 @@ export const connect = (
     })
   ))
 
-const unanswered = (millis: number): IOError =>
+const unanswered = (millis: number, peer: string | undefined): IOError =>
   new IOError({
     phase: "handshake",
     reason: "TimedOut",
-    detail: `The server did not answer the handshake within ${millis} ms (handshakeTimeout)`
+    detail: peer === undefined
+      ? `The server did not answer the handshake within ${millis} ms (handshakeTimeout)`
+      : `${peer.slice(0, 1).toUpperCase()}${peer.slice(1)} did not answer within ${millis} ms (handshakeTimeout)`
   })
 
 /** The attributes of spans and log lines for a URL. The query is left out, because it often holds a token. */

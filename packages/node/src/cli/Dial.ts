@@ -22,6 +22,8 @@ export interface ClientFlags {
   readonly insecure: boolean
   readonly compression: boolean
   readonly unix: Option.Option<string>
+  readonly proxy: Option.Option<string>
+  readonly http2: boolean
   readonly connectTimeout: number
 }
 
@@ -49,13 +51,20 @@ export const insecureWarning = (style: Style): string =>
   style.red(style.bold("WARNING: ")) +
   style.red("the certificate is not verified (--insecure): somebody between you and the server can read and change what is sent.")
 
-/** A layer that dials with the TLS options and the socket path of the flags. */
+/** A layer that dials with the TLS options of the flags, in the way that they say. Fails with a usage error if two ways exclude each other. */
 export const dialer = (flags: ClientFlags) =>
-  Effect.map(tlsOptions(flags), (tls) =>
-    NodeWebSocketClient.layerDirectOptions({
-      tls,
-      ...(Option.isSome(flags.unix) && { socketPath: flags.unix.value })
-    }))
+  Effect.gen(function*() {
+    const tls = yield* tlsOptions(flags)
+    const proxy = Option.getOrUndefined(flags.proxy)
+    if (Option.isNone(flags.unix)) {
+      return flags.http2
+        ? NodeWebSocketClient.layerHttp2({ tls, proxy, plain: true })
+        : NodeWebSocketClient.layerDirectOptions({ tls, proxy })
+    }
+    if (proxy !== undefined) return yield* usage("--unix and --proxy exclude each other: no proxy reaches a Unix domain socket")
+    if (flags.http2) return yield* usage("--unix and --http2 exclude each other")
+    return NodeWebSocketClient.layerDirectOptions({ tls, socketPath: flags.unix.value })
+  })
 
 export const connectOptions = (flags: ClientFlags, limits: Limits.Options = {}): WebSocketClient.ConnectOptions => ({
   ...limits,

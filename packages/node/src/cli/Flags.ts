@@ -85,6 +85,21 @@ export const client = {
     Flag.optional,
     Flag.withDescription("Connect to this Unix domain socket instead of the URL's host")
   ),
+  proxy: Flag.String("proxy").pipe(
+    Flag.withMetavar("URL"),
+    Flag.optional,
+    Flag.withDescription(
+      "Connect through this proxy (http://…, https://… or socks5://…), or through the one that HTTPS_PROXY, HTTP_PROXY or " +
+        "ALL_PROXY names: --proxy environment"
+    )
+  ),
+  http2: Flag.Boolean("http2").pipe(
+    Flag.withDefault(false),
+    Flag.withoutNegation,
+    Flag.withDescription(
+      "Connect over HTTP/2 (RFC 8441), over HTTP/1.1 where a wss:// server does not offer it; a ws:// server must speak HTTP/2"
+    )
+  ),
   connectTimeout: duration("connect-timeout").pipe(
     Flag.withDefault(10_000),
     Flag.withDescription("How long the opening handshake may take; 10s unless given")

@@ -54,7 +54,8 @@ const open = (sessions: Sessions, url: URL, headers: Http2.OutgoingHttpHeaders) 
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const shared = sessions.join(url)
-      const session = yield* restore(Effect.tryPromise({ try: () => shared.opening, catch: failureOf })).pipe(
+      const opening = Effect.tryPromise({ try: () => shared.opening, catch: failureOf })
+      const session = yield* restore(WebSocketClient.awaiting(opening, () => shared.awaited.name())).pipe(
         Effect.onInterrupt(() => Effect.sync(() => shared.isAwaited || sessions.retire(url, shared))),
         Effect.onError(() => Effect.sync(() => shared.leave()))
       )

@@ -2,7 +2,7 @@
  * The HTTP/2 sessions of a client: one for each origin, which the connections to it share (RFC 8441). A session
  * takes no further stream once it is full, told to go away, or silent; it ends with its last stream.
  */
-import { WebSocketError } from "@effect-ws/core"
+import { WebSocketClient, WebSocketError } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Http2 from "node:http2"
@@ -42,11 +42,12 @@ const http1For = 600_000
 // A dial's handshakeTimeout does not end what other dials wait for too.
 const tunnelTimeout = "30 seconds"
 
-const tooSlow = new WebSocketError.IOError({
-  phase: "connect",
-  reason: "TimedOut",
-  detail: "The proxy did not connect within 30 seconds"
-})
+const tooSlow = (peer: string) =>
+  new WebSocketError.IOError({
+    phase: "connect",
+    reason: "TimedOut",
+    detail: `${peer.slice(0, 1).toUpperCase()}${peer.slice(1)} did not connect within ${tunnelTimeout}`
+  })
 
 /** A stream that, like a socket, can let the process end although it is open. */
 export interface SharedStream extends Http2.ClientHttp2Stream {
@@ -56,6 +57,8 @@ export interface SharedStream extends Http2.ClientHttp2Stream {
 /** The session that connections to an origin share, or the fact that there is none (`undefined`). */
 export class Shared {
   readonly opening: Promise<Http2.ClientHttp2Session | undefined>
+  /** Whom it waits for, where that is not the server. */
+  readonly awaited = WebSocketClient.makeAwaited()
   private readonly abort = new AbortController()
   private session: Http2.ClientHttp2Session | undefined
   private streams = 0
@@ -65,8 +68,8 @@ export class Shared {
   private dials = 0
   private isRetired = false
 
-  constructor(open: (signal: AbortSignal) => Promise<Http2.ClientHttp2Session | undefined>) {
-    this.opening = open(this.abort.signal)
+  constructor(open: (shared: Shared, signal: AbortSignal) => Promise<Http2.ClientHttp2Session | undefined>) {
+    this.opening = open(this, this.abort.signal)
     this.opening.then((session) => {
       this.session = session
       this.endIfUnused()
@@ -144,7 +147,7 @@ export class Sessions {
     const known = this.byOrigin.get(url.origin)
     if (known?.isFull === false) return known.join()
     if (known !== undefined) this.retire(url, known)
-    const shared = new Shared((signal) => this.open(url, signal))
+    const shared = new Shared(({ awaited }, signal) => this.open(url, awaited, signal))
     this.byOrigin.set(url.origin, shared)
     const forget = () => this.retire(url, shared)
     shared.opening.then((session) => {
@@ -169,20 +172,25 @@ export class Sessions {
     this.byOrigin.clear()
   }
 
-  private async open(url: URL, signal: AbortSignal): Promise<Http2.ClientHttp2Session | undefined> {
-    const tunnel = await this.tunnel(url, signal)
+  private async open(
+    url: URL,
+    awaited: WebSocketClient.AwaitedPeer,
+    signal: AbortSignal
+  ): Promise<Http2.ClientHttp2Session | undefined> {
+    const tunnel = await this.tunnel(url, awaited, signal)
     if (url.protocol === "https:") return this.openSecure(url, tunnel, signal)
     return this.settled(Http2.connect(url.origin, tunnel === undefined ? {} : { createConnection: () => tunnel }), signal)
   }
 
   /** The tunnel belongs to the session, so no dial's scope ends it. */
-  private tunnel(url: URL, signal: AbortSignal): Promise<Net.Socket | undefined> {
+  private tunnel(url: URL, awaited: WebSocketClient.AwaitedPeer, signal: AbortSignal): Promise<Net.Socket | undefined> {
     if (this.options.proxy === undefined) return Promise.resolve(undefined)
     const opening = Effect.gen({ self: this }, function*() {
       const scope = yield* Scope.make()
       return yield* Tunnel.maybe(url, this.options).pipe(
         Scope.provide(scope),
-        Effect.timeoutOrElse({ duration: tunnelTimeout, orElse: () => Effect.fail(tooSlow) }),
+        Effect.provideService(WebSocketClient.Awaited, awaited),
+        Effect.timeoutOrElse({ duration: tunnelTimeout, orElse: () => Effect.fail(tooSlow(awaited.name() ?? "the proxy")) }),
         Effect.onExit((exit) => exit._tag === "Failure" ? Scope.close(scope, exit) : Effect.void)
       )
     })

@@ -56,7 +56,10 @@ const conflict = new WebSocketError.HandshakeError({
 
 /** Connects to the host of a URL through a proxy. The connection is destroyed with the scope. */
 const open = (proxy: Proxy, url: URL, options: Options): Effect.Effect<Net.Socket, Failure, Scope.Scope> =>
-  proxy.kind === "socks5" ? overSocks(proxy, url, options) : overHttp(proxy, url, options)
+  WebSocketClient.awaiting(
+    proxy.kind === "socks5" ? overSocks(proxy, url, options) : overHttp(proxy, url, options),
+    () => `the proxy ${proxy.name}`
+  )
 
 const unreachable = (proxy: Proxy) => (cause: unknown) => WebSocketClient.connectError(cause, `the proxy ${proxy.name}`)
 

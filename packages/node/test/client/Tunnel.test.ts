@@ -191,6 +191,7 @@ describe("proxy", () => {
           Effect.flip
         )
         assert.strictEqual(error._tag === "IOError" && error.reason, "TimedOut")
+        assert.include(error.message, `The proxy 127.0.0.1:${proxy.port} did not answer within 100 ms (handshakeTimeout)`)
         yield* until("nothing stays open", () => proxy.open() === 0)
       }))
 
@@ -249,5 +250,28 @@ describe("proxy", () => {
         Effect.flip
       )
       assert.strictEqual(error._tag === "HandshakeError" && error.reason, "ProxyRefused")
+    }))
+
+  it.live("time that passes is the proxy's until the tunnel is open, and then the server's", () =>
+    Effect.gen(function*() {
+      const timeOut = (url: string, layer: typeof NodeWebSocketClient.layerDirect) =>
+        WebSocketClient.connect(url, { handshakeTimeout: 300 }).pipe(
+          Effect.scoped,
+          Effect.provide(layer),
+          Effect.flip,
+          Effect.map(({ message }) => message)
+        )
+      const silent = yield* silentProxy
+      const byProxy = yield* timeOut("wss://feed.example/", NodeWebSocketClient.layerHttp2({ proxy: `http://127.0.0.1:${silent.port}` }))
+      assert.include(byProxy, `The proxy 127.0.0.1:${silent.port} did not answer within 300 ms`)
+      const proxy = yield* connectProxy({})
+      const mute = yield* listenRaw(() => {})
+      for (const layer of [NodeWebSocketClient.layerDirectOptions, NodeWebSocketClient.layerHttp2]) {
+        for (const scheme of ["ws", "wss"]) {
+          const byServer = yield* timeOut(`${scheme}://127.0.0.1:${mute.port}/`, layer({ proxy: `http://127.0.0.1:${proxy.port}` }))
+          assert.include(byServer, "The server did not answer the handshake within 300 ms")
+        }
+      }
+      yield* until("nothing stays open", () => silent.open() + proxy.open() === 0)
     }))
 })

@@ -53,10 +53,17 @@ const byStatus = (error: HandshakeError, code: number): string => {
   }
 }
 
+const byProxy = (error: HandshakeError): string => {
+  if (error.status === 407) return "give the proxy a user and password: --proxy http://USER:PASSWORD@HOST:PORT, or --proxy environment"
+  return "ask whoever runs the proxy, or connect without --proxy"
+}
+
 const byRule = (error: HandshakeError): string => {
   switch (error.reason) {
     case "StatusNot101":
       return byStatus(error, error.status ?? 0)
+    case "ProxyRefused":
+      return byProxy(error)
     case "SubprotocolMissing":
       return "the server accepts none of the subprotocols; check --subprotocol, or leave it out"
     case "SubprotocolUnexpected":
@@ -88,9 +95,12 @@ const body = (error: HandshakeError, style: Style): ReadonlyArray<string> => {
 const refusal = (error: HandshakeError, style: Style): string => {
   const code = error.status ?? 0
   const phrase = STATUS_CODES[code]
+  const answer = `${code}${phrase === undefined ? "" : ` ${phrase}`}`
   return [
     error.reason === "StatusNot101"
-      ? style.red(`The server refused the handshake: ${code}${phrase === undefined ? "" : ` ${phrase}`}`)
+      ? style.red(`The server refused the handshake: ${answer}`)
+      : error.reason === "ProxyRefused"
+      ? style.red(`${error.detail}${code === 0 ? "" : ` (${answer})`}`)
       : style.red(`The server's response cannot be accepted: ${error.detail} (${error.reason}, ${error.section})`),
     ...error.headers.map(([name, value]) => `  ${style.cyan(name)}: ${oneLine(value)}`),
     ...body(error, style),
@@ -110,7 +120,7 @@ export const failureOf = (
   style: Style
 ): Failure => {
   if (error._tag === "HandshakeError") {
-    return error.status === undefined
+    return error.status === undefined && error.reason !== "ProxyRefused"
       ? new Failure({ status: status.usage, text: style.red(error.message) })
       : new Failure({ status: status.refused, text: refusal(error, style) })
   }
