@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Messages from "../../../src/realtime/wire/Messages.ts"
@@ -37,4 +38,30 @@ describe("the messages of topics", () => {
   ])("to a server are refused with %s", (_, message) => {
     assert.isTrue(Result.isFailure(toServer(JSON.stringify(message))))
   })
+})
+
+describe("docs/topics-protocol.md", () => {
+  const document = readFileSync(new URL("../../../../../docs/topics-protocol.md", import.meta.url), "utf8")
+
+  it("shows messages as they are", () => {
+    const shown = Array.from(document.matchAll(/^```json\n([\s\S]*?)^```$/gm), ([, text]) => JSON.parse(text) as unknown)
+    assert.isAtLeast(shown.length, 4)
+    for (const message of shown) {
+      assert.deepStrictEqual(Schema.encodeUnknownSync(toClient)(Schema.decodeUnknownSync(toClient)(message)), message)
+    }
+  })
+
+  it.each([["## Requests", Messages.ToServer], ["## What a server sends", Messages.ToClient]] as const)(
+    "lists all messages of %s with their fields",
+    (heading, union) => {
+      const table = document.slice(document.indexOf(heading)).split("\n\n")[1]
+      const names = (cell: string) => Array.from(cell.matchAll(/`(\w+)`/g), ([, name]) => name).sort()
+      const listed = table.split("\n").slice(2).map((row) => row.split(" | ")).map(([type, fields]) => [names(type)[0], names(fields)])
+      const own = union.members.map(({ fields }) => [
+        fields.type.ast._tag === "Literal" ? fields.type.ast.literal : "",
+        Object.keys(fields).filter((name) => name !== "type" && (name !== "id" || union === Messages.ToClient)).sort()
+      ])
+      assert.sameDeepMembers(listed, own)
+    }
+  )
 })
