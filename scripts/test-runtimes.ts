@@ -13,7 +13,7 @@ import { join } from "node:path"
 import type { JsonTestResults } from "vitest/node"
 import { bin, root, run } from "./lib/commands.ts"
 import { type Difference, differences } from "./runtimes/differences.ts"
-import { findRuntime, installRuntimes } from "./runtimes/installed.ts"
+import { findRuntime, folder, installRuntimes } from "./runtimes/installed.ts"
 import { isDocumented, writeTable } from "./runtimes/table.ts"
 import { suites } from "./runtimes/suites.ts"
 
@@ -139,7 +139,10 @@ for (const host of ["bun", "deno"] as const) {
 }
 if (isAsked("pairs")) {
   // The summary of all tests, which `.ci/run` counts, stays what it is.
-  const { status } = await run(bin("vitest"), ["run", "--reporter=default", "examples/test/runtimes"], { cwd: root })
+  const { status } = await run(bin("vitest"), ["run", "--reporter=default", "examples/test/runtimes"], {
+    cwd: root,
+    env: { EFFECT_WS_RUNTIMES: folder() }
+  })
   isWell &&= status === 0
 }
 if (asked.includes("--write")) writeTable()

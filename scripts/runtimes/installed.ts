@@ -22,7 +22,7 @@ const binaries: Readonly<Record<Runtime, string>> = {
 }
 
 /** The folder that holds them; `EFFECT_WS_RUNTIMES` names another, such as a cache. */
-const folder = (): string => resolve(root, process.env["EFFECT_WS_RUNTIMES"] ?? "build/runtimes")
+export const folder = (): string => resolve(root, process.env["EFFECT_WS_RUNTIMES"] ?? "build/runtimes")
 
 /** The binary of a runtime, where it is installed. */
 export const findRuntime = (runtime: Runtime): string | undefined => {

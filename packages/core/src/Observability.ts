@@ -277,6 +277,18 @@ const topicCounter = (name: string, description: string) =>
   Metric.counter(`websocket.topics.${name}`, { description, incremental: true })
 const topicFrequency = (name: string, description: string) => Metric.frequency(`websocket.topics.${name}`, { description })
 
+const makeTopicMetrics = (): TopicMetrics => ({
+  active: topicGauge("active", "Topics to which somebody in the process is subscribed"),
+  subscriptions: topicGauge("subscriptions", "Subscriptions of clients"),
+  behind: topicGauge("behind", "Subscriptions that are served from history"),
+  lag: topicGauge("lag", "Publications that the subscription that is furthest behind has not been sent"),
+  publications: topicCounter("publications", "Publications that the process heard of"),
+  deliveries: topicCounter("deliveries", "Publications that were sent to clients"),
+  recoveries: topicCounter("recoveries", "Subscriptions that began at a position of their own"),
+  gaps: topicFrequency("gaps", "Gaps that subscribers were told of, by reason"),
+  brokerErrors: topicFrequency("broker.errors", "Failures of the broker, by operation")
+})
+
 /**
  * The metrics of topics.
  *
@@ -289,14 +301,4 @@ const topicFrequency = (name: string, description: string) => Metric.frequency(`
  * @category metrics
  * @since 0.1.0
  */
-export const topicMetrics: TopicMetrics = {
-  active: topicGauge("active", "Topics to which somebody in the process is subscribed"),
-  subscriptions: topicGauge("subscriptions", "Subscriptions of clients"),
-  behind: topicGauge("behind", "Subscriptions that are served from history"),
-  lag: topicGauge("lag", "Publications that the subscription that is furthest behind has not been sent"),
-  publications: topicCounter("publications", "Publications that the process heard of"),
-  deliveries: topicCounter("deliveries", "Publications that were sent to clients"),
-  recoveries: topicCounter("recoveries", "Subscriptions that began at a position of their own"),
-  gaps: topicFrequency("gaps", "Gaps that subscribers were told of, by reason"),
-  brokerErrors: topicFrequency("broker.errors", "Failures of the broker, by operation")
-}
+export const topicMetrics: TopicMetrics = /*#__PURE__*/ makeTopicMetrics()

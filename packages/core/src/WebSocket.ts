@@ -347,7 +347,7 @@ export const whileConnected: {
     ws: WebSocket,
     options?: { readonly onDisconnect?: OnDisconnect | undefined }
   ): Effect.Effect<A, E | ReceiveError, R>
-} = dual(
+} = /*#__PURE__*/ dual(
   (args) => Effect.isEffect(args[0]),
   <A, E, R>(
     self: Effect.Effect<A, E, R>,

@@ -125,7 +125,7 @@ const nameOfRule = <Name extends string>() =>
  * @category errors
  * @since 0.1.0
  */
-export class ProtocolError extends Schema.TaggedError<ProtocolError>("@effect-ws/core/WebSocketError/ProtocolError")("ProtocolError", {
+export class ProtocolError extends /*#__PURE__*/ Schema.TaggedError<ProtocolError>("@effect-ws/core/WebSocketError/ProtocolError")("ProtocolError", {
   code: CloseCode,
   rule: nameOfRule<ProtocolRule>(),
   section: Schema.String,
@@ -153,7 +153,7 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>("@effect-ws
  * @category errors
  * @since 0.1.0
  */
-export class IOError extends Schema.TaggedError<IOError>("@effect-ws/core/WebSocketError/IOError")("IOError", {
+export class IOError extends /*#__PURE__*/ Schema.TaggedError<IOError>("@effect-ws/core/WebSocketError/IOError")("IOError", {
   phase: Schema.Literals(["connect", "handshake", "read", "write", "keepalive", "close"]),
   reason: Schema.Literals([
     "Refused",
@@ -190,7 +190,7 @@ export class IOError extends Schema.TaggedError<IOError>("@effect-ws/core/WebSoc
  * @category errors
  * @since 0.1.0
  */
-export class HandshakeError extends Schema.TaggedError<HandshakeError>("@effect-ws/core/WebSocketError/HandshakeError")(
+export class HandshakeError extends /*#__PURE__*/ Schema.TaggedError<HandshakeError>("@effect-ws/core/WebSocketError/HandshakeError")(
   "HandshakeError",
   {
     reason: nameOfRule<HandshakeRule>(),
@@ -213,7 +213,7 @@ export class HandshakeError extends Schema.TaggedError<HandshakeError>("@effect-
  * @category errors
  * @since 0.1.0
  */
-export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@effect-ws/core/WebSocketError/ConnectionClosed")(
+export class ConnectionClosed extends /*#__PURE__*/ Schema.TaggedError<ConnectionClosed>("@effect-ws/core/WebSocketError/ConnectionClosed")(
   "ConnectionClosed",
   { info: CloseInfo }
 ) {
@@ -232,7 +232,7 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>("@eff
  * @category errors
  * @since 0.1.0
  */
-export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@effect-ws/core/WebSocketError/InvalidArgument")(
+export class InvalidArgument extends /*#__PURE__*/ Schema.TaggedError<InvalidArgument>("@effect-ws/core/WebSocketError/InvalidArgument")(
   "InvalidArgument",
   {
     argument: Schema.String,
@@ -255,7 +255,7 @@ export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@effec
  * @category errors
  * @since 0.1.0
  */
-export class Unsupported extends Schema.TaggedError<Unsupported>("@effect-ws/core/WebSocketError/Unsupported")(
+export class Unsupported extends /*#__PURE__*/ Schema.TaggedError<Unsupported>("@effect-ws/core/WebSocketError/Unsupported")(
   "Unsupported",
   { operation: Schema.String, detail: Schema.String }
 ) {
@@ -271,7 +271,7 @@ export class Unsupported extends Schema.TaggedError<Unsupported>("@effect-ws/cor
  * @category errors
  * @since 0.1.0
  */
-export class UpgradeUnavailable extends Schema.TaggedError<UpgradeUnavailable>("@effect-ws/core/WebSocketError/UpgradeUnavailable")(
+export class UpgradeUnavailable extends /*#__PURE__*/ Schema.TaggedError<UpgradeUnavailable>("@effect-ws/core/WebSocketError/UpgradeUnavailable")(
   "UpgradeUnavailable",
   {}
 ) {
@@ -295,7 +295,7 @@ export class UpgradeUnavailable extends Schema.TaggedError<UpgradeUnavailable>("
  * @category errors
  * @since 0.1.0
  */
-export class NotConnected extends Schema.TaggedError<NotConnected>("@effect-ws/core/WebSocketError/NotConnected")(
+export class NotConnected extends /*#__PURE__*/ Schema.TaggedError<NotConnected>("@effect-ws/core/WebSocketError/NotConnected")(
   "NotConnected",
   {
     reason: Schema.Literals(["Away", "TooManyWaiting", "Lost", "Ended"]),
@@ -321,7 +321,7 @@ const notConnected = {
  * @category errors
  * @since 0.1.0
  */
-export class DeliveryUnknown extends Schema.TaggedError<DeliveryUnknown>("@effect-ws/core/WebSocketError/DeliveryUnknown")(
+export class DeliveryUnknown extends /*#__PURE__*/ Schema.TaggedError<DeliveryUnknown>("@effect-ws/core/WebSocketError/DeliveryUnknown")(
   "DeliveryUnknown",
   { cause: Schema.optional(Schema.Defect()) }
 ) {
