@@ -196,7 +196,7 @@ export type Refusal<T extends Topic.Any> = T["refusal"]["Type"] | TopicError | I
 export interface Joined<out E> extends Client.Joined<E> {}
 
 /**
- * A token, and after what time a fresh one is to be sent in its place, on the same connection.
+ * A token, and after what time a fresh one is to be shown in its place, on the same connection.
  *
  * @category models
  * @since 0.1.0
@@ -212,8 +212,8 @@ export interface Token {
  * **Details**
  *
  * - `token`: an Effect of the token that is shown at the beginning of each connection; it runs each time. A refused token
- *   is followed by one fresh one, and another refusal ends the client. With `{ token, refreshAfter }` a fresh one is shown
- *   after that time.
+ *   is followed by one fresh one, and another refusal ends the client. A fresh one is shown on the same connection when the server
+ *   says that the old one is about to expire, and with `{ token, refreshAfter }` after that time.
  * - `maxWaiting`: how many publications may wait for their acknowledgement; one more fails with `NotConnected`. Default 1,000.
  *
  * @category models
@@ -284,7 +284,7 @@ export interface TopicClient<out E = never> {
     family: T,
     params: Topic.Params<T>,
     value: T["signal"]["Type"]
-  ) => Effect.Effect<void, Schema.SchemaError, T["signal"]["EncodingServices"]>
+  ) => Effect.Effect<void, Schema.SchemaError | TopicError, T["signal"]["EncodingServices"]>
 
   /** The signals of a topic, while the client is connected. A reader that is behind misses the oldest of `bufferSize`, by default 64. */
   readonly signals: <T extends Topic.Any>(
@@ -382,7 +382,7 @@ export const make = <EU = never, RU = never, E = never, R = never, ET = never, R
       const { token, welcome } = greetings.get(ws)!
       const link = new Link(ws)
       yield* Effect.forkScoped(link.run, { startImmediately: true })
-      yield* Effect.forkScoped(refresh(hub.calls, tokens, token))
+      yield* Effect.forkScoped(refresh(hub.calls, tokens, token, hub.expiring))
       yield* Effect.acquireRelease(
         Effect.sync(() => hub.opened(link, welcome)),
         () => Effect.sync(() => hub.closed(link))

@@ -55,6 +55,9 @@ export interface Options {
  * - `shutdown`: ends the server as a real one ends: new connections are refused, handlers are
  *   informed, connections are closed and, at the end of the grace, cut. The end of the layer
  *   only cuts, because the clock of a test does not move any more then.
+ * - `kill`: the machine is gone, as by `SIGKILL`: all links are reset at once, and nobody can connect any more. Nothing
+ *   that the handlers do afterwards reaches a client; that it does not reach other servers either is up to what they share, such as
+ *   `TestBroker.kill`.
  *
  * @category services
  * @since 0.1.0
@@ -62,6 +65,7 @@ export interface Options {
 export class TestServer extends Context.Service<TestServer, {
   readonly links: Effect.Effect<ReadonlyArray<TestLink.TestLink>>
   readonly shutdown: Effect.Effect<WebSocketServer.ShutdownReport>
+  readonly kill: Effect.Effect<void>
 }>()("@effect-ws/core/testing/TestServer") {}
 
 type Served = Effect.Effect<void, never, HttpServerRequest.HttpServerRequest>
@@ -136,7 +140,11 @@ export const layer = (
     const state = new State(options, scope)
     return Context.make(TestServer, {
       links: Effect.sync(() => [...state.links]),
-      shutdown: Effect.suspend(() => state.connections.shutdown)
+      shutdown: Effect.suspend(() => state.connections.shutdown),
+      kill: Effect.suspend(() => {
+        state.isKilled = true
+        return Effect.forEach(state.links, (link) => link.reset, { discard: true })
+      })
     }).pipe(
       Context.add(HttpServer.HttpServer, httpServer(state)),
       Context.add(WebSocketClient.Connector, WebSocketClient.makeConnector({ dial: (request) => dial(state, request) }))
@@ -148,6 +156,7 @@ class State {
   /** Those of the effect that is served. */
   connections: WebSocketServer.OpenConnections
   served: Served | undefined
+  isKilled = false
   readonly options: Options
   /** The fiber that serves a request outlives the one that sent it. */
   readonly scope: Scope.Scope
@@ -226,7 +235,7 @@ const dial = (
 ): Effect.Effect<WebSocketClient.Dialed, IOError> =>
   Effect.gen(function*() {
     const { served } = state
-    if (served === undefined) {
+    if (served === undefined || state.isKilled) {
       return yield* new IOError({ phase: "connect", reason: "Refused", detail: "Nothing is served" })
     }
     const link = yield* Scope.provide(TestLink.make(state.nextLink), state.scope)
@@ -245,6 +254,7 @@ const dial = (
     const asked = HttpServerRequest.fromWeb(source).modify({ headers: Headers.fromInput(headers) })
     yield* Effect.forkIn(Effect.provideService(served, HttpServerRequest.HttpServerRequest, asked), state.scope)
     const { response, transport } = yield* Deferred.await(answered)
+    if (state.isKilled) return yield* new IOError({ phase: "handshake", reason: "Reset", detail: "The server was killed" })
     if (transport !== undefined) observe(link)
     return {
       response: { ...response, url: url.href },

@@ -16,7 +16,7 @@ import { Choose } from "../../src/testing/Choose.ts"
 import * as TestBroker from "../../src/testing/TestBroker.ts"
 import * as TestServer from "../../src/testing/TestServer.ts"
 import * as WebSocketClient from "../../src/WebSocketClient.ts"
-import { IOError, NotConnected } from "../../src/WebSocketError.ts"
+import { NotConnected } from "../../src/WebSocketError.ts"
 import { serve, type Server } from "./TopicsWire.ts"
 
 export interface Options {
@@ -88,12 +88,8 @@ export const model = Effect.fnUntraced(function*({ faults = {}, history = { size
   const processes = [yield* start, yield* start]
 
   const kill = (process: Process) =>
-    Effect.gen(function*() {
-      process.isAlive = false
-      yield* process.broker.kill
-      yield* cutAll(process, () => true)
-    })
-  const cutAll = (process: Process, which: () => boolean) =>
+    Effect.andThen(process.broker.kill, Context.get(process.server.context, TestServer.TestServer).kill)
+  const cutSome = (process: Process, which: () => boolean) =>
     Effect.flatMap(Context.get(process.server.context, TestServer.TestServer).links, (links) =>
       Effect.forEach(links, (link) => which() ? link.reset : Effect.void, { discard: true }))
 
@@ -101,8 +97,7 @@ export const model = Effect.fnUntraced(function*({ faults = {}, history = { size
   const connector = WebSocketClient.Connector.of({
     open: (url, options) =>
       Effect.suspend(() => {
-        const { isAlive, server } = processes[choose.below(2)]
-        if (!isAlive) return Effect.fail(new IOError({ phase: "connect", reason: "Refused", detail: "The server is dead" }))
+        const { server } = processes[choose.below(2)]
         return Context.getUnsafe(server.context, WebSocketClient.Connector).open(url, options)
       })
   })
@@ -186,11 +181,14 @@ export const model = Effect.fnUntraced(function*({ faults = {}, history = { size
 
   const steps_: ReadonlyArray<readonly [number, () => Effect.Effect<unknown, unknown>]> = [
     [30, () => Effect.repeat(publish, { times: choose.below(8) })],
-    [6, () => cutAll(processes[choose.below(2)], () => choose.below(3) === 0)],
+    [6, () => cutSome(processes[choose.below(2)], () => choose.below(3) === 0)],
     [4, () => {
       const at = choose.below(2)
       const process = processes[at]
-      if (process.isAlive) return kill(process)
+      if (process.isAlive) {
+        process.isAlive = false
+        return kill(process)
+      }
       return Effect.map(start, (next) => processes[at] = next)
     }],
     [4, () => processes[choose.below(2)].broker.cut],

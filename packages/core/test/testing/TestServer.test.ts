@@ -100,6 +100,14 @@ describe("TestServer", () => {
       assert.deepInclude(yield* Effect.flip(WebSocketClient.connect("ws://a.example/")), { phase: "connect", reason: "Refused" })
     }).pipe(Effect.provide(TestServer.layer())))
 
+  it.effect("a server that is killed says nothing, and is not there any more", () =>
+    Effect.gen(function*() {
+      const { client } = yield* TestServer.connect("/echo")
+      yield* Effect.flatMap(TestServer.TestServer, ({ kill }) => kill)
+      assert.deepInclude(yield* Effect.flip(client.receive), { _tag: "IOError", reason: "Reset" })
+      assert.deepInclude(yield* Effect.flip(WebSocketClient.connect("/echo")), { phase: "connect", reason: "Refused" })
+    }).pipe(Effect.provide(app())))
+
   it.effect("a server that goes away cuts what is open, slow links as well", () =>
     Effect.gen(function*() {
       yield* Effect.forkChild(

@@ -4,8 +4,8 @@
 import * as Cause from "effect/Cause"
 import * as Queue from "effect/Queue"
 import type * as Schema from "effect/Schema"
-import type { Ended, Gap, Publication, Signalled, Subscribed } from "../wire/Messages.ts"
-import { Refused, refusedBy, retryDelay } from "./Errors.ts"
+import type { Gap, Publication, Signalled, Subscribed } from "../wire/Messages.ts"
+import { type Refused, refusedBy, retryDelay } from "./Errors.ts"
 import type { Answered, Calls } from "./Calls.ts"
 import { finish } from "./Finish.ts"
 import type { Reader, Since } from "./Reader.ts"
@@ -132,9 +132,9 @@ export class Channel<E> {
   }
 
   /** The server ended the subscription. */
-  ended({ error, message }: typeof Ended.Type): void {
+  ended(why: Refused): void {
     this.isStanding = false
-    this.fail(new Refused("subscribe", this.topic, "ended", message, error))
+    this.fail(why)
   }
 
   /** A reader has taken everything that was queued before it was behind. */

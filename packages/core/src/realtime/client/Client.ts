@@ -17,8 +17,9 @@ import type { Position } from "../Broker.ts"
 import * as Topic from "../Topic.ts"
 import type { TopicEvent } from "../TopicEvent.ts"
 import * as Messages from "../wire/Messages.ts"
+import { isDeeper } from "../wire/Nesting.ts"
 import { decoderOf, encoderOf } from "./Codec.ts"
-import { failureOf, InvalidValue, type PublishUnknown, Refused, type TopicError } from "./Errors.ts"
+import { failureOf, InvalidValue, type PublishUnknown, Refused, TopicError } from "./Errors.ts"
 import { eventsOf, type Present, presentOf } from "./Events.ts"
 import type { Hub } from "./Hub.ts"
 import { Join } from "./Joins.ts"
@@ -63,6 +64,14 @@ const bounded = (what: string, text: string): string => {
     throw new Error(`${what} has 1 to ${Messages.longestKey} characters, and not ${text.length}`)
   }
   return text
+}
+
+/** A value as JSON text. One that is nested deeper than the subprotocol allows would cost the connection, again and again. */
+const shallow = (operation: TopicError["operation"], topic: string, json: Schema.Json): Effect.Effect<string, TopicError> => {
+  const text = JSON.stringify(json)
+  return isDeeper(text, Messages.deepestValue)
+    ? Effect.fail(new TopicError({ operation, topic, code: "invalid", detail: `the value is nested deeper than ${Messages.deepestValue} levels` }))
+    : Effect.succeed(text)
 }
 
 /** Nobody can guess it, and so nobody can use it before. */
@@ -142,7 +151,7 @@ export class Client<E> {
     const { hub } = this
     return Effect.gen(function*() {
       const topic = Topic.nameOf(family, params)
-      const text = JSON.stringify(yield* encoderOf(family.publication)(value))
+      const text = yield* shallow("publish", topic, yield* encoderOf(family.publication)(value))
       if (hub.ending !== undefined) return yield* new NotConnected({ reason: "Ended" })
       if (!hub.publications.hasRoom) return yield* new NotConnected({ reason: "TooManyWaiting" })
       // The answer to the last sending must come while the key is still remembered.
@@ -164,10 +173,12 @@ export class Client<E> {
     family: T,
     params: Topic.Params<T>,
     value: T["signal"]["Type"]
-  ): Effect.Effect<void, Schema.SchemaError, T["signal"]["EncodingServices"]> => {
-    return Effect.suspend(() => {
+  ): Effect.Effect<void, Schema.SchemaError | TopicError, T["signal"]["EncodingServices"]> => {
+    return Effect.gen({ self: this }, function*() {
       const topic = Topic.nameOf(family, params)
-      return Effect.map(encoderOf(family.signal)(value), (value) => this.hub.calls.pass(topic, { type: "signal", topic, value }))
+      const json = yield* encoderOf(family.signal)(value)
+      yield* shallow("signal", topic, json)
+      this.hub.calls.pass(topic, { type: "signal", topic, value: json })
     })
   }
 
@@ -211,7 +222,9 @@ export class Client<E> {
       const context = yield* Effect.context<T["refusal"]["DecodingServices"]>()
       const refused = (error: Loss<E> | NotConnected | Refused): Effect.Effect<never, RefusalOf<T> | NotConnected | Loss<E>> =>
         error instanceof Refused ? Effect.provideContext(failureOf(family, error), context) : Effect.fail(error)
-      const join = new Join<Loss<E>>(bounded("The name of a member", member), yield* encoderOf(family.member)(value))
+      const json = yield* encoderOf(family.member)(value)
+      yield* shallow("join", topic, json)
+      const join = new Join<Loss<E>>(bounded("The name of a member", member), json)
       yield* Effect.acquireRelease(Effect.sync(() => this.hub.join(topic, join)), (stop) => Effect.sync(stop))
       yield* Effect.catch(Deferred.await(join.present), refused)
       return { ended: Effect.catch(Deferred.await(join.ended), refused) }

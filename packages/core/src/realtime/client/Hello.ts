@@ -1,6 +1,8 @@
 /** The beginning of a connection: credentials, where there are any, and what the server allows. */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Latch from "effect/Latch"
 import type { Values } from "../../contract/Values.ts"
 import type { InvalidMessage } from "../../contract/InvalidMessage.ts"
 import type { ReceiveError, SendError, WebSocket } from "../../WebSocket.ts"
@@ -68,18 +70,22 @@ export const greet = <E>(
   return Effect.timeoutOrElse(talk, { duration: patience, orElse: () => late })
 }
 
-/** Sends a new token whenever it is time, for as long as the connection is there. */
-export const refresh = <E>(calls: Calls, tokens: TokenEffect<E>, token: Token | undefined): Effect.Effect<void> => {
+/** Shows a new token whenever it is time, or the server says so, for as long as the connection is there. */
+export const refresh = <E>(calls: Calls, tokens: TokenEffect<E>, token: Token | undefined, expiring: Latch.Latch): Effect.Effect<void> => {
+  if (tokens === undefined) return Effect.void
   const after = token?.refreshAfter
-  if (tokens === undefined || after === undefined) return Effect.void
-  return Effect.sleep(Duration.fromInputUnsafe(after)).pipe(
-    Effect.andThen(tokens),
+  const time = after === undefined
+    ? expiring.await
+    : Effect.raceFirst(Effect.sleep(Duration.fromInputUnsafe(after)), expiring.await)
+  return Effect.andThen(time, tokens).pipe(
     Effect.flatMap((given) => {
       const next = toToken(given)
+      expiring.closeUnsafe()
       calls.ask({ type: "authenticate", token: next.token })
-      return refresh(calls, tokens, next)
+      return refresh(calls, tokens, next, expiring)
     }),
     // The server closes the connection when the old token expires, and the next attempt begins with a new one.
-    Effect.catchCause((cause) => Effect.logWarning("A token for topics could not be refreshed", cause))
+    Effect.catchCause((cause) =>
+      Cause.hasInterrupts(cause) ? Effect.void : Effect.logWarning("A token for topics could not be refreshed", cause))
   )
 }

@@ -3,12 +3,13 @@
  * connection. Plain synchronous state.
  */
 import * as Cause from "effect/Cause"
+import * as Latch from "effect/Latch"
 import type * as Queue from "effect/Queue"
 import { NotConnected } from "../../WebSocketError.ts"
-import type { ToClient, Welcome } from "../wire/Messages.ts"
+import type { Ended, ToClient, Welcome } from "../wire/Messages.ts"
 import { Calls, type Surroundings } from "./Calls.ts"
 import { Channel, type Listener } from "./Channel.ts"
-import type { Refused } from "./Errors.ts"
+import { Refused } from "./Errors.ts"
 import { type Join, Joins } from "./Joins.ts"
 import { finish } from "./Finish.ts"
 import type { Link } from "./Link.ts"
@@ -25,6 +26,8 @@ export class Hub<E> {
   private readonly channels = new Map<string, Channel<E>>()
   private readonly watches = new Map<string, Watch<E>>()
   private readonly joins = new Map<string, Joins<E>>()
+  /** The credentials are about to expire. */
+  readonly expiring = Latch.makeUnsafe()
   /** It has ended, and how. */
   ending: { readonly end: End<E> } | undefined
 
@@ -36,6 +39,7 @@ export class Hub<E> {
   // --- connections ------------------------------------------------------------------------
 
   opened(link: Link, welcome: typeof Welcome.Type): void {
+    this.expiring.closeUnsafe()
     this.calls.opened(link, welcome)
     for (const channel of this.channels.values()) channel.opened()
     for (const { standing } of this.watches.values()) standing.ask()
@@ -68,12 +72,25 @@ export class Hub<E> {
       case "presence":
         return this.watches.get(message.topic)?.told(message)
       case "ended":
-        return this.channels.get(message.topic)?.ended(message)
-      case "welcome":
-      // A token says itself when it is to be refreshed.
+        return this.ended(message)
       case "expiring":
+        this.expiring.openUnsafe()
+        return
+      case "welcome":
         return
     }
+  }
+
+  /** The server ended what there is of a topic. */
+  private ended({ error, message, topic }: typeof Ended.Type): void {
+    const why = (operation: Refused["operation"]) => new Refused(operation, topic, "ended", message, error)
+    this.channels.get(topic)?.ended(why("subscribe"))
+    const watch = this.watches.get(topic)
+    this.watches.delete(topic)
+    watch?.end(Cause.fail(why("watch")))
+    const joins = this.joins.get(topic)
+    this.joins.delete(topic)
+    joins?.end(Cause.fail(why("join")))
   }
 
   finish(end: End<E>): void {

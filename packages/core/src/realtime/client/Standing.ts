@@ -1,6 +1,9 @@
 /** Something that is asked for on each connection, for as long as it is wanted. */
 import type { Answered, Asked, Calls } from "./Calls.ts"
-import { type Refused, refusedBy, retryDelay } from "./Errors.ts"
+import { Refused, refusedBy, retryDelay } from "./Errors.ts"
+
+// What a message has around its value, at most.
+const around = 1024
 
 export interface Wanted {
   readonly operation: "join" | "watch"
@@ -28,8 +31,16 @@ export class Standing {
   ask(): void {
     const { calls } = this
     if (calls.link === undefined || this.isStopped) return
+    const { operation, refused, topic } = this.wanted
+    const text = JSON.stringify(this.wanted.begin()).slice(0, -1)
+    const size = calls.welcome?.size ?? Infinity
+    if (text.length > size + around) {
+      // It would only cost the connection, again and again.
+      this.isStopped = true
+      return refused(new Refused(operation, topic, "limit", `what is told of a member has at most ${size} characters of JSON`, undefined))
+    }
     this.isAsked = true
-    this.id = calls.ask(this.wanted.begin(), (answer) => this.answered(answer))
+    this.id = calls.askAs((id) => ({ text: `${text},"id":${id}}` }), (answer) => this.answered(answer))
   }
 
   stop(): void {

@@ -71,6 +71,22 @@ describe("a token", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("is refreshed on the connection when the server says that it expires", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      yield* TopicClient.make(url, { token: numbered() })
+      const server = yield* visit
+      yield* server.send({ type: "done", id: (yield* server.next("authenticate")).id })
+      for (const token of ["t2", "t3"]) {
+        assert.lengthOf(yield* server.rest, 0)
+        yield* server.send({ type: "expiring", after: 30_000 })
+        const asked = yield* server.next("authenticate")
+        assert.strictEqual(asked.token, token)
+        yield* server.send({ type: "done", id: asked.id })
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("that cannot be had ends the client, unless `retry` says otherwise", () => {
     const { layer, visit } = scriptedTopics()
     return Effect.gen(function*() {

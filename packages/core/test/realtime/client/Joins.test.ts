@@ -3,9 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { eventually } from "../../support/Scripted.ts"
-import { make, Room, room, scriptedTopics, topic } from "../../support/ScriptedTopics.ts"
+import { make, Room, room, scriptedTopics, status, topic } from "../../support/ScriptedTopics.ts"
 
 const ada = { name: "Ada" }
 
@@ -83,6 +84,40 @@ describe("being present", () => {
       yield* second.send({ type: "failed", id: (yield* second.next("join")).id, code: "refused", message: "full" })
       assert.deepInclude(yield* Effect.flip(eventually(ended)), { _tag: "TopicError", operation: "join", detail: "full" })
       yield* second.cut
+      assert.lengthOf(yield* (yield* visit).rest, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("fails where what is told of the member is larger than the server takes", () => {
+    const { layer, visit } = scriptedTopics({ size: 100 })
+    return Effect.gen(function*() {
+      const client = yield* make
+      const server = yield* visit
+      yield* status(client, "Open")
+      const large = { name: "x".repeat(2000) }
+      assert.deepInclude(yield* Effect.flip(client.join(Room, room, "ada", large)), { _tag: "TopicError", operation: "join", code: "limit" })
+      assert.lengthOf(yield* server.rest, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("ends where the server ends it, with what else there is of the topic", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const joining = yield* Effect.forkScoped(client.join(Room, room, "ada", ada), { startImmediately: true })
+      const watching = yield* Effect.forkScoped(Stream.runDrain(client.presence(Room, room)), { startImmediately: true })
+      const reading = yield* Effect.forkScoped(Stream.runDrain(client.subscribe(Room, room)), { startImmediately: true })
+      const first = yield* visit
+      yield* first.send({ type: "subscribed", id: (yield* first.next("subscribe")).id, topic, position: { epoch: "e", offset: 0 }, top: 0 })
+      yield* first.send({ type: "done", id: (yield* first.next("watch")).id })
+      yield* first.send({ type: "done", id: (yield* first.next("join")).id })
+      const { ended } = yield* eventually(Fiber.join(joining))
+      yield* first.send({ type: "ended", topic, message: "banned" })
+      const why = { _tag: "TopicError", code: "ended", detail: "banned" } as const
+      assert.deepInclude(yield* Effect.flip(eventually(ended)), { ...why, operation: "join" })
+      assert.deepInclude(yield* Effect.flip(eventually(Fiber.join(watching))), { ...why, operation: "watch" })
+      assert.deepInclude(yield* Effect.flip(eventually(Fiber.join(reading))), { ...why, operation: "subscribe" })
+      yield* first.cut
       assert.lengthOf(yield* (yield* visit).rest, 0)
     }).pipe(Effect.provide(layer))
   })

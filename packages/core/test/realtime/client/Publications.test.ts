@@ -100,6 +100,14 @@ describe("a publication", () => {
       const large = yield* publish(client, 1e15 + 1)
       assert.deepInclude(yield* Effect.flip(outcome(large)), { _tag: "TopicError", code: "limit" })
       assert.lengthOf(yield* server.rest, 0)
+      // Deeper than the subprotocol allows: likewise.
+      const Tree = Topic.make("tree", { publication: Schema.Json, signal: Schema.Json, member: Schema.Json })
+      const tree = JSON.parse(`${"[".repeat(97)}${"]".repeat(97)}`) as Schema.Json
+      const tooDeep = { _tag: "TopicError", code: "invalid", topic: "tree" } as const
+      assert.deepInclude(yield* Effect.flip(client.publish(Tree, {}, tree)), { ...tooDeep, operation: "publish" })
+      assert.deepInclude(yield* Effect.flip(client.signal(Tree, {}, tree)), { ...tooDeep, operation: "signal" })
+      assert.deepInclude(yield* Effect.flip(client.join(Tree, {}, "m", tree)), { ...tooDeep, operation: "join" })
+      assert.lengthOf(yield* server.rest, 0)
       const broken = yield* Effect.flip(client.publish(Room, room, { n: 1.5 }))
       assert.strictEqual(broken._tag, "SchemaError")
       assert.isTrue(Exit.hasDies(yield* Effect.exit(client.publish(Room, room, { n: 1 }, { key: "" }))))
