@@ -61,8 +61,8 @@ export interface Client {
 interface Held {
   readonly topic: LiveTopic
   readonly scope: Scope.Closeable
-  readonly ready: Deferred.Deferred<void, BrokerError>
-  isReady: boolean
+  /** Until it is live. */
+  ready: Deferred.Deferred<void, BrokerError> | undefined
   /** Since when nobody needs it. */
   idleSince: number
 }
@@ -217,7 +217,7 @@ export class Hub implements Surroundings {
       const { topic } = held
       topic.holders++
       this.idle.delete(name)
-      if (held.isReady) return Effect.succeed(topic)
+      if (held.ready === undefined) return Effect.succeed(topic)
       return Effect.onExit(
         Effect.as(Deferred.await(held.ready), topic),
         (exit) => Exit.isFailure(exit) ? Effect.sync(() => this.release(topic)) : Effect.void
@@ -227,17 +227,18 @@ export class Hub implements Surroundings {
 
   private begin(name: string, history: History): Held {
     const topic = new LiveTopic(name, history, this)
-    const held: Held = { topic, scope: Scope.makeUnsafe(), ready: Deferred.makeUnsafe(), isReady: false, idleSince: 0 }
+    const ready = Deferred.makeUnsafe<void, BrokerError>()
+    const held: Held = { topic, scope: Scope.makeUnsafe(), ready, idleSince: 0 }
     this.topics.set(name, held)
     const subscribed = Effect.provideService(this.broker.subscribe(name), Scope.Scope, held.scope)
     const opened = Effect.map(this.counted(Effect.andThen(subscribed, this.broker.top(name))), (top) => {
       topic.open(top)
-      held.isReady = true
+      held.ready = undefined
     })
     this.run(Effect.flatMap(Effect.exit(opened), (exit) => {
       // Those who ask again begin anew.
       if (Exit.isFailure(exit)) this.giveUp(held)
-      return Effect.asVoid(Deferred.done(held.ready, exit))
+      return Effect.asVoid(Deferred.done(ready, exit))
     }))
     return held
   }

@@ -89,7 +89,7 @@ export class LiveTopic {
   private isRepairing = false
   private isDoubted = false
   // Of one process only one reads at a time, so that the answers come in order and others find them in the window.
-  private readonly reading = Semaphore.makeUnsafe(1)
+  private reading: Semaphore.Semaphore | undefined
 
   constructor(name: string, history: History, around: Surroundings) {
     this.name = name
@@ -124,30 +124,39 @@ export class LiveTopic {
     this.isDoubted = true
     if (!this.isOpen || this.isRepairing) return
     this.isRepairing = true
-    this.around.run(this.repair)
+    this.around.run(this.repair())
   }
 
-  private readonly repair: Effect.Effect<void> = Effect.suspend(() => {
+  // Effects are made when they are needed: most topics never read.
+  private repair(): Effect.Effect<void> {
     this.isDoubted = false
-    const refreshed = Effect.retry(this.refresh, { schedule: patiently, while: () => this.isOpen })
+    const refreshed = Effect.retry(this.refresh(), { schedule: patiently, while: () => this.isOpen })
     return Effect.flatMap(Effect.ignore(refreshed), () => {
-      if (this.isDoubted) return this.repair
+      if (this.isDoubted && this.isOpen) return this.repair()
       this.isRepairing = false
       return Effect.void
     })
-  })
+  }
 
   /** Reads on from the top until the broker has no more. */
-  readonly refresh: Effect.Effect<void, BrokerError> = Effect.suspend(() => this.reading.withPermit(this.readOn))
+  private refresh(): Effect.Effect<void, BrokerError> {
+    return this.inTurn(this.readOn())
+  }
 
-  private readonly readOn: Effect.Effect<void, BrokerError> = Effect.suspend(() =>
-    Effect.flatMap(this.around.read(this.name, this.position, readAtOnce), (read) => {
-      const before = this.top
-      const { epoch } = this
-      this.take(read)
-      const hasMoved = this.top > before || this.epoch !== epoch
-      return hasMoved && this.top < read.top ? this.readOn : Effect.void
-    }))
+  private inTurn<A>(effect: Effect.Effect<A, BrokerError>): Effect.Effect<A, BrokerError> {
+    return (this.reading ??= Semaphore.makeUnsafe(1)).withPermit(effect)
+  }
+
+  private readOn(): Effect.Effect<void, BrokerError> {
+    return Effect.suspend(() =>
+      Effect.flatMap(this.around.read(this.name, this.position, readAtOnce), (read) => {
+        const before = this.top
+        const { epoch } = this
+        this.take(read)
+        const hasMoved = this.top > before || this.epoch !== epoch
+        return hasMoved && this.top < read.top ? this.readOn() : Effect.void
+      }))
+  }
 
   /** Takes in what was read behind the top. */
   private take(read: Read): void {
@@ -272,7 +281,7 @@ export class LiveTopic {
   after(position: Position, limit: number): Effect.Effect<Following, BrokerError> {
     return Effect.suspend(() => {
       const known = this.known(position, limit)
-      return known === undefined ? this.reading.withPermit(this.readAfter(position, limit)) : Effect.succeed(known)
+      return known === undefined ? this.inTurn(this.readAfter(position, limit)) : Effect.succeed(known)
     })
   }
 
@@ -310,7 +319,7 @@ export class LiveTopic {
       if (since === "start") return Effect.map(this.oldest, (position) => ({ position, gap: undefined }))
       // Another server may have heard more than this one.
       const isAhead = () => since.epoch === this.epoch && since.offset > this.top
-      return Effect.flatMap(isAhead() ? this.refresh : Effect.void, () =>
+      return Effect.flatMap(isAhead() ? this.refresh() : Effect.void, () =>
         isAhead()
           ? Effect.map(this.oldest, (to) => ({ position: to, gap: { _tag: "Gap", reason: "epoch", from: since, to } as const }))
           : Effect.map(this.after(since, 1), ({ gap }) => ({ position: gap?.to ?? since, gap })))
