@@ -204,7 +204,8 @@ export const rules: ReadonlyArray<Rule> = [
   {
     name: "the Node package reaches core by its public name",
     where: [node],
-    allow: ["effect/**", "@effect/platform-node/**", "@effect-ws/core", "node:*", "node:*/*", `${node}**`],
+    // `redis` is an optional peer, which NodeRedisCluster asks for when it is used.
+    allow: ["effect/**", "@effect/platform-node/**", "@effect-ws/core", "redis", "node:*", "node:*/*", `${node}**`],
     broken: { file: `${node}Broken.ts`, source: `import { mask } from "../../core/src/codec/Mask.ts"` }
   },
   {

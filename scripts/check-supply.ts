@@ -21,7 +21,8 @@ interface Manifest {
 /** What each package may need at run time. An addition needs its reason in the commit. */
 const allowed: Readonly<Record<string, { readonly needs: ReadonlyArray<string>; readonly peers: ReadonlyArray<string> }>> = {
   "packages/core": { needs: [], peers: ["effect"] },
-  "packages/node": { needs: ["@effect-ws/core"], peers: ["@effect/platform-node", "effect"] }
+  // `redis` is optional, and a peer of @effect/platform-node anyway.
+  "packages/node": { needs: ["@effect-ws/core"], peers: ["@effect/platform-node", "effect", "redis"] }
 }
 
 // The npm package of Node's own binary, so that one Node runs everything everywhere.

@@ -17,6 +17,8 @@ export * as NodePrimitives from "./NodePrimitives.ts"
 export * as NodeSocket from "./NodeSocket.ts"
 /** Replaces `NodeSocketServer` of `@effect/platform-node`: a `SocketServer` of WebSockets. */
 export * as NodeSocketServer from "./NodeSocketServer.ts"
+/** Effect's `Redis` service on a Redis Cluster. */
+export * as NodeRedisCluster from "./NodeRedisCluster.ts"
 /** A Node stream as a transport. */
 export * as NodeTransport from "./NodeTransport.ts"
 /** Undocumented interfaces of Node and V8: which are in use, and how to turn them off. */

@@ -418,6 +418,25 @@ describe.skipIf(Redis.missing !== undefined)("a broker on Redis", () => {
       }
     }))
 
+  test("subscribes again where a subscription hears nothing any more", (redis) =>
+    Effect.gen(function*() {
+      let subscriptions = 0
+      const { broker, queues } = yield* listening(redis, (queue, taken) => {
+        const isDeaf = subscriptions++ === 0
+        return Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(queue), (message) => isDeaf ? Effect.void : Queue.offer(taken, message))))
+      })
+      const heard = yield* listen(broker)
+      yield* broker.subscribe("t")
+      for (let i = 0; queues.length < 2; i++) {
+        yield* publish(broker, "t", `${i}`)
+        yield* Effect.sleep(lease / 3)
+        assert.isBelow(i, 20)
+      }
+      assert.isTrue(heard.every((event) => event._tag === "Missed"))
+      yield* until(Effect.suspend(() =>
+        Effect.as(publish(broker, "t", `again ${heard.length}`), heard.some((event) => event._tag === "Published"))))
+    }))
+
   test("ends in time where Redis does nothing", (redis) =>
     Effect.gen(function*() {
       const context = yield* Layer.build(redis.layer())

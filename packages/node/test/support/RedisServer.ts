@@ -15,7 +15,7 @@ export type RESP = 2 | 3
 
 /** `REDIS_SERVER` and `REDIS_CLI` name other programs, of Valkey for example. */
 const program = process.env["REDIS_SERVER"] ?? "redis-server"
-const cli = process.env["REDIS_CLI"] ?? "redis-cli"
+export const cli = process.env["REDIS_CLI"] ?? "redis-cli"
 /** Why there is no Redis here, or `undefined` if there is one. */
 export const missing: string | undefined = (() => {
   try {

@@ -34,6 +34,11 @@ export interface Shared {
   readonly fork: (effect: Effect.Effect<void>) => void
 }
 
+/** How often in a row something was told and nothing heard, until another subscription is made. */
+const mostSilences = 2
+
+const deaf = Effect.fail(new Calls.CallFailed("no", new Error("Nothing is heard of what Redis tells")))
+
 type Failed = Calls.CallFailed
 
 export class Shard {
@@ -44,6 +49,9 @@ export class Shard {
   private readonly counts = new Map<string, number>()
   private isListening = false
   private readonly ready = Latch.makeUnsafe()
+  // Open where the subscription is to be given up: it has been told so often in a row, and has heard nothing.
+  private readonly stale = Latch.makeUnsafe()
+  private silences = 0
   private readonly entered = new Map<string, { readonly topic: string; readonly presence: Presence }>()
   // Whether Redis has a lease of this process, or may have.
   private isLeased = false
@@ -179,19 +187,23 @@ export class Shard {
       const first = Queue.takeUnsafe(queue)
       if (first !== undefined && Exit.isFailure(first)) return yield* Effect.failCause(first.cause)
       this.hearing.restart()
+      this.silences = 0
+      this.stale.closeUnsafe()
       // Tells where the shard is now, with which the first message is compared.
       yield* this.call(Calls.tops, [], [])
       if (first !== undefined) this.hearText(first.value.message)
       onReady()
       this.ready.openUnsafe()
       if (isAgain) this.missed()
-      while (true) {
-        for (const { message } of yield* Queue.takeAll(queue)) this.hearText(message)
-      }
+      const take = Effect.map(Queue.takeAll(queue), (messages) => {
+        for (const { message } of messages) this.hearText(message)
+      })
+      return yield* Effect.raceFirst(Effect.forever(take), Effect.andThen(this.stale.await, deaf))
     }))
   }
 
   private hearText(text: string): void {
+    this.silences = 0
     const message = parseMessage(text)
     if (message === undefined) return this.missed()
     const { changed, epoch, published, seq, signals } = message
@@ -263,7 +275,11 @@ export class Shard {
       return this.submit("R", [`${expected}`], 1).pipe(
         Effect.flatMap(([count]) => {
           const { knownEpoch, knownSeq } = this.hearing
-          if (this.isListening) this.judge(this.hearing.compared(knownEpoch, knownSeq))
+          if (this.isListening) {
+            const verdict = this.hearing.compared(knownEpoch, knownSeq)
+            if (verdict !== "complete" && ++this.silences >= mostSilences) this.stale.openUnsafe()
+            this.judge(verdict)
+          }
           return this.compare(Number(count), expected)
         }),
         Effect.ignore,
