@@ -137,6 +137,11 @@ export const toSocket = <E, R>(
  * The scope holds the connection and the socket. `primitives` are those of the platform,
  * by default portable ones. Fails with `IOError` if the socket does not open.
  *
+ * **Gotchas**
+ *
+ * A `Socket` over a platform's WebSocket is no stream of bytes: the connection breaks with `IOError` once it
+ * delivers text, and a peer that sends none cannot be told from a silent one. Use `NativeWebSocketClient`.
+ *
  * **Example** (A connection between two programs that need no handshake)
  *
  * ```ts

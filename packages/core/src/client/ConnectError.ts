@@ -31,6 +31,11 @@ export const connectError = (cause: unknown, peer = "the server"): IOError => {
       "that it did not ask for. NodeWebSocketClient.layerDirect accepts it"
     return new IOError({ phase: "handshake", reason: "Aborted", detail, cause })
   }
+  if (isFetch(cause)) {
+    const detail = "The HTTP client is fetch, which cannot upgrade a request. Connect with NativeWebSocketClient, or with " +
+      "NodeWebSocketClient of @effect-ws/node"
+    return new IOError({ phase: "connect", reason: "Unknown", detail, cause })
+  }
   const advice = code === undefined || reason !== "Tls" ? connectAdvice[reason] : tlsAdvice(code, messageOf(cause))
   const detail = `${capitalized(peer)} could not be reached${name}: ${advice ?? "see the cause"}`
   return new IOError({ phase: "connect", reason, detail, cause })
@@ -49,6 +54,10 @@ const connectAdvice: Partial<Record<IOError["reason"], string>> = {
 /** Errors of Node's and undici's parsers, which have no code if the first line is wrong. */
 const isNoHttp = (code: string | undefined, cause: unknown): boolean =>
   code?.startsWith("HPE_") === true || chainOf(cause).some((error) => error.name === "HTTPParserError")
+
+/** What Effect's client over fetch fails with, before it sends anything. */
+const isFetch = (cause: unknown): boolean =>
+  chainOf(cause).some(({ message }) => typeof message === "string" && message.includes("fetch cannot send an HTTP upgrade"))
 
 /** undici's error for a 100 before the response. */
 const isBadToUndici = (code: string | undefined, cause: unknown): boolean =>

@@ -47,7 +47,7 @@ export const make = (
     const scope = yield* Effect.scope
     const readScope = yield* Scope.fork(scope)
     const writeScope = yield* Scope.fork(scope)
-    const pull = yield* Socket.readerBytes(socket).pipe(
+    const { pull } = yield* socket.reader.pipe(
       Scope.provide(readScope),
       Effect.mapError((error) => ioError("connect", error))
     )
@@ -57,11 +57,19 @@ export const make = (
     return new SocketTransport(pull, writer, readScope, writeScope, fork, primitives)
   })
 
+const deliveredText = (): IOError =>
+  new IOError({
+    phase: "read",
+    reason: "Unknown",
+    detail: "The Socket delivers text, so it is not a stream of bytes but a WebSocket that frames messages by itself. Connect " +
+      "with NativeWebSocketClient, or make a MessageTransport of it"
+  })
+
 class SocketTransport implements Transport {
   readonly chunks = "owned"
   readonly primitives: Primitives
 
-  private readonly pull: Effect.Effect<ReadonlyArray<Uint8Array>, Socket.SocketError>
+  private readonly pull: Effect.Effect<ReadonlyArray<Uint8Array | string>, Socket.SocketError>
   private readonly writer: Socket.Writer
   private readonly readScope: Scope.Closeable
   private readonly writeScope: Scope.Closeable
@@ -73,7 +81,7 @@ class SocketTransport implements Transport {
   private closed = false
 
   constructor(
-    pull: Effect.Effect<ReadonlyArray<Uint8Array>, Socket.SocketError>,
+    pull: Effect.Effect<ReadonlyArray<Uint8Array | string>, Socket.SocketError>,
     writer: Socket.Writer,
     readScope: Scope.Closeable,
     writeScope: Scope.Closeable,
@@ -99,11 +107,13 @@ class SocketTransport implements Transport {
     )
   }
 
-  private push(chunks: ReadonlyArray<Uint8Array>, from: number): Effect.Effect<void> {
+  private push(chunks: ReadonlyArray<Uint8Array | string>, from: number): Effect.Effect<void> {
     for (let at = from; at < chunks.length; at++) {
       if (this.closed) return Effect.void
       if (this.paused) return Effect.andThen(this.flowing.await, Effect.suspend(() => this.push(chunks, at)))
-      if (chunks[at].length > 0) this.handlers.onData(chunks[at])
+      const chunk = chunks[at]
+      if (typeof chunk === "string") return Effect.sync(() => this.close(deliveredText()))
+      if (chunk.length > 0) this.handlers.onData(chunk)
     }
     return this.paused ? this.flowing.await : Effect.void
   }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -90,6 +91,13 @@ describe("dialling through an HttpClient", () => {
         )
       assert.deepInclude(yield* refused(connect(invalid)), { _tag: "HandshakeError", reason: "UrlInvalid" })
     }))
+
+  it.live("a client over fetch, which cannot upgrade, is named", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(WebSocketClient.connect("ws://127.0.0.1:1/")))
+      assert.deepInclude(error, { _tag: "IOError", phase: "connect", reason: "Unknown" })
+      assert.include(error.message, "is fetch, which cannot upgrade")
+    }).pipe(Effect.provide(WebSocketClient.layerHttpClient.pipe(Layer.provide(FetchHttpClient.layer)))))
 
   it.effect("the Socket behind a 101 is the transport, unless the platform has a faster one", () =>
     Effect.gen(function*() {

@@ -22,13 +22,13 @@ const endOfStream = new Socket.SocketError({ reason: new Socket.SocketCloseError
 
 /** A socket whose writes do what `write` says; `peer` is what the other end may do. */
 const makeSocket = Effect.fnUntraced(function*(write: Write = () => Effect.void) {
-  const input = yield* Queue.unbounded<Uint8Array, Socket.SocketError>()
+  const input = yield* Queue.unbounded<Uint8Array | string, Socket.SocketError>()
   const peer = {
     written: [] as Array<Uint8Array>,
     dropped: false,
     halfClosed: false,
     readerReleased: false,
-    push: (bytes: Uint8Array) => Queue.offerUnsafe(input, bytes),
+    push: (bytes: Uint8Array | string) => Queue.offerUnsafe(input, bytes),
     fail: (error: Socket.SocketError) => Queue.failCauseUnsafe(input, Cause.fail(error)),
     frames: () => framesOf(concat(peer.written), "forbidden")
   }
@@ -162,6 +162,17 @@ describe("SocketTransport", () => {
       yield* ws.send("x")
       const error = yield* Effect.flip(ws.flush)
       assert.deepStrictEqual(error._tag === "IOError" && [error.phase, error.reason], ["write", "Reset"])
+    }))
+
+  it.effect("a socket that delivers text is no stream of bytes, and both halves are released", () =>
+    Effect.gen(function*() {
+      const { peer, socket } = yield* makeSocket()
+      const ws = yield* open(socket, { role: "client" })
+      peer.push("hello")
+      const error = yield* Effect.flip(ws.receive)
+      assert.deepInclude(error, { _tag: "IOError", phase: "read", reason: "Unknown" })
+      assert.include(error.message, "NativeWebSocketClient")
+      assert.isTrue(peer.dropped && peer.readerReleased)
     }))
 
   it.effect("an end without a Close is an IOError", () =>
