@@ -287,7 +287,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     if (Result.isFailure(checked)) return Effect.fail(checked.failure)
     return Effect.suspend(() => {
       const { link } = this
-      if (link.isOpen) this.writer.close(code, reason)
+      this.writer.close(code, reason)
       // Bounded by the close deadline: nothing waits for a peer that neither takes nor sends anything.
       return this.when("done", () => link.isClosed || link.isDone)
     })

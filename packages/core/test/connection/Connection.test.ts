@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
 import type { Connection } from "../../src/connection/Connection.ts"
 import * as WebSocket from "../../src/WebSocket.ts"
+import { FakeTransport } from "../support/FakeTransport.ts"
 import { isPending, make, start, turn } from "../support/Harness.ts"
 
 type Open = Effect.Success<ReturnType<typeof make>>
@@ -157,6 +158,17 @@ describe("closeAs", () => {
       }
     }))
 })
+
+it.effect("An extension that cannot be made is the caller's defect, and leaves no transport behind", () =>
+  Effect.gen(function*() {
+    const transport = new FakeTransport()
+    const extension = () => {
+      throw new Error("out of windows")
+    }
+    const exit = yield* Effect.exit(Effect.scoped(WebSocket.make(transport, { role: "client", extension })))
+    assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+    assert.isTrue(transport.isDestroyed)
+  }))
 
 describe("closing", () => {
   it.effect("tells at once, before the reader comes to the end", () =>

@@ -152,6 +152,39 @@ describe("whileConnected", () => {
       assert.strictEqual(counts.finalized, 1)
     }))
 
+  it.effect("one that is interrupted at once does not wait for the reader to come to the end", () =>
+    Effect.gen(function*() {
+      const { close, text, transport, ws } = yield* make()
+      const impatient = yield* start(WebSocket.whileConnected(counting().job, ws, { onDisconnect: "interrupt" }))
+      const patient = yield* start(WebSocket.whileConnected(counting().job, ws))
+      transport.push(text("unread"), close(1000))
+      yield* turn
+      assert.strictEqual((yield* Effect.flip(done(impatient)))._tag, "ConnectionClosed")
+      assert.isTrue(isPending(patient))
+      assert.strictEqual(yield* ws.receive, "unread")
+      yield* Fiber.interrupt(patient)
+    }))
+
+  it.effect("those that have left leave nothing behind and take no other with them, in whatever order they leave", () =>
+    Effect.gen(function*() {
+      for (const order of [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]) {
+        for (let left = 1; left <= 3; left++) {
+          const message = `${left} of ${order}`
+          const { alarms, close, transport, ws } = yield* make({ keepAlive: false })
+          const fibers = yield* Effect.forEach(order, () => start(WebSocket.whileConnected(Effect.never, ws)))
+          for (const who of order.slice(0, left)) yield* Fiber.interrupt(fibers[who]!)
+          yield* start(ws.close(1000))
+          transport.push(close(1000))
+          transport.closes()
+          yield* turn
+          assert.strictEqual(alarms(), 3 - left, message)
+          yield* TestClock.adjust("5 seconds")
+          yield* turn
+          assert.isFalse(fibers.some(isPending), message)
+        }
+      }
+    }))
+
   it.effect("an open connection has no alarm for it, and one whose holder has left none any more", () =>
     Effect.gen(function*() {
       const { alarms, transport, ws } = yield* make({ keepAlive: false })

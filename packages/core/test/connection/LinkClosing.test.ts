@@ -169,6 +169,18 @@ describe("LinkClosing", () => {
       assert.deepInclude(yield* ws.closed, { code: 1000, clean: true })
     }))
 
+  it.effect("a program that drops the connection as soon as it is closed ends nothing that is gone", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ closeTimeout: "1 second" })
+      const info = { code: 1006, reason: "", initiator: "remote", clean: false } as const
+      const dropping = yield* start(Effect.andThen(ws.closed, ws.closeAs(info)))
+      const closing = yield* start(ws.close(1000))
+      yield* TestClock.adjust("1 second")
+      for (const fiber of [closing, dropping]) assert.deepInclude(yield* done(fiber), { initiator: "local", clean: false })
+      assert.isTrue(transport.isDestroyed)
+      assert.isFalse(transport.isEnded)
+    }))
+
   it.effect("what the peer says while it is waited for is read and dropped, and does not reset it", () =>
     Effect.gen(function*() {
       const { scope, text, transport } = yield* make()

@@ -4,6 +4,7 @@ import {
   equalsIgnoreCase,
   isFieldValue,
   isToken,
+  linesHave,
   listHas,
   splitList,
   trimSpace,
@@ -50,6 +51,18 @@ describe("HttpTokens (RFC 9110 §5.5, §5.6)", () => {
     assert.deepStrictEqual(elements, ["keep-alive", "Upgrade"])
     assert.isTrue(listHas(elements ?? [], "upgrade"))
     assert.isFalse(listHas(["upgrade-insecure", "not upgrade"], "upgrade"))
+  })
+
+  it("finds a token in one line or several, alone or among others", () => {
+    for (const lines of [["Upgrade"], ["keep-alive, Upgrade"], ["keep-alive", "upgrade"], [", UPGRADE\t,"]]) {
+      assert.isTrue(linesHave(lines, "upgrade"), lines.join(" | "))
+    }
+    for (const lines of [[], [""], ["keep-alive"], ["upgrade-insecure, not upgrade"], ["up", "grade"]]) {
+      assert.isFalse(linesHave(lines, "upgrade"), lines.join(" | "))
+    }
+    for (const lines of [[`upgrade, ${"x".repeat(8192)}`], ["upgrade", "x".repeat(8192)]]) {
+      assert.isUndefined(linesHave(lines, "upgrade"), "too long to tell")
+    }
   })
 
   it("caps the elements and the length of a list", () => {

@@ -293,6 +293,19 @@ describe("Decoding", () => {
       assert.deepStrictEqual([failing.log, failing.outputs.length], [["push 1 last", "put 1", "failed damaged"], 1])
     })
 
+    it("keeps none of the peer's bytes once they are decoded, or nothing wants them", () => {
+      const { decoding, sink } = alone()
+      const bytes = new Uint8Array(1)
+      const isKept = () => Object.values(decoding).includes(bytes)
+      decoding.push(bytes, false)
+      assert.isFalse(isKept(), "decoded")
+      sink.full = true
+      decoding.push(bytes, false)
+      assert.isTrue(isKept(), "waiting")
+      decoding.drop()
+      assert.isFalse(isKept(), "dropped")
+    })
+
     it("drops what it holds back", () => {
       const { decoding, log, sink } = alone(sized(1, 10))
       sink.takes = false
@@ -410,11 +423,19 @@ describe("Decoding", () => {
       assert.isAtMost(transform.decoded, MiB + 64 * KiB)
     })
 
-    it("what goes in may be a little more than the limit, but not much", () => {
+    it("what goes in may be a little more than the limit, as of bytes that cannot be compressed, but not much", () => {
+      // A 256th, and 1 KiB.
+      const most = 10_000 + 39 + 1024
+      for (const [size, rsv2, ending] of [[most, true, "none"], [most + 1, true, "1009 MessageTooBig"], [10_001, false, "1009 MessageTooBig"]] as const) {
+        const { protocol } = setup({ maxMessageSize: 10_000 })
+        protocol.demand("message")
+        protocol.receive(frame(Opcode.Binary, new Uint8Array(size), { rsv2, fin: false }).subarray(0, 8))
+        assert.strictEqual(endingOf(protocol), ending, `${size}`)
+      }
       const { protocol } = setup({ maxMessageSize: 10_000 })
       protocol.demand("message")
-      protocol.receive(frame(Opcode.Binary, new Uint8Array(20_000), { rsv2: true, fin: false }).subarray(0, 8))
-      assert.strictEqual(endingOf(protocol), "1009 MessageTooBig")
+      readAll(protocol, frame(Opcode.Binary, concat(Array.from({ length: 2200 }, () => run(1, 7))), { rsv2: true }), () => {})
+      assert.deepStrictEqual([protocol.takeMessages().map((one) => one.length), endingOf(protocol)], [[2200], "none"])
     })
 
     for (const demand of ["none", "fragments"] as const) {

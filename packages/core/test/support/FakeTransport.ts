@@ -110,7 +110,7 @@ export class FakeTransport implements Transport {
   }
 
   end(): void {
-    assert.isFalse(this.isEnded || this.isDestroyed, "ended twice")
+    assert.isFalse(this.isEnded || this.isDestroyed || this.isClosed, "ended after the end")
     assert.isUndefined(this.held, "ended before the last write was taken")
     this.isEnded = true
   }
