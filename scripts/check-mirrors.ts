@@ -7,18 +7,7 @@ import { existsSync, globSync, readFileSync } from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
 import { join, matchesGlob } from "node:path"
 import { root } from "./lib/commands.ts"
-
-interface Exception {
-  readonly module: string
-  readonly test: string
-}
-
-const row = /^\| `(packages\/[^`]+\.ts)` \| `(packages\/[^`]+\.test\.ts)` \| [^|]+ \|$/gm
-
-const exceptionsOf = (document: string): Array<Exception> =>
-  Array.from(document.matchAll(row), ([, module, test]) => ({ module: module!, test: test! }))
-
-const mirrorOf = (module: string): string => module.replace("/src/", "/test/").replace(/\.ts$/, ".test.ts")
+import { type Exception, exceptionsOf, mirrorOf } from "./lib/mirrors.ts"
 
 /** Whether nothing is left of a source without its types and imports. */
 const isTypes = (source: string): boolean =>

@@ -1,7 +1,7 @@
 /**
  * Mutation testing: small changes of the sources, one at a time, each of which some test should notice. A change that no test
  * notices survives, and shows what the tests do not check. The tests of a file are those nearest to it: its mirror first, then
- * those that import it by the shortest way.
+ * those that import it by the shortest way, and more of these for a change that the first few do not notice.
  *
  *   npm run mutate                                         40 mutants of the rooms without effects
  *   npm run mutate -- --folders packages/core/src/codec --count 200 --seed 7
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     all: { type: "boolean", default: false },
     tests: { type: "string", default: "6" },
+    wider: { type: "string", default: "18" },
     jobs: { type: "string", default: "2" },
     least: { type: "string", default: "95" },
     help: { type: "boolean", default: false }
@@ -34,11 +35,12 @@ const { values } = parseArgs({
 })
 
 if (values.help) {
-  console.log(`npm run mutate -- [--folders A,B] [--count 40 | --all] [--seed 1] [--tests 6] [--jobs 2] [--least 95]
+  console.log(`npm run mutate -- [--folders A,B] [--count 40 | --all] [--seed 1] [--tests 6] [--wider 18] [--jobs 2] [--least 95]
 
   --folders  folders or files, from the root of the repository
   --count    so many mutants, chosen by --seed; --all: every one
   --tests    at most so many test files for each file, the nearest first
+  --wider    so many more for what these do not notice
   --jobs     so many at a time
   --least    ends with 1 where fewer than so many percent of what is not equivalent are noticed`)
   process.exit()
@@ -97,7 +99,8 @@ type Verdict = "killed" | "timed out" | "survived" | "equivalent" | "untested"
 
 const mutants = chosen()
 const verdicts = new Map<Candidate, Verdict>()
-const tests = nearestTests(root, files, Number(values.tests))
+const few = Number(values.tests)
+const tests = nearestTests(root, files, few + Number(values.wider))
 
 // Those of a file together: its tests are compiled once.
 const queue = mutants.filter((mutant) => {
@@ -115,15 +118,16 @@ const sound = new Map<string, Promise<number | undefined>>()
 const judge = async (runner: Runner, mutant: Candidate): Promise<Verdict> => {
   const { end, file, replacement, source, start } = mutant
   const near = tests.get(file)!
-  let time = sound.get(file)
-  if (time === undefined) sound.set(file, time = runner.measure(file, near))
-  const usual = await time
-  if (usual === undefined) return "untested"
-  const limit = 20_000 + 5 * usual
   const changed = source.slice(0, start) + replacement + source.slice(end)
-  for (const some of [near.slice(0, 1), near.slice(1)]) {
-    if (some.length === 0) continue
-    const outcome = await runner.run({ file, source: changed, tests: some }, limit)
+  for (const [from, to] of [[0, 1], [1, few], [few, near.length]] as const) {
+    const some = near.slice(from, to)
+    if (some.length === 0 && from > 0) continue
+    const key = `${file} ${from}`
+    let time = sound.get(key)
+    if (time === undefined) sound.set(key, time = runner.measure(file, some))
+    const usual = await time
+    if (usual === undefined) return "untested"
+    const outcome = await runner.run({ file, source: changed, tests: some }, 20_000 + 5 * usual)
     if (outcome !== "passed") return outcome === "failed" ? "killed" : "timed out"
   }
   return "survived"

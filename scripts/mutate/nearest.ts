@@ -1,6 +1,10 @@
-/** Which test files are nearest to a source: its mirror, then those that import it by the shortest way. */
+/**
+ * Which test files are nearest to a source: its mirror, or the one that CONTRIBUTING.md names; then those that import it by the
+ * shortest way, and among them those of its own folder.
+ */
 import { existsSync, globSync, readFileSync } from "node:fs"
-import { dirname, join, resolve } from "node:path"
+import { dirname, join, matchesGlob, relative, resolve } from "node:path"
+import { exceptionsOf, mirrorOf } from "../lib/mirrors.ts"
 
 const importsOf = (file: string): Array<string> =>
   Array.from(
@@ -23,15 +27,19 @@ export const nearestTests = (
       else known.push(file)
     }
   }
+  const exceptions = exceptionsOf(readFileSync(join(root, "CONTRIBUTING.md"), "utf8"))
   return new Map(files.map((file) => {
-    const mirror = file.replace("/src/", "/test/").replace(/\.ts$/, ".test.ts")
-    const found = existsSync(mirror) ? [mirror] : []
+    const mirror = mirrorOf(file)
+    const named = exceptions.find((one) => matchesGlob(relative(root, file), one.module))
+    const first = existsSync(mirror) ? mirror : named === undefined ? undefined : join(root, named.test)
+    const found = first !== undefined && existsSync(first) ? [first] : []
+    const isAside = (test: string): number => dirname(test) === dirname(mirror) ? 0 : 1
     const seen = new Set([file])
     for (let level = [file]; level.length > 0 && found.length < most;) {
-      const next = level.flatMap((one) => importers.get(one) ?? []).filter((one) => !seen.has(one)).sort()
+      const next = level.flatMap((one) => importers.get(one) ?? []).filter((one) => !seen.has(one))
       for (const one of next) seen.add(one)
-      level = [...new Set(next)]
-      found.push(...level.filter((one) => one.endsWith(".test.ts") && one !== mirror))
+      level = [...new Set(next)].sort((a, b) => isAside(a) - isAside(b) || (a < b ? -1 : 1))
+      found.push(...level.filter((one) => one.endsWith(".test.ts") && one !== first))
     }
     return [file, found.slice(0, most)]
   }))
