@@ -284,7 +284,7 @@ export interface Request<T extends Topic.Any, out Claims = unknown> {
  *
  * - `snapshot`: the state of a topic, for clients that ask for one: at their first join, and behind a gap. It is taken behind
  *   `position`, so it may contain publications that follow. A program writes its state first and publishes then, or
- *   a snapshot could lack a publication that is not delivered any more.
+ *   a snapshot could lack a publication that is not delivered any more. It is one message: clients take 1 MiB by default.
  *
  * @category models
  * @since 0.1.0
@@ -482,7 +482,7 @@ type Response<R> = Effect.Effect<
  * **Details**
  *
  * Whoever reaches the route may connect, unless `authenticate` says who may. What a connection may do is decided by the
- * authorizers of {@link serve}.
+ * authorizers of {@link serve}. Of several families that the name of a topic fits, the first counts.
  *
  * **Example** (Users with a token)
  *

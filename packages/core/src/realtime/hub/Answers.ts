@@ -66,13 +66,33 @@ export const ended = (topic: string, message: string, error: string | undefined)
 export const signalled = (topic: string, from: string, payload: string): Message.Prepared =>
   Message.prepare(withText(JSON.stringify({ type: "signalled", topic, from }), "value", payload))
 
+// A client takes messages of a limited size; what is told of a member has one too.
+const mostPresence = 128 * 1024
+
+/** As many messages as it takes: the first may be full, and the others add to it. */
 export const presence = (
   topic: string,
   { count, isFull, isListed }: { readonly count: number; readonly isFull: boolean; readonly isListed: boolean },
   came: ReadonlyArray<readonly [member: string, payload: string]>,
   left: ReadonlyArray<string>
-): Message.Prepared => {
-  const members = came.map(([member, payload]) => withText(JSON.stringify({ member }), "value", payload))
-  const text = JSON.stringify({ type: "presence", topic, count, full: isFull, listed: isListed, left })
-  return Message.prepare(withText(text, "members", `[${members.join(",")}]`))
+): ReadonlyArray<Message.Prepared> => {
+  const messages: Array<Message.Prepared> = []
+  const add = (members: ReadonlyArray<string>, left: ReadonlyArray<string>) => {
+    const text = JSON.stringify({ type: "presence", topic, count, full: isFull && messages.length === 0, listed: isListed, left })
+    messages.push(Message.prepare(withText(text, "members", `[${members.join(",")}]`)))
+  }
+  let members: Array<string> = []
+  let size = 0
+  for (const [member, payload] of came) {
+    const text = withText(JSON.stringify({ member }), "value", payload)
+    if (size + text.length > mostPresence && members.length > 0) {
+      add(members, [])
+      members = []
+      size = 0
+    }
+    members.push(text)
+    size += text.length
+  }
+  add(members, left)
+  return messages
 }

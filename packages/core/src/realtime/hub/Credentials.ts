@@ -54,7 +54,7 @@ export class Credentials {
     if (expires === undefined) return
     const { hub, limits, send } = caller.session
     const end = DateTime.toEpochMillis(expires)
-    const left = () => Math.max(0, end - hub.now())
+    const left = () => Math.max(0, end - hub.calendar)
     const expire = refuse(caller, { status: 401, reason: "the credentials have expired" })
     const notice = Effect.suspend(() => send(Answers.expiring(left())))
     this.after(

@@ -69,6 +69,9 @@ interface Held {
 
 const ignore = () => {}
 
+/** How many topics ask the broker at once what they have missed. */
+const mostQuestions = 32
+
 type Run = (effect: Effect.Effect<void>) => Fiber.Fiber<unknown, unknown>
 
 // Not a secret: it tells one process and connection from another.
@@ -99,6 +102,10 @@ export class Hub implements Surroundings {
   private readonly topics = new Map<string, Held>()
   private readonly idle = new Map<string, Held>()
   private readonly watched = new Map<string, Watched>()
+  // What was asked is cut off once it is half of the queue.
+  private questions: Array<Effect.Effect<void>> = []
+  private asked = 0
+  private asking = 0
   private isSweeping = false
   private serial = 0
 
@@ -123,11 +130,42 @@ export class Hub implements Surroundings {
     return lag
   }
 
-  readonly now = (): number => this.clock.currentTimeMillisUnsafe()
+  /** Milliseconds that only grow, from an arbitrary origin. */
+  readonly now = (): number => Number(this.clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+
+  /** Milliseconds of the calendar. */
+  get calendar(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
 
   readonly run = (effect: Effect.Effect<void>): void => {
     this.runFork(effect)
   }
+
+  /**
+   * The same for one of many questions to the broker that come up at once, where it was cut off: a few at a time, and none while a few
+   * wait for it to come back.
+   */
+  readonly ask = (question: Effect.Effect<void>): void => {
+    this.questions.push(question)
+    if (this.asking >= mostQuestions) return
+    this.asking++
+    this.run(this.askNext)
+  }
+
+  private readonly askNext: Effect.Effect<void> = Effect.suspend(() => {
+    const question = this.questions[this.asked]
+    if (question === undefined) {
+      this.asking--
+      return Effect.void
+    }
+    this.asked++
+    if (this.asked * 2 > this.questions.length) {
+      this.questions = this.questions.slice(this.asked)
+      this.asked = 0
+    }
+    return Effect.andThen(question, this.askNext)
+  })
 
   /** A name that nothing else has, in any process. */
   uniqueName(): string {

@@ -55,8 +55,8 @@ export interface Surroundings {
   readonly windowCount: number
   readonly now: () => number
   readonly read: (topic: string, since: Position, limit: number) => Effect.Effect<Read, BrokerError>
-  /** Runs an effect as long as the hub lives. */
-  readonly run: (effect: Effect.Effect<void>) => void
+  /** Runs an effect that asks the broker, as long as the hub lives. */
+  readonly ask: (question: Effect.Effect<void>) => void
   readonly counts: { deliveries: number; publications: number; behind: number }
 }
 
@@ -90,6 +90,8 @@ export class LiveTopic {
   private isDoubted = false
   // Of one process only one reads at a time, so that the answers come in order and others find them in the window.
   private reading: Semaphore.Semaphore | undefined
+  // An epoch that the broker has left: those who come back from it are many.
+  private gone: string | undefined
 
   constructor(name: string, history: History, around: Surroundings) {
     this.name = name
@@ -124,7 +126,7 @@ export class LiveTopic {
     this.isDoubted = true
     if (!this.isOpen || this.isRepairing) return
     this.isRepairing = true
-    this.around.run(this.repair())
+    this.around.ask(Effect.suspend(() => this.repair()))
   }
 
   // Effects are made when they are needed: most topics never read.
@@ -165,6 +167,7 @@ export class LiveTopic {
       // The broker lost data: nobody is at the top any more.
       this.allFallBehind()
       this.window.clear()
+      this.gone = this.epoch
       this.epoch = epoch
       this.floor = oldest
       this.top = oldest - 1
@@ -317,12 +320,14 @@ export class LiveTopic {
     if (since === undefined) return Effect.sync(() => ({ position: this.position, gap: undefined }))
     return Effect.suspend(() => {
       if (since === "start") return Effect.map(this.oldest, (position) => ({ position, gap: undefined }))
-      // Another server may have heard more than this one.
-      const isAhead = () => since.epoch === this.epoch && since.offset > this.top
-      return Effect.flatMap(isAhead() ? this.refresh() : Effect.void, () =>
-        isAhead()
+      // Another server may have heard more than this one: more of this epoch, or of the next.
+      const isAhead = () => since.epoch === this.epoch ? since.offset > this.top : since.epoch !== this.gone
+      return Effect.flatMap(isAhead() ? this.refresh() : Effect.void, () => {
+        if (since.epoch !== this.epoch) this.gone = since.epoch
+        return since.epoch === this.epoch && since.offset > this.top
           ? Effect.map(this.oldest, (to) => ({ position: to, gap: { _tag: "Gap", reason: "epoch", from: since, to } as const }))
-          : Effect.map(this.after(since, 1), ({ gap }) => ({ position: gap?.to ?? since, gap })))
+          : Effect.map(this.after(since, 1), ({ gap }) => ({ position: gap?.to ?? since, gap }))
+      })
     })
   }
 

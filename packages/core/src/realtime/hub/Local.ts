@@ -107,8 +107,12 @@ export const presence = <A>(hub: Hub, name: string, history: History, values: Va
       changed.openUnsafe()
       return true
     }
-    const watch: Watch = yield* Effect.acquireRelease(
-      Effect.map(hub.hold(name, history), (topic) => hub.watch(topic, { offer: tell, missed: tell })),
+    const missed = (watch: Watch) => {
+      watch.isBehind = false
+      tell()
+    }
+    const watch = yield* Effect.acquireRelease(
+      Effect.map(hub.hold(name, history), (topic) => hub.watch(topic, { offer: tell, missed })),
       (watch) => Effect.sync(() => hub.unwatch(watch)),
       { interruptible: true }
     )

@@ -130,16 +130,18 @@ export class Session implements Peer, Watcher {
 
   /** Tells who is present, to a client that had no room for a change. */
   private tell(watch: Watch): Effect.Effect<void, SendError> {
-    return Effect.suspend(() => {
-      const { watched } = watch
-      const { version } = watched
-      return Effect.map(this.ws.send(watched.all), () => {
-        // It may have changed again while the message waited.
-        if (watched.version === version) {
-          this.untold.delete(watch)
-          watch.isBehind = false
-        }
-      })
+    const { untold, ws } = this
+    const { watched } = watch
+    return Effect.gen(function*() {
+      const { all, version } = watched
+      for (const message of all) {
+        yield* ws.send(message)
+        if (!untold.has(watch)) return
+      }
+      // It may have changed again while the messages waited.
+      if (watched.version !== version) return
+      untold.delete(watch)
+      watch.isBehind = false
     })
   }
 

@@ -13,7 +13,7 @@ import { type LiveTopic, patiently } from "./LiveTopic.ts"
 export interface Watcher {
   /** Sends a message if there is room for it now. */
   readonly offer: (message: Prepared) => boolean
-  /** There was no room: it is told of everything once there is. */
+  /** There was no room: it is told of everything once there is, and is not behind then. */
   readonly missed: (watch: Watch) => void
 }
 
@@ -21,8 +21,10 @@ export interface Watcher {
 export class Watch {
   readonly watched: Watched
   readonly watcher: Watcher
-  /** It has to be told of everything: it is new, or has missed something. */
-  isBehind = true
+  /** It has not been told of anything. */
+  isNew = true
+  /** It has missed something: it is told of everything once there is room, and of nothing before. */
+  isBehind = false
 
   constructor(watched: Watched, watcher: Watcher) {
     this.watched = watched
@@ -52,6 +54,7 @@ export interface Surroundings {
   readonly limits: { readonly presence: { readonly listed: number; readonly lump: number } }
   readonly members: (topic: string, limit: number) => Effect.Effect<Members, BrokerError>
   readonly run: (effect: Effect.Effect<void>) => void
+  readonly ask: (question: Effect.Effect<void>) => void
 }
 
 export class Watched {
@@ -63,7 +66,7 @@ export class Watched {
   private readonly watches = new Set<Watch>()
   private isAsking = false
   private isChanged = false
-  private whole: Prepared | undefined
+  private whole: ReadonlyArray<Prepared> | undefined
 
   constructor(topic: LiveTopic, around: Surroundings) {
     this.topic = topic
@@ -93,10 +96,10 @@ export class Watched {
 
   private ask(lump: number): void {
     this.isAsking = true
-    const asked = this.around.members(this.topic.name, this.around.limits.presence.listed)
+    const listed = this.around.members(this.topic.name, this.around.limits.presence.listed)
     const refresh: Effect.Effect<void> = Effect.suspend(() => {
       this.isChanged = false
-      return Effect.retry(asked, { schedule: patiently, while: () => this.isWatched }).pipe(
+      return Effect.retry(listed, { schedule: patiently, while: () => this.isWatched }).pipe(
         Effect.map((members) => this.take(members)),
         // Nobody watches any more.
         Effect.ignore,
@@ -106,7 +109,8 @@ export class Watched {
         })
       )
     })
-    this.around.run(lump === 0 ? refresh : Effect.andThen(Effect.sleep(Duration.millis(lump)), refresh))
+    const asked = Effect.sync(() => this.around.ask(refresh))
+    this.around.run(lump === 0 ? asked : Effect.andThen(Effect.sleep(Duration.millis(lump)), asked))
   }
 
   private take(answer: Members): void {
@@ -119,25 +123,29 @@ export class Watched {
       this.version++
       this.whole = undefined
     }
-    const message = isSame || change === undefined
+    const messages = isSame || change === undefined
       ? undefined
       : Answers.presence(this.topic.name, { count, isFull: false, isListed }, change.came, change.left)
     for (const watch of this.watches) {
-      if (watch.isBehind || (!isSame && message === undefined)) this.tellAll(watch)
-      else if (message !== undefined && !watch.watcher.offer(message)) {
-        watch.isBehind = true
-        watch.watcher.missed(watch)
-      }
+      if (watch.isBehind) continue
+      if (watch.isNew || (!isSame && messages === undefined)) this.tellAll(watch)
+      else if (messages !== undefined) this.tell(watch, messages)
     }
   }
 
-  private tellAll(watch: Watch): void {
-    watch.isBehind = !watch.watcher.offer(this.all)
+  private tell(watch: Watch, messages: ReadonlyArray<Prepared>): void {
+    watch.isNew = false
+    // Several do not fit at once.
+    watch.isBehind = messages.length > 1 || !watch.watcher.offer(messages[0])
     if (watch.isBehind) watch.watcher.missed(watch)
   }
 
-  /** Tells of everything. */
-  get all(): Prepared {
+  private tellAll(watch: Watch): void {
+    this.tell(watch, this.all)
+  }
+
+  /** Tells of everything: the members of the first message are all there are, and the others add to them. */
+  get all(): ReadonlyArray<Prepared> {
     const { count, isListed, members } = this.present
     return this.whole ??= Answers.presence(this.topic.name, { count, isFull: true, isListed }, Array.from(members), [])
   }

@@ -239,7 +239,7 @@ describe("what is heard of a topic", () => {
         asked.push(since)
         return answer
       }),
-      run: (effect) => Effect.runSync(effect),
+      ask: (question) => Effect.runSync(question),
       counts: { deliveries: 0, publications: 0, behind: 0 }
     })
     topic.open({ epoch: "e", offset: 0 })
@@ -284,4 +284,18 @@ describe("what is heard of a topic", () => {
     assert.lengthOf(asked, 1)
     assert.deepStrictEqual(topic.position, { epoch: "e", offset: 0 })
   })
+
+  it.effect("who comes from a server that knows of the next epoch gets no gap", () =>
+    Effect.gen(function*() {
+      const { asked, topic } = heardBy({ epoch: "f", entries: [entry(1), entry(2)], oldest: 1, top: 2 })
+      assert.deepStrictEqual(yield* topic.resolve({ epoch: "f", offset: 1 }), { position: { epoch: "f", offset: 1 }, gap: undefined })
+      assert.lengthOf(asked, 1)
+      // Those who come from the epoch before are many, and known by now.
+      for (let n = 0; n < 3; n++) {
+        const { gap, position } = yield* topic.resolve({ epoch: "e", offset: 1 })
+        assert.deepStrictEqual([gap?.reason, position], ["epoch", { epoch: "f", offset: 0 }])
+      }
+      for (let n = 0; n < 3; n++) yield* topic.resolve({ epoch: "older", offset: 1 })
+      assert.lengthOf(asked, 2)
+    }))
 })

@@ -144,6 +144,19 @@ describe("presence", () => {
       assert.deepStrictEqual(yield* watcher.arrived, [presence(["late"], [], 21)] as never)
     }))
 
+  it.effect("of many members with much to tell comes in several messages, which clients can take", () =>
+    Effect.gen(function*() {
+      const { server } = yield* serveAlone(Topics.handle([Topics.serve(Room)]))
+      for (let n = 0; n < 200; n++) yield* server.run(Topics.join(Room, a, `bot ${n}`, { name: "x".repeat(2000) }))
+      const watcher = yield* server.connect
+      yield* ask(watcher, "watch")
+      const messages = (yield* watcher.arrived).flatMap((one) => one.type === "presence" ? [one] : [])
+      assert.isAtLeast(messages.length, 3)
+      assert.deepStrictEqual(messages.map(({ count, full }) => [count, full]), messages.map((_, at) => [200, at === 0]))
+      assert.strictEqual(new Set(messages.flatMap(({ members }) => members.map(({ member }) => member))).size, 200)
+      for (const message of messages) assert.isBelow(JSON.stringify(message).length, 200_000)
+    }))
+
   it.effect("is there for the rest of the program", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(route)

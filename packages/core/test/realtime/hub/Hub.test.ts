@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Broker } from "@effect-ws/core/realtime"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import * as Limits from "../../../src/Limits.ts"
+import * as Hubs from "../../../src/realtime/hub/Hub.ts"
+import { settle } from "../../support/TopicsWire.ts"
+
+const history = { size: 10, timeToLive: 60_000, keyTimeToLive: 60_000 }
+
+describe("the hub", () => {
+  it.effect("asks for a few topics at once where all of them may have missed something", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      let [underWay, most, reads] = [0, 0, 0]
+      const slow = Broker.Broker.of({
+        ...broker,
+        heard: Stream.concat(Stream.fromEffect(Effect.as(Effect.sleep("1 second"), { _tag: "Missed" as const, topic: undefined })), Stream.never),
+        read: (topic, since, limit) =>
+          Effect.suspend(() => {
+            reads++
+            most = Math.max(most, ++underWay)
+            return Effect.andThen(Effect.sleep("1 millis"), broker.read(topic, since, limit))
+          }).pipe(Effect.ensuring(Effect.sync(() => underWay--)))
+      })
+      const hub = yield* Hubs.make(slow, Limits.makeTopics())
+      yield* Effect.forEach(Array.from({ length: 500 }, (_, n) => `t/${n}`), (name) => hub.hold(name, history))
+      yield* broker.publish("t/499", { key: "k", payload: "1" }, history)
+      yield* TestClock.adjust("1 second")
+      for (let n = 0; n < 20; n++) yield* Effect.andThen(settle, TestClock.adjust("1 millis"))
+      assert.deepStrictEqual([reads, most], [500, 32])
+      assert.strictEqual(hub.find("t/499")?.top, 1)
+    }))
+
+  it.effect("begins a topic anew whose broker failed", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      let isDown = true
+      const failing = Broker.Broker.of({
+        ...broker,
+        top: (topic) => Effect.suspend(() => isDown ? new Broker.BrokerError({ operation: "top", applied: "no" }) : broker.top(topic))
+      })
+      const hub = yield* Hubs.make(failing, Limits.makeTopics())
+      assert.strictEqual((yield* Effect.flip(hub.hold("a", history))).operation, "top")
+      assert.strictEqual(hub.size, 0)
+      isDown = false
+      const topic = yield* hub.hold("a", history)
+      assert.strictEqual(yield* hub.hold("a", history), topic)
+      hub.release(topic)
+      hub.release(topic)
+      yield* TestClock.adjust("5 seconds")
+      // Somebody comes back in time.
+      assert.strictEqual(yield* hub.hold("a", history), topic)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(hub.find("a"), topic)
+    }))
+
+  it("gives names that nothing else has", () => {
+    const make = () => new Hubs.Hub(undefined as never, Limits.defaultTopics, undefined as never, undefined as never)
+    const [one, other] = [make(), make()]
+    const names = [one, one, other, other].map((hub) => hub.uniqueName())
+    assert.strictEqual(new Set(names).size, 4)
+    for (const name of names) assert.notInclude(name, " ")
+  })
+})
