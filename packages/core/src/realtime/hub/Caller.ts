@@ -27,7 +27,7 @@ export class Caller implements Client {
   /** Counts what may have taken rights away. */
   revocations = 0
   // How many places are taken by what is about to be made.
-  private readonly reserved = new Map<ReadonlyMap<string, unknown>, number>()
+  private reserved: Map<ReadonlyMap<string, unknown>, number> | undefined
 
   constructor(session: Session, families: Families, claims: unknown) {
     this.session = session
@@ -143,10 +143,11 @@ export class Caller implements Client {
     return Effect.suspend(() => {
       if (taken.has(topic)) return doing
       const most = this.session.limits.subscriptions
-      const reserved = this.reserved.get(taken) ?? 0
+      const places = this.reserved ??= new Map()
+      const reserved = places.get(taken) ?? 0
       if (taken.size + reserved >= most) return Effect.fail(new Failure("limit", `a connection has at most ${most} of these`))
-      this.reserved.set(taken, reserved + 1)
-      return Effect.ensuring(doing, Effect.sync(() => this.reserved.set(taken, this.reserved.get(taken)! - 1)))
+      places.set(taken, reserved + 1)
+      return Effect.ensuring(doing, Effect.sync(() => places.set(taken, places.get(taken)! - 1)))
     })
   }
 }

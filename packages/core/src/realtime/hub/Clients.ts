@@ -44,7 +44,7 @@ export const serve = (
     const { calls, publish: { size }, subscriptions } = limits
     return Effect.andThen(
       session.send(Answers.welcome({ calls, subscriptions, size })),
-      Stream.runForEach(connection.messages, requests.take)
+      Stream.runForEach(connection.messages, (request) => requests.take(request))
     ).pipe(
       Effect.ensuring(Effect.suspend(() => {
         hub.clients.delete(caller)

@@ -52,11 +52,12 @@ export class Credentials {
     caller.isKnown = true
     this.stop()
     if (expires === undefined) return
-    const { hub, limits, send } = caller.session
+    const { session } = caller
+    const { hub, limits } = session
     const end = DateTime.toEpochMillis(expires)
     const left = () => Math.max(0, end - hub.calendar)
     const expire = refuse(caller, { status: 401, reason: "the credentials have expired" })
-    const notice = Effect.suspend(() => send(Answers.expiring(left())))
+    const notice = Effect.suspend(() => session.send(Answers.expiring(left())))
     this.after(
       Math.max(0, left() - limits.authentication.notice),
       Effect.andThen(notice, Effect.suspend(() => Effect.andThen(Effect.sleep(Duration.millis(left())), expire)))
@@ -74,7 +75,7 @@ export class Credentials {
   }
 
   /** A token in a message. What is allowed no more ends. */
-  readonly authenticate = ({ id, token }: typeof Messages.Authenticate.Type): Doing => {
+  authenticate({ id, token }: typeof Messages.Authenticate.Type): Doing {
     const { caller, fromToken } = this
     if (fromToken === undefined) return Effect.fail(new Answers.Failure("refused", "no tokens are taken here"))
     return Effect.suspend(() => fromToken(token, caller.claims)).pipe(

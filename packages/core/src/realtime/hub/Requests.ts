@@ -37,7 +37,7 @@ export class Requests {
   }
 
   /** Takes a request. It completes once the next one may be read. */
-  readonly take = (request: Request): Effect.Effect<void> => {
+  take(request: Request): Effect.Effect<void> {
     const { type } = request
     const wait = type === "publish" || type === "signal" || type === "authenticate" ? this.pace.next(this.session.hub.now()) : 0
     const begun = type === "authenticate" ? this.authenticate(request) : this.begin(request)

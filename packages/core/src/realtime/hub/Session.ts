@@ -27,13 +27,13 @@ export class Session implements Peer, Watcher {
   readonly id: string
   readonly offer: (message: Prepared) => boolean
   readonly subscriptions = new Map<string, Subscription>()
-  readonly watches = new Map<string, Watch>()
-  /** Where the client is present. */
-  readonly present = new Map<string, Entered>()
   private readonly context: Context.Context<never>
-  private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
-  private readonly behind = new Set<Subscription>()
-  private readonly untold = new Set<Watch>()
+  // Made when they are needed: most connections only subscribe, and keep up.
+  private watchesMade: Map<string, Watch> | undefined
+  private presentMade: Map<string, Entered> | undefined
+  private fibers: Set<Fiber.Fiber<unknown, unknown>> | undefined
+  private behindMade: Set<Subscription> | undefined
+  private untoldMade: Set<Watch> | undefined
   private isCatchingUp = false
   private hasEnded = false
 
@@ -46,10 +46,28 @@ export class Session implements Peer, Watcher {
     this.context = context
   }
 
+  get watches(): Map<string, Watch> {
+    return this.watchesMade ??= new Map()
+  }
+
+  /** Where the client is present. */
+  get present(): Map<string, Entered> {
+    return this.presentMade ??= new Map()
+  }
+
+  private get behind(): Set<Subscription> {
+    return this.behindMade ??= new Set()
+  }
+
+  private get untold(): Set<Watch> {
+    return this.untoldMade ??= new Set()
+  }
+
   /** How many publications the subscription that is furthest behind has not been sent. In another epoch nobody knows. */
   get lag(): number {
     let lag = 0
-    for (const { epoch, offset, topic } of this.behind) if (epoch === topic.epoch) lag = Math.max(lag, topic.top - offset)
+    if (this.behindMade === undefined) return lag
+    for (const { epoch, offset, topic } of this.behindMade) if (epoch === topic.epoch) lag = Math.max(lag, topic.top - offset)
     return lag
   }
 
@@ -58,13 +76,16 @@ export class Session implements Peer, Watcher {
     if (this.hasEnded) return undefined
     const fiber = Effect.runForkWith(this.context)(effect)
     if (fiber.pollUnsafe() !== undefined) return undefined
-    this.fibers.add(fiber)
-    fiber.addObserver(() => this.fibers.delete(fiber))
+    const fibers = this.fibers ??= new Set()
+    fibers.add(fiber)
+    fiber.addObserver(() => fibers.delete(fiber))
     return fiber
   }
 
   /** Sends a message; where the connection has ended, nobody needs it. */
-  readonly send = (message: Sendable): Effect.Effect<void> => Effect.ignore(this.ws.send(message))
+  send(message: Sendable): Effect.Effect<void> {
+    return Effect.ignore(this.ws.send(message))
+  }
 
   /** Begins to deliver. The one it replaces was dropped before. */
   add(subscription: Subscription): void {
@@ -82,17 +103,17 @@ export class Session implements Peer, Watcher {
     const { topic } = subscription
     if (this.subscriptions.get(topic.name) === subscription) this.subscriptions.delete(topic.name)
     topic.remove(subscription)
-    if (this.behind.delete(subscription)) this.hub.counts.behind--
+    if (this.behindMade?.delete(subscription) === true) this.hub.counts.behind--
     this.hub.counts.subscriptions--
     this.hub.release(topic)
   }
 
-  readonly fellBehind = (subscription: Subscription): void => {
+  fellBehind(subscription: Subscription): void {
     this.behind.add(subscription)
     this.beginToCatchUp()
   }
 
-  readonly missed = (watch: Watch): void => {
+  missed(watch: Watch): void {
     this.untold.add(watch)
     this.beginToCatchUp()
   }
@@ -100,20 +121,16 @@ export class Session implements Peer, Watcher {
   private beginToCatchUp(): void {
     if (this.isCatchingUp) return
     this.isCatchingUp = true
-    this.fork(this.catchUp)
-  }
-
-  private readonly catchUp: Effect.Effect<void> = Effect.suspend(() => this.serveAll()).pipe(
-    // The connection has ended, and its handler with it.
-    Effect.ignore,
-    // An extension threw: the handler cannot see it.
-    Effect.catchDefect((defect) =>
-      Effect.andThen(
-        Effect.logError("Topics: the connection failed", defect),
-        Effect.ignore(this.ws.close(1011))
+    this.fork(Effect.ignore(this.serveAll()).pipe(
+      // An extension threw: the handler cannot see it.
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.logError("Topics: the connection failed", defect),
+          Effect.ignore(this.ws.close(1011))
+        )
       )
-    )
-  )
+    ))
+  }
 
   private serveAll(): Effect.Effect<void, SendError> {
     const { behind, untold } = this
@@ -192,7 +209,7 @@ export class Session implements Peer, Watcher {
   /** The client is not told of a topic's presence any more. */
   unwatch(watch: Watch): void {
     this.watches.delete(watch.watched.topic.name)
-    this.untold.delete(watch)
+    this.untoldMade?.delete(watch)
     this.hub.unwatch(watch)
   }
 
@@ -214,12 +231,17 @@ export class Session implements Peer, Watcher {
   }
 
   /** The connection has ended. */
-  readonly end: Effect.Effect<void> = Effect.suspend(() => {
-    this.hasEnded = true
-    for (const subscription of this.subscriptions.values()) this.drop(subscription)
-    for (const watch of this.watches.values()) this.unwatch(watch)
-    for (const entered of this.present.values()) this.hub.leaveLater(entered, this.limits.presence.grace)
-    this.present.clear()
-    return this.fibers.size === 0 ? Effect.void : Fiber.interruptAll(this.fibers)
-  })
+  get end(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.hasEnded = true
+      const { fibers, presentMade, watchesMade } = this
+      for (const subscription of this.subscriptions.values()) this.drop(subscription)
+      if (watchesMade !== undefined) for (const watch of watchesMade.values()) this.unwatch(watch)
+      if (presentMade !== undefined) {
+        for (const entered of presentMade.values()) this.hub.leaveLater(entered, this.limits.presence.grace)
+        presentMade.clear()
+      }
+      return fibers === undefined || fibers.size === 0 ? Effect.void : Fiber.interruptAll(fibers)
+    })
+  }
 }

@@ -4,16 +4,17 @@ import * as Effect from "effect/Effect"
 
 /** The requests about one topic are done in their order, those about several side by side. */
 export class Turns {
-  private readonly last = new Map<string, Deferred.Deferred<void>>()
+  private last: Map<string, Deferred.Deferred<void>> | undefined
 
   /** `run` may end its turn before it ends itself. */
   take(topic: string, run: (endTurn: () => void) => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const before = this.last.get(topic)
+      const last = this.last ??= new Map()
+      const before = last.get(topic)
       const turn = Deferred.makeUnsafe<void>()
-      this.last.set(topic, turn)
+      last.set(topic, turn)
       const endTurn = () => {
-        if (this.last.get(topic) === turn) this.last.delete(topic)
+        if (last.get(topic) === turn) last.delete(topic)
         Deferred.doneUnsafe(turn, Effect.void)
       }
       const running = Effect.suspend(() => run(endTurn))
