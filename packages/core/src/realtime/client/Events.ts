@@ -52,7 +52,7 @@ export interface Present<out M> {
   /** How many there are. */
   readonly count: number
   /** Whether they are listed; above a number of members the server only counts. */
-  readonly listed: boolean
+  readonly isListed: boolean
   /** Those who are listed, by name. */
   readonly members: ReadonlyMap<string, M>
 }
@@ -76,6 +76,6 @@ export const presentOf = <T extends Topic.Any>(family: T, topic: string) => {
         decoded.set(name, value)
       }
       known = next
-      return { count, listed, members: decoded }
+      return { count, isListed: listed, members: decoded }
     })
 }

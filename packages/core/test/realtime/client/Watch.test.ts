@@ -21,8 +21,8 @@ const presence = (fields: Partial<Extract<ToClient, { type: "presence" }>>): ToC
   ...fields
 })
 
-const brief = ({ count, listed, members }: TopicClient.Present<{ readonly name: string }>) =>
-  `${count}${listed ? "" : " counted"}: ${Array.from(members, ([key, { name }]) => `${key}=${name}`).join(" ")}`
+const brief = ({ count, isListed, members }: TopicClient.Present<{ readonly name: string }>) =>
+  `${count}${isListed ? "" : " counted"}: ${Array.from(members, ([key, { name }]) => `${key}=${name}`).join(" ")}`
 
 const watch = <E>(client: TopicClient.TopicClient<E>) =>
   Effect.gen(function*() {
