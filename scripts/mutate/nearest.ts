@@ -1,6 +1,6 @@
 /**
  * Which test files are nearest to a source: its mirror, or the one that CONTRIBUTING.md names; then those that import it by the
- * shortest way, and among them those of its own folder.
+ * shortest way, where those of another folder count as two steps farther.
  */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join, matchesGlob, relative, resolve } from "node:path"
@@ -32,15 +32,19 @@ export const nearestTests = (
     const mirror = mirrorOf(file)
     const named = exceptions.find((one) => matchesGlob(relative(root, file), one.module))
     const first = existsSync(mirror) ? mirror : named === undefined ? undefined : join(root, named.test)
-    const found = first !== undefined && existsSync(first) ? [first] : []
-    const isAside = (test: string): number => dirname(test) === dirname(mirror) ? 0 : 1
+    const farther = (test: string): number => dirname(test) === dirname(mirror) ? 0 : 2
+    const distances = new Map<string, number>()
     const seen = new Set([file])
-    for (let level = [file]; level.length > 0 && found.length < most;) {
-      const next = level.flatMap((one) => importers.get(one) ?? []).filter((one) => !seen.has(one))
-      for (const one of next) seen.add(one)
-      level = [...new Set(next)].sort((a, b) => isAside(a) - isAside(b) || (a < b ? -1 : 1))
-      found.push(...level.filter((one) => one.endsWith(".test.ts") && one !== first))
+    for (let level = [file], steps = 1; level.length > 0; steps++) {
+      const next = [...new Set(level.flatMap((one) => importers.get(one) ?? []))].filter((one) => !seen.has(one))
+      for (const one of next) {
+        seen.add(one)
+        if (one.endsWith(".test.ts")) distances.set(one, steps + farther(one))
+      }
+      level = next
     }
+    if (first !== undefined && existsSync(first)) distances.set(first, 0)
+    const found = [...distances].sort(([a, far], [b, near]) => far - near || (a < b ? -1 : 1)).map(([test]) => test)
     return [file, found.slice(0, most)]
   }))
 }
