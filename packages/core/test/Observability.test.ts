@@ -379,6 +379,18 @@ describe("span", () => {
     }).pipe(traced(spans))
   })
 
+  it.effect("fails with what broke the connection first", () => {
+    const spans: Array<Tracer.NativeSpan> = []
+    return Effect.gen(function*() {
+      const { ws } = yield* make({ closeTimeout: "1 second" })
+      yield* start(ws.close(1000))
+      yield* TestClock.adjust("1 second")
+      yield* ws.closeAs({ code: 1006, reason: "", initiator: "remote", clean: false })
+      yield* turn
+      assert.deepStrictEqual(spans.map(({ attributes }) => attributes.get("error.type")), ["TimedOut"])
+    }).pipe(traced(spans))
+  })
+
   it.effect("is not made where nobody wants it", () => {
     const spans: Array<Tracer.NativeSpan> = []
     const none = Effect.fnUntraced(function*(options: Options = {}) {

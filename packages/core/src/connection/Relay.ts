@@ -64,7 +64,6 @@ class Relay extends Effectable.Class<Effect.Effect<void, SendError> | undefined>
     }
     if (this.at < this.batch.length) return false
     this.batch = nothing
-    this.at = 0
     return true
   }
 

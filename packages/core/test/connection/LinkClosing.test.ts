@@ -181,6 +181,47 @@ describe("LinkClosing", () => {
       assert.isFalse(transport.isEnded)
     }))
 
+  it.effect("what has ended stays as it ended, whatever its program does then", () =>
+    Effect.gen(function*() {
+      const { close, transport, ws } = yield* make()
+      yield* ws.send("taken")
+      const closing = yield* start(ws.close(1000))
+      transport.push(close(1000))
+      transport.closes()
+      const info = yield* done(closing)
+      assert.deepInclude(info, { code: 1000, clean: true })
+      assert.deepStrictEqual(yield* ws.closeAs({ code: 1006, reason: "", initiator: "remote", clean: false }), info)
+      yield* ws.flush
+    }))
+
+  it.effect("a Close that is read after the transport is gone is not answered: nothing waits to be sent", () =>
+    Effect.gen(function*() {
+      const { close, text, transport, ws } = yield* make()
+      transport.push(text("unread"), close(1000, "bye"))
+      transport.closes()
+      assert.strictEqual(yield* ws.receive, "unread")
+      assert.deepInclude(yield* Effect.flip(ws.receive), { _tag: "ConnectionClosed" })
+      assert.strictEqual((yield* ws.stats).bytesUnsent, 0)
+      assert.deepInclude(yield* ws.closed, { code: 1000, reason: "bye", initiator: "remote", clean: false })
+    }))
+
+  it.effect("a peer that takes the last write slowly is waited for as long as it takes some of it", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ closeTimeout: "1 second" })
+      let pending = 5
+      transport.pendingBytes = () => pending
+      transport.holding = true
+      yield* start(ws.send("x".repeat(100)))
+      const closing = yield* start(ws.close(1000))
+      while (pending > 1) {
+        pending--
+        yield* TestClock.adjust("1 second")
+        assert.isTrue(isPending(closing), `${pending} left`)
+      }
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* done(closing), { clean: false })
+    }))
+
   it.effect("what the peer says while it is waited for is read and dropped, and does not reset it", () =>
     Effect.gen(function*() {
       const { scope, text, transport } = yield* make()

@@ -46,17 +46,20 @@ describe("Pings", () => {
         assert.isFalse(transport.isClosed)
       }))
 
-    it.effect("each Ping has another token", () =>
+    it.effect("each Ping has another token, which the peer cannot know before", () =>
       Effect.gen(function*() {
         const { pong, sent, transport } = yield* make()
         const tokens = new Set<string>()
+        const randoms = new Set<string>()
         for (let i = 0; i < 5; i++) {
           yield* TestClock.adjust("20 seconds")
           const [{ data }] = sent()
           tokens.add(data.join())
+          randoms.add(data.subarray(4).join())
           transport.push(pong(data))
         }
         assert.strictEqual(tokens.size, 5)
+        assert.isAbove(randoms.size, 1, "4 bytes of a token are random")
       }))
 
     it.effect("the Pong of a later Ping counts, since a peer need answer the latest only", () =>
