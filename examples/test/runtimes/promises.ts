@@ -69,6 +69,10 @@ const ended = <E, R>(report: Effect.Effect<Seen, E, R>, tries = 100): Effect.Eff
       ? Effect.succeed(seen)
       : Effect.andThen(Effect.sleep(30), ended(report, tries - 1)))
 
+/** What the server saw, as soon as it sends no more. */
+const standing = <E, R>(report: Effect.Effect<Seen, E, R>, before = -1): Effect.Effect<Seen, E, R> =>
+  Effect.flatMap(Effect.delay(report, 700), (seen) => seen.sent === before ? Effect.succeed(seen) : standing(report, seen.sent))
+
 /** A close code as this connection can send it. */
 const sendable = (ws: WebSocket.WebSocket, code: number): number =>
   ws.capabilities.closeCodes === "all" || code === 1000 || code === 1005 || code >= 3000 ? code : code + 3000
@@ -267,8 +271,7 @@ const checks: Readonly<Record<string, Check>> = {
       const all = 512
       const [connect, report] = at.open(`/flood?count=${all}&size=65536`, { maxUnread: mebibyte })
       const ws = yield* connect
-      yield* Effect.sleep(1500)
-      const { capabilities, sent } = yield* report
+      const { capabilities, sent } = yield* standing(report)
       const reading = yield* Effect.exit(Stream.runCollect(
         Stream.take(Stream.map(ws.messages, (message) => parseInt(String(message))), all)
       ))
