@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { NodeRedis } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { type Broker, RedisBroker } from "@effect-ws/core/realtime"
 import * as Clock from "effect/Clock"
@@ -380,6 +382,26 @@ describe.skipIf(Redis.missing !== undefined)("a broker on Redis", () => {
       assert.strictEqual(error._tag === "BrokerError" && error.operation, "open")
       assert.include(String(error.cause), "has the layout \"1 16\", and this process has \"1 8\"")
       yield* brokerOf(redis, { shards: 8, prefix: "another" })
+    }))
+
+  test("needs no more permissions than docs/topics-redis.md says", (redis) =>
+    Effect.gen(function*() {
+      const page = readFileSync(new URL("../../../../docs/topics-redis.md", import.meta.url), "utf8")
+      const [, permissions] = /^ACL SETUSER topics (.*)$/m.exec(page)!
+      yield* redis.command("ACL", "SETUSER", "topics", ...permissions.split(" "))
+      const context = yield* Layer.build(NodeRedis.layer({ url: redis.url.replace("//", "//topics:password@") }))
+      const broker = yield* Effect.provideContext(RedisBroker.make({ lease, timeout }), context)
+      const heard = yield* listen(broker)
+      yield* broker.subscribe("t")
+      yield* broker.enter("t", { id: "1", member: "ann", payload: "1" })
+      yield* broker.signal("t", "ann", "1")
+      const { position } = yield* publish(broker, "t", "1")
+      assert.strictEqual((yield* broker.read("t", { ...position, offset: 0 }, 10)).entries.length, 1)
+      assert.strictEqual(yield* members(broker, "t"), 1)
+      yield* until(Effect.sync(() => new Set(heard.map((event) => event._tag)).size === 3))
+      yield* Effect.sleep(lease)
+      yield* broker.leave("t", "1")
+      assert.strictEqual(yield* redis.command("ACL", "LOG"), "")
     }))
 
   test("takes what is no message of its own for a sign that something is wrong", (redis) =>
