@@ -34,6 +34,12 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "spares the steps of the end a second time: each of them is taken once"
   },
   {
+    file: "packages/core/src/connection/Pings.ts",
+    line: "view.setUint32(0, this.counter++)",
+    change: [["++", "--"]],
+    why: "another number each time, whichever way it counts"
+  },
+  {
     file: "packages/core/src/http/Tokens.ts",
     line: "if (values.length === 1 && equalsIgnoreCase(values[0], token)) return true",
     change: [["values.length === 1 && equalsIgnoreCase(values[0], token)", "false"]],
