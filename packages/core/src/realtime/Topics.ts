@@ -26,10 +26,12 @@ import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Contract from "../Contract.ts"
 import * as Limits from "../Limits.ts"
+import { checkClose } from "../protocol/CloseFrame.ts"
 import * as Observability from "../Observability.ts"
 import { respondable } from "../server/Responses.ts"
 import { HandshakeError, type UpgradeUnavailable } from "../WebSocketError.ts"
@@ -596,14 +598,21 @@ export const revoke = <T extends Topic.Any, Claims, R>(
     const { error, reason = "the program has ended it", where = () => true } = options
     const text = error === undefined ? undefined : yield* encoded(schemasOf(served.topic), "refusal", error)
     const name = Topic.nameOf(served.topic, params)
-    const concerned = Array.from(clients).filter((client) =>
-      client.isKnown && client.serves(served) && where(client.claims as Claims))
-    // One that takes nothing holds up nobody.
-    yield* Effect.forEach(concerned, (client) => client.revoke(name, reason, text), { concurrency: "unbounded", discard: true })
+    for (const client of concerned(clients, served, where)) client.revoke(name, reason, text)
   })
 
+const concerned = <T extends Topic.Any, Claims, R>(
+  clients: Iterable<Hubs.Client>,
+  served: Served<T, Claims, R>,
+  where: (claims: Claims) => boolean
+): ReadonlyArray<Hubs.Client> =>
+  Array.from(clients).filter((client) =>
+    // The routes that serve it have claims of this type.
+    client.isKnown && client.serves(served) && where(client.claims as Claims))
+
 /**
- * Closes the connections of clients in this process whose claims `where` accepts, of all routes that serve `served`.
+ * Closes the connections of clients in this process whose claims `where` accepts, of all routes that serve `served`. It does not wait
+ * for them, and dies with `InvalidArgument` where a code or reason cannot be sent.
  *
  * @category revoking
  * @since 0.1.0
@@ -618,10 +627,9 @@ export const disconnect = <T extends Topic.Any, Claims, R>(
   } = {}
 ): Effect.Effect<void, never, Topics> =>
   Effect.flatMap(hub, ({ clients }) => {
-    const concerned = Array.from(clients).filter((client) =>
-      client.isKnown && client.serves(served) && where(client.claims as Claims))
-    return Effect.forEach(concerned, (client) => client.close(options.code ?? 4403, options.reason ?? ""), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    const { code = 4403, reason = "" } = options
+    const checked = checkClose("server", code, reason)
+    if (Result.isFailure(checked)) return Effect.die(checked.failure)
+    for (const client of concerned(clients, served, where)) client.close(code, reason)
+    return Effect.void
   })

@@ -1,7 +1,7 @@
 /** The client of a connection: who it claims to be, and what it may do. */
 import * as Effect from "effect/Effect"
 import type { BrokerError, Position } from "../Broker.ts"
-import { Failure } from "./Answers.ts"
+import { ended, Failure } from "./Answers.ts"
 import { type Asked, authorizerOf, type Families, type Invalid, type Named, type Operation } from "./Family.ts"
 import type { Client } from "./Hub.ts"
 import { cutReason } from "./Reasons.ts"
@@ -93,7 +93,8 @@ export class Caller implements Client {
       const value = yield* Effect.mapError(decoded, invalid)
       yield* this.allow(named, "join", { member: entered.member, value })
     })
-    return Effect.catch(allowed, ({ error, message }) => session.endTopic(topic, message, error))
+    return Effect.catch(allowed, ({ error, message }) =>
+      session.takeAway(topic) ? session.send(ended(topic, message, error)) : Effect.void)
   }
 
   /** The path of the family that a topic is of. */
@@ -109,15 +110,13 @@ export class Caller implements Client {
     return this.families.has(family)
   }
 
-  revoke(topic: string, message: string, error: string | undefined): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.revocations++
-      return this.session.endTopic(topic, message, error)
-    })
+  revoke(topic: string, message: string, error: string | undefined): void {
+    this.revocations++
+    if (this.session.takeAway(topic)) this.session.fork(this.session.send(ended(topic, message, error)))
   }
 
-  close(code: number, reason: string): Effect.Effect<void> {
-    return Effect.ignore(this.session.ws.close(code, cutReason(reason)))
+  close(code: number, reason: string): void {
+    this.session.fork(Effect.ignore(this.session.ws.close(code, cutReason(reason))))
   }
 
   /** A value of a message, decoded, and as the JSON text that is passed on. */

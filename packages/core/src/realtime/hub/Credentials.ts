@@ -56,7 +56,11 @@ export class Credentials {
     const { hub, limits } = session
     const end = DateTime.toEpochMillis(expires)
     const left = () => Math.max(0, end - hub.calendar)
-    const expire = refuse(caller, { status: 401, reason: "the credentials have expired" })
+    const expire = Effect.suspend(() => {
+      // What is still read is not done any more.
+      caller.isKnown = false
+      return refuse(caller, { status: 401, reason: "the credentials have expired" })
+    })
     const notice = Effect.suspend(() => session.send(Answers.expiring(left())))
     this.after(
       Math.max(0, left() - limits.authentication.notice),

@@ -53,8 +53,10 @@ export interface Client {
   readonly lag: number
   /** Whether its route serves a family in this way. */
   readonly serves: (family: object) => boolean
-  readonly revoke: (topic: string, message: string, error: string | undefined) => Effect.Effect<void>
-  readonly close: (code: number, reason: string) => Effect.Effect<void>
+  /** Ends at once what it has of a topic. It is told so when it has room. */
+  readonly revoke: (topic: string, message: string, error: string | undefined) => void
+  /** Begins to close its connection. */
+  readonly close: (code: number, reason: string) => void
 }
 
 /** A topic that is live, or about to be. */

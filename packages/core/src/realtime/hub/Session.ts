@@ -213,21 +213,18 @@ export class Session implements Peer, Watcher {
     this.hub.unwatch(watch)
   }
 
-  /** The program takes a topic away from the client: it is told so, and nothing of the topic any more. */
-  endTopic(topic: string, message: string, error: string | undefined): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const subscription = this.subscriptions.get(topic)
-      const watch = this.watches.get(topic)
-      const entered = this.present.get(topic)
-      if (subscription === undefined && watch === undefined && entered === undefined) return Effect.void
-      if (subscription !== undefined) this.drop(subscription)
-      if (watch !== undefined) this.unwatch(watch)
-      if (entered !== undefined) {
-        this.present.delete(topic)
-        this.hub.leaveLater(entered, 0)
-      }
-      return this.send(Answers.ended(topic, message, error))
-    })
+  /** Ends at once all that the client has of a topic. Whether there was anything. */
+  takeAway(topic: string): boolean {
+    const subscription = this.subscriptions.get(topic)
+    const watch = this.watchesMade?.get(topic)
+    const entered = this.presentMade?.get(topic)
+    if (subscription !== undefined) this.drop(subscription)
+    if (watch !== undefined) this.unwatch(watch)
+    if (entered !== undefined) {
+      this.present.delete(topic)
+      this.hub.leaveLater(entered, 0)
+    }
+    return subscription !== undefined || watch !== undefined || entered !== undefined
   }
 
   /** The connection has ended. */

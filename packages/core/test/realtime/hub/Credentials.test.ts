@@ -4,10 +4,12 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
+import { TestServer } from "../../../src/testing/TestServer.ts"
 import { type Peer, serveAlone, settle } from "../../support/TopicsWire.ts"
 
 interface User {
@@ -272,6 +274,37 @@ describe("revoking", () => {
       assert.deepStrictEqual((yield* bob.arrived).map(({ type }) => type), ["publication", "presence"])
       yield* server.run(Topics.revoke(rooms, { id: "b" }))
       assert.deepStrictEqual(yield* bob.arrived, [])
+    }))
+
+  it.effect("says so without an error of the program's, and waits for nobody", () =>
+    Effect.gen(function*() {
+      const served = Topics.serve(Room)
+      const route = Topics.handle([served], { outboundHighWaterMark: 1024 })
+      const { server } = yield* serveAlone(route, { test: { link: { capacity: 1024 } } })
+      const [stalled, other] = [yield* server.connect, yield* server.connect]
+      for (const peer of [stalled, other]) {
+        yield* ask(peer, "subscribe")
+        yield* peer.expect("subscribed")
+      }
+      const { links } = yield* Effect.provideContext(TestServer, server.context)
+      const [link] = yield* links
+      yield* Effect.addFinalizer(() => link.reset)
+      yield* link.stall("server")
+      for (let n = 0; n < 50; n++) yield* server.run(Topics.publish(Room, { id: "a" }, n))
+      yield* other.arrived
+      yield* server.run(Topics.revoke(served, { id: "a" }))
+      assert.deepStrictEqual(yield* other.arrived, [{ type: "ended", topic: "room/a", message: "the program has ended it" }])
+      yield* server.run(Topics.publish(Room, { id: "a" }, 50))
+      yield* link.resume("server")
+      const last = (yield* stalled.arrived).at(-1)
+      assert.deepStrictEqual(last, { type: "ended", topic: "room/a", message: "the program has ended it" })
+    }))
+
+  it.effect("of connections takes only what a Close can say", () =>
+    Effect.gen(function*() {
+      const { server } = yield* serveAlone(byToken)
+      const exit = yield* Effect.exit(server.run(Topics.disconnect(rooms, () => true, { code: 1005 })))
+      assert.isTrue(Exit.hasDies(exit))
     }))
 
   it.effect("that happens while a client subscribes is not missed", () =>

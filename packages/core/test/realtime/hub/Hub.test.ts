@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Broker } from "@effect-ws/core/realtime"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Limits from "../../../src/Limits.ts"
@@ -56,6 +57,20 @@ describe("the hub", () => {
       assert.strictEqual(yield* hub.hold("a", history), topic)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(hub.find("a"), topic)
+    }))
+
+  it.effect("lets go of a topic that nobody waits for any more", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      const slow = Broker.Broker.of({ ...broker, top: (topic) => Effect.andThen(Effect.sleep("1 second"), broker.top(topic)) })
+      const hub = yield* Hubs.make(slow, Limits.makeTopics())
+      const waiting = yield* Effect.forkChild(hub.hold("a", history), { startImmediately: true })
+      yield* settle
+      yield* Fiber.interrupt(waiting)
+      assert.strictEqual(hub.size, 1)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(hub.size, 0)
     }))
 
   it("gives names that nothing else has", () => {

@@ -229,7 +229,7 @@ describe("what is heard of a topic", () => {
   const entry = (offset: number) => ({ offset, key: String(offset), payload: `"${offset}"` })
 
   /** A topic whose broker answers what the test says. */
-  const heardBy = (answer: Broker.Read) => {
+  const heardBy = (answer: Broker.Read, ask: (question: Effect.Effect<void>) => void = Effect.runSync) => {
     const asked: Array<Position> = []
     const topic = new LiveTopic("log/a", Log.history, {
       budget: new RecentBudget(1e6),
@@ -239,7 +239,7 @@ describe("what is heard of a topic", () => {
         asked.push(since)
         return answer
       }),
-      ask: (question) => Effect.runSync(question),
+      ask,
       counts: { deliveries: 0, publications: 0, behind: 0 }
     })
     topic.open({ epoch: "e", offset: 0 })
@@ -298,4 +298,28 @@ describe("what is heard of a topic", () => {
       for (let n = 0; n < 3; n++) yield* topic.resolve({ epoch: "older", offset: 1 })
       assert.lengthOf(asked, 2)
     }))
+
+  it.effect("who asks for what is known here costs no question", () =>
+    Effect.gen(function*() {
+      const { asked, topic } = heardBy({ epoch: "e", entries: [], oldest: 1, top: 2 })
+      for (const offset of [1, 2]) topic.hear("e", entry(offset))
+      for (const offset of [0, 1, 2]) {
+        assert.deepStrictEqual(yield* topic.resolve({ epoch: "e", offset }), { position: { epoch: "e", offset }, gap: undefined })
+      }
+      assert.deepStrictEqual(yield* topic.resolve("start"), { position: { epoch: "e", offset: 0 }, gap: undefined })
+      assert.deepStrictEqual(asked, [])
+      yield* topic.resolve({ epoch: "e", offset: 3 })
+      assert.lengthOf(asked, 1)
+    }))
+
+  it("is doubted once at a time", () => {
+    const questions: Array<Effect.Effect<void>> = []
+    const { asked, topic } = heardBy({ epoch: "e", entries: [], oldest: 1, top: 0 }, (question) => questions.push(question))
+    for (let n = 0; n < 5; n++) topic.doubt()
+    assert.lengthOf(questions, 1)
+    Effect.runSync(questions[0])
+    assert.lengthOf(asked, 1)
+    topic.doubt()
+    assert.lengthOf(questions, 2)
+  })
 })

@@ -157,6 +157,54 @@ describe("presence", () => {
       for (const message of messages) assert.isBelow(JSON.stringify(message).length, 200_000)
     }))
 
+  it.effect("takes a place for as long as it lasts", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      let isDown = true
+      let left = 0
+      const failing = Broker.Broker.of({
+        ...broker,
+        enter: (topic, presence) =>
+          Effect.suspend(() => isDown ? new Broker.BrokerError({ operation: "enter", applied: "no" }) : broker.enter(topic, presence)),
+        leave: (topic, id) => Effect.andThen(Effect.sync(() => left++), broker.leave(topic, id))
+      })
+      const server = yield* serve(failing, route, { limits: { subscriptions: 1 } })
+      yield* Effect.scoped(Effect.gen(function*() {
+        const peer = yield* server.connect
+        const other = { topic: "room/b", member: "ann", value: { name: "ann" } }
+        yield* peer.say({ type: "join", id: 1, topic, member: "ann", value: { name: "ann" } })
+        assert.deepInclude(yield* peer.expect("failed"), { code: "unavailable" })
+        isDown = false
+        yield* ask(peer, "join", other)
+        yield* ask(peer, "leave", other)
+        assert.strictEqual(left, 1)
+        yield* join(peer, "ann")
+        yield* ask(peer, "leave")
+      }))
+      yield* settle
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(left, 2)
+    }))
+
+  it.effect("names the sender of a signal", () =>
+    Effect.gen(function*() {
+      const Cursors = Topic.make("cursor/:id", { publication: Schema.Never, signal: Schema.Finite, member: Schema.Finite })
+      const { server } = yield* serveAlone(Topics.handle([Topics.serve(Cursors)]))
+      const [ann, bob] = [yield* server.connect, yield* server.connect]
+      for (const peer of [ann, bob]) {
+        yield* peer.say({ type: "subscribe", id: 1, topic: "cursor/a" })
+        yield* peer.expect("subscribed")
+      }
+      const signal = ann.say({ type: "signal", id: 1, topic: "cursor/a", value: 1 })
+      yield* signal
+      assert.notInclude((yield* bob.expect("signalled")).from, " ")
+      yield* ask(ann, "join", { topic: "cursor/a", member: "Ann of the 3rd floor", value: 1 })
+      yield* signal
+      assert.strictEqual((yield* bob.expect("signalled")).from, "Ann of the 3rd floor")
+      assert.deepStrictEqual(yield* ann.arrived, [])
+    }))
+
   it.effect("is there for the rest of the program", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(route)

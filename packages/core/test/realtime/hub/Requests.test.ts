@@ -120,6 +120,20 @@ describe("requests", () => {
       assert.deepInclude((yield* ask({ epoch: "x", offset: 1 })).gap, { reason: "epoch", to: { epoch, offset: 5 } })
     }))
 
+  it.effect("that come at once share the places that there are", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      const slow = Broker.Broker.of({ ...broker, top: (topic) => Effect.andThen(Effect.sleep("1 second"), broker.top(topic)) })
+      const server = yield* serve(slow, handle({ subscriptions: 2 }))
+      const peer = yield* server.connect
+      for (let n = 0; n < 5; n++) yield* peer.say({ type: "subscribe", id: n, topic: `log/${n}` })
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      const types = (yield* peer.arrived).map(({ type }) => type)
+      assert.deepStrictEqual(types.toSorted(), ["failed", "failed", "failed", "subscribed", "subscribed"])
+    }))
+
   it.effect("for many topics leave only some of them behind", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(Topics.handle([Topics.serve(Log)]), { limits: { linger: { topics: 5 } } })
