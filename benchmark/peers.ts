@@ -107,7 +107,11 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
         case "json":
           return servers("json", "./peers/effect-ws-json.ts")
         case "rpc":
-          return [{ name: stock, file: "./peers/rpc-server.ts", env: { STOCK: "true" } }, ...both("./peers/rpc-server.ts")]
+          return [
+            { name: stock, file: "./peers/rpc-server.ts", env: { STOCK: "true" } },
+            ...both("./peers/rpc-server.ts"),
+            { name: socketIo, file: "./peers/socketio-server.ts", dialect: "socket.io" }
+          ]
         case "ways":
           return [
             { name: ws, file: "./peers/ws-server.ts", env: { MODE: "echo" } },

@@ -7,6 +7,7 @@ import { type Frames, makeFrames } from "./load/frames.ts"
 import type { Link, LinkOptions } from "./load/link.ts"
 import { atRate } from "./load/rate.ts"
 import { chat } from "./load/room.ts"
+import { dialectOf, join, reach } from "./load/topics.ts"
 import { ticks } from "./load/ticks.ts"
 import type { Peer } from "./peers.ts"
 import { start, type Subject } from "./processes.ts"
@@ -17,7 +18,7 @@ import type { Clients, Feed, Memory, MessageWorkload, Upgrades, Workload } from 
 /** How many messages of its own a connection has. */
 const countOf = (content: Content, deflated: boolean, outstanding: number): number => {
   // A call's number may be used again only once it was answered, and calls may be answered in any order.
-  if (content === "call") return 4 * outstanding
+  if (content === "call" || content === "ack") return 4 * outstanding
   // The context of a compressor keeps 32 KiB: a message that is still in there would come back as a few bytes.
   return deflated ? Math.max(64, outstanding) : outstanding
 }
@@ -40,7 +41,7 @@ const linkOptionsOf = (workload: MessageWorkload): () => LinkOptions => {
     masked: kind !== "client",
     deflated,
     frames: shared ?? framesOf(workload),
-    order: kind === "chat" || content === "call" ? "any" : "same"
+    order: kind === "chat" || content === "call" || content === "ack" ? "any" : "same"
   })
 }
 
@@ -64,14 +65,20 @@ const connectClients = async (workload: Clients, peer: Peer): Promise<Connected>
   }
 }
 
+const connectServer = (given: Exclude<MessageWorkload, Clients>, peer: Peer): Promise<Connected> =>
+  withServer(given, peer, async (subject, address) => {
+    const dialect = dialectOf(peer)
+    // A call in the words of the peer.
+    const workload = dialect.call === undefined ? given : { ...given, content: dialect.call }
+    const options = linkOptionsOf(workload)
+    const greeted = dialect.join !== undefined
+    const links = await open(workload.connections, reach(address, dialect), () => ({ ...options(), greeted }))
+    await join(links, dialect, "")
+    return { subject, links, close: () => {} }
+  })
+
 const connect = (workload: MessageWorkload, peer: Peer): Promise<Connected> =>
-  workload.kind === "client"
-    ? connectClients(workload, peer)
-    : withServer(workload, peer, async (subject, address) => ({
-      subject,
-      links: await open(workload.connections, address, linkOptionsOf(workload)),
-      close: () => {}
-    }))
+  workload.kind === "client" ? connectClients(workload, peer) : connectServer(workload, peer)
 
 const flowOf = (workload: MessageWorkload, links: ReadonlyArray<Link>): Flow => {
   if (workload.kind === "broadcast") return broadcast(links, workload.outstanding)

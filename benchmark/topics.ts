@@ -3,17 +3,13 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { type Address, dial } from "./load/dial.ts"
 import { closeAll, open } from "./load/flow.ts"
 import type { Link } from "./load/link.ts"
-import { dialects, type Dialect, join, publishAll, recover, topic } from "./load/topics.ts"
+import { dialectOf, join, publishAll, reach, recover, topic } from "./load/topics.ts"
 import type { Peer } from "./peers.ts"
 import { listening, start, startRedis, type Subject } from "./processes.ts"
 import { addressOf, environment, sampleOf, type Session, silent, withServer } from "./serving.ts"
 import type { Recovery, Subscriptions, Topic } from "./workloads.ts"
 
 const name = "room/1"
-
-const dialectOf = ({ dialect = "plain" }: Peer): Dialect => dialects[dialect]
-
-const reach = (address: Address, { path, subprotocol }: Dialect): Address => ({ ...address, path, subprotocol })
 
 /** Several processes as one: what they used is added up. */
 const together = (subjects: ReadonlyArray<Subject>): Pick<Subject, "usage" | "crashed"> => ({

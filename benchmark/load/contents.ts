@@ -6,8 +6,9 @@ import { randomBytes } from "node:crypto"
  * - `json`: a text that compresses as real messages do, comes back as it is.
  * - `order`: a JSON document that the server parses, changes and sends back: see {@link answerTo}.
  * - `call`: a request of Effect RPC as its `ndjson` serialization writes it.
+ * - `ack`: the same as an event of socket.io that wants an acknowledgement.
  */
-export type Content = "binary" | "ascii" | "unicode" | "json" | "order" | "call"
+export type Content = "binary" | "ascii" | "unicode" | "json" | "order" | "call" | "ack"
 
 /** One message and its answer. */
 export interface Exchange {
@@ -74,9 +75,18 @@ const call = (index: number, size: number): Exchange => {
   }
 }
 
+const ack = (index: number, size: number): Exchange => {
+  const given = order(index, size)
+  return {
+    sent: Buffer.from(`42${index}${JSON.stringify(["place", given])}`),
+    expected: Buffer.from(`43${index}${JSON.stringify([answerTo(given)])}`)
+  }
+}
+
 /** The message with that index of a connection: each has contents of its own, so that one in another's place is seen. */
 export const exchange = (content: Content, index: number, size: number): Exchange => {
   if (content === "call") return call(index, size)
+  if (content === "ack") return ack(index, size)
   if (content === "order") {
     const given = order(index, size)
     return { sent: Buffer.from(JSON.stringify(given)), expected: Buffer.from(JSON.stringify(answerTo(given))) }

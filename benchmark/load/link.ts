@@ -12,6 +12,8 @@ export interface LinkOptions {
   readonly frames: Frames
   /** In which order the answers come: that of the questions, or any, as where others' messages come too. */
   readonly order: "same" | "any"
+  /** Whether the peer says something of its own before it is asked; it is passed over until `onPayload` is changed. */
+  readonly greeted?: boolean
 }
 
 export class Link {
@@ -51,6 +53,7 @@ export class Link {
     this.#socket = socket
     this.#options = options
     this.comparing = options.frames.count > 0
+    if (options.greeted === true) this.onPayload = () => {}
     this.#known = new Set(options.order === "any" ? options.frames.expected.map((one) => one.toString("latin1")) : [])
     socket.on("error", (error) => this.#fail(`a connection broke: ${error.message}`))
     socket.on("close", () => {

@@ -1,5 +1,7 @@
 /** One topic: what a publisher sends goes to all that have joined, by the messages of the system that is measured. */
 import { randomBytes } from "node:crypto"
+import type { Content } from "./contents.ts"
+import type { Address } from "./dial.ts"
 import { closeAll, type Flow, guarded, startClock } from "./flow.ts"
 import type { Link } from "./link.ts"
 
@@ -14,6 +16,8 @@ export interface Dialect {
   readonly publish: (topic: string, text: string) => string
   /** How a delivery begins; everything, if nothing is said. */
   readonly delivery: string
+  /** What a call is written as, where it is not Effect RPC's. */
+  readonly call?: Content
   /** What a message has to be answered with. */
   readonly answer?: { readonly to: string; readonly by: string }
 }
@@ -37,11 +41,17 @@ export const dialects = {
     joined: "40",
     publish: (_, value) => `42${JSON.stringify(["say", value])}`,
     delivery: "42",
+    call: "ack",
     answer: { to: "2", by: "3" }
   },
   /** A message as it is, to all connections. */
   plain: { path: "/", publish: (_, text) => text, delivery: "" }
 } satisfies Readonly<Record<string, Dialect>>
+
+export const dialectOf = ({ dialect = "plain" }: { readonly dialect?: keyof typeof dialects }): Dialect => dialects[dialect]
+
+/** Where a system of topics is, on its server. */
+export const reach = (address: Address, { path, subprotocol }: Dialect): Address => ({ ...address, path, subprotocol })
 
 /** Lets connections join, and waits until all have been told so. */
 export const join = async (links: ReadonlyArray<Link>, dialect: Dialect, topic: string): Promise<void> => {
@@ -57,6 +67,8 @@ export const join = async (links: ReadonlyArray<Link>, dialect: Dialect, topic: 
       for (const text of dialect.join!(topic)) link.sendText(text)
     }
   })
+  // The answers were counted as answers to messages.
+  for (const link of links) link.inFlight = 0
 }
 
 const begins = (payload: Buffer, prefix: Buffer): boolean => payload.subarray(0, prefix.length).equals(prefix)

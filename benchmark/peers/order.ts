@@ -5,8 +5,7 @@ export interface Order {
   readonly quantity: number
 }
 
+export const placed = (order: Order) => ({ ...order, state: "accepted", total: order.price * order.quantity })
+
 /** Parses it, changes it, and writes it again. */
-export const answer = (text: string): string => {
-  const order = JSON.parse(text) as Order
-  return JSON.stringify({ ...order, state: "accepted", total: order.price * order.quantity })
-}
+export const answer = (text: string): string => JSON.stringify(placed(JSON.parse(text) as Order))

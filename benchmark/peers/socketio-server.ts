@@ -1,5 +1,5 @@
 /**
- * Socket.IO 4 with one room, in which all are from the start: what one says goes to all, itself included. Environment: PORT, and REDIS_URL for
+ * Socket.IO 4 with one room, in which all are from the start: what one says goes to all, itself included; and orders are placed. Environment: PORT, and REDIS_URL for
  * several servers, by its adapter for Redis.
  */
 import { createServer } from "node:http"
@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net"
 import { createAdapter } from "@socket.io/redis-adapter"
 import { createClient } from "redis"
 import { Server } from "socket.io"
+import { type Order, placed } from "./order.ts"
 
 const { PORT, REDIS_URL } = process.env
 
@@ -23,6 +24,7 @@ if (REDIS_URL !== undefined) {
 io.on("connection", (socket) => {
   void socket.join("room")
   socket.on("say", (text: string) => io.to("room").emit("say", text))
+  socket.on("place", (order: Order, acknowledge: (placed: object) => void) => acknowledge(placed(order)))
 })
 
 http.listen(Number(PORT), "127.0.0.1", () => {
