@@ -170,6 +170,28 @@ describe("Decoding", () => {
     assert.isAbove(transform.steps, 200)
   })
 
+  it("the decoder is told of the end of a message, in an empty last fragment too, and not of other empty ones", () => {
+    const given: Array<readonly [number, boolean]> = []
+    const transform = RunLength.open()
+    const decoder = {
+      begin: () => {},
+      push: (bytes: Uint8Array, last: boolean) => void given.push([bytes.length, last]),
+      next: () => undefined
+    }
+    const protocol = Protocol.make({ role: "server", chunks: "owned", transform: { ...transform, decoder } })
+    for (const sizes of [[0], [2, 0, 3], [2, 0], [0, 0, 0]]) {
+      given.length = 0
+      sizes.forEach((size, i) => {
+        const fin = i === sizes.length - 1
+        const [opcode, rsv2] = i === 0 ? [Opcode.Binary, true] as const : [Opcode.Continuation, false] as const
+        protocol.receive(frame(opcode, new Uint8Array(size), { fin, rsv2 }))
+      })
+      const expected = sizes.map((size, i) => [size, i === sizes.length - 1] as const).filter(([size, last]) => size > 0 || last)
+      assert.deepStrictEqual(given, expected)
+      assert.strictEqual(protocol.takeMessages().length, 1)
+    }
+  })
+
   it("input that puts out nothing ends the turn as well, and is given in small parts", () => {
     const given: Array<readonly [number, boolean]> = []
     const transform = RunLength.open()
