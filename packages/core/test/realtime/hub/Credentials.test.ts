@@ -237,6 +237,26 @@ describe("a token in a message", () => {
       assert.deepStrictEqual((yield* peer.arrived).map((one) => one.type === "publication" && one.value), [2])
     }))
 
+  it.effect("that allows less ends presence and watching too, where there is nothing else", () =>
+    Effect.gen(function*() {
+      const { server } = yield* serveAlone(byToken)
+      for (const type of ["join", "watch"]) {
+        const peer = yield* server.connect
+        yield* authenticate(peer, "ann:a")
+        yield* peer.expect("done")
+        yield* ask(peer, type, { member: "ann", value: "x" })
+        yield* peer.expect("done")
+        yield* peer.arrived
+        yield* authenticate(peer, "ann:a", 2)
+        assert.deepStrictEqual(yield* peer.arrived, [{ type: "done", id: 2 }], "nothing has changed")
+        yield* authenticate(peer, "ann:b", 3)
+        assert.deepStrictEqual((yield* peer.arrived).map(({ type }) => type), ["ended", "done"])
+        yield* TestClock.adjust("1 second")
+        yield* peer.arrived
+      }
+      assert.strictEqual((yield* server.run(Topics.members(Room, { id: "a" }))).count, 0)
+    }))
+
   it.effect("is refused where none is taken", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(Topics.handle([Topics.serve(Room)]))

@@ -283,7 +283,27 @@ describe("what is heard of a topic", () => {
     topic.hear("e", entry(5))
     assert.lengthOf(asked, 1)
     assert.deepStrictEqual(topic.position, { epoch: "e", offset: 0 })
+    const lying = heardBy({ epoch: "e", entries: [], oldest: 1, top: 5 })
+    lying.topic.hear("e", entry(5))
+    assert.lengthOf(lying.asked, 1)
+    assert.deepStrictEqual(lying.topic.position, { epoch: "e", offset: 0 })
   })
+
+  it.effect("is asked for where somebody who comes back shows that it is missing", () =>
+    Effect.gen(function*() {
+      const questions: Array<Effect.Effect<void>> = []
+      const answer = { epoch: "e", entries: [entry(1), entry(2), entry(3)], oldest: 1, top: 3 }
+      const { asked, topic } = heardBy(answer, (question) => questions.push(question))
+      topic.open({ epoch: "e", offset: 2 })
+      const { entries } = yield* topic.after({ epoch: "e", offset: 0 }, 10)
+      assert.deepStrictEqual(entries.map(({ offset }) => offset), [1, 2])
+      assert.lengthOf(questions, 1)
+      yield* questions[0]
+      assert.deepStrictEqual(topic.position, { epoch: "e", offset: 3 })
+      assert.deepStrictEqual(asked, [{ epoch: "e", offset: 0 }, { epoch: "e", offset: 2 }])
+      // What was read is held.
+      assert.deepStrictEqual(known(topic, { epoch: "e", offset: 0 }), [1, 2, 3])
+    }))
 
   it.effect("who comes from a server that knows of the next epoch gets no gap", () =>
     Effect.gen(function*() {
