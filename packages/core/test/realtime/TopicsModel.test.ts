@@ -9,6 +9,7 @@ const kinds: Readonly<Record<string, Omit<Options, "seed" | "steps">>> = {
   "brokers that work": {},
   "brokers that are slow": { faults: { delay: 200 } },
   "brokers that fail, lose and tell twice": { faults: { delay: 50, fail: 0.1, interrupt: 0.1, lose: 0.1, double: 0.1 } },
+  "links that are slow and take little": { link: { chop: { min: 50, max: 500 }, delay: { min: 0, max: 30 }, capacity: 2000 }, faults: { delay: 30 } },
   "short histories": { history: { size: 4, timeToLive: 2000 }, faults: { delay: 50, lose: 0.05 } }
 }
 
@@ -25,6 +26,6 @@ describe("topics on two servers that are cut, killed and started again", () => {
           acknowledged += outcome.acknowledged
         }
         assert.isAbove(acknowledged, 50 * seeds.length)
-      }), 120_000)
+      }), 60_000)
   }
 })

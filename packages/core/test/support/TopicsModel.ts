@@ -14,9 +14,11 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { Choose } from "../../src/testing/Choose.ts"
 import * as TestBroker from "../../src/testing/TestBroker.ts"
+import type * as TestLink from "../../src/testing/TestLink.ts"
 import * as TestServer from "../../src/testing/TestServer.ts"
 import * as WebSocketClient from "../../src/WebSocketClient.ts"
 import { NotConnected } from "../../src/WebSocketError.ts"
+import { eventually } from "./Scripted.ts"
 import { serve, type Server } from "./TopicsWire.ts"
 
 export interface Options {
@@ -26,6 +28,8 @@ export interface Options {
   /** What happens to the brokers. */
   readonly faults?: Omit<TestBroker.Options, "seed">
   readonly history?: { readonly size: number; readonly timeToLive: number }
+  /** How the links of all connections behave. */
+  readonly link?: Omit<TestLink.Options, "seed">
 }
 
 const room = { id: "1" }
@@ -53,7 +57,7 @@ interface Outcome {
 
 const text = ({ epoch, offset }: Broker.Position) => `${epoch}:${offset}`
 
-export const model = Effect.fnUntraced(function*({ faults = {}, history = { size: 30, timeToLive: 20_000 }, seed, steps }: Options) {
+export const model = Effect.fnUntraced(function*({ faults = {}, history = { size: 30, timeToLive: 20_000 }, link, seed, steps }: Options) {
   const Room = Topic.make("room/:id", { publication: Schema.Int, member: Schema.Int, history })
   const choose = new Choose(seed)
   const store = yield* Broker.makeMemoryStore
@@ -82,7 +86,9 @@ export const model = Effect.fnUntraced(function*({ faults = {}, history = { size
   let started = 0
   const start = Effect.gen(function*() {
     const broker = yield* TestBroker.make(store.broker, { ...faults, seed: seed * 100 + started++ })
-    const server = yield* serve(broker.broker, Topics.handle([Topics.serve(Room)]))
+    const server = yield* serve(broker.broker, Topics.handle([Topics.serve(Room)]), {
+      test: { link: (index) => ({ ...link, seed: seed * 1000 + index }) }
+    })
     return { broker, server, isAlive: true } satisfies Process as Process
   }).pipe(Scope.provide(scope))
   const processes = [yield* start, yield* start]
@@ -110,6 +116,8 @@ export const model = Effect.fnUntraced(function*({ faults = {}, history = { size
     return { scope, client: yield* Scope.provide(TopicClient.make("ws://any.example/"), scope) }
   }).pipe(Effect.provideService(WebSocketClient.Connector, connector), Scope.provide(scope))
   const clients = yield* Effect.all([client, client, client])
+  // The clock does not move at the end, and closing handshakes would wait for it.
+  yield* Effect.addFinalizer(() => Effect.forEach(processes, kill, { discard: true }))
 
   const check = Effect.fnUntraced(function*(seen: Seen["events"], event: TopicEvent.TopicEvent<number>) {
     const before = seen.at(-1)
@@ -255,9 +263,8 @@ export const model = Effect.fnUntraced(function*({ faults = {}, history = { size
     } else assert.instanceOf(failure, TopicClient.PublishUnknown)
   }
   // Who is present is who joined.
-  const { members } = yield* Effect.map(Effect.fromOption(yield* Stream.runHead(clients[0].client.presence(Room, room))), (present) => present).pipe(
-    Effect.raceFirst(Effect.andThen(TestClock.adjust("10 seconds"), Effect.die(new Error("Nobody says who is present"))))
-  )
+  const present = yield* eventually(Stream.runHead(clients[0].client.presence(Room, room)))
+  const { members } = yield* Effect.fromOption(present)
   assert.deepStrictEqual([...members.keys()].toSorted(), [...joined.keys()].toSorted())
   const gaps = [...readers].flatMap(({ events }) => events.filter(({ _tag }) => _tag === "Gap"))
   return { published, acknowledged, gaps: gaps.length }
