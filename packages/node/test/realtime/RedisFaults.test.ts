@@ -354,7 +354,7 @@ describe.skipIf(Redis.missing !== undefined)("a broker on Redis", () => {
     Effect.gen(function*() {
       const broker = yield* brokerOf(redis)
       yield* publish(broker, "t", "1")
-      yield* redis.command("CONFIG", "SET", "maxmemory", "1mb")
+      yield* redis.command("CONFIG", "SET", "maxmemory", "1")
       assert.strictEqual((yield* Effect.flip(publish(broker, "t", "2"))).applied, "no")
       yield* redis.command("CONFIG", "SET", "maxmemory", "0")
       const { duplicate, position } = yield* publish(broker, "t", "2")

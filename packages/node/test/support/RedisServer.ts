@@ -3,7 +3,7 @@
  * as a machine or an operator does it, and started again with its data or without.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { cpSync, mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -63,10 +63,13 @@ export const make = (options: { readonly args?: ReadonlyArray<string>; readonly 
   Effect.gen(function*() {
     const port = options.port ?? (yield* freePort)
     const directory = mkdtempSync(join(tmpdir(), "effect-ws-redis-"))
+    const data = join(directory, "data")
+    const copy = join(directory, "copy")
+    mkdirSync(data)
     let child: ChildProcess | undefined
     const args = [
-      "--port", `${port}`, "--bind", "127.0.0.1", "--dir", directory, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
-      "--enable-debug-command", "local", ...options.args ?? []
+      "--port", `${port}`, "--bind", "127.0.0.1", "--dir", data, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+      ...options.args ?? []
     ]
     const ended = (child: ChildProcess) =>
       child.exitCode !== null || child.signalCode !== null
@@ -99,11 +102,14 @@ export const make = (options: { readonly args?: ReadonlyArray<string>; readonly 
       layer: (resp = 2) => NodeRedis.layer({ url: `redis://127.0.0.1:${port}`, RESP: resp }),
       kill,
       start,
-      wipe: Effect.sync(() => rmSync(join(directory, "appendonlydir"), { recursive: true, force: true })),
-      snapshot: Effect.sync(() => cpSync(join(directory, "appendonlydir"), join(directory, "copy"), { recursive: true })),
+      wipe: Effect.sync(() => {
+        rmSync(data, { recursive: true, force: true })
+        mkdirSync(data)
+      }),
+      snapshot: Effect.sync(() => cpSync(data, copy, { recursive: true })),
       restore: Effect.sync(() => {
-        rmSync(join(directory, "appendonlydir"), { recursive: true, force: true })
-        cpSync(join(directory, "copy"), join(directory, "appendonlydir"), { recursive: true })
+        rmSync(data, { recursive: true, force: true })
+        cpSync(copy, data, { recursive: true })
       }),
       pause: Effect.acquireRelease(signal("SIGSTOP"), () => signal("SIGCONT")),
       resume: signal("SIGCONT"),

@@ -40,7 +40,9 @@ const refusals = new Set([
 const appliedBy = (cause: unknown): "no" | "unknown" => {
   if (!(cause instanceof Error)) return "unknown"
   if (cause.constructor.name === "ClientOfflineError" || cause.constructor.name === "ClientClosedError") return "no"
-  return refusals.has(cause.message.split(/[ :]/, 1)[0]) ? "no" : "unknown"
+  // Redis 6 tells in other words that the first write of a script was refused.
+  const [, inScript] = cause.message.startsWith("ERR Error running script") ? cause.message.split(": -") : []
+  return refusals.has((inScript ?? cause.message).split(/[ :]/, 1)[0]) ? "no" : "unknown"
 }
 
 export type Script = typeof apply

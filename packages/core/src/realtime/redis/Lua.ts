@@ -104,23 +104,23 @@ local function tell()
   redis.call(ARGV[5], ARGV[6], table.concat(parts, ',') .. '}')
 end
 
--- Drops what is too old from the beginning of a log.
+-- Drops what is too old from the beginning of a log. Answers the oldest offset.
 local function trim(log)
   local count = 1
   while true do
     local first = redis.call('XRANGE', log, '-', '+', 'COUNT', count)
-    count = 20
-    local last
+    local old, oldest = 0, nil
     for i = 1, #first do
       local offset, expiry = string.match(first[i][1], '^(%d+)-(%d+)$')
       if tonumber(expiry) > now then
-        if i > 1 then redis.call('XTRIM', log, 'MINID', first[i][1]) end
-        return tonumber(offset)
+        oldest = tonumber(offset)
+        break
       end
-      last = offset
+      old = i
     end
-    if not last then return nil end
-    redis.call('XTRIM', log, 'MINID', (tonumber(last) + 1) .. '-0')
+    if old > 0 then redis.call('XTRIM', log, 'MAXLEN', redis.call('XLEN', log) - old) end
+    if oldest or #first == 0 then return oldest end
+    count = 20
   end
 end
 `

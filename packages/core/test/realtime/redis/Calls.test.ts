@@ -35,11 +35,12 @@ describe("call", () => {
         const text of [
           "OOM command not allowed when used memory > 'maxmemory'.", "LOADING Redis is loading the dataset in memory",
           "READONLY You can't write against a read only replica.", "CLUSTERDOWN The cluster is down", "MISCONF Redis is configured to",
-          "NOAUTH Authentication required."
+          "NOAUTH Authentication required.",
+          "ERR Error running script (call to f_39): @user_script:1: @user_script: 1: -OOM command not allowed when used memory > 'maxmemory'."
         ]
       ) assert.strictEqual(yield* applied(new Error(text)), "no", text)
       assert.strictEqual(yield* applied(new ClientOfflineError("The client is offline")), "no")
-      for (const cause of [new Error("Socket closed unexpectedly"), new Error("ERR something"), new Error("OOMPH"), "OOM", undefined]) {
+      for (const cause of [new Error("Socket closed unexpectedly"), new Error("ERR something"), new Error("OOMPH"), new Error("ERR Error running script: -WRONGTYPE x"), "OOM", undefined]) {
         assert.strictEqual(yield* applied(cause), "unknown", String(cause))
       }
     }))
