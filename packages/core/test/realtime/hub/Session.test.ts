@@ -167,6 +167,27 @@ describe("a subscriber that takes nothing for a while", () => {
 })
 
 describe("a connection", () => {
+  it.effect("that ends interrupts what the program does for it", () =>
+    Effect.gen(function*() {
+      const happened: Array<string> = []
+      const waiting = (what: string) =>
+        Effect.sync(() => happened.push(`${what} began`)).pipe(
+          Effect.andThen(Effect.never),
+          Effect.onInterrupt(() => Effect.sync(() => happened.push(`${what} was interrupted`)))
+        )
+      const served = Topics.serve(Texts, { subscribe: () => waiting("subscribe"), publish: () => waiting("publish") })
+      const { broker, server } = yield* serveAlone(Topics.handle([served]))
+      yield* Effect.scoped(Effect.gen(function*() {
+        const peer = yield* server.connect
+        yield* peer.say({ type: "subscribe", id: 1, topic: "texts/a" })
+        yield* peer.say({ type: "publish", id: 2, topic: "texts/b", key: "k", value: "1" })
+        yield* settle
+      }))
+      yield* settle
+      assert.sameMembers(happened, ["subscribe began", "publish began", "subscribe was interrupted", "publish was interrupted"])
+      assert.strictEqual((yield* broker.top("texts/b")).offset, 0)
+    }))
+
   it.effect("that ends leaves none of its fibers, and its publication is applied", () =>
     Effect.gen(function*() {
       const store = yield* Broker.makeMemoryStore
