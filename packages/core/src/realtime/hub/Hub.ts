@@ -74,6 +74,9 @@ const ignore = () => {}
 /** How many topics ask the broker at once what they have missed. */
 const mostQuestions = 32
 
+/** How long a question waits that the broker has failed to answer. */
+const again = "1 second"
+
 type Run = (effect: Effect.Effect<void>) => Fiber.Fiber<unknown, unknown>
 
 // Not a secret: it tells one process and connection from another.
@@ -108,6 +111,7 @@ export class Hub implements Surroundings {
   private questions: Array<Effect.Effect<void>> = []
   private asked = 0
   private asking = 0
+  private failed: Array<Effect.Effect<void>> = []
   private isSweeping = false
   private serial = 0
 
@@ -144,10 +148,7 @@ export class Hub implements Surroundings {
     this.runFork(effect)
   }
 
-  /**
-   * The same for one of many questions to the broker that come up at once, where it was cut off: a few at a time, and none while a few
-   * wait for it to come back.
-   */
+  /** The same for one of many questions to the broker that come up at once, where it was cut off: a few at a time. */
   readonly ask = (question: Effect.Effect<void>): void => {
     this.questions.push(question)
     if (this.asking >= mostQuestions) return
@@ -168,6 +169,17 @@ export class Hub implements Surroundings {
     }
     return Effect.andThen(question, this.askNext)
   })
+
+  /** All that has failed is asked again together, so that nothing waits in the way of others. */
+  readonly askLater = (question: Effect.Effect<void>): void => {
+    this.failed.push(question)
+    if (this.failed.length > 1) return
+    this.run(Effect.map(Effect.sleep(again), () => {
+      const { failed } = this
+      this.failed = []
+      for (const one of failed) this.ask(one)
+    }))
+  }
 
   /** A name that nothing else has, in any process. */
   uniqueName(): string {

@@ -57,6 +57,8 @@ export interface Surroundings {
   readonly read: (topic: string, since: Position, limit: number) => Effect.Effect<Read, BrokerError>
   /** Runs an effect that asks the broker, as long as the hub lives. */
   readonly ask: (question: Effect.Effect<void>) => void
+  /** The same a little later, since the broker has just failed. */
+  readonly askLater: (question: Effect.Effect<void>) => void
   readonly counts: { deliveries: number; publications: number; behind: number }
 }
 
@@ -131,12 +133,16 @@ export class LiveTopic {
 
   // Effects are made when they are needed: most topics never read.
   private repair(): Effect.Effect<void> {
+    if (!this.isOpen) return Effect.void
     this.isDoubted = false
-    const refreshed = Effect.retry(this.refresh(), { schedule: patiently, while: () => this.isOpen })
-    return Effect.flatMap(Effect.ignore(refreshed), () => {
-      if (this.isDoubted && this.isOpen) return this.repair()
-      this.isRepairing = false
-      return Effect.void
+    return Effect.matchEffect(this.refresh(), {
+      onFailure: () =>
+        Effect.sync(() => this.around.askLater(Effect.suspend(() => this.repair()))),
+      onSuccess: () => {
+        if (this.isDoubted && this.isOpen) return this.repair()
+        this.isRepairing = false
+        return Effect.void
+      }
     })
   }
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type { Prepared } from "../../Message.ts"
 import type { BrokerError, Members } from "../Broker.ts"
 import * as Answers from "./Answers.ts"
-import { type LiveTopic, patiently } from "./LiveTopic.ts"
+import type { LiveTopic } from "./LiveTopic.ts"
 
 /** Who is told of changes. */
 export interface Watcher {
@@ -55,6 +55,8 @@ export interface Surroundings {
   readonly members: (topic: string, limit: number) => Effect.Effect<Members, BrokerError>
   readonly run: (effect: Effect.Effect<void>) => void
   readonly ask: (question: Effect.Effect<void>) => void
+  /** The same a little later, since the broker has just failed. */
+  readonly askLater: (question: Effect.Effect<void>) => void
 }
 
 export class Watched {
@@ -99,15 +101,17 @@ export class Watched {
     const listed = this.around.members(this.topic.name, this.around.limits.presence.listed)
     const refresh: Effect.Effect<void> = Effect.suspend(() => {
       this.isChanged = false
-      return Effect.retry(listed, { schedule: patiently, while: () => this.isWatched }).pipe(
-        Effect.map((members) => this.take(members)),
-        // Nobody watches any more.
-        Effect.ignore,
-        Effect.map(() => {
+      return Effect.match(listed, {
+        onFailure: () => {
+          if (this.isWatched) this.around.askLater(refresh)
+          else this.isAsking = false
+        },
+        onSuccess: (members) => {
+          this.take(members)
           this.isAsking = false
           if (this.isChanged && this.isWatched) this.ask(this.around.limits.presence.lump)
-        })
-      )
+        }
+      })
     })
     const asked = Effect.sync(() => this.around.ask(refresh))
     this.around.run(lump === 0 ? asked : Effect.andThen(Effect.sleep(Duration.millis(lump)), asked))

@@ -35,6 +35,40 @@ describe("the hub", () => {
       assert.strictEqual(hub.find("t/499")?.top, 1)
     }))
 
+  it.effect("asks again what the broker fails to answer, and others meanwhile", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      let isDown = true
+      let reads = 0
+      const half = Broker.Broker.of({
+        ...broker,
+        heard: Stream.concat(Stream.fromEffect(Effect.as(Effect.sleep("1 second"), { _tag: "Missed" as const, topic: undefined })), Stream.never),
+        read: (topic, since, limit) =>
+          Effect.suspend(() => {
+            if (!topic.startsWith("down") || !isDown) return broker.read(topic, since, limit)
+            reads++
+            return new Broker.BrokerError({ operation: "read", applied: "no" })
+          })
+      })
+      const hub = yield* Hubs.make(half, Limits.makeTopics())
+      const names = [...Array.from({ length: 100 }, (_, n) => `down/${n}`), "up"]
+      yield* Effect.forEach(names, (name) => hub.hold(name, history))
+      yield* Effect.forEach(["down/7", "up"], (name) => broker.publish(name, { key: "k", payload: "1" }, history))
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.deepStrictEqual([hub.find("up")?.top, hub.find("down/7")?.top, reads], [1, 0, 100])
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.strictEqual(reads, 200)
+      isDown = false
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.strictEqual(hub.find("down/7")?.top, 1)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(reads, 200)
+    }))
+
   it.effect("begins a topic anew whose broker failed", () =>
     Effect.gen(function*() {
       const store = yield* Broker.makeMemoryStore

@@ -240,6 +240,7 @@ describe("what is heard of a topic", () => {
         return answer
       }),
       ask,
+      askLater: () => {},
       counts: { deliveries: 0, publications: 0, behind: 0 }
     })
     topic.open({ epoch: "e", offset: 0 })
