@@ -422,6 +422,22 @@ describe("Decoding", () => {
       assert.strictEqual(endingOf(protocol), "1000")
     })
 
+    it("asked for in pieces behind a message that waits: it is, once that is taken", () => {
+      const { protocol } = setup({ maxMessageSize: MiB, inboundHighWaterMark: 2 * MiB })
+      const chunk = concat([frame(Opcode.Text, "first"), zeros(8 * MiB)])
+      let at = protocol.receive(chunk)
+      protocol.demand("fragments")
+      assert.isUndefined(protocol.fragments, "the first message comes first")
+      assert.deepStrictEqual(protocol.takeMessages(), ["first"])
+      let sum = 0
+      for (let turns = 0; sum < 8 * MiB; turns++) {
+        assert.isBelow(turns, 1000)
+        at = protocol.receive(chunk, at)
+        for (const piece of protocol.fragments?.take() ?? []) sum += piece.length
+      }
+      assert.strictEqual(sum, 8 * MiB)
+    })
+
     it("undecided and then read as a whole is refused", () => {
       const { protocol } = setup({ maxMessageSize: MiB, inboundHighWaterMark: 2 * MiB })
       const chunk = zeros(8 * MiB)
