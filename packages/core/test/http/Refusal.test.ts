@@ -46,8 +46,10 @@ describe("Refusals", () => {
     })
     assert.deepInclude(invalidResponse("StatusNot101", { ...response, body: "no" }, "why"), { body: "no", detail: "why" })
     assert.isUndefined(invalidResponse("StatusNot101", { ...response, status: 1.5 }).status)
-    const pair = "x".repeat(8191) + "\u{1f600}"
-    assert.lengthOf(invalidResponse("StatusNot101", { ...response, body: pair }).body, 8191)
+    // The first and the last of them too.
+    for (const pair of ["\u{10000}", "\u{1f600}", "\u{10ffff}"]) {
+      assert.strictEqual(invalidResponse("StatusNot101", { ...response, body: "x".repeat(8191) + pair }).body, "x".repeat(8191))
+    }
     assert.lengthOf(invalidResponse("StatusNot101", { ...response, body: "y".repeat(9000) }).body, 8192)
     assert.lengthOf(invalidResponse("StatusNot101", { ...response, body: "\uffff".repeat(9000) }).body, 8192)
   })

@@ -426,14 +426,15 @@ describe("Decoding", () => {
       const { protocol } = setup({ maxMessageSize: MiB, inboundHighWaterMark: 2 * MiB })
       const chunk = concat([frame(Opcode.Text, "first"), zeros(8 * MiB)])
       let at = protocol.receive(chunk)
+      const pieces = () => protocol.fragments
       protocol.demand("fragments")
-      assert.isUndefined(protocol.fragments, "the first message comes first")
+      assert.isUndefined(pieces(), "the first message comes first")
       assert.deepStrictEqual(protocol.takeMessages(), ["first"])
       let sum = 0
       for (let turns = 0; sum < 8 * MiB; turns++) {
         assert.isBelow(turns, 1000)
         at = protocol.receive(chunk, at)
-        for (const piece of protocol.fragments?.take() ?? []) sum += piece.length
+        for (const piece of pieces()?.take() ?? []) sum += piece.length
       }
       assert.strictEqual(sum, 8 * MiB)
     })
