@@ -549,7 +549,13 @@ export const handle: {
       // The services of authorizers and Schemas are those of the route.
       const context = yield* Effect.context<never>()
       return yield* Clients.serve(connection, { hub: owner, limits, context, families: served, arriving, token })
-    }), accept)
+    }), {
+      ...accept,
+      // A group of options that was read from the environment may have others.
+      slowConsumer: "suspend",
+      onInvalid: "close",
+      requireSubprotocol: true
+    })
   const { request } = authenticate ?? {}
   if (request === undefined) return handler as Response<R>
   const asked = Effect.matchEffect(request, {

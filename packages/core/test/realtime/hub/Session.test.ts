@@ -53,6 +53,20 @@ describe("a subscriber that takes nothing for a while", () => {
       assert.deepStrictEqual(seen(yield* quick.arrived), [301])
     }))
 
+  it.effect("misses nothing where other connections of the program drop messages", () =>
+    Effect.gen(function*() {
+      const options = { outboundHighWaterMark: 4096, slowConsumer: "dropOldest" as const }
+      const { server } = yield* serveAlone(Topics.handle([Topics.serve(Texts)], options), { limits, test })
+      const slow = yield* server.connect
+      yield* subscribe(slow)
+      const link = yield* linkOf(server, 0)
+      yield* link.stall("server")
+      yield* publishAll(server, Texts, 100)
+      yield* settle
+      yield* link.resume("server")
+      assert.deepStrictEqual(seen(yield* slow.arrived), range(1, 100))
+    }))
+
   it.effect("is told of what is no longer kept, once, and gets all the rest", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(route, { limits, test })
