@@ -51,6 +51,7 @@ import { dial } from "../contract/Dial.ts"
 import type { InvalidMessage } from "../contract/InvalidMessage.ts"
 import type { ContractMismatch } from "../contract/Mismatch.ts"
 import { Values } from "../contract/Values.ts"
+import * as Limits from "../Limits.ts"
 import * as Reconnect from "../reconnect/Client.ts"
 import { planned } from "../reconnect/Plan.ts"
 import type * as ReconnectingClient from "../ReconnectingClient.ts"
@@ -62,6 +63,7 @@ import * as Client from "./client/Client.ts"
 import type { InvalidValue, PublishUnknown, TopicError } from "./client/Errors.ts"
 import type * as Events from "./client/Events.ts"
 import { type Greeting, greet, refresh } from "./client/Hello.ts"
+import { heartbeat } from "./client/Heartbeat.ts"
 import { Hub } from "./client/Hub.ts"
 import { Link } from "./client/Link.ts"
 import type * as Topic from "./Topic.ts"
@@ -214,6 +216,8 @@ export interface Token {
  * - `token`: an Effect of the token that is shown at the beginning of each connection; it runs each time. A refused token
  *   is followed by one fresh one, and another refusal ends the client. A fresh one is shown on the same connection when the server
  *   says that the old one is about to expire, and with `{ token, refreshAfter }` after that time.
+ * - `keepAlive`: in a page, which cannot send Pings, a small request takes their place: a server that does not answer it is given up
+ *   as one that does not answer a Ping.
  * - `maxWaiting`: how many publications may wait for their acknowledgement; one more fails with `NotConnected`. Default 1,000.
  *
  * @category models
@@ -357,6 +361,7 @@ export const make = <EU = never, RU = never, E = never, R = never, ET = never, R
 > => {
   type Errors = EU | E | ET | ContractMismatch | InvalidMessage | TopicError
   const { maxWaiting = 1000, token, ...rest } = options
+  const { keepAlive } = Limits.make(rest)
   return Effect.gen(function*() {
     const context = yield* Effect.context<Exclude<RT, Scope.Scope>>()
     const tokens = token === undefined ? undefined : Effect.provideContext(token, context) as Effect.Effect<string | Token, ET>
@@ -382,6 +387,7 @@ export const make = <EU = never, RU = never, E = never, R = never, ET = never, R
       const { token, welcome } = greetings.get(ws)!
       const link = new Link(ws)
       yield* Effect.forkScoped(link.run, { startImmediately: true })
+      yield* Effect.forkScoped(heartbeat(hub.calls, ws, keepAlive))
       yield* Effect.forkScoped(refresh(hub.calls, tokens, token, hub.expiring))
       yield* Effect.acquireRelease(
         Effect.sync(() => hub.opened(link, welcome)),
