@@ -361,6 +361,25 @@ describe.skipIf(Redis.missing !== undefined)("a broker on Redis", () => {
       assert.deepStrictEqual([duplicate, position.offset], [false, 2])
     }))
 
+  test("tells that something was missed where a script fails between what it does and what it tells", (redis) =>
+    Effect.gen(function*() {
+      const [one, other] = [yield* brokerOf(redis), yield* brokerOf(redis)]
+      const heard = yield* listen(other)
+      yield* other.subscribe("t")
+      yield* publish(one, "t", "1")
+      yield* until(Effect.sync(() => heard.length === 1))
+      // What a member is written to is no hash any more.
+      const [state] = (yield* redis.command("KEYS", "*:state")).split("\n")
+      yield* redis.command("SET", state.replace(":state", ":in:t"), "x")
+      const failed = yield* Effect.all([
+        Effect.flip(publish(one, "t", "2")),
+        Effect.flip(one.enter("t", { id: "1", member: "ann", payload: "1" }))
+      ], { concurrency: "unbounded" })
+      assert.deepStrictEqual(failed.map((error) => error.applied), ["unknown", "unknown"])
+      yield* until(Effect.sync(() => isMissed(heard, "t")))
+      assert.strictEqual((yield* publish(one, "t", "2")).position.offset, 2)
+    }))
+
   test("keeps the order of publications where the scripts have to be loaded again", (redis) =>
     Effect.gen(function*() {
       const broker = yield* brokerOf(redis)

@@ -32,7 +32,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local was = redis.call('HMGET', state, 'epoch', 'seq', 'beat', 'calm')
 local epoch, seq = was[1], tonumber(was[2] or '0')
 local beat, calm = tonumber(was[3] or '0'), tonumber(was[4] or '0')
-local isNew, published, signals, changed, isChanged = false, {}, {}, {}, {}
+local isNew, isNumbered, published, signals, changed, isChanged = false, false, {}, {}, {}, {}
 
 local function era(name)
   return tonumber(string.match(name or '', '^(%d+)') or '0')
@@ -43,6 +43,14 @@ if not epoch or (epoch == knownEpoch and (seq < knownSeq or ARGV[3] == '1')) or 
   seq = math.max(seq, knownSeq)
   redis.call('HSET', state, 'epoch', epoch, 'seq', seq)
   isNew = true
+end
+
+-- Before anything changes of which others are told: if the script fails in between, they find out that a message is missing.
+local function number()
+  if not isNumbered then
+    seq = redis.call('HINCRBY', state, 'seq', 1)
+    isNumbered = true
+  end
 end
 
 local function change(topic)
@@ -56,6 +64,7 @@ local function leave(topic, id)
   local present, by = prefix .. 'in:' .. topic, prefix .. 'by:' .. topic
   local value = redis.call('HGET', present, id)
   if not value then return false end
+  number()
   local order, member = string.match(value, '^(%d+)\\n([^\\n]*)\\n')
   redis.call('HDEL', present, id)
   redis.call('ZREM', by, member .. '\\n' .. order .. '\\n' .. id)
@@ -96,8 +105,7 @@ end
 local function tell()
   if not isNew and #published == 0 and #signals == 0 and #changed == 0 then return end
   local parts = { '{"e":"' .. epoch .. '"' }
-  if #published > 0 or #changed > 0 then seq = redis.call('HINCRBY', state, 'seq', 1) end
-  if isNew or #published > 0 or #changed > 0 then parts[#parts + 1] = '"s":' .. seq end
+  if isNew or isNumbered then parts[#parts + 1] = '"s":' .. seq end
   if #published > 0 then parts[#parts + 1] = '"p":[' .. table.concat(published, ',') .. ']' end
   if #changed > 0 then parts[#parts + 1] = '"m":[' .. table.concat(changed, ',') .. ']' end
   if #signals > 0 then parts[#parts + 1] = '"g":[' .. table.concat(signals, ',') .. ']' end
@@ -145,6 +153,7 @@ function operations.P()
     answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = knownIn, offset, '1'
     return
   end
+  number()
   local offset = redis.call('HINCRBY', state, 't:' .. topic, 1)
   if size == '0' or timeToLive == '0' then
     redis.call('DEL', log)
@@ -176,6 +185,7 @@ end
 function operations.E()
   local topic, id, member, payload = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
   arg = arg + 4
+  number()
   leave(topic, id)
   local order = string.format('%015d', redis.call('HINCRBY', state, 'n', 1))
   redis.call('HSET', prefix .. 'in:' .. topic, id, order .. '\\n' .. member .. '\\n' .. payload)
