@@ -7,7 +7,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -77,7 +77,7 @@ const mostQuestions = 32
 /** How long a question waits that the broker has failed to answer. */
 const again = "1 second"
 
-type Run = (effect: Effect.Effect<void>) => Fiber.Fiber<unknown, unknown>
+type Run = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
 // Not a secret: it tells one process and connection from another.
 const randomName = (): string => {
@@ -207,10 +207,9 @@ export class Hub implements Surroundings {
   ): Effect.Effect<Published, BrokerError> {
     const published = this.counted(this.broker.publish(topic, { key, payload }, history))
     return Effect.suspend(() => {
-      const answer = Deferred.makeUnsafe<Published, BrokerError>()
-      this.runFork(Effect.asVoid(Deferred.into(published, answer)))
+      const fiber = this.runFork(published)
       begun()
-      return Deferred.await(answer)
+      return Fiber.join(fiber)
     })
   }
 
@@ -219,9 +218,8 @@ export class Hub implements Surroundings {
 
   /** Makes somebody present, whatever becomes of the caller. */
   enter(topic: string, { id, member, payload }: Presence): Entered {
-    const settled = Deferred.makeUnsafe<void, BrokerError>()
-    this.run(Effect.asVoid(Deferred.into(this.counted(this.broker.enter(topic, { id, member, payload })), settled)))
-    return { topic, id, member, payload, settled: Deferred.await(settled) }
+    const fiber = this.runFork(this.counted(this.broker.enter(topic, { id, member, payload })))
+    return { topic, id, member, payload, settled: Fiber.join(fiber) }
   }
 
   /** Ends that somebody is present, some time later: whoever comes back in the meantime has not left. */

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Broker } from "@effect-ws/core/realtime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Limits from "../../../src/Limits.ts"
@@ -105,6 +107,18 @@ describe("the hub", () => {
       assert.strictEqual(hub.size, 1)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(hub.size, 0)
+    }))
+
+  it.effect("lets nobody wait for it behind its end", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      const scope = yield* Scope.make()
+      const hub = yield* Scope.provide(Hubs.make(broker, Limits.makeTopics()), scope)
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(hub.publish("a", "k", "1", history))))
+      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(hub.enter("a", { id: "1", member: "m", payload: "1" }).settled)))
+      assert.strictEqual((yield* broker.top("a")).offset, 0)
     }))
 
   it("gives names that nothing else has", () => {
