@@ -216,8 +216,8 @@ export interface Token {
  * - `token`: an Effect of the token that is shown at the beginning of each connection; it runs each time. A refused token
  *   is followed by one fresh one, and another refusal ends the client. A fresh one is shown on the same connection when the server
  *   says that the old one is about to expire, and with `{ token, refreshAfter }` after that time.
- * - `keepAlive`: in a page, which cannot send Pings, a small request takes their place: a server that does not answer it is given up
- *   as one that does not answer a Ping.
+ * - `heartbeat`: where the platform cannot send Pings, as in a page, a small request takes their place: it is sent when nothing has
+ *   arrived for `interval`, and the connection is given up if nothing arrives within `timeout` after it. Default 20 seconds each.
  * - `maxWaiting`: how many publications may wait for their acknowledgement; one more fails with `NotConnected`. Default 1,000.
  *
  * @category models
@@ -227,6 +227,10 @@ export interface Options<E = never, R = never, ET = never, RT = never, L = E | E
   extends Omit<ReconnectingClient.ReconnectOptions<E, R, L>, "subprotocols" | "requireSubprotocol">
 {
   readonly token?: Effect.Effect<string | Token, ET, RT> | undefined
+  readonly heartbeat?:
+    | false
+    | { readonly interval?: Duration.Input | undefined; readonly timeout?: Duration.Input | undefined }
+    | undefined
   readonly maxWaiting?: number | undefined
 }
 
@@ -360,8 +364,8 @@ export const make = <EU = never, RU = never, E = never, R = never, ET = never, R
   WebSocketClient.Connector | Scope.Scope | Exclude<RU | R | RT, Scope.Scope>
 > => {
   type Errors = EU | E | ET | ContractMismatch | InvalidMessage | TopicError
-  const { maxWaiting = 1000, token, ...rest } = options
-  const { keepAlive } = Limits.make(rest)
+  const { heartbeat: asked, maxWaiting = 1000, token, ...rest } = options
+  const { keepAlive } = Limits.make({ keepAlive: asked })
   return Effect.gen(function*() {
     const context = yield* Effect.context<Exclude<RT, Scope.Scope>>()
     const tokens = token === undefined ? undefined : Effect.provideContext(token, context) as Effect.Effect<string | Token, ET>

@@ -6,7 +6,7 @@ import * as WebSocketClient from "../../../src/WebSocketClient.ts"
 import { scriptedTopics, status, url, type Visit } from "../../support/ScriptedTopics.ts"
 
 /** A client on a platform whose WebSocket cannot send Pings. */
-const page = (options: Pick<TopicClient.Options, "keepAlive"> = {}) =>
+const page = (options: Pick<TopicClient.Options, "heartbeat"> = {}) =>
   Effect.gen(function*() {
     const connector = yield* WebSocketClient.Connector
     return yield* Effect.provideService(
@@ -30,7 +30,7 @@ describe("the heartbeat of a platform without Pings", () => {
   it.effect("keeps a connection whose server answers, and gives one up whose server does not", () => {
     const { layer, visit } = scriptedTopics()
     return Effect.gen(function*() {
-      const client = yield* page({ keepAlive: { interval: "20 seconds", timeout: "10 seconds" } })
+      const client = yield* page({ heartbeat: { interval: "20 seconds", timeout: "10 seconds" } })
       const first = yield* visit
       yield* status(client, "Open")
       for (let i = 0; i < 3; i++) {
@@ -53,7 +53,7 @@ describe("the heartbeat of a platform without Pings", () => {
   it.effect("is off where the program says so", () => {
     const { layer, visit } = scriptedTopics()
     return Effect.gen(function*() {
-      yield* page({ keepAlive: false })
+      yield* page({ heartbeat: false })
       const server = yield* visit
       yield* TestClock.adjust("1 hour")
       assert.lengthOf(yield* server.rest, 0)
