@@ -10,7 +10,6 @@ import * as RedisService from "effect/persistence/Redis"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { keyOf } from "../src/NodeRedisCluster.ts"
 import * as RedisCluster from "./support/RedisCluster.ts"
 import * as Redis from "./support/RedisServer.ts"
 
@@ -25,16 +24,6 @@ const brokerOf = (cluster: RedisCluster.RedisCluster, options: RedisBroker.Optio
 
 class Shared extends Context.Service<Shared, RedisCluster.RedisCluster>()("Shared") {}
 const SharedLive = Layer.mergeAll(Layer.effect(Shared, RedisCluster.make(0)), Logger.layer([]))
-
-describe("keyOf", () => {
-  it("is the first key of a command, where it has one", () => {
-    assert.strictEqual(keyOf("GET", ["a"]), "a")
-    assert.strictEqual(keyOf("evalsha", ["sha", "2", "a", "b", "c"]), "a")
-    assert.strictEqual(keyOf("EVAL", ["return 1", "0", "a"]), undefined)
-    assert.strictEqual(keyOf("SPUBLISH", ["channel", "message"]), "channel")
-    for (const command of ["PING", "publish", "Info"]) assert.strictEqual(keyOf(command, ["a", "b"]), undefined)
-  })
-})
 
 describe.skipIf(Redis.missing !== undefined)("a Redis Cluster of three", () => {
   layer(SharedLive, { excludeTestServices: true, timeout: 30_000 })((it) => {
