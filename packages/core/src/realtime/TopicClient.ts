@@ -382,7 +382,7 @@ export const make = <EU = never, RU = never, E = never, R = never, ET = never, R
     const hub = new Hub<ReconnectingClient.Loss<Errors>>({
       later: (millis, f) => run(Effect.delay(Effect.sync(f), millis)),
       random: () => random.nextDoubleUnsafe(),
-      now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      now: () => ({ monotonic: Number(clock.monotonicTimeNanosUnsafe()) / 1e6, calendar: clock.currentTimeMillisUnsafe() })
     }, maxWaiting)
 
     // Another connection would bring the same message, or the next one like it.

@@ -8,14 +8,22 @@ export type Answered = typeof Subscribed.Type | typeof PublishedAnswer.Type | ty
 /** A message of a client without its id. */
 export type Asked = ToServer extends infer Each ? Each extends { readonly id: number } ? Omit<Each, "id"> : never : never
 
+/** A moment by two clocks, in milliseconds. The monotonic one may stand still while the machine sleeps; the calendar can be set. */
+export interface Moment {
+  readonly monotonic: number
+  readonly calendar: number
+}
+
+/** How much time has passed at least by one of the clocks. */
+export const elapsed = (from: Moment, to: Moment): number => Math.max(to.monotonic - from.monotonic, to.calendar - from.calendar)
+
 /** What the platform gives. */
 export interface Surroundings {
   /** Runs something after so many milliseconds, unless the client has ended by then. */
   readonly later: (millis: number, run: () => void) => void
   /** From 0 to 1. */
   readonly random: () => number
-  /** Milliseconds that only ever grow. */
-  readonly now: () => number
+  readonly now: () => Moment
 }
 
 const lastOfIds = 0xffff_ffff

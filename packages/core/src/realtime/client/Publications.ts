@@ -6,7 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Exit from "effect/Exit"
 import type { Position } from "../Broker.ts"
 import { NotConnected } from "../../WebSocketError.ts"
-import type { Answered, Calls } from "./Calls.ts"
+import { type Answered, type Calls, elapsed, type Moment } from "./Calls.ts"
 import { PublishUnknown, Refused, refusedBy, retryDelay } from "./Errors.ts"
 
 export interface Acknowledged {
@@ -24,7 +24,7 @@ export class Pending {
   readonly outcome = Deferred.makeUnsafe<Acknowledged, Refused | PublishUnknown | NotConnected>()
   /** How often it was sent without an answer that says that it was not applied. */
   doubts = 0
-  sentAt: number | undefined
+  sentAt: Moment | undefined
   failures = 0
   /** Its place among all. */
   place = 0
@@ -34,6 +34,11 @@ export class Pending {
     this.key = key
     this.text = text
     this.life = life
+  }
+
+  /** Whether the server may have forgotten the key, and would apply it twice. */
+  isTooOld(now: Moment): boolean {
+    return this.sentAt !== undefined && elapsed(this.sentAt, now) > this.life
   }
 
   /** Given up: what is known of it. */
@@ -105,11 +110,16 @@ export class Publications {
         // It would only cost the connection, again and again.
         const detail = `the value has ${next.text.length} characters of JSON, and the server takes ${welcome.size}`
         this.refuse(next, new Refused("publish", next.topic, "limit", detail, undefined))
-      } else if (next.sentAt !== undefined && calls.around.now() - next.sentAt > next.life) {
-        // The server may have forgotten the key, and would apply it twice.
-        this.fail(next, next.givenUp("Away", undefined))
-      } else this.send(next)
+      } else if (this.isCurrent(next)) this.send(next)
     }
+  }
+
+  /** Whether it is still to be sent. One that has become too old is given up. */
+  private isCurrent(pending: Pending): boolean {
+    if (!this.pending.has(pending)) return false
+    if (!pending.isTooOld(this.calls.around.now())) return true
+    this.fail(pending, pending.givenUp("Away", undefined))
+    return false
   }
 
   private send(pending: Pending): void {
@@ -118,7 +128,8 @@ export class Publications {
     this.calls.askAs((id) => ({
       text: `{"type":"publish","id":${id},"topic":${JSON.stringify(topic)},"key":${JSON.stringify(key)},"value":${text}}`,
       isWanted: () => {
-        if (this.pending.has(pending)) return true
+        // It may have waited for room on the connection, and the machine slept meanwhile.
+        if (this.isCurrent(pending)) return true
         this.calls.forget(id)
         this.underWay.delete(pending)
         return false

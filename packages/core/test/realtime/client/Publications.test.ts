@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -7,7 +9,11 @@ import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import * as Topic from "../../../src/realtime/Topic.ts"
 import type * as TopicClient from "../../../src/realtime/TopicClient.ts"
-import type { ToClient } from "../../../src/realtime/wire/Messages.ts"
+import { Calls } from "../../../src/realtime/client/Calls.ts"
+import { Link } from "../../../src/realtime/client/Link.ts"
+import { Pending, Publications } from "../../../src/realtime/client/Publications.ts"
+import { type ToClient, Welcome } from "../../../src/realtime/wire/Messages.ts"
+import * as TestWebSocket from "../../../src/testing/TestWebSocket.ts"
 import { eventually } from "../../support/Scripted.ts"
 import { at, make, Room, room, scriptedTopics, topic } from "../../support/ScriptedTopics.ts"
 
@@ -205,6 +211,25 @@ describe("a publication", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("is not sent again after the machine has slept so long that the server may have forgotten its key", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const clock: Clock.Clock = yield* Clock.Clock
+      let asleep = 0
+      // Its monotonic clock stands still meanwhile.
+      const ofLaptop: Clock.Clock = Object.create(clock, { currentTimeMillisUnsafe: { value: () => clock.currentTimeMillisUnsafe() + asleep } })
+      const client = yield* Effect.provideService(make, Clock.Clock, ofLaptop)
+      const first = yield* visit
+      const fiber = yield* publish(client, 1, { timeout: "1 hour" })
+      const { key } = yield* first.next("publish")
+      asleep = Room.history.keyTimeToLive / 2 + 1
+      yield* first.cut
+      const second = yield* visit
+      assert.deepInclude(yield* Effect.flip(outcome(fiber)), { _tag: "PublishUnknown", topic, key })
+      assert.lengthOf(yield* second.rest, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("ends with the client: unknown if it was sent", () => {
     const { layer, visit } = scriptedTopics({ calls: 1 })
     return Effect.gen(function*() {
@@ -221,4 +246,47 @@ describe("a publication", () => {
       assert.deepInclude(yield* Effect.flip(outcome(late)), { _tag: "NotConnected", reason: "Ended" })
     }).pipe(Effect.provide(layer))
   })
+})
+
+describe("a publication that waits for room on the connection", () => {
+  const filler = "x".repeat(70_000)
+
+  /** A connection whose next messages wait until the server has read the fillers. */
+  const full = Effect.gen(function*() {
+    const { client, server } = yield* TestWebSocket.pair({ link: { capacity: 1000 } })
+    const link = new Link(client)
+    yield* Effect.forkScoped(link.run, { startImmediately: true })
+    for (let i = 0; i < 4; i++) link.push({ text: filler })
+    yield* Effect.repeat(Effect.yieldNow, { times: 50 })
+    /** Of the fillers nothing, of a publication its value, else the message. */
+    const read = Effect.map(server.receive, (message) => {
+      const text = String(message)
+      return text === filler ? "filler" : text.startsWith("{\"type\":\"publish\"") ? (JSON.parse(text) as { value: number }).value : text
+    })
+    return { link, read }
+  })
+
+  it.effect("is given up if it has become too old meanwhile", () =>
+    Effect.gen(function*() {
+      let millis = 0
+      const now = () => ({ monotonic: millis, calendar: millis })
+      const calls = new Calls({ later: (_, run) => queueMicrotask(run), random: () => 0, now })
+      const publications = new Publications(calls, 10)
+      const welcome = Welcome.make({ calls: 10, subscriptions: 10, size: 1000 })
+      const { client } = yield* TestWebSocket.pair()
+      calls.opened(new Link(client), welcome)
+      const sent = new Pending("t", "k", "1", 5000)
+      publications.add(sent)
+      calls.lost()
+      publications.lost()
+      const { link, read } = yield* full
+      calls.opened(link, welcome)
+      publications.opened()
+      const fresh = new Pending("t", "l", "2", 5000)
+      publications.add(fresh)
+      millis = 5001
+      const all = yield* Effect.all(Array.from({ length: 5 }, () => read))
+      assert.deepStrictEqual(all, ["filler", "filler", "filler", "filler", 2])
+      assert.deepInclude(yield* Effect.flip(Deferred.await(sent.outcome)), { _tag: "PublishUnknown", key: "k" })
+    }))
 })
