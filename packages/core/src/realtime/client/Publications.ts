@@ -132,6 +132,8 @@ export class Publications {
         if (this.isCurrent(pending)) return true
         this.calls.forget(id)
         this.underWay.delete(pending)
+        // There is room for the next one, but not in the midst of sending.
+        this.calls.around.later(0, () => this.pump())
         return false
       },
       given: () => {

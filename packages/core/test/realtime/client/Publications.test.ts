@@ -289,4 +289,22 @@ describe("a publication that waits for room on the connection", () => {
       assert.deepStrictEqual(all, ["filler", "filler", "filler", "filler", 2])
       assert.deepInclude(yield* Effect.flip(Deferred.await(sent.outcome)), { _tag: "PublishUnknown", key: "k" })
     }))
+
+  it.effect("makes room for the next one when nobody waits for it any more", () =>
+    Effect.gen(function*() {
+      const now = () => ({ monotonic: 0, calendar: 0 })
+      const calls = new Calls({ later: (_, run) => queueMicrotask(run), random: () => 0, now })
+      const publications = new Publications(calls, 10)
+      const { link, read } = yield* full
+      calls.opened(link, Welcome.make({ calls: 1, subscriptions: 10, size: 1000 }))
+      const given = new Pending("t", "k", "1", 5000)
+      publications.add(given)
+      publications.add(new Pending("t", "l", "2", 5000))
+      publications.remove(given)
+      const all = yield* Effect.all(Array.from({ length: 4 }, () => read))
+      assert.deepStrictEqual(all, ["filler", "filler", "filler", "filler"])
+      yield* Effect.repeat(Effect.yieldNow, { times: 50 })
+      link.push({ text: "end" })
+      assert.strictEqual(yield* read, 2)
+    }))
 })
