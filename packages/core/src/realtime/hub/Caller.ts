@@ -1,4 +1,5 @@
 /** The client of a connection: who it claims to be, and what it may do. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { BrokerError, Position } from "../Broker.ts"
 import { ended, Failure } from "./Answers.ts"
@@ -6,6 +7,9 @@ import { type Asked, authorizerOf, type Families, type Invalid, type Named, type
 import type { Client } from "./Hub.ts"
 import { cutReason } from "./Reasons.ts"
 import type { Session } from "./Session.ts"
+
+/** The program died, or was interrupted by itself. */
+export const serverFailed = new Failure("unavailable", "the server failed")
 
 /** An effect that does what was asked and answers, or says why not. */
 export type Doing<A = void> = Effect.Effect<A, Failure>
@@ -93,8 +97,13 @@ export class Caller implements Client {
       const value = yield* Effect.mapError(decoded, invalid)
       yield* this.allow(named, "join", { member: entered.member, value })
     })
-    return Effect.catch(allowed, ({ error, message }) =>
-      session.takeAway(topic) ? session.send(ended(topic, message, error)) : Effect.void)
+    return Effect.catchCause(allowed, (cause) => {
+      const failure = Cause.findErrorOption(cause)
+      // What the program cannot decide is not allowed.
+      const { error, message } = failure._tag === "Some" ? failure.value : serverFailed
+      const told = Effect.suspend(() => session.takeAway(topic) ? session.send(ended(topic, message, error)) : Effect.void)
+      return failure._tag === "Some" ? told : Effect.andThen(told, Effect.logError("Topics: a right could not be checked again", cause))
+    })
   }
 
   /** The path of the family that a topic is of. */

@@ -6,7 +6,7 @@ import type { Position } from "../Broker.ts"
 import type { Gap } from "../TopicEvent.ts"
 import type * as Messages from "../wire/Messages.ts"
 import * as Answers from "./Answers.ts"
-import { type Caller, type Doing, notDone, unavailable } from "./Caller.ts"
+import { type Caller, type Doing, notDone, serverFailed, unavailable } from "./Caller.ts"
 import type { Credentials } from "./Credentials.ts"
 import type { Named } from "./Family.ts"
 import { holding } from "./Holding.ts"
@@ -81,11 +81,11 @@ export class Requests {
     return Effect.catchCause(doing, (cause) => {
       const failure = Cause.findErrorOption(cause)
       if (failure._tag === "Some") return this.session.send(Answers.failed(request.id, failure.value))
-      if (Cause.hasInterrupts(cause)) return Effect.interrupt
-      // A defect of the program: it is the program's to see, and the client's to know that nothing was done.
+      // A defect of the program, or an interruption by it: it is the program's to see, and the client's to know that nothing
+      // was done. Where the connection has ended nobody comes here.
       return Effect.andThen(
         Effect.logError(`Topics: ${request.type} failed`, cause),
-        this.session.send(Answers.failed(request.id, new Answers.Failure("unavailable", "the server failed")))
+        this.session.send(Answers.failed(request.id, serverFailed))
       )
     })
   }

@@ -101,6 +101,25 @@ describe("requests", () => {
       assert.strictEqual(yield* server.run(Effect.flatMap(Topics.Topics, ({ size }) => size)), 0)
     }))
 
+  it.effect("that the program interrupts are answered", () =>
+    Effect.gen(function*() {
+      const Board = Topic.make("board/:id", { publication: Schema.Finite, snapshot: Schema.Finite })
+      const served = [
+        Topics.serve(Log, { publish: () => Effect.interrupt, subscribe: () => Effect.interrupt }),
+        Topics.serve(Board, { snapshot: () => Effect.interrupt })
+      ] as const
+      const { server } = yield* serveAlone(Topics.handle(served))
+      const peer = yield* server.connect
+      yield* publish(peer, 1)
+      assert.deepInclude(yield* peer.arrived, { type: "failed", id: 1, code: "unavailable", message: "the server failed" })
+      yield* peer.say({ type: "subscribe", id: 2, topic: "log/a" })
+      yield* peer.say({ type: "subscribe", id: 3, topic: "board/a", snapshot: true })
+      assert.sameDeepMembers(
+        (yield* peer.arrived).map((one) => one.type === "failed" && [one.id, one.code]),
+        [[2, "unavailable"], [3, "unavailable"]]
+      )
+    }))
+
   it.effect("for a long history get the end of it", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(handle({ recovery: 3 }))
