@@ -19,6 +19,9 @@ const turn = 64
 // Longer than anything takes that a subscription can wait for.
 const noProgress = "50 millis"
 
+// How long a subscription rests before the broker is asked again.
+const firstRest = "100 millis"
+
 export class Session implements Peer, Watcher {
   readonly ws: WebSocket
   readonly hub: Hub
@@ -33,6 +36,8 @@ export class Session implements Peer, Watcher {
   private presentMade: Map<string, Entered> | undefined
   private fibers: Set<Fiber.Fiber<unknown, unknown>> | undefined
   private behindMade: Set<Subscription> | undefined
+  // Of those that are behind: the broker has failed to answer, and is asked again outside the round.
+  private restingMade: Set<Subscription> | undefined
   private untoldMade: Set<Watch> | undefined
   private isCatchingUp = false
   private hasEnded = false
@@ -57,6 +62,10 @@ export class Session implements Peer, Watcher {
 
   private get behind(): Set<Subscription> {
     return this.behindMade ??= new Set()
+  }
+
+  private get resting(): Set<Subscription> {
+    return this.restingMade ??= new Set()
   }
 
   private get untold(): Set<Watch> {
@@ -104,6 +113,7 @@ export class Session implements Peer, Watcher {
     if (this.subscriptions.get(topic.name) === subscription) this.subscriptions.delete(topic.name)
     topic.remove(subscription)
     if (this.behindMade?.delete(subscription) === true) this.hub.counts.behind--
+    this.restingMade?.delete(subscription)
     this.hub.counts.subscriptions--
     this.hub.release(topic)
   }
@@ -133,13 +143,13 @@ export class Session implements Peer, Watcher {
   }
 
   private serveAll(): Effect.Effect<void, SendError> {
-    const { behind, untold } = this
+    const { behind, resting, untold } = this
     return Effect.gen({ self: this }, function*() {
       // Not within the fan-out that found the connection full.
       yield* Effect.yieldNow
-      while (behind.size > 0 || untold.size > 0) {
+      while (behind.size > resting.size || untold.size > 0) {
         for (const watch of untold) yield* this.tell(watch)
-        for (const subscription of behind) yield* this.serve(subscription)
+        for (const subscription of behind) if (!resting.has(subscription)) yield* this.serve(subscription)
       }
       this.isCatchingUp = false
     })
@@ -166,10 +176,12 @@ export class Session implements Peer, Watcher {
   private serve(subscription: Subscription): Effect.Effect<void, SendError> {
     const { behind, hub, offer, ws } = this
     const { topic } = subscription
-    return Effect.gen(function*() {
-      const following = topic.known(subscription, turn) ?? (yield* Effect.orDie(Effect.retry(topic.after(subscription, turn), patiently)))
+    return Effect.gen({ self: this }, function*() {
+      const following = topic.known(subscription, turn) ??
+        (yield* Effect.catch(topic.after(subscription, turn), () => Effect.undefined))
       // It may have been ended, or replaced, in the meantime.
       if (!behind.has(subscription)) return
+      if (following === undefined) return this.rest(subscription)
       const { entries, gap } = following
       if (gap !== undefined) {
         subscription.epoch = gap.to.epoch
@@ -192,6 +204,20 @@ export class Session implements Peer, Watcher {
         yield* Effect.sleep(noProgress)
       }
     })
+  }
+
+  /** The broker has failed: others go on, and this one once the broker answers. */
+  private rest(subscription: Subscription): void {
+    const { behind, resting } = this
+    const isNeeded = () => behind.has(subscription)
+    const asked = Effect.retry(subscription.topic.after(subscription, 1), { schedule: patiently, while: isNeeded })
+    resting.add(subscription)
+    this.fork(Effect.sleep(firstRest).pipe(
+      Effect.andThen(Effect.ignore(asked)),
+      Effect.andThen(Effect.sync(() => {
+        if (resting.delete(subscription)) this.beginToCatchUp()
+      }))
+    ))
   }
 
   /** The client is told of a topic's presence, which it holds. */

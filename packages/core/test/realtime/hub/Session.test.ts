@@ -178,6 +178,55 @@ describe("a subscriber that takes nothing for a while", () => {
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(seen(yield* slow.arrived).at(-1), 100)
     }))
+
+  it.effect("waits for a part of the broker that fails with the topics of that part alone", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      let isDown = false
+      let reads = 0
+      const failing = Broker.Broker.of({
+        ...broker,
+        read: (topic, since, limit) =>
+          Effect.suspend(() => {
+            if (!isDown || topic !== "texts/a") return broker.read(topic, since, limit)
+            reads++
+            return new Broker.BrokerError({ operation: "read", applied: "no" })
+          })
+      })
+      const server = yield* serve(failing, route, { limits, test })
+      const peer = yield* server.connect
+      const { position } = yield* subscribe(peer)
+      yield* publishAll(server, Texts, 100)
+      yield* server.run(Effect.forEach(range(1, 100), () => Topics.publish(Texts, { id: "b" }, text), { discard: true }))
+      assert.deepStrictEqual(seen(yield* peer.arrived), range(1, 100))
+      isDown = true
+      // Behind in both: the first can be read until it is asked for, and not afterwards.
+      const link = yield* linkOf(server, 0)
+      yield* link.stall("server")
+      yield* publishAll(server, Texts, 100)
+      yield* settle
+      yield* peer.say({ type: "subscribe", id: 2, topic: "texts/b", since: { ...position, offset: 0 } })
+      yield* settle
+      yield* link.resume("server")
+      const about = (all: ReadonlyArray<ToClient>, topic: string) =>
+        seen(all.filter((one) => one.type === "publication" && one.topic === topic))
+      const all = yield* peer.arrived
+      assert.isAbove(reads, 0)
+      assert.isBelow(about(all, "texts/a").length, 100)
+      assert.deepStrictEqual(about(all, "texts/b"), range(1, 100))
+      // Live again, and asked for again with patience.
+      yield* server.run(Topics.publish(Texts, { id: "b" }, text))
+      assert.deepStrictEqual(about(yield* peer.arrived, "texts/b"), [101])
+      yield* TestClock.adjust("1 minute")
+      assert.isBelow(reads, 30)
+      isDown = false
+      yield* TestClock.adjust("5 seconds")
+      const rest = about([...all, ...yield* peer.arrived], "texts/a")
+      assert.deepStrictEqual(rest, range(101, 200))
+      yield* publishAll(server, Texts, 1)
+      assert.deepStrictEqual(about(yield* peer.arrived, "texts/a"), [201])
+    }))
 })
 
 describe("a connection", () => {
