@@ -436,7 +436,8 @@ export interface TopicOptions {
   readonly linger?: { readonly time?: Duration.Input | undefined; readonly topics?: number | undefined } | undefined
   /**
    * Where a connection authenticates itself by a message: `within` this time; and before its claims expire it is given
-   * `notice`. Otherwise it is closed with 4401. Default 10 seconds, 30 seconds.
+   * `notice`, or half of the time that they last if that is less. Otherwise it is closed with 4401. Default 10 seconds, 30
+   * seconds.
    */
   readonly authentication?:
     | { readonly within?: Duration.Input | undefined; readonly notice?: Duration.Input | undefined }

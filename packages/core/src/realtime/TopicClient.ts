@@ -215,7 +215,7 @@ export interface Token {
  *
  * - `token`: an Effect of the token that is shown at the beginning of each connection; it runs each time. A refused token
  *   is followed by one fresh one, and another refusal ends the client. A fresh one is shown on the same connection when the server
- *   says that the old one is about to expire, and with `{ token, refreshAfter }` after that time.
+ *   says that the old one is about to expire, and with `{ token, refreshAfter }` after that time; at most one a second.
  * - `heartbeat`: where the platform cannot send Pings, as in a page, a small request takes their place: it is sent when nothing has
  *   arrived for `interval`, and the connection is given up if nothing arrives within `timeout` after it. Default 20 seconds each.
  * - `maxWaiting`: how many publications may wait for their acknowledgement; one more fails with `NotConnected`. Default 1,000.

@@ -437,8 +437,8 @@ export interface Identity<out Claims> {
  * - `token`: who sends a token in a message. A client that is not known yet has 10 seconds for it, and may do nothing else before.
  *   One that is known refreshes its claims with it: what it may do no more ends.
  *
- * 30 seconds before the claims expire the client is told; then the connection is closed with 4401, unless a token came. The
- * times are in `Limits.TopicOptions`.
+ * 30 seconds before the claims expire, or halfway if that is later, the client is told; then the connection is closed with 4401,
+ * unless a token came. The times are in `Limits.TopicOptions`.
  *
  * @category models
  * @since 0.1.0

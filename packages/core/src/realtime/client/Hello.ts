@@ -70,13 +70,17 @@ export const greet = <E>(
   return Effect.timeoutOrElse(talk, { duration: patience, orElse: () => late })
 }
 
+// Tokens that live shortly make no flood of requests.
+const pause = Duration.seconds(1)
+
 /** Shows a new token whenever it is time, or the server says so, for as long as the connection is there. */
 export const refresh = <E>(calls: Calls, tokens: TokenEffect<E>, token: Token | undefined, expiring: Latch.Latch): Effect.Effect<void> => {
   if (tokens === undefined) return Effect.void
   const after = token?.refreshAfter
+  const told = Effect.andThen(Effect.sleep(pause), expiring.await)
   const time = after === undefined
-    ? expiring.await
-    : Effect.raceFirst(Effect.sleep(Duration.fromInputUnsafe(after)), expiring.await)
+    ? told
+    : Effect.raceFirst(Effect.sleep(Duration.max(pause, Duration.fromInputUnsafe(after))), told)
   return Effect.andThen(time, tokens).pipe(
     Effect.flatMap((given) => {
       const next = toToken(given)

@@ -62,8 +62,10 @@ export class Credentials {
       return refuse(caller, { status: 401, reason: "the credentials have expired" })
     })
     const notice = Effect.suspend(() => session.send(Answers.expiring(left())))
+    const life = left()
     this.after(
-      Math.max(0, left() - limits.authentication.notice),
+      // What lives shortly is told of halfway: a fresh token is not asked for at once again.
+      Math.max(life - limits.authentication.notice, life / 2),
       Effect.andThen(notice, Effect.suspend(() => Effect.andThen(Effect.sleep(Duration.millis(left())), expire)))
     )
   }

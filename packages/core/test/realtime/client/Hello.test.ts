@@ -78,8 +78,29 @@ describe("a token", () => {
       const server = yield* visit
       yield* server.send({ type: "done", id: (yield* server.next("authenticate")).id })
       for (const token of ["t2", "t3"]) {
-        assert.lengthOf(yield* server.rest, 0)
         yield* server.send({ type: "expiring", after: 30_000 })
+        // Not more than one a second, however often the server says so.
+        assert.lengthOf(yield* server.rest, 0)
+        yield* TestClock.adjust("999 millis")
+        assert.lengthOf(yield* server.rest, 0)
+        yield* TestClock.adjust("1 millis")
+        const asked = yield* server.next("authenticate")
+        assert.strictEqual(asked.token, token)
+        yield* server.send({ type: "done", id: asked.id })
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that is to be refreshed at once is refreshed once a second", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      yield* TopicClient.make(url, { token: numbered("0 millis") })
+      const server = yield* visit
+      yield* server.send({ type: "done", id: (yield* server.next("authenticate")).id })
+      for (const token of ["t2", "t3"]) {
+        yield* TestClock.adjust("999 millis")
+        assert.lengthOf(yield* server.rest, 0)
+        yield* TestClock.adjust("1 millis")
         const asked = yield* server.next("authenticate")
         assert.strictEqual(asked.token, token)
         yield* server.send({ type: "done", id: asked.id })

@@ -257,6 +257,55 @@ describe("a token in a message", () => {
       assert.strictEqual((yield* server.run(Topics.members(Room, { id: "a" }))).count, 0)
     }))
 
+  it.effect("that allows less ends what the program cannot decide, and asks about the rest", () =>
+    Effect.gen(function*() {
+      let how: "allows" | "dies" | "interrupts" = "allows"
+      const faulty = Topics.serve(Room, {
+        subscribe: ({ claims, params }: Topics.Request<typeof Room, User>) =>
+          Effect.suspend(() => {
+            if (how === "allows" || params.id === "c") return Effect.void
+            if (claims.rooms.includes(params.id)) return how === "dies" ? Effect.die("a bug") : Effect.interrupt
+            return notYours(params.id)
+          })
+      })
+      const { server } = yield* serveAlone(Topics.handle([faulty], { authenticate: { token: identityOf } }))
+      for (const fault of ["dies", "interrupts"] as const) {
+        how = "allows"
+        const peer = yield* server.connect
+        yield* authenticate(peer, "ann:a,b,c")
+        yield* peer.expect("done")
+        for (const id of ["a", "b", "c"]) {
+          yield* ask(peer, "subscribe", { topic: `room/${id}` })
+          yield* peer.expect("subscribed")
+        }
+        how = fault
+        yield* authenticate(peer, "ann:a", 2)
+        assert.deepStrictEqual(yield* peer.arrived, [
+          { type: "ended", topic: "room/a", message: "the server failed" },
+          { type: "ended", topic: "room/b", message: "the program does not allow it", error: { _tag: "NotYours", room: "b" } },
+          { type: "done", id: 2 }
+        ] as never)
+        for (const id of ["a", "b", "c"]) yield* server.run(Topics.publish(Room, { id }, 1))
+        assert.deepStrictEqual((yield* peer.arrived).map((one) => "topic" in one && one.topic), ["room/c"])
+      }
+    }))
+
+  it.effect("that lives shorter than the notice is told of once, halfway", () =>
+    Effect.gen(function*() {
+      const { server } = yield* serveAlone(byToken)
+      const peer = yield* server.connect
+      yield* authenticate(peer, "ann:a:20")
+      yield* peer.expect("done")
+      yield* TestClock.adjust("9 seconds")
+      assert.deepStrictEqual(yield* peer.arrived, [])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* peer.arrived, [{ type: "expiring", after: 10_000 }])
+      yield* TestClock.adjust("9 seconds")
+      assert.deepStrictEqual(yield* peer.arrived, [])
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* closing(peer), { code: 4401, reason: "the credentials have expired" })
+    }))
+
   it.effect("is refused where none is taken", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(Topics.handle([Topics.serve(Room)]))
@@ -345,6 +394,24 @@ describe("revoking", () => {
       yield* server.run(Topics.revoke(slow, { id: "a" }))
       yield* TestClock.adjust("1 second")
       yield* settle
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual((yield* peer.arrived).map(({ type }) => type), ["subscribed", "ended"])
+      yield* server.run(Topics.publish(Room, { id: "a" }, 1))
+      assert.deepStrictEqual(yield* peer.arrived, [])
+    }))
+
+  it.effect("that happens while a client subscribes ends it where the program cannot decide", () =>
+    Effect.gen(function*() {
+      let isBroken = false
+      const slow = Topics.serve(Room, {
+        subscribe: () => Effect.suspend(() => isBroken ? Effect.die("a bug") : Effect.sleep("1 second"))
+      })
+      const { server } = yield* serveAlone(Topics.handle([slow]))
+      const peer = yield* server.connect
+      yield* ask(peer, "subscribe")
+      yield* settle
+      isBroken = true
+      yield* server.run(Topics.revoke(slow, { id: "a" }))
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual((yield* peer.arrived).map(({ type }) => type), ["subscribed", "ended"])
       yield* server.run(Topics.publish(Room, { id: "a" }, 1))
