@@ -161,7 +161,8 @@ export const signal = <T extends Topic.Any>(
  *
  * It begins with `Subscribed`, at the position `since` or at the top of the topic; `"start"` is the oldest publication that is
  * kept. A reader that is slow costs no memory: it is served from history, and gets a gap where that no longer reaches. The
- * stream fails if the broker cannot be asked at its beginning; later it waits until the broker is back.
+ * stream fails if the broker cannot be asked at its beginning; later it waits until the broker is back. With `SchemaError` it fails
+ * at a publication that the family's Schema does not know, right behind the last position that it delivered.
  *
  * @category subscribing
  * @since 0.1.0

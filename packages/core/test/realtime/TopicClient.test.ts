@@ -337,8 +337,30 @@ describe("a subscription", () => {
       const { id } = yield* server.next("subscribe")
       yield* server.send(subscribed(id, 0), publication(1), { type: "publication", topic, ...at(2), key: "k", value: { n: "two" } })
       assert.deepStrictEqual(yield* events.next(2), ["at e0 of 0", "e1"])
-      assert.deepInclude(yield* Effect.flip(Fiber.join(events.fiber)), { _tag: "InvalidValue", what: "publication", topic })
+      const error = yield* Effect.flip(Fiber.join(events.fiber))
+      assert.deepInclude(error, { _tag: "InvalidValue", what: "publication", topic, position: at(2), key: "k" })
       assert.strictEqual((yield* client.status)._tag, "Open")
+      // A reader can go on behind it.
+      assert(error._tag === "InvalidValue")
+      const behind = yield* reader(client, { since: error.position })
+      yield* server.next("unsubscribe")
+      const again = yield* server.next("subscribe")
+      assert.deepStrictEqual(again.since, at(2))
+      yield* server.send(subscribed(again.id, 2, { top: 3 }), publication(3))
+      assert.deepStrictEqual(yield* behind.next(2), ["at e2 of 3", "e3"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("fails at a snapshot that the family's Schema does not know, with its position", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const events = yield* reader(client, { snapshot: true })
+      const server = yield* visit
+      const { id } = yield* server.next("subscribe")
+      yield* server.send(subscribed(id, 4, { snapshot: { position: at(4), value: { sum: "four" } } }))
+      const error = yield* Effect.flip(eventually(Fiber.join(events.fiber)))
+      assert.deepInclude(error, { _tag: "InvalidValue", what: "snapshot", topic, position: at(4) })
     }).pipe(Effect.provide(layer))
   })
 })

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Topic from "../Topic.ts"
-import type { Failed } from "../wire/Messages.ts"
+import { type Failed, Position } from "../wire/Messages.ts"
 import { decoderOf } from "./Codec.ts"
 
 /** What a client asks of a server. */
@@ -54,12 +54,19 @@ export class PublishUnknown extends Schema.TaggedError<PublishUnknown>("@effect-
 /**
  * The server sent a value that does not match the family's Schema on this side.
  *
+ * **Details**
+ *
+ * A publication or a snapshot has its `position`: subscribed again with `since` there, a reader goes on behind it. `key` is that of
+ * a publication.
+ *
  * @category errors
  * @since 0.1.0
  */
 export class InvalidValue extends Schema.TaggedError<InvalidValue>("@effect-ws/core/TopicClient/InvalidValue")("InvalidValue", {
   topic: Schema.String,
   what: Schema.Literals(["publication", "snapshot", "signal", "member", "refusal"]),
+  position: Schema.optional(Position),
+  key: Schema.optional(Schema.String),
   cause: Schema.Defect()
 }) {
   override get message() {

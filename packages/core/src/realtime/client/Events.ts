@@ -19,7 +19,7 @@ export const eventsOf = <T extends Topic.Any>(family: T, topic: string) => {
     if (snapshot === undefined) return Effect.succeed(events)
     const { position } = snapshot
     return Effect.mapBoth(snapshotOf(snapshot.value), {
-      onFailure: (cause) => new InvalidValue({ topic, what: "snapshot", cause }),
+      onFailure: (cause) => new InvalidValue({ topic, what: "snapshot", position, cause }),
       onSuccess: (value): Events => [...events, { _tag: "Snapshot", position, value }]
     })
   }
@@ -28,9 +28,10 @@ export const eventsOf = <T extends Topic.Any>(family: T, topic: string) => {
     switch (item._tag) {
       case "Publication": {
         const { epoch, key, offset, value } = item
+        const position = { epoch, offset }
         return Effect.mapBoth(publication(value), {
-          onFailure: (cause) => new InvalidValue({ topic, what: "publication", cause }),
-          onSuccess: (value): Events => [{ _tag: "Publication", position: { epoch, offset }, key, value }]
+          onFailure: (cause) => new InvalidValue({ topic, what: "publication", position, key, cause }),
+          onSuccess: (value): Events => [{ _tag: "Publication", position, key, value }]
         })
       }
       case "Subscribed": {

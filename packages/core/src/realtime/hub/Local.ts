@@ -9,6 +9,7 @@ import type { TopicEvent } from "../TopicEvent.ts"
 import type { Values } from "./Family.ts"
 import type { Hub } from "./Hub.ts"
 import { type LiveTopic, patiently } from "./LiveTopic.ts"
+import type { Recent } from "./Recent.ts"
 import type { Present, Watch } from "./Watched.ts"
 
 const atOnce = 64
@@ -55,23 +56,22 @@ class Reader<A> {
           return Effect.succeed<Events<A>>([gap])
         }
         if (entries.length === 0) return Effect.andThen(topic.moved, this.next)
-        const { epoch } = this.position
-        return Effect.map(
-          Effect.forEach(entries, ({ key, offset, payload }) =>
-            Effect.map(this.decode(payload), (value): TopicEvent<A> => ({
-              _tag: "Publication",
-              position: this.position = { epoch, offset },
-              key,
-              value
-            }))),
-          (events) => events as Events<A>
-        )
+        return this.decoded(entries)
       }
     )
   })
 
-  private decode(payload: string): Effect.Effect<A, Schema.SchemaError> {
-    return decode(this.values, payload)
+  /** Publications up to the first that cannot be decoded, at which the next pull fails. */
+  private decoded(entries: ReadonlyArray<Recent>): Effect.Effect<Events<A>, Schema.SchemaError> {
+    const { epoch } = this.position
+    const events: Array<TopicEvent<A>> = []
+    return Effect.forEach(entries, ({ key, offset, payload }) =>
+      Effect.map(decode<A>(this.values, payload), (value) => {
+        events.push({ _tag: "Publication", position: this.position = { epoch, offset }, key, value })
+      }), { discard: true }).pipe(
+        Effect.catchCause((cause) => events.length === 0 ? Effect.failCause(cause) : Effect.void),
+        Effect.as(events as unknown as Events<A>)
+      )
   }
 }
 
