@@ -1,9 +1,15 @@
 import { existsSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 /** The slowest first, so that none of them is left to one worker at the end. */
 const slow = [
+  "examples/test/topics.test.ts",
+  "examples/test/board-page.test.ts",
+  "packages/node/test/realtime/RedisFaults.test.ts",
+  "examples/test/runtimes/promises.test.ts",
+  "examples/test/topics-redis.test.ts",
   "packages/node/test/interop/Compression.test.ts",
   "packages/node/test/conformance/Conformance.test.ts",
   "packages/node/test/interop/Interop.test.ts",
@@ -12,6 +18,7 @@ const slow = [
   "packages/node/test/cli/Inspect.test.ts",
   "examples/test/chat.test.ts",
   "examples/test/chat-page.test.ts",
+  "packages/node/test/NodeRedisCluster.test.ts",
   "packages/node/test/conformance/Runner.test.ts",
   "packages/node/test/Compression.test.ts",
   "packages/node/test/Soak.test.ts",
@@ -60,7 +67,7 @@ export default defineConfig({
         rooms.map((room) => [room, { branches: 100, functions: 100, lines: 100, statements: 100 }])
       )
     },
-    // Many tests wait for sockets and child processes, so a second worker fills two cores.
-    maxWorkers: "100%"
+    // Many tests wait for sockets and child processes, so it takes three workers to fill two cores.
+    maxWorkers: Math.ceil(1.5 * availableParallelism())
   }
 })

@@ -14,7 +14,10 @@ const patienceMillis = 180_000
 // Longer than the server waits for one that does not read. One that reads nothing does not see its end either.
 const sulkMillis = 2_500
 
-/** Says something after the 101 and waits for the end; resolves with the bytes received, without the head. */
+/**
+ * Says something after the 101 and waits for the end; resolves with the bytes received, without the head. Of a flood that it does
+ * not read in time it keeps none: on a busy machine that may be gigabytes.
+ */
 const converse = (
   port: number,
   path: string,
@@ -37,7 +40,7 @@ const converse = (
     })
     socket.on("connect", () => socket.write(request(path)))
     socket.on("data", (chunk) => {
-      chunks.push(chunk)
+      if (reads) chunks.push(chunk)
       if (spoken) return
       spoken = true
       if (!reads) {

@@ -61,7 +61,8 @@ const ends: Readonly<Record<string, (ws: WebSocket.WebSocket) => Effect.Effect<u
 const codes: Readonly<Record<string, number>> = { "by a failure, all flushed": 1011 }
 
 for (const [link, { evaluate, scheme }] of Object.entries(links)) {
-  describe(`over ${link}`, () => {
+  // Nearly all of the time is the slow peers', which do not hinder each other.
+  describe.concurrent(`over ${link}`, () => {
     const dialing = link === "plain" ? Object.entries(dialers) : [["direct", dialers.direct] as const]
     for (const [dialer, layer] of dialing) {
       for (const [how, end] of Object.entries(ends)) {
