@@ -2,6 +2,7 @@
  * The topics of a process: which of them are live here, what the broker tells of them, and what the program publishes. A
  * topic lives while somebody is subscribed to it, and a little longer.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -12,7 +13,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { TopicLimits } from "../../Limits.ts"
-import { type Broker, type BrokerError, type Heard, type History, type Members, type Position, type Presence, type Published, type Read } from "../Broker.ts"
+import { type Broker, BrokerError, type Heard, type History, type Members, type Position, type Presence, type Published, type Read } from "../Broker.ts"
 import type { Gap } from "../TopicEvent.ts"
 import * as Answers from "./Answers.ts"
 import { LiveTopic, patiently, type Surroundings } from "./LiveTopic.ts"
@@ -167,7 +168,8 @@ export class Hub implements Surroundings {
       this.questions = this.questions.slice(this.asked)
       this.asked = 0
     }
-    return Effect.andThen(question, this.askNext)
+    const asked = Effect.catchCause(question, (cause) => Effect.logError("Topics: a question to the broker failed", cause))
+    return Effect.andThen(asked, this.askNext)
   })
 
   /** All that has failed is asked again together, so that nothing waits in the way of others. */
@@ -190,12 +192,20 @@ export class Hub implements Surroundings {
     count(this.counts.gaps, reason)
   }
 
-  private counted<A>(effect: Effect.Effect<A, BrokerError>): Effect.Effect<A, BrokerError> {
-    return Effect.tapError(effect, ({ operation }) => Effect.sync(() => count(this.counts.errors, operation)))
+  /** What the broker does: where it dies it has failed, and nobody knows what it did. */
+  private counted<A>(operation: BrokerError["operation"], doing: () => Effect.Effect<A, BrokerError>): Effect.Effect<A, BrokerError> {
+    return Effect.suspend(doing).pipe(
+      Effect.catchCause((cause) => {
+        if (Cause.hasFails(cause)) return Effect.failCause(cause)
+        const died = new BrokerError({ operation, applied: "unknown", cause: Cause.squash(cause) })
+        return Effect.andThen(Effect.logError("Topics: the broker died", cause), Effect.fail(died))
+      }),
+      Effect.tapError(({ operation }) => Effect.sync(() => count(this.counts.errors, operation)))
+    )
   }
 
   readonly read = (topic: string, since: Position, limit: number): Effect.Effect<Read, BrokerError> =>
-    this.counted(this.broker.read(topic, since, limit))
+    this.counted("read", () => this.broker.read(topic, since, limit))
 
   /** Publishes, whatever becomes of the caller once it has begun. */
   publish(
@@ -205,7 +215,7 @@ export class Hub implements Surroundings {
     history: History,
     begun: () => void = ignore
   ): Effect.Effect<Published, BrokerError> {
-    const published = this.counted(this.broker.publish(topic, { key, payload }, history))
+    const published = this.counted("publish", () => this.broker.publish(topic, { key, payload }, history))
     return Effect.suspend(() => {
       const fiber = this.runFork(published)
       begun()
@@ -214,17 +224,17 @@ export class Hub implements Surroundings {
   }
 
   readonly members = (topic: string, limit: number): Effect.Effect<Members, BrokerError> =>
-    this.counted(this.broker.members(topic, limit))
+    this.counted("members", () => this.broker.members(topic, limit))
 
   /** Makes somebody present, whatever becomes of the caller. */
   enter(topic: string, { id, member, payload }: Presence): Entered {
-    const fiber = this.runFork(this.counted(this.broker.enter(topic, { id, member, payload })))
+    const fiber = this.runFork(this.counted("enter", () => this.broker.enter(topic, { id, member, payload })))
     return { topic, id, member, payload, settled: Fiber.join(fiber) }
   }
 
   /** Ends that somebody is present, some time later: whoever comes back in the meantime has not left. */
   leaveLater({ id, settled, topic }: Entered, millis: number): void {
-    const left = Effect.retry(this.counted(this.broker.leave(topic, id)), patiently)
+    const left = Effect.retry(this.counted("leave", () => this.broker.leave(topic, id)), patiently)
     this.run(Effect.sleep(Duration.millis(millis)).pipe(
       Effect.andThen(Effect.ignore(settled)),
       Effect.andThen(Effect.orDie(left))
@@ -232,7 +242,7 @@ export class Hub implements Surroundings {
   }
 
   leave({ id, topic }: Entered): Effect.Effect<void, BrokerError> {
-    return this.counted(this.broker.leave(topic, id))
+    return this.counted("leave", () => this.broker.leave(topic, id))
   }
 
   /** The presence of a topic that the caller holds. */
@@ -254,7 +264,7 @@ export class Hub implements Surroundings {
 
   /** `sender` does not get it back; others see `name`, if there is one. */
   signal(topic: string, sender: string, name: string | undefined, payload: string): Effect.Effect<void, BrokerError> {
-    return this.counted(this.broker.signal(topic, name === undefined ? sender : `${sender} ${name}`, payload))
+    return this.counted("signal", () => this.broker.signal(topic, name === undefined ? sender : `${sender} ${name}`, payload))
   }
 
   /**
@@ -280,8 +290,8 @@ export class Hub implements Surroundings {
     const ready = Deferred.makeUnsafe<void, BrokerError>()
     const held: Held = { topic, scope: Scope.makeUnsafe(), ready, idleSince: 0 }
     this.topics.set(name, held)
-    const subscribed = Effect.provideService(this.broker.subscribe(name), Scope.Scope, held.scope)
-    const opened = Effect.map(this.counted(Effect.andThen(subscribed, this.broker.top(name))), (top) => {
+    const subscribed = this.counted("subscribe", () => Effect.provideService(this.broker.subscribe(name), Scope.Scope, held.scope))
+    const opened = Effect.map(Effect.andThen(subscribed, this.counted("top", () => this.broker.top(name))), (top) => {
       topic.open(top)
       held.ready = undefined
     })
@@ -367,9 +377,21 @@ export const make = (broker: Broker["Service"], limits: TopicLimits): Effect.Eff
     const clock = yield* Clock.Clock
     const runFork = yield* FiberSet.makeRuntime()
     const hub = new Hub(broker, limits, clock, runFork)
-    yield* Effect.forkScoped(
-      Stream.runForEachArray(broker.heard, (all) => Effect.sync(() => all.forEach(hub.hear))),
-      { startImmediately: true }
-    )
+    yield* Effect.forkScoped(hearing(hub, broker), { startImmediately: true })
     return hub
   })
+
+/** Hears the broker for good. Where it stops to tell, it is heard anew, and asked for what was missed. */
+const hearing = (hub: Hub, broker: Broker["Service"]): Effect.Effect<never> => {
+  const heard = Effect.suspend(() => Stream.runForEachArray(broker.heard, (all) => Effect.sync(() => all.forEach(hub.hear))))
+  const anew = Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(heard, { startImmediately: true })
+    hub.hear({ _tag: "Missed", topic: undefined })
+    return yield* Fiber.join(fiber)
+  })
+  const ended = (cause: Cause.Cause<never>) =>
+    Effect.andThen(Effect.logError("Topics: the broker has stopped to tell what happens; it is heard again", cause), Effect.sleep(again))
+  const lasting = (effect: Effect.Effect<void>) =>
+    Effect.matchCauseEffect(effect, { onFailure: ended, onSuccess: () => ended(Cause.empty) })
+  return Effect.andThen(lasting(heard), Effect.forever(lasting(anew)))
+}

@@ -175,8 +175,7 @@ export class Requests {
       yield* this.caller.allow(named, "publish", { value: decoded, key })
       // Once it has begun, the next one may begin: the broker keeps their order.
       const published = hub.publish(topic, key, payload, named.family.topic.history, endTurn)
-      const { duplicate, position } = yield* Effect.catchDefect(Effect.mapError(published, unavailable), (defect) =>
-        Effect.andThen(Effect.logError("Topics: the broker failed", defect), Effect.fail(brokerDied)))
+      const { duplicate, position } = yield* Effect.mapError(published, unavailable)
       yield* this.session.send(Answers.published(id, position, duplicate))
     })
   }
@@ -194,8 +193,6 @@ export class Requests {
 }
 
 const unknownClient = new Answers.Failure("refused", "authenticate first")
-
-const brokerDied = unavailable({ applied: "unknown" })
 
 interface Beginning {
   readonly position: Position

@@ -37,6 +37,60 @@ describe("the hub", () => {
       assert.strictEqual(hub.find("t/499")?.top, 1)
     }))
 
+  it.effect("takes the death of a broker's operation for a failure, and asks again", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      let isBroken = true
+      const dying = <A>(effect: Effect.Effect<A, Broker.BrokerError>, how: Effect.Effect<never> = Effect.die("a bug")) =>
+        Effect.suspend(() => isBroken ? how : effect)
+      const faulty = Broker.Broker.of({
+        ...broker,
+        heard: Stream.concat(Stream.fromEffect(Effect.as(Effect.sleep("1 second"), { _tag: "Missed" as const, topic: undefined })), Stream.never),
+        read: (topic, since, limit) => dying(broker.read(topic, since, limit)),
+        members: (topic, limit) => dying(broker.members(topic, limit), Effect.interrupt),
+        signal: () => {
+          throw new Error("a bug")
+        }
+      })
+      const hub = yield* Hubs.make(faulty, Limits.makeTopics())
+      // More than are asked at once.
+      const names = Array.from({ length: 40 }, (_, n) => `t/${n}`)
+      const topics = yield* Effect.forEach(names, (name) => hub.hold(name, history))
+      const watch = hub.watch(topics[0], { offer: () => true, missed: () => {} })
+      yield* Effect.forEach(names, (name) => broker.publish(name, { key: "k", payload: "1" }, history))
+      yield* broker.enter("t/0", { id: "1", member: "ann", payload: "1" })
+      yield* TestClock.adjust("3 seconds")
+      yield* settle
+      assert.deepStrictEqual([hub.find("t/39")?.top, watch.watched.present.count], [0, 0])
+      const error = yield* Effect.flip(hub.signal("t/0", "x", undefined, "1"))
+      assert.deepInclude(error, { _tag: "BrokerError", operation: "signal", applied: "unknown" })
+      isBroken = false
+      for (let n = 0; n < 3; n++) yield* Effect.andThen(TestClock.adjust("1 second"), settle)
+      assert.deepStrictEqual([hub.find("t/39")?.top, watch.watched.present.count], [1, 1])
+    }))
+
+  it.effect("hears again where the broker has stopped to tell, and asks for what it missed", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      let begun = 0
+      const faulty = Broker.Broker.of({
+        ...broker,
+        heard: Stream.unwrap(Effect.sync(() => ++begun === 1 ? Stream.empty : begun === 2 ? Stream.die("a bug") : broker.heard))
+      })
+      const hub = yield* Hubs.make(faulty, Limits.makeTopics())
+      yield* hub.hold("t", history)
+      yield* broker.publish("t", { key: "1", payload: "1" }, history)
+      yield* settle
+      assert.deepStrictEqual([begun, hub.find("t")?.top], [1, 0])
+      for (let n = 0; n < 2; n++) yield* Effect.andThen(TestClock.adjust("1 second"), settle)
+      assert.deepStrictEqual([begun, hub.find("t")?.top], [3, 1])
+      yield* broker.publish("t", { key: "2", payload: "2" }, history)
+      yield* settle
+      assert.strictEqual(hub.find("t")?.top, 2)
+    }))
+
   it.effect("asks again what the broker fails to answer, and others meanwhile", () =>
     Effect.gen(function*() {
       const store = yield* Broker.makeMemoryStore
