@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { createServer, connect, type Socket } from "node:net"
 import { NodeRedis } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { type Broker, RedisBroker } from "@effect-ws/core/realtime"
@@ -124,6 +125,37 @@ const listening = (
     return { broker, queues }
   })
 
+/** A broker whose connections can be cut, and are refused until they are let through again. */
+const behindGate = (redis: Redis.RedisServer, options?: RedisBroker.Options) =>
+  Effect.gen(function*() {
+    const sockets = new Set<Socket>()
+    let isCut = false
+    const server = createServer((socket) => {
+      if (isCut) return void socket.destroy()
+      const other = connect(redis.port, "127.0.0.1")
+      for (const [from, to] of [[socket, other], [other, socket]] as const) {
+        sockets.add(from)
+        from.on("error", () => {})
+        from.on("close", () => {
+          sockets.delete(from)
+          to.destroy()
+        })
+        from.pipe(to)
+      }
+    })
+    const port = yield* Effect.callback<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as { port: number }).port)))
+    })
+    const cut = (value: boolean) =>
+      Effect.sync(() => {
+        isCut = value
+        if (isCut) for (const socket of sockets) socket.destroy()
+      })
+    yield* Effect.addFinalizer(() => Effect.andThen(cut(true), Effect.sync(() => server.close())))
+    const broker = yield* brokerOf({ ...redis, layer: () => NodeRedis.layer({ url: `redis://127.0.0.1:${port}` }) }, options)
+    return { broker, cut }
+  })
+
 const members = (broker: Service, topic: string) => Effect.map(broker.members(topic, 100), ({ count }) => count)
 
 const test = (name: string, body: (redis: Redis.RedisServer) => Effect.Effect<void, unknown, Scope.Scope>, args: ReadonlyArray<string> = []) =>
@@ -245,6 +277,62 @@ describe.skipIf(Redis.missing !== undefined)("a broker on Redis", () => {
       const { epoch } = yield* old.top("t")
       const { entries } = yield* old.read("t", { epoch, offset: 0 }, 100)
       assert.deepStrictEqual(entries.map((entry) => entry.key), ["1", ...keys])
+    }))
+
+  for (const [told, leases, how] of [[2, lease, "as much"], [4, lease, "more"], [2, 600_000, "as much, and it does not compare"]] as const) {
+    test(`makes another epoch where a process comes back and others have told something else in the place of what was lost: ${how}`, (redis) =>
+      Effect.gen(function*() {
+        const { broker: old, cut } = yield* behindGate(redis, { lease: leases })
+        const { epochs, seen } = yield* follow(old, "t")
+        for (const key of ["1", "2", "3"]) yield* publish(old, "t", key)
+        yield* redis.snapshot
+        for (const key of ["4", "5"]) yield* publish(old, "t", key)
+        yield* until(Effect.sync(() => seen.length === 5))
+        yield* cut(true)
+        yield* redis.kill
+        yield* redis.restore
+        yield* redis.start
+        const fresh = yield* brokerOf(redis)
+        const keys = Array.from({ length: told }, (_, i) => `new ${i + 4}`)
+        for (const key of keys) yield* publish(fresh, "t", key)
+        assert.strictEqual((yield* fresh.top("t")).offset, 3 + told)
+        yield* cut(false)
+        yield* until(Effect.map(redis.command("PUBSUB", "NUMSUB", ...channels), (text) => /\n1/.test(`\n${text}`)))
+        yield* publish(fresh, "t", "last")
+        yield* until(Effect.sync(() => seen.includes("last")))
+        assert.strictEqual(epochs.length, 2)
+        assert.deepStrictEqual(seen, ["1", "2", "3", "4", "5", "1", "2", "3", ...keys, "last"])
+      }))
+  }
+
+  test("stays in its epoch where a process comes back and nothing was lost", (redis) =>
+    Effect.gen(function*() {
+      const { broker, cut } = yield* behindGate(redis)
+      const other = yield* brokerOf(redis)
+      const { epochs, seen } = yield* follow(broker, "t")
+      yield* publish(broker, "t", "0")
+      yield* until(Effect.sync(() => seen.length === 1))
+      yield* cut(true)
+      const keys = Array.from({ length: 20 }, (_, i) => `${i + 1}`)
+      for (const key of keys) yield* Effect.andThen(publish(other, "t", key), Effect.sleep(30))
+      yield* cut(false)
+      yield* until(Effect.sync(() => seen.length === 21))
+      yield* Effect.sleep(lease)
+      assert.deepStrictEqual([seen, epochs.length], [["0", ...keys], 1])
+    }))
+
+  test("makes another epoch where so much was told since a process heard something that nothing proves it heard the same", (redis) =>
+    Effect.gen(function*() {
+      const broker = yield* brokerOf(redis, { lease: 600_000 })
+      yield* broker.subscribe("t")
+      const { position: { epoch } } = yield* publish(broker, "t", "1")
+      const [state] = (yield* redis.command("KEYS", "*:state")).split("\n")
+      const mark = yield* redis.command("HGET", state, "mark")
+      const [number, name] = mark.split(".")
+      yield* redis.command("HSET", state, "mark", `${Number(number) + 1}.x`, `m:${Number(number) + 1}`, `${Number(number) + 1}.x 2`)
+      assert.strictEqual((yield* broker.top("t")).epoch, epoch)
+      yield* redis.command("HSET", state, "mark", `${Number(number) + 4097}.${name}`)
+      assert.notStrictEqual((yield* broker.top("t")).epoch, epoch)
     }))
 
   test("fails in time where Redis does nothing, and applies nothing twice afterwards", (redis) =>

@@ -4,6 +4,14 @@
  */
 import { eraOf } from "./Names.ts"
 
+/** A message that is known to be a part of everything that was told before it and is known, by its number and its mark. */
+export interface Proof {
+  readonly seq: number
+  readonly mark: string
+}
+
+const nothing: Proof = { seq: 0, mark: "" }
+
 /**
  * `"missed"`: something was told that was not heard. `"lost"`: Redis told anew what it had told, so it lost data and did
  * not notice.
@@ -14,6 +22,13 @@ export class Hearing {
   /** The most that is known, which scripts compare with what Redis has. */
   knownEpoch = ""
   knownSeq = 0
+  /**
+   * Scripts compare it too. It goes forward along messages that follow each other, and by answers of scripts that compared it: a jump
+   * could lead from what Redis lost to what it told in its place.
+   */
+  proof = nothing
+  // Whether something was heard that does not follow, which the next answer clears up.
+  private isDoubtful = false
   // Of what is heard: undefined before anything is.
   private epoch: string | undefined
   private last: number | undefined
@@ -26,17 +41,38 @@ export class Hearing {
     this.epoch = this.last = this.due = undefined
   }
 
-  private know(epoch: string, seq: number): void {
+  private know(epoch: string, seq: number, mark: string): void {
     if (epoch === this.knownEpoch) this.knownSeq = Math.max(this.knownSeq, seq)
     else if (eraOf(epoch) >= eraOf(this.knownEpoch)) {
       this.knownEpoch = epoch
       this.knownSeq = seq
+      this.prove(seq, mark)
     }
   }
 
-  /** An answer of Redis told where the shard is. */
-  answered(epoch: string, seq: number): Verdict {
-    this.know(epoch, seq)
+  private prove(seq: number, mark: string): void {
+    this.proof = { seq, mark }
+    this.isDoubtful = false
+  }
+
+  /** Whether a message follows what there is proof of, or is older. */
+  private follows(seq: number, mark: string, before: string | undefined): boolean {
+    const { proof } = this
+    if (seq <= proof.seq) return true
+    if (mark !== proof.mark && (before !== proof.mark || seq !== proof.seq + 1)) return false
+    this.prove(seq, mark)
+    return true
+  }
+
+  /** An answer of Redis told where the shard is. The script was given `compared`. */
+  answered(epoch: string, seq: number, mark: string, compared: Proof): Verdict {
+    // Where proof has gone forward since, the script did not compare that.
+    if (epoch === this.knownEpoch && compared === this.proof) this.prove(seq, mark)
+    this.know(epoch, seq, mark)
+    return this.stands(epoch, seq)
+  }
+
+  private stands(epoch: string, seq: number): Verdict {
     if (this.epoch === epoch || (this.epoch !== undefined && eraOf(epoch) < eraOf(this.epoch))) return "complete"
     const verdict = this.epoch === undefined ? "complete" : "missed"
     this.epoch = epoch
@@ -45,10 +81,10 @@ export class Hearing {
     return verdict
   }
 
-  /** The same, where messages that were told by the last such answer must have arrived by now. */
+  /** An answer told this much, and the last time that this was said, it told what must have arrived by now. */
   compared(epoch: string, seq: number): Verdict {
     const { due } = this
-    const verdict = this.answered(epoch, seq)
+    const verdict = this.stands(epoch, seq)
     this.due = { epoch, seq }
     if (due === undefined || due.epoch !== this.epoch || due.seq <= this.settled) return verdict
     this.settled = due.seq
@@ -56,18 +92,20 @@ export class Hearing {
   }
 
   /** A message was heard. */
-  heard(epoch: string, seq: number): Verdict {
+  heard(epoch: string, seq: number, mark: string, before?: string): Verdict {
     if (this.epoch !== undefined && eraOf(epoch) < eraOf(this.epoch)) return "lost"
     if (this.epoch !== epoch) {
       const verdict = this.epoch === undefined ? "complete" : "missed"
-      this.know(epoch, seq)
+      this.know(epoch, seq, mark)
       this.epoch = epoch
       this.last = this.settled = seq
       return verdict
     }
     if (this.last !== undefined && seq <= this.last) return "lost"
-    this.know(epoch, seq)
-    const verdict = seq > this.settled + 1 ? "missed" : "complete"
+    this.know(epoch, seq, mark)
+    const isDoubted = !this.follows(seq, mark, before) && !this.isDoubtful
+    if (isDoubted) this.isDoubtful = true
+    const verdict = isDoubted || seq > this.settled + 1 ? "missed" : "complete"
     this.last = seq
     this.settled = Math.max(this.settled, seq)
     return verdict

@@ -4,8 +4,9 @@
  *
  * The keys of a shard, which share a hash slot (`{prefix:N}`):
  *
- * - `state`: a hash. `epoch` and `seq` of the shard; `t:TOPIC` is a topic's top; `n` numbers those who enter; `beat` and `calm` are
- *   times of the leases. One key, so that it is lost as a whole or not at all.
+ * - `state`: a hash. `epoch` and `seq` of the shard; `mark` and `last`, see below, and `m:I` for each mark; `t:TOPIC` is a topic's
+ *   top; `n` numbers those who enter; `beat` and `calm` are times of the leases. One key, so that it is lost as a whole or not at
+ *   all.
  * - `log:TOPIC`: a stream. An entry's id is `OFFSET-EXPIRY`, its only value `"key","payload"` as JSON.
  * - `key:TOPIC\nKEY`: a key that is remembered, its value `EPOCH OFFSET`.
  * - `leases`: a sorted set, each process that has entered somebody with the time until which it lives.
@@ -16,12 +17,22 @@
  * Texts of the program (topics, keys, ids, members) are written as the inside of a JSON string: no line break, no lone surrogate.
  */
 
+/** How many marks a shard remembers, and after how many milliseconds of silence it begins another one. */
+const marks = 4096
+const silence = 20
+
 /**
  * `KEYS[1]` state, `KEYS[2]` leases. `ARGV`: the epoch and `seq` that the process knows, `1` to make a new epoch if that one is still
- * the shard's, a fresh name for an epoch, the command that publishes, the channel, the prefix of keys, the lease.
+ * the shard's, a fresh name for an epoch, the command that publishes, the channel, the prefix of keys, the lease, then
+ * `seq` and mark of the last message that the process has proof of.
  *
  * `seq` counts the messages of the channel, but for those that carry signals alone. If Redis has counted less than a process has seen,
  * it lost data.
+ *
+ * A count cannot tell what was lost from what was told in its place, so a message has a mark too: `NUMBER.NAME`, the name made by a
+ * process. It holds until nothing was told for a moment. Redis cannot lose data within a moment and go on, so what is told
+ * instead of something that was lost has another mark. `m:I` is a mark and the `seq` at which it begins, `I` its number modulo
+ * how many are remembered. A process that comes back after more marks than that has no proof, and is treated as if data was lost.
  */
 const begin = `
 local state, leases = KEYS[1], KEYS[2]
@@ -29,26 +40,54 @@ local knownEpoch, knownSeq = ARGV[1], tonumber(ARGV[2])
 local prefix, lease = ARGV[7], tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local was = redis.call('HMGET', state, 'epoch', 'seq', 'beat', 'calm')
+local was = redis.call('HMGET', state, 'epoch', 'seq', 'beat', 'calm', 'mark', 'last')
 local epoch, seq = was[1], tonumber(was[2] or '0')
 local beat, calm = tonumber(was[3] or '0'), tonumber(was[4] or '0')
+local mark, last, before = was[5] or '', tonumber(was[6] or '0'), nil
+local provenSeq, provenMark = tonumber(ARGV[9]), ARGV[10]
 local isNew, isNumbered, published, signals, changed, isChanged = false, false, {}, {}, {}, {}
 
+-- The number at the beginning of an epoch or a mark.
 local function era(name)
   return tonumber(string.match(name or '', '^(%d+)') or '0')
 end
 
-if not epoch or (epoch == knownEpoch and (seq < knownSeq or ARGV[3] == '1')) or era(epoch) < era(knownEpoch) then
+local function place(number)
+  return 'm:' .. number % ${marks}
+end
+
+-- Whether what the process has proof of is no part of what Redis has.
+local function strays()
+  if provenMark == '' or provenMark == mark then return false end
+  local number, newest = era(provenMark), era(mark)
+  if number >= newest or newest - number >= ${marks} then return true end
+  local found = redis.call('HMGET', state, place(number), place(number + 1))
+  if not found[1] or not found[2] or string.match(found[1], '^%S+') ~= provenMark then return true end
+  return tonumber(string.match(found[2], '%d+$')) <= provenSeq
+end
+
+local function begin()
+  mark = (era(mark) + 1) .. '.' .. ARGV[4]
+  redis.call('HSET', state, 'mark', mark, place(era(mark)), mark .. ' ' .. seq)
+end
+
+if not epoch or (epoch == knownEpoch and (seq < knownSeq or ARGV[3] == '1' or strays())) or era(epoch) < era(knownEpoch) then
   epoch = (math.max(era(epoch), era(knownEpoch)) + 1) .. '.' .. ARGV[4]
   seq = math.max(seq, knownSeq)
   redis.call('HSET', state, 'epoch', epoch, 'seq', seq)
+  begin()
   isNew = true
 end
 
 -- Before anything changes of which others are told: if the script fails in between, they find out that a message is missing.
 local function number()
   if not isNumbered then
-    seq = redis.call('HINCRBY', state, 'seq', 1)
+    seq = seq + 1
+    redis.call('HSET', state, 'seq', seq, 'last', now)
+    if not isNew and (mark == '' or knownEpoch == '' or now < last or now - last >= ${silence}) then
+      before = mark
+      begin()
+    end
     isNumbered = true
   end
 end
@@ -105,7 +144,8 @@ end
 local function tell()
   if not isNew and #published == 0 and #signals == 0 and #changed == 0 then return end
   local parts = { '{"e":"' .. epoch .. '"' }
-  if isNew or isNumbered then parts[#parts + 1] = '"s":' .. seq end
+  if isNew or isNumbered then parts[#parts + 1] = '"s":' .. seq .. ',"k":"' .. mark .. '"' end
+  if before then parts[#parts + 1] = '"b":"' .. before .. '"' end
   if #published > 0 then parts[#parts + 1] = '"p":[' .. table.concat(published, ',') .. ']' end
   if #changed > 0 then parts[#parts + 1] = '"m":[' .. table.concat(changed, ',') .. ']' end
   if #signals > 0 then parts[#parts + 1] = '"g":[' .. table.concat(signals, ',') .. ']' end
@@ -134,12 +174,12 @@ end
 `
 
 /**
- * Does what a process asks for, in order, and tells the others in one message. `KEYS[3]` is the process's own `of`; `ARGV[9]` its name;
- * then the operations. It answers epoch and `seq`, and what each operation answers.
+ * Does what a process asks for, in order, and tells the others in one message. `KEYS[3]` is the process's own `of`; `ARGV[11]` its name;
+ * then the operations. It answers epoch, `SEQ MARK`, and what each operation answers.
  */
 export const apply = `${begin}
-local owner, of = ARGV[9], KEYS[3]
-local answer, arg, key = {}, 10, 4
+local owner, of = ARGV[11], KEYS[3]
+local answer, arg, key = {}, 12, 4
 local operations = {}
 
 -- A publication. Answers epoch, offset, and 1 if the key was known.
@@ -229,22 +269,22 @@ while arg <= #ARGV do
   operations[operation]()
 end
 tell()
-table.insert(answer, 1, tostring(seq))
+table.insert(answer, 1, seq .. ' ' .. mark)
 table.insert(answer, 1, epoch)
 return answer
 `
 
 /**
- * `KEYS[3]` is the topic's log. `ARGV`: topic, epoch and offset of the position, limit. It answers epoch, `seq`, top, the oldest offset, then
+ * `KEYS[3]` is the topic's log. `ARGV`: topic, epoch and offset of the position, limit. It answers epoch, `SEQ MARK`, top, the oldest offset, then
  * offset and value of each entry.
  */
 export const read = `${begin}
-local topic, sinceEpoch, since, limit = ARGV[9], ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12])
+local topic, sinceEpoch, since, limit = ARGV[11], ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14])
 local log = KEYS[3]
 local top = tonumber(redis.call('HGET', state, 't:' .. topic) or '0')
 local oldest = top > 0 and trim(log) or top + 1
 tell()
-local answer = { epoch, tostring(seq), tostring(top), tostring(oldest) }
+local answer = { epoch, seq .. ' ' .. mark, tostring(top), tostring(oldest) }
 local from = sinceEpoch == epoch and math.max(oldest, since + 1) or oldest
 if from > top or limit < 1 then return answer end
 local entries = redis.call('XRANGE', log, from, '+', 'COUNT', limit)
@@ -255,21 +295,21 @@ end
 return answer
 `
 
-/** `ARGV`: the topics. It answers epoch, `seq`, and the top of each. */
+/** `ARGV`: the topics. It answers epoch, `SEQ MARK`, and the top of each. */
 export const tops = `${begin}
 tell()
-local answer = { epoch, tostring(seq) }
-for i = 9, #ARGV do answer[#answer + 1] = redis.call('HGET', state, 't:' .. ARGV[i]) or '0' end
+local answer = { epoch, seq .. ' ' .. mark }
+for i = 11, #ARGV do answer[#answer + 1] = redis.call('HGET', state, 't:' .. ARGV[i]) or '0' end
 return answer
 `
 
-/** `ARGV`: topic and limit. It answers epoch, `seq`, how many members there are, then id, member and payload of as many as asked for. */
+/** `ARGV`: topic and limit. It answers epoch, `SEQ MARK`, how many members there are, then id, member and payload of as many as asked for. */
 export const members = `${begin}
-local topic, limit = ARGV[9], tonumber(ARGV[10])
+local topic, limit = ARGV[11], tonumber(ARGV[12])
 sweep()
 tell()
 local present, by = prefix .. 'in:' .. topic, prefix .. 'by:' .. topic
-local answer = { epoch, tostring(seq), tostring(redis.call('HLEN', prefix .. 'count:' .. topic)) }
+local answer = { epoch, seq .. ' ' .. mark, tostring(redis.call('HLEN', prefix .. 'count:' .. topic)) }
 local from = '-'
 for _ = 1, limit do
   local first = redis.call('ZRANGEBYLEX', by, from, '+', 'LIMIT', 0, 1)[1]

@@ -5,6 +5,9 @@ export interface ShardMessage {
   readonly epoch: string
   /** Missing where the message carries signals alone. */
   readonly seq: number | undefined
+  readonly mark: string
+  /** The mark of the message before, if this one's is another. */
+  readonly before: string | undefined
   readonly published: ReadonlyArray<readonly [offset: number, topic: string, key: string, payload: string]>
   readonly changed: ReadonlyArray<string>
   readonly signals: ReadonlyArray<readonly [topic: string, from: string, payload: string]>
@@ -21,11 +24,12 @@ export const parseMessage = (text: string): ShardMessage | undefined => {
     return undefined
   }
   if (typeof value !== "object" || value === null) return undefined
-  const { e, g, m, p, s } = value as { readonly [key in "e" | "s" | "p" | "m" | "g"]?: unknown }
+  const { b, e, g, k, m, p, s } = value as { readonly [key in "e" | "s" | "k" | "b" | "p" | "m" | "g"]?: unknown }
   if (typeof e !== "string" || (s !== undefined && !isCount(s))) return undefined
   if (!isList(p, isPublished) || !isList(m, isText) || !isList(g, isSignal)) return undefined
-  if (s === undefined && (p !== undefined || m !== undefined)) return undefined
-  return { epoch: e, seq: s, published: p ?? none, changed: m ?? none, signals: g ?? none }
+  if (s === undefined ? p !== undefined || m !== undefined : !isText(k)) return undefined
+  if (b !== undefined && !isText(b)) return undefined
+  return { epoch: e, seq: s, mark: isText(k) ? k : "", before: b, published: p ?? none, changed: m ?? none, signals: g ?? none }
 }
 
 const isText = (value: unknown): value is string => typeof value === "string"

@@ -85,7 +85,9 @@ export class Shard {
   ): Effect.Effect<ReadonlyArray<string>, Failed> {
     return Effect.suspend(() => {
       const { lease, publishCommand, random, redis, timeout } = this.shared
-      const { knownEpoch, knownSeq } = this.hearing
+      const { knownEpoch, knownSeq, proof } = this.hearing
+      // Who hears nothing cannot follow, and has nothing that could be lost.
+      const { mark, seq } = this.isListening ? proof : { seq: 0, mark: "" }
       return Effect.map(
         Calls.call(
           redis,
@@ -93,12 +95,13 @@ export class Shard {
           [this.key("state"), this.key("leases"), ...keys],
           [
             knownEpoch, `${knownSeq}`, force ? "1" : "0", random(), publishCommand, this.name, this.key(""), `${lease}`,
-            ...args
+            `${seq}`, mark, ...args
           ],
           timeout
         ),
         (answer) => {
-          this.judge(this.hearing.answered(answer[0], Number(answer[1])))
+          const [told, newest = ""] = answer[1].split(" ")
+          this.judge(this.hearing.answered(answer[0], Number(told), newest, proof))
           return answer
         }
       )
@@ -126,13 +129,13 @@ export class Shard {
     return Effect.asVoid(this.submit("S", [JSON.stringify([topic, from, payload])]))
   }
 
-  /** Answers epoch, `seq`, top, the oldest offset, then offset and body of each entry. */
+  /** Answers epoch, `SEQ MARK`, top, the oldest offset, then offset and body of each entry. */
   read(topic: string, epoch: string, offset: number, limit: number): Effect.Effect<ReadonlyArray<string>, Failed> {
     const name = written(topic)
     return this.call(Calls.read, [this.key(`log:${name}`)], [name, epoch, `${offset}`, `${limit}`])
   }
 
-  /** Answers epoch, `seq` and top. */
+  /** Answers epoch, `SEQ MARK` and top. */
   top(topic: string): Effect.Effect<ReadonlyArray<string>, Failed> {
     return this.call(Calls.tops, [], [written(topic)])
   }
@@ -206,8 +209,8 @@ export class Shard {
     this.silences = 0
     const message = parseMessage(text)
     if (message === undefined) return this.missed()
-    const { changed, epoch, published, seq, signals } = message
-    if (seq !== undefined) this.judge(this.hearing.heard(epoch, seq))
+    const { before, changed, epoch, mark, published, seq, signals } = message
+    if (seq !== undefined) this.judge(this.hearing.heard(epoch, seq, mark, before))
     const { inbox } = this.shared
     for (const [offset, topic, key, payload] of published) {
       if (this.counts.has(topic)) inbox.offer({ _tag: "Published", topic, epoch, entry: { offset, key, payload } })
@@ -259,7 +262,7 @@ export class Shard {
     })
   }
 
-  /** Answers epoch, `seq`, the count, then id, member and payload of each. */
+  /** Answers epoch, `SEQ MARK`, the count, then id, member and payload of each. */
   members(topic: string, limit: number): Effect.Effect<ReadonlyArray<string>, Failed> {
     return this.call(Calls.members, [], [written(topic), `${limit}`])
   }
