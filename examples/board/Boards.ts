@@ -92,21 +92,22 @@ export class Boards extends Context.Service<Boards, {
         yield* Effect.addFinalizer(() => save)
         yield* Effect.forkScoped(Effect.repeat(save, Schedule.spaced("2 seconds")))
 
-        const since = Option.match(kept, { onNone: () => "start" as const, onSome: ({ position }) => position })
-        yield* Topics.subscribe(Board, { id }, { since }).pipe(
-          Stream.runForEach((event) =>
-            SubscriptionRef.update(state, ({ notes }) => {
-              switch (event._tag) {
-                case "Publication":
-                  return { position: event.position, notes: apply(notes, event.value) }
-                // What is missing is missing: the notes stay what they are.
-                case "Gap":
-                  return { position: event.to, notes }
-                default:
-                  return { position: event.position, notes }
-              }
-            }).pipe(Effect.andThen(Ref.set(isSaved, false)))
-          ),
+        // From where the board is: after a failure no change is applied once more.
+        const since = Effect.map(SubscriptionRef.get(state), ({ position }) => position.epoch === "" ? "start" as const : position)
+        const changes = Stream.unwrap(Effect.map(since, (since) => Topics.subscribe(Board, { id }, { since })))
+        yield* Stream.runForEach(changes, (event) =>
+          SubscriptionRef.update(state, ({ notes }) => {
+            switch (event._tag) {
+              case "Publication":
+                return { position: event.position, notes: apply(notes, event.value) }
+              // What is missing is missing: the notes stay what they are.
+              case "Gap":
+                return { position: event.to, notes }
+              default:
+                return { position: event.position, notes }
+            }
+          }).pipe(Effect.andThen(Ref.set(isSaved, false)))
+        ).pipe(
           Effect.tapError((error) => Effect.logWarning("A board could not be followed", error)),
           Effect.retry(Schedule.spaced("1 second")),
           Effect.forkScoped
