@@ -395,9 +395,9 @@ export interface TopicOptions {
    */
   readonly calls?: number | undefined
   /**
-   * What one connection may publish and signal: values of at most `size` characters, larger ones are refused; `count` of them
-   * at once and as many again over each `interval`, evenly. What is above the rate is not refused, but read later, so that
-   * its order stays. Default 65,536 characters, 1,000 a second.
+   * What one connection may publish and signal: values of at most `size` characters, larger ones are refused, those of the
+   * program itself too; `count` of them at once and as many again over each `interval`, evenly. What is above the rate is not
+   * refused, but read later, so that its order stays. Default 65,536 characters, 1,000 a second.
    */
   readonly publish?:
     | {
@@ -411,6 +411,11 @@ export interface TopicOptions {
    * gap. Guards the broker against subscribers that always ask for everything. Default 10,000.
    */
   readonly recovery?: number | undefined
+  /**
+   * A snapshot has at most `size` characters; a subscriber that asks for a larger one is refused. Clients take messages up to
+   * their `maxMessageSize`, and a character has up to 3 bytes. Default 262,144.
+   */
+  readonly snapshot?: { readonly size?: number | undefined } | undefined
   /**
    * Who is present: what is told of a member has at most `size` characters; above `listed` members only their number is told;
    * a member whose connection has ended is present for another `grace`; changes are told together, `lump` after the first.
@@ -455,6 +460,7 @@ export interface TopicLimits {
   readonly calls: number
   readonly publish: { readonly size: number; readonly count: number; readonly interval: number }
   readonly recovery: number
+  readonly snapshot: { readonly size: number }
   readonly presence: { readonly size: number; readonly listed: number; readonly grace: number; readonly lump: number }
   readonly recent: { readonly count: number; readonly bytes: number }
   readonly linger: { readonly time: number; readonly topics: number }
@@ -472,6 +478,7 @@ export const defaultTopics: TopicLimits = {
   calls: 32,
   publish: { size: 64 * KiB, count: 1000, interval: 1000 },
   recovery: 10_000,
+  snapshot: { size: 256 * KiB },
   presence: { size: 2 * KiB, listed: 1000, grace: 3000, lump: 500 },
   recent: { count: 256, bytes: 64 * MiB },
   linger: { time: 10_000, topics: 1000 },
@@ -493,6 +500,7 @@ export const makeTopics = (options: TopicOptions = {}, fallback: TopicLimits = d
     interval: millis(options.publish?.interval, fallback.publish.interval)
   },
   recovery: options.recovery ?? fallback.recovery,
+  snapshot: { size: options.snapshot?.size ?? fallback.snapshot.size },
   presence: {
     size: options.presence?.size ?? fallback.presence.size,
     listed: options.presence?.listed ?? fallback.presence.listed,

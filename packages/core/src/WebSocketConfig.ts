@@ -453,6 +453,7 @@ const topicsGroup: Config.Config<Limits.TopicOptions> = Config.all({
     interval: duration("TOPICS_PUBLISH_INTERVAL")
   }),
   recovery: integer("TOPICS_RECOVERY", 0),
+  snapshot: Config.all({ size: integer("TOPICS_SNAPSHOT_SIZE", 1) }),
   presence: Config.all({
     size: integer("TOPICS_PRESENCE_SIZE", 1),
     listed: integer("TOPICS_PRESENCE_LISTED", 0),
@@ -486,6 +487,7 @@ const topicsGroup: Config.Config<Limits.TopicOptions> = Config.all({
  * | `TOPICS_PUBLISH_COUNT` | `publish.count` | 1000 |
  * | `TOPICS_PUBLISH_INTERVAL` | `publish.interval` | 1 second |
  * | `TOPICS_RECOVERY` | `recovery` | 10000 |
+ * | `TOPICS_SNAPSHOT_SIZE` | `snapshot.size` | 262144 |
  * | `TOPICS_PRESENCE_SIZE` | `presence.size` | 2048 |
  * | `TOPICS_PRESENCE_LISTED` | `presence.listed` | 1000 |
  * | `TOPICS_PRESENCE_GRACE` | `presence.grace` | 3 seconds |

@@ -89,6 +89,7 @@ describe("the limits of topics", () => {
       calls: 32,
       publish: { size: 65_536, count: 1000, interval: 1000 },
       recovery: 10_000,
+      snapshot: { size: 262_144 },
       presence: { size: 2048, listed: 1000, grace: 3000, lump: 500 },
       recent: { count: 256, bytes: 64 * MiB },
       linger: { time: 10_000, topics: 1000 },

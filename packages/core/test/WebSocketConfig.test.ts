@@ -273,6 +273,7 @@ describe("the limits of topics", () => {
       { size: 3, count: 4, interval: 5000 }
     ],
     recovery: [{ TOPICS_RECOVERY: "0" }, 0],
+    snapshot: [{ TOPICS_SNAPSHOT_SIZE: "15" }, { size: 15 }],
     presence: [
       { TOPICS_PRESENCE_SIZE: "6", TOPICS_PRESENCE_LISTED: "7", TOPICS_PRESENCE_GRACE: "8 millis", TOPICS_PRESENCE_LUMP: "9 millis" },
       { size: 6, listed: 7, grace: 8, lump: 9 }

@@ -106,6 +106,32 @@ const encoded = (schemas: ReturnType<typeof schemasOf>, what: "publication" | "s
     error === undefined ? Effect.die(new RangeError(message)) : Effect.fail(error))
 
 /**
+ * A value of the program has more characters, as JSON text, than clients are sent: `limit` is `publish.size` of the limits of
+ * {@link layer}, or `presence.size` for what is told of a member. Nothing was published.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ValueTooLarge extends Schema.TaggedError<ValueTooLarge>("@effect-ws/core/Topics/ValueTooLarge")("ValueTooLarge", {
+  topic: Schema.String,
+  what: Schema.Literals(["publication", "signal", "member"]),
+  size: Schema.Number,
+  limit: Schema.Number
+}) {
+  override get message() {
+    return `The ${this.what} for ${this.topic} has ${this.size} characters as JSON text, and may have ${this.limit}`
+  }
+}
+
+/** A value as the JSON text that everybody is sent, no larger than clients may make it. */
+const bounded = (own: Hubs.Hub, topic: Topic.Any, name: string, what: ValueTooLarge["what"], value: unknown) =>
+  Effect.flatMap(encoded(schemasOf(topic), what, value), (text) => {
+    const limit = what === "member" ? own.limits.presence.size : own.limits.publish.size
+    const { length: size } = text
+    return size > limit ? Effect.fail(new ValueTooLarge({ topic: name, what, size, limit })) : Effect.succeed(text)
+  })
+
+/**
  * Publishes in a topic.
  *
  * **Details**
@@ -122,12 +148,12 @@ export const publish = <T extends Topic.Any>(
   params: Topic.Params<T>,
   value: T["publication"]["Type"],
   options?: { readonly key?: string | undefined }
-): Effect.Effect<Broker.Position, Broker.BrokerError | Schema.SchemaError, Topics | T["publication"]["EncodingServices"]> =>
+): Effect.Effect<Broker.Position, Broker.BrokerError | Schema.SchemaError | ValueTooLarge, Topics | T["publication"]["EncodingServices"]> =>
   Effect.gen(function*() {
     const own = yield* hub
-    const payload = yield* encoded(schemasOf(topic), "publication", value)
-    const key = options?.key ?? own.uniqueName()
     const name = Topic.nameOf(topic, params)
+    const payload = yield* bounded(own, topic, name, "publication", value)
+    const key = options?.key ?? own.uniqueName()
     const published = own.publish(name, key, payload, topic.history)
     const { position } = yield* ofProgram(published, () => ({ operation: "publish", family: topic.path, topic: name }))
     return position
@@ -147,11 +173,12 @@ export const signal = <T extends Topic.Any>(
     /** Who sends it. Default a name of this process. */
     readonly from?: string | undefined
   }
-): Effect.Effect<void, Broker.BrokerError | Schema.SchemaError, Topics | T["signal"]["EncodingServices"]> =>
+): Effect.Effect<void, Broker.BrokerError | Schema.SchemaError | ValueTooLarge, Topics | T["signal"]["EncodingServices"]> =>
   Effect.gen(function*() {
     const own = yield* hub
-    const payload = yield* encoded(schemasOf(topic), "signal", value)
-    yield* own.signal(Topic.nameOf(topic, params), own.id, options?.from, payload)
+    const name = Topic.nameOf(topic, params)
+    const payload = yield* bounded(own, topic, name, "signal", value)
+    yield* own.signal(name, own.id, options?.from, payload)
   })
 
 /**
@@ -253,14 +280,15 @@ export const join = <T extends Topic.Any>(
   value: T["member"]["Type"]
 ): Effect.Effect<
   void,
-  Broker.BrokerError | Schema.SchemaError,
+  Broker.BrokerError | Schema.SchemaError | ValueTooLarge,
   Topics | Scope.Scope | T["member"]["EncodingServices"]
 > =>
   Effect.gen(function*() {
     const own = yield* hub
-    const payload = yield* encoded(schemasOf(topic), "member", value)
+    const name = Topic.nameOf(topic, params)
+    const payload = yield* bounded(own, topic, name, "member", value)
     const entered = yield* Effect.acquireRelease(
-      Effect.sync(() => own.enter(Topic.nameOf(topic, params), { id: own.uniqueName(), member, payload })),
+      Effect.sync(() => own.enter(name, { id: own.uniqueName(), member, payload })),
       (entered) => Effect.sync(() => own.leaveLater(entered, 0))
     )
     yield* entered.settled

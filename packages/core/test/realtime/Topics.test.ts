@@ -57,6 +57,25 @@ describe("in the program", () => {
       assert.deepStrictEqual(yield* collect(3, "start"), ["Subscribed 0", "1:7", "2:8"])
     }).pipe(Effect.provide(memory)))
 
+  it.effect("a value is no larger than clients take it", () =>
+    Effect.gen(function*() {
+      const Words = Topic.make("words/:id", { publication: Schema.String, signal: Schema.String, member: Schema.String })
+      const heard = yield* Effect.forkChild(Stream.runCollect(Stream.take(Topics.subscribe(Words, a), 2)), { startImmediately: true })
+      yield* settle
+      const word = (length: number) => "x".repeat(length - 2)
+      const refused = Effect.map(Effect.all([
+        Effect.flip(Topics.publish(Words, a, word(11))),
+        Effect.flip(Topics.signal(Words, a, word(11))),
+        Effect.flip(Topics.join(Words, a, "bot", word(6)))
+      ]), (errors) => errors.map((error) => error._tag === "ValueTooLarge" && [error.what, error.size, error.limit]))
+      assert.deepStrictEqual(yield* refused, [["publication", 11, 10], ["signal", 11, 10], ["member", 6, 5]])
+      assert.strictEqual((yield* Topics.members(Words, a)).count, 0)
+      assert.strictEqual((yield* Topics.publish(Words, a, word(10))).offset, 1)
+      yield* Topics.signal(Words, a, word(10))
+      yield* Topics.join(Words, a, "bot", word(5))
+      assert.lengthOf(yield* Fiber.join(heard), 2)
+    }).pipe(Effect.scoped, Effect.provide(Topics.layer({ publish: { size: 10 }, presence: { size: 5 } }).pipe(Layer.provide(Broker.layerMemory)))))
+
   it.effect("who comes back gets what is behind its position", () =>
     Effect.gen(function*() {
       const { epoch } = yield* Topics.publish(Numbers, a, 1)

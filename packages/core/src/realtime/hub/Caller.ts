@@ -59,10 +59,16 @@ export class Caller implements Client {
   /** The snapshot of a topic, as JSON text. */
   snapshot(named: Named, position: Position): Doing<string> {
     const taken = Effect.suspend(() => named.family.snapshot!({ params: named.params, claims: this.claims, position }))
-    return Effect.flatMap(
+    const encoded = Effect.flatMap(
       refusable(named, taken),
       (value) => Effect.catch(named.schemas.of("snapshot").encode(value), (invalid) => Effect.die(invalid.error ?? invalid))
     )
+    const { size } = this.session.limits.snapshot
+    return Effect.flatMap(encoded, (text) => {
+      if (text.length <= size) return Effect.succeed(text)
+      const failure = new Failure("limit", `a snapshot has at most ${size} characters of JSON text`)
+      return Effect.andThen(Effect.logWarning(`Topics: the snapshot has ${text.length} characters, and at most ${size} are sent`), Effect.fail(failure))
+    })
   }
 
   /** Does what gives the client something that lasts; takes it back if the right to it went away in the meantime. */

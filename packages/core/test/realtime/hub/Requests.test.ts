@@ -120,6 +120,19 @@ describe("requests", () => {
       )
     }))
 
+  it.effect("for a snapshot that is larger than clients take it are refused", () =>
+    Effect.gen(function*() {
+      const Board = Topic.make("board/:id", { publication: Schema.Finite, snapshot: Schema.String })
+      const served = Topics.serve(Board, { snapshot: ({ params }) => Effect.succeed("x".repeat(Number(params.id) - 2)) })
+      const { server } = yield* serveAlone(Topics.handle([served], { limits: { snapshot: { size: 10 } } }))
+      const peer = yield* server.connect
+      const ask = (size: number) => peer.say({ type: "subscribe", id: size, topic: `board/${size}`, snapshot: true })
+      yield* ask(11)
+      assert.deepInclude(yield* peer.next, { type: "failed", id: 11, code: "limit" })
+      yield* ask(10)
+      assert.deepInclude((yield* peer.expect("subscribed")).snapshot, { value: "xxxxxxxx" })
+    }))
+
   it.effect("for a long history get the end of it", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(handle({ recovery: 3 }))
