@@ -74,6 +74,7 @@ export const make = (options: Options = {}): Effect.Effect<Broker["Service"], Br
     const name = () => Math.abs(random.nextIntUnsafe()).toString(36)
     const fibers = new Set<Fiber.Fiber<unknown, unknown>>()
     const run = Effect.runForkWith(yield* Effect.context<never>())
+    let isAgreeing = false
     const shared: Shared = {
       redis,
       inbox: new Inbox(),
@@ -84,6 +85,17 @@ export const make = (options: Options = {}): Effect.Effect<Broker["Service"], Br
       lease,
       owner: `${(yield* Clock.currentTimeMillis).toString(36)}.${name()}`,
       random: name,
+      onLost: () => {
+        if (isAgreeing) return
+        isAgreeing = true
+        // What all agree on may be lost too. Who runs already goes on, and says that it should not.
+        shared.fork(agree(shared, count).pipe(
+          Effect.catchCause((cause) => Effect.logError("The processes of the service no longer agree how topics are divided", cause)),
+          Effect.ensuring(Effect.sync(() => {
+            isAgreeing = false
+          }))
+        ))
+      },
       fork: (effect) => {
         const fiber = run(effect)
         fibers.add(fiber)
@@ -215,7 +227,7 @@ const entriesOf = ([epoch, , top, oldest, ...rest]: ReadonlyArray<string>) => {
  * import { Layer } from "effect"
  *
  * export const BrokerLive = RedisBroker.layer().pipe(
- *   Layer.provide(NodeRedis.layer({ url: "redis://localhost:6379" }))
+ *   Layer.provide(NodeRedis.layer({ url: "redis://localhost:6379", disableOfflineQueue: true }))
  * )
  * ```
  *

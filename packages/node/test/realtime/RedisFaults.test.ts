@@ -152,7 +152,7 @@ const behindGate = (redis: Redis.RedisServer, options?: RedisBroker.Options) =>
         if (isCut) for (const socket of sockets) socket.destroy()
       })
     yield* Effect.addFinalizer(() => Effect.andThen(cut(true), Effect.sync(() => server.close())))
-    const broker = yield* brokerOf({ ...redis, layer: () => NodeRedis.layer({ url: `redis://127.0.0.1:${port}` }) }, options)
+    const broker = yield* brokerOf({ ...redis, layer: () => NodeRedis.layer({ url: `redis://127.0.0.1:${port}`, disableOfflineQueue: true }) }, options)
     return { broker, cut }
   })
 
@@ -489,6 +489,16 @@ describe.skipIf(Redis.missing !== undefined)("a broker on Redis", () => {
       assert.strictEqual(error._tag === "BrokerError" && error.operation, "open")
       assert.include(String(error.cause), "has the layout \"1 16\", and this process has \"1 8\"")
       yield* brokerOf(redis, { shards: 8, prefix: "another" })
+    }))
+
+  test("says again how topics are divided where that was lost", (redis) =>
+    Effect.gen(function*() {
+      const broker = yield* brokerOf(redis)
+      yield* publish(broker, "t", "1")
+      yield* redis.command("FLUSHALL")
+      yield* publish(broker, "t", "2")
+      yield* until(Effect.map(redis.command("GET", "{effect-ws}:layout"), (layout) => layout === "1 16"))
+      assert.strictEqual((yield* Effect.flip(brokerOf(redis, { shards: 8 })))._tag, "BrokerError")
     }))
 
   test("needs no more permissions than docs/topics-redis.md says", (redis) =>

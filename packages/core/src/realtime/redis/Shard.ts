@@ -30,6 +30,8 @@ export interface Shared {
   /** The name of the process. */
   readonly owner: string
   readonly random: () => string
+  /** A shard has another epoch: Redis lost data, maybe not that of the shard alone. */
+  readonly onLost: () => void
   /** Runs until it is done, or the broker's scope ends. */
   readonly fork: (effect: Effect.Effect<void>) => void
 }
@@ -102,6 +104,7 @@ export class Shard {
         (answer) => {
           const [told, newest = ""] = answer[1].split(" ")
           this.judge(this.hearing.answered(answer[0], Number(told), newest, proof))
+          if (knownEpoch !== "" && this.hearing.knownEpoch !== knownEpoch) this.shared.onLost()
           return answer
         }
       )
