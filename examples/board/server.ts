@@ -49,7 +49,7 @@ const TopicsRoute = HttpRouter.use(Effect.fnUntraced(function*(router) {
 const Backend = Layer.unwrap(Effect.gen(function*() {
   const url = yield* Config.option(Config.String("REDIS_URL"))
   if (Option.isNone(url)) return Layer.mergeAll(Broker.layerMemory, BoardStore.layerMemory())
-  return Layer.mergeAll(RedisBroker.layer(), BoardStore.layerRedis).pipe(Layer.provide(NodeRedis.layer({ url: url.value })))
+  return Layer.mergeAll(RedisBroker.layer(), BoardStore.layerRedis).pipe(Layer.provide(NodeRedis.layer({ url: url.value, disableOfflineQueue: true })))
 }))
 
 const Announce = Layer.effectDiscard(HttpServer.addressFormattedWith((url) => {

@@ -31,7 +31,7 @@ const SharedBroker = Layer.unwrap(Effect.gen(function*() {
   const url = yield* Config.String("REDIS_URL").pipe(Config.option)
   return Option.isNone(url)
     ? Broker.layerMemory
-    : RedisBroker.layer().pipe(Layer.provide(NodeRedis.layer({ url: url.value })))
+    : RedisBroker.layer().pipe(Layer.provide(NodeRedis.layer({ url: url.value, disableOfflineQueue: true })))
 }))
 
 // The address that was bound; with PORT=0 the system chooses the port.
