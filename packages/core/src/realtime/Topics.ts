@@ -608,7 +608,8 @@ const refused = ({ reason, status }: Unauthorized): HandshakeError =>
  *
  * **When to use**
  *
- * Where somebody has lost a right. Take the right away first: a client that subscribes at the same time is asked for again.
+ * Where somebody has lost a right. Take the right away first: for a client that subscribes at the same time the authorizer is asked
+ * again, and what one that subscribes anew had ends with what it is about to have.
  *
  * **Details**
  *

@@ -30,6 +30,8 @@ export class Caller implements Client {
   isKnown = true
   /** Counts what may have taken rights away. */
   revocations = 0
+  // Topics of which something that lasts is about to be given, one at a time; and the message that has taken them away meanwhile.
+  private given: Map<string, string | undefined> | undefined
   // How many places are taken by what is about to be made.
   private reserved: Map<ReadonlyMap<string, unknown>, number> | undefined
 
@@ -74,8 +76,15 @@ export class Caller implements Client {
   /** Does what gives the client something that lasts; takes it back if the right to it went away in the meantime. */
   lasting(topic: string, doing: Doing): Doing {
     return Effect.suspend(() => {
-      const { revocations } = this
-      return Effect.andThen(doing, Effect.suspend(() => revocations === this.revocations ? Effect.void : this.check(topic)))
+      const { revocations, session } = this
+      const given = this.given ??= new Map()
+      given.set(topic, undefined)
+      const checked = Effect.suspend(() => {
+        const message = given.get(topic)
+        if (message !== undefined) return session.takeAway(topic) ? session.send(message) : Effect.void
+        return revocations === this.revocations ? Effect.void : this.check(topic)
+      })
+      return Effect.ensuring(Effect.andThen(doing, checked), Effect.sync(() => given.delete(topic)))
     })
   }
 
@@ -127,7 +136,11 @@ export class Caller implements Client {
 
   revoke(topic: string, message: string, error: string | undefined): void {
     this.revocations++
-    if (this.session.takeAway(topic)) this.session.fork(this.session.send(ended(topic, message, error)))
+    if (!this.session.takeAway(topic)) return
+    const text = ended(topic, message, error)
+    // What is asked for at the same time belongs to what the client had.
+    if (this.given?.has(topic) === true) this.given.set(topic, text)
+    this.session.fork(this.session.send(text))
   }
 
   close(code: number, reason: string): void {

@@ -418,6 +418,29 @@ describe("revoking", () => {
       assert.deepStrictEqual(yield* peer.arrived, [])
     }))
 
+  it.effect("that happens while a client subscribes again ends the new subscription too", () =>
+    Effect.gen(function*() {
+      const slow = Topics.serve(Room, { subscribe: () => Effect.sleep("1 second") })
+      const { server } = yield* serveAlone(Topics.handle([slow]))
+      const peer = yield* server.connect
+      for (let round = 0; round < 2; round++) {
+        yield* ask(peer, "subscribe")
+        yield* settle
+        yield* TestClock.adjust("1 second")
+        yield* peer.expect("subscribed")
+        yield* ask(peer, "subscribe")
+        yield* settle
+        yield* server.run(Topics.revoke(slow, { id: "a" }, { reason: "moved on" }))
+        const ended = { type: "ended", topic: "room/a", message: "moved on" } as const
+        assert.deepStrictEqual(yield* peer.arrived, [ended])
+        yield* TestClock.adjust("1 second")
+        yield* peer.expect("subscribed")
+        assert.deepStrictEqual(yield* peer.arrived, [ended])
+        yield* server.run(Topics.publish(Room, { id: "a" }, 1))
+        assert.deepStrictEqual(yield* peer.arrived, [])
+      }
+    }))
+
   it.effect("of connections closes them, with a code that says whether to come back", () =>
     Effect.gen(function*() {
       const { server } = yield* serveAlone(byToken)
