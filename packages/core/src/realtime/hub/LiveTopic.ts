@@ -92,6 +92,8 @@ export class LiveTopic {
   private isDoubted = false
   // Of one process only one reads at a time, so that the answers come in order and others find them in the window.
   private reading: Semaphore.Semaphore | undefined
+  // The last one who read failed: those who waited for their turn fail with it, instead of one after the other.
+  private failed: BrokerError | undefined
   // An epoch that the broker has left: those who come back from it are many.
   private gone: string | undefined
 
@@ -290,17 +292,24 @@ export class LiveTopic {
   after(position: Position, limit: number): Effect.Effect<Following, BrokerError> {
     return Effect.suspend(() => {
       const known = this.known(position, limit)
-      return known === undefined ? this.inTurn(this.readAfter(position, limit)) : Effect.succeed(known)
+      return known === undefined ? this.inTurn(this.readAfter(position, limit, this.failed)) : Effect.succeed(known)
     })
   }
 
-  private readAfter(position: Position, limit: number): Effect.Effect<Following, BrokerError> {
+  private readAfter(position: Position, limit: number, failed: BrokerError | undefined): Effect.Effect<Following, BrokerError> {
     return Effect.suspend(() => {
       // The one who read before may have found it.
       const known = this.known(position, limit)
       if (known !== undefined) return Effect.succeed(known)
+      if (this.failed !== undefined && this.failed !== failed) return Effect.fail(this.failed)
       const atOnce = Math.min(limit, readAtOnce)
-      return Effect.map(this.around.read(this.name, position, atOnce), (read) => this.takeOlder(position, read))
+      return Effect.matchEffect(this.around.read(this.name, position, atOnce), {
+        onFailure: (error) => Effect.fail(this.failed = error),
+        onSuccess: (read) => {
+          this.failed = undefined
+          return Effect.sync(() => this.takeOlder(position, read))
+        }
+      })
     })
   }
 

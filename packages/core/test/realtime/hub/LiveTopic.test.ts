@@ -343,4 +343,42 @@ describe("what is heard of a topic", () => {
     topic.doubt()
     assert.lengthOf(questions, 2)
   })
+
+  it.effect("those who wait for a broker that fails fail together, and read it when it is back", () =>
+    Effect.gen(function*() {
+      let isDown = true
+      let reads = 0
+      const nothing = { epoch: "e", top: 9, oldest: 1, entries: [{ offset: 1, key: "k", payload: "1" }] }
+      const around = {
+        budget: new RecentBudget(1000),
+        windowCount: 5,
+        now: () => 0,
+        read: () =>
+          Effect.suspend(() => {
+            reads++
+            const failure = new Broker.BrokerError({ operation: "read", applied: "no" })
+            return Effect.andThen(Effect.sleep("5 seconds"), isDown ? failure : Effect.succeed(nothing))
+          }),
+        ask: () => {},
+        askLater: () => {},
+        counts: { deliveries: 0, publications: 0, behind: 0 }
+      }
+      const topic = new LiveTopic("t", { size: 10, timeToLive: 1000, keyTimeToLive: 1000 }, around)
+      topic.open({ epoch: "e", offset: 9 })
+      const after = (offset: number) => topic.after({ epoch: "e", offset }, 1)
+      const failures = yield* Effect.forkChild(
+        Effect.forEach([0, 1, 2, 3], (offset) => Effect.flip(after(offset)), { concurrency: "unbounded" }),
+        { startImmediately: true }
+      )
+      yield* settle
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      assert.isDefined(failures.pollUnsafe())
+      assert.strictEqual(reads, 1)
+      isDown = false
+      const read = yield* Effect.forkChild(after(0), { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      assert.isTrue(read.pollUnsafe()?._tag === "Success")
+    }))
 })
