@@ -159,7 +159,7 @@ const behindGate = (redis: Redis.RedisServer, options?: RedisBroker.Options) =>
 const members = (broker: Service, topic: string) => Effect.map(broker.members(topic, 100), ({ count }) => count)
 
 const test = (name: string, body: (redis: Redis.RedisServer) => Effect.Effect<void, unknown, Scope.Scope>, args: ReadonlyArray<string> = []) =>
-  it.live(name, () => Effect.flatMap(Redis.make({ args }), body).pipe(Effect.provide(Logger.layer([]))), 40_000)
+  it.live(name, () => Effect.flatMap(Redis.make({ args }), body).pipe(Effect.provide(Logger.layer([]))), 120_000)
 
 describe.skipIf(Redis.missing !== undefined)("a broker on Redis", () => {
   test("hears 2,000 publications of another process once and in order", (redis) =>
