@@ -96,6 +96,15 @@ export const schemasOf = (topic: Topic.Any): Schemas => {
   return known
 }
 
+/** A value of the program as JSON text. */
+export const encoded = (
+  schemas: Schemas,
+  what: "publication" | "signal" | "member" | "refusal",
+  value: unknown
+): Effect.Effect<string, Schema.SchemaError> =>
+  Effect.catch(schemas.of(what).encode(value), ({ error, message }) =>
+    error === undefined ? Effect.die(new RangeError(message)) : Effect.fail(error))
+
 /** What an authorizer is asked about, besides the operation. */
 export interface Asked {
   readonly params: unknown

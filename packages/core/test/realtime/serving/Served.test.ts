@@ -1,0 +1,55 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Topics } from "@effect-ws/core/realtime"
+import * as Effect from "effect/Effect"
+import { ask, authenticate, byToken, refusal, Room, rooms } from "../../support/TopicsRights.ts"
+import { serveAlone } from "../../support/TopicsWire.ts"
+
+describe("who may do what", () => {
+  it("needs to know the claims that a family expects", () => {
+    // @ts-expect-error: the family expects a User, and nothing says who a client is
+    assert.isTrue(Effect.isEffect(Topics.handle([rooms])))
+    const stranger = { request: Effect.succeed({ claims: { name: "ann" } }) }
+    // @ts-expect-error: a User has rooms
+    assert.isTrue(Effect.isEffect(Topics.handle([rooms], { authenticate: stranger })))
+  })
+
+  it.effect("is decided by the program, with the claims of the connection and services of the program", () =>
+    Effect.gen(function*() {
+      const { server } = yield* serveAlone(byToken)
+      const peer = yield* server.connect
+      yield* authenticate(peer, "ann:a")
+      yield* peer.expect("done")
+      yield* ask(peer, "subscribe")
+      yield* peer.expect("subscribed")
+      yield* ask(peer, "subscribe", { topic: "room/b" })
+      assert.deepStrictEqual(yield* peer.next, refusal("b"))
+      yield* ask(peer, "publish", { key: "1", value: 100 })
+      assert.deepStrictEqual(yield* peer.next, refusal("a"))
+      yield* ask(peer, "publish", { key: "2", value: 99 })
+      assert.sameMembers((yield* peer.arrived).map(({ type }) => type), ["published", "publication"])
+      yield* ask(peer, "join", { member: "bob", value: "x" })
+      assert.deepStrictEqual(yield* peer.next, refusal("a"))
+      yield* ask(peer, "join", { member: "ann", value: "x" })
+      yield* peer.expect("done")
+      // These have no authorizer of their own: whoever may subscribe may do them.
+      for (const type of ["watch", "signal"]) {
+        yield* ask(peer, type, { topic: "room/b", value: 1 })
+        assert.deepStrictEqual(yield* peer.next, refusal("b"))
+      }
+    }))
+
+  it.effect("a defect of the program is told to the client as what it is, and ends nothing", () =>
+    Effect.gen(function*() {
+      const faulty = Topics.serve(Room, { publish: () => Effect.die("a bug"), subscribe: () => Effect.fail(5 as never) })
+      const { server } = yield* serveAlone(Topics.handle([faulty]))
+      const peer = yield* server.connect
+      yield* ask(peer, "publish", { key: "1", value: 1 })
+      assert.deepInclude(yield* peer.next, { type: "failed", code: "unavailable" })
+      // A refusal that is not the family's.
+      yield* ask(peer, "subscribe")
+      const { error } = yield* peer.expect("failed")
+      assert.isUndefined(error)
+      yield* ask(peer, "unsubscribe")
+      yield* peer.expect("done")
+    }))
+})
