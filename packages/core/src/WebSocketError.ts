@@ -298,8 +298,8 @@ export class UpgradeUnavailable extends /*#__PURE__*/ Schema.TaggedError<Upgrade
 export class NotConnected extends /*#__PURE__*/ Schema.TaggedError<NotConnected>("@effect-ws/core/WebSocketError/NotConnected")(
   "NotConnected",
   {
-    reason: Schema.Literals(["Away", "TooManyWaiting", "Lost", "Ended"]),
-    cause: Schema.optional(Schema.Defect())
+    reason: /*#__PURE__*/ Schema.Literals(["Away", "TooManyWaiting", "Lost", "Ended"]),
+    cause: /*#__PURE__*/ Schema.optional(/*#__PURE__*/ Schema.Defect())
   }
 ) {
   override get message() {
@@ -323,7 +323,7 @@ const notConnected = {
  */
 export class DeliveryUnknown extends /*#__PURE__*/ Schema.TaggedError<DeliveryUnknown>("@effect-ws/core/WebSocketError/DeliveryUnknown")(
   "DeliveryUnknown",
-  { cause: Schema.optional(Schema.Defect()) }
+  { cause: /*#__PURE__*/ Schema.optional(/*#__PURE__*/ Schema.Defect()) }
 ) {
   override get message() {
     return "The connection broke while it had messages to deliver: they may have arrived or not"

@@ -9,11 +9,13 @@ import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
+import type { ProtocolRule } from "../WebSocketError.ts"
 import { Link } from "./Link.ts"
+import { type DecodingLink, MessageWatch } from "./MessageWatch.ts"
 import { Pings } from "./Pings.ts"
 import { Watches } from "./Watches.ts"
 
-export class ByteLink extends Link implements TransportHandlers {
+export class ByteLink extends Link implements TransportHandlers, DecodingLink {
   readonly protocol: Protocol
   readonly transport: Transport
   readonly transform: Transform | undefined
@@ -149,6 +151,18 @@ export class ByteLink extends Link implements TransportHandlers {
     if (rest === undefined) return
     this.rest = undefined
     this.feed(rest, true)
+  }
+
+  protected override insideMessage(): void {
+    const watches = this.watches ??= new Watches(this)
+    watches.message ??= new MessageWatch(this)
+    watches.message.begin()
+  }
+
+  /** The peer broke a rule about time. */
+  violate(rule: ProtocolRule): void {
+    this.protocol.fail(rule)
+    this.afterInput()
   }
 
   onEnd(): void {

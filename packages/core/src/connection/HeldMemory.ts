@@ -1,13 +1,12 @@
 /** How a connection reports to the budget of all connections what it holds. */
-import { MemoryBudget, type Holder, pageSize } from "../memory/MemoryBudget.ts"
+import { type Budget, type Holder, pageSize, unlimited } from "../memory/MemoryBudget.ts"
 import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 
-const unbounded = new MemoryBudget(Infinity, Infinity, "largest")
 let opened = 0
 
 export abstract class HeldMemory extends Alarm implements Holder {
   /** The budget of all connections; set before the first byte. */
-  budget: MemoryBudget = unbounded
+  budget: Budget = unlimited
   /** The pages that the budget has counted. */
   accounted = 0
   readonly serial: number = opened++

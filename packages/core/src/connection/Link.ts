@@ -11,7 +11,7 @@ import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { type Flushable, flushSoon } from "../runtime/FlushQueue.ts"
-import type { IOError, ProtocolError, ProtocolRule } from "../WebSocketError.ts"
+import type { IOError, ProtocolError } from "../WebSocketError.ts"
 import { HeldMemory } from "./HeldMemory.ts"
 import { type ClosableLink, EndListeners, LinkClosing } from "./LinkClosing.ts"
 import {
@@ -166,15 +166,12 @@ export abstract class Link extends HeldMemory
     // The answer to the peer's Close may have been written just now.
     this.closing?.advance()
     this.regulate()
-    if (this.protocol.inbound.isInsideMessage) (this.watches ??= new Watches(this)).insideMessage()
+    if (this.protocol.inbound.isInsideMessage) this.insideMessage()
     if (this.closing !== undefined) this.updateAlarm()
   }
 
-  /** The peer broke a rule about time. */
-  violate(rule: ProtocolRule): void {
-    this.protocol.fail(rule)
-    this.afterInput()
-  }
+  /** The input so far stops inside a message. */
+  protected insideMessage(): void {}
 
   /** Messages, or bytes that are not decoded, wait for the reader. */
   get hasUnread(): boolean {

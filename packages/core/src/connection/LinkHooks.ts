@@ -6,7 +6,7 @@ import type { CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
-import { IOError, type ProtocolError, type ProtocolRule } from "../WebSocketError.ts"
+import { IOError, type ProtocolError } from "../WebSocketError.ts"
 import type { LinkProtocol } from "./LinkProtocol.ts"
 
 /** What a link needs of its transport, be it one of bytes or of messages. */
@@ -70,8 +70,6 @@ export interface TimedLink {
   readonly pendingBytes: number
   flush(): void
   close(code: number, reason: string): void
-  /** The peer broke a rule about time. */
-  violate(rule: ProtocolRule): void
   break(error: IOError): void
   updateAlarm(): void
 }

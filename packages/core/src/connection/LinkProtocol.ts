@@ -7,7 +7,6 @@ import type { CloseInfo } from "../CloseCode.ts"
 import type { Message, Prepared, Sendable } from "../Message.ts"
 import type { Ending } from "../protocol/Ending.ts"
 import type { Fragments } from "../protocol/Fragments.ts"
-import type { ProtocolRule } from "../WebSocketError.ts"
 
 /** The bytes that an extension took in and put out. */
 export interface Volume {
@@ -82,6 +81,5 @@ export interface LinkProtocol {
   close(code?: number, reason?: string): void
   /** Answers the ending. */
   settle(): void
-  fail(rule: ProtocolRule): void
   readonly closeInfo: CloseInfo
 }

@@ -1,15 +1,27 @@
 /**
  * The deadlines that traffic postpones, except for the keepalive's: a write that stalls, a message
- * without progress, a connection without messages. Most connections need none of them most of the
- * time: a watch exists only while there is something to watch.
+ * without progress (`MessageWatch`), a connection without messages. Most connections need none of
+ * them most of the time: a watch exists only while there is something to watch.
  */
 import { IOError } from "../WebSocketError.ts"
 import type { TimedLink } from "./LinkHooks.ts"
 
+/** Watches the progress of a message that arrives in parts; see `MessageWatch`. */
+export interface ProgressWatch {
+  /** When to look next. */
+  readonly due: number
+  /** The input stops inside a message. */
+  begin(): void
+  /** Reading was paused or resumed: a pause is not the peer's fault. */
+  standStill(): void
+  onAlarm(now: number): void
+}
+
 export class Watches {
+  /** Where messages arrive in parts, since the first of them. */
+  message: ProgressWatch | undefined
   private readonly link: TimedLink
   private idle: IdleWatch | undefined
-  private message: MessageWatch | undefined
   private stall: StallWatch | undefined
 
   /** The watches that a connection has from its beginning. */
@@ -29,12 +41,6 @@ export class Watches {
   get due(): number {
     const { idle, message, stall } = this
     return Math.min(idle?.due ?? Infinity, message?.due ?? Infinity, stall?.due ?? Infinity)
-  }
-
-  /** The input so far stops inside a message. */
-  insideMessage(): void {
-    this.message ??= new MessageWatch(this.link)
-    this.message.begin()
   }
 
   /** Reading was paused or resumed: a pause is not the peer's fault. */
@@ -111,69 +117,6 @@ class IdleWatch {
       this.due = Infinity
       link.close(1001, "idle")
     }
-  }
-}
-
-/**
- * Ends a connection whose peer begins a message and makes no progress with it (`messageProgress`).
- * It begins once input stops inside a message and checks again after the timeout, so that messages
- * which are split by the chunks of the network cost one look at the clock in each timeout.
- */
-class MessageWatch {
-  /** When to look next. */
-  due = Infinity
-  private readonly link: TimedLink
-  private message = 0
-  private received = 0
-  private stoodStill = false
-
-  constructor(link: TimedLink) {
-    this.link = link
-  }
-
-  /** The input stops inside a message. */
-  begin(): void {
-    const { isOpen, limits, protocol } = this.link
-    if (this.due !== Infinity || !isOpen || protocol.ending !== undefined || limits.messageProgress.timeout === Infinity) return
-    this.look(this.link.deadlines.now())
-    this.link.updateAlarm()
-  }
-
-  /** Reading was paused or resumed: a pause is not the peer's fault. */
-  standStill(): void {
-    this.stoodStill = true
-  }
-
-  onAlarm(now: number): void {
-    if (now < this.due) return
-    this.due = Infinity
-    const { limits, protocol } = this.link
-    if (!this.link.isOpen || !protocol.inbound.isInsideMessage) return
-    const isSame = protocol.inbound.receivedMessages === this.message
-    const progresses = this.dataBytes - this.received >= limits.messageProgress.bytes
-    if (isSame && !progresses && !this.stoodStill && !this.link.isStanding && !this.isStreamed) {
-      this.link.violate("MessageTooSlow")
-    } else {
-      this.look(now)
-    }
-  }
-
-  /** Whether the message is delivered as it arrives: it holds no memory, and its reader has its own time. */
-  private get isStreamed(): boolean {
-    const { fragments } = this.link.protocol
-    return fragments !== undefined && !fragments.done && !fragments.discarded
-  }
-
-  /** Bytes received, without Pings and Pongs, which are no progress of a message. */
-  private get dataBytes(): number {
-    return this.link.receivedBytes - this.link.protocol.controls.received
-  }
-
-  private look(now: number): void {
-    this.due = now + this.link.limits.messageProgress.timeout
-    this.message = this.link.protocol.inbound.receivedMessages
-    this.received = this.dataBytes
-    this.stoodStill = false
   }
 }
 

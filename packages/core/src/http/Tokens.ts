@@ -19,10 +19,14 @@ const maxListLength = 8192
 export const maxListEntries = 64
 
 // RFC 9110 §5.6.2: tchar
-const tokenCodes = new Uint8Array(128)
-for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-  tokenCodes[char.charCodeAt(0)] = 1
+const tableOfTokens = (): Uint8Array => {
+  const codes = new Uint8Array(128)
+  for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+    codes[char.charCodeAt(0)] = 1
+  }
+  return codes
 }
+const tokenCodes = /*#__PURE__*/ tableOfTokens()
 
 export const isTokenCode = (code: number): boolean => code < 128 && tokenCodes[code] === 1
 

@@ -22,6 +22,30 @@ export interface Holder {
   readonly shed: () => void
 }
 
+/** A budget as a connection sees it. */
+export interface Budget {
+  /** Whether reading is paused. */
+  readonly isExhausted: boolean
+  /** A holder has this many pages now. */
+  change(holder: Holder, pages: number): void
+  /** A holder does not read, and is called when it may. */
+  pause(holder: Holder): void
+  /** A holder is released. */
+  leave(holder: Holder): void
+}
+
+/** No bound, for connections outside of any budget. */
+export const unlimited: Budget = {
+  isExhausted: false,
+  change: (holder, pages) => {
+    holder.accounted = pages
+  },
+  pause: () => {},
+  leave: (holder) => {
+    holder.accounted = 0
+  }
+}
+
 /** Which connection to close first: the one that holds most, or the one that was opened last. */
 export type Shed = "largest" | "newest"
 
@@ -35,7 +59,7 @@ const relief = 7 / 8
 // Above this share pausing was too late: connections are closed at once.
 const excess = 5 / 4
 
-export class MemoryBudget {
+export class MemoryBudget implements Budget {
   /** The most bytes before reading pauses. */
   readonly maxBytes: number
   /** Whether reading is paused. */

@@ -8,8 +8,9 @@ import type { Limits } from "../Limits.ts"
 import { byteLength, type Message, type Prepared, type Sendable } from "../Message.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
 import { closeInfoOf } from "./CloseInfo.ts"
-import { type Ending, violation } from "./Ending.ts"
+import type { Ending } from "./Ending.ts"
 import { Inbox } from "./Inbox.ts"
+import { errorOf, messageTooBig, type RuleInfo, tooMuchUnread } from "./Violation.ts"
 
 /** Where messages go. */
 export interface MessageOutput {
@@ -126,9 +127,9 @@ export class MessageProtocol {
   receive(message: Message, size: number): void {
     if (this.ending !== undefined || this.sentClose !== undefined) return
     const { inbound, limits } = this
-    if (size > limits.maxMessageSize) return this.fail("MessageTooBig")
+    if (size > limits.maxMessageSize) return this.fail("MessageTooBig", messageTooBig)
     if (!this.isBounded && inbound.messageBytes > 0 && inbound.messageBytes + size > limits.maxUnread) {
-      return this.fail("TooMuchUnread")
+      return this.fail("TooMuchUnread", tooMuchUnread)
     }
     inbound.add(message)
   }
@@ -157,10 +158,9 @@ export class MessageProtocol {
   demand(): void {}
   endFragments(): void {}
 
-  fail(rule: ProtocolRule): void {
-    if (this.ending !== undefined) return
-    if (this.sentClose === undefined) this.receivedFirst = true
-    this.ending = violation(rule)
+  private fail(rule: ProtocolRule, info: RuleInfo): void {
+    this.receivedFirst = true
+    this.ending = { _tag: "Violation", error: errorOf(rule, info) }
   }
 
   // ---------------------------------------------------------------------------

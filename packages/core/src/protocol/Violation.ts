@@ -5,10 +5,23 @@
  */
 import { ProtocolError, type ProtocolRule } from "../WebSocketError.ts"
 
-interface RuleInfo {
+export interface RuleInfo {
   readonly code: number
   readonly section: string
   readonly text: string
+}
+
+// The rules that a message can break where a platform frames it: a page holds these and no others.
+export const messageTooBig: RuleInfo = {
+  code: 1009,
+  section: "RFC 6455 §7.4.1",
+  text: "a message exceeds maxMessageSize (a larger one can be read with receiveStream)"
+}
+
+export const tooMuchUnread: RuleInfo = {
+  code: 1008,
+  section: "RFC 6455 §10.4",
+  text: "more messages than maxUnread allows wait to be read, and this platform cannot hold back its peer"
 }
 
 export const rules = {
@@ -35,11 +48,7 @@ export const rules = {
   CloseCodeInvalid: { code: 1002, section: "RFC 6455 §7.4", text: "a Close frame carries a code that may not be sent" },
   CloseReasonInvalid: { code: 1007, section: "RFC 6455 §5.5.1", text: "the reason in a Close frame is not UTF-8" },
   ExtensionData: { code: 1007, section: "RFC 6455 §7.4.1", text: "an extension could not decode a message" },
-  MessageTooBig: {
-    code: 1009,
-    section: "RFC 6455 §7.4.1",
-    text: "a message exceeds maxMessageSize (a larger one can be read with receiveStream)"
-  },
+  MessageTooBig: messageTooBig,
   TooManyControlFrames: {
     code: 1008,
     section: "RFC 6455 §10.4",
@@ -51,11 +60,7 @@ export const rules = {
     text: "a message was begun and made less progress than messageProgress demands"
   },
   TooManyFragments: { code: 1009, section: "RFC 6455 §10.4", text: "a message has more fragments than fragments.max allows" },
-  TooMuchUnread: {
-    code: 1008,
-    section: "RFC 6455 §10.4",
-    text: "more messages than maxUnread allows wait to be read, and this platform cannot hold back its peer"
-  },
+  TooMuchUnread: tooMuchUnread,
   // Rules of single frames, see `Frame.decode` and `Frame.encode`. No connection is closed by them.
   FrameIncomplete: { code: 1002, section: "RFC 6455 §5.2", text: "the bytes end inside the frame" },
   FrameTrailing: { code: 1002, section: "RFC 6455 §5.2", text: "bytes follow the frame" },
@@ -64,7 +69,9 @@ export const rules = {
 } as const satisfies Record<ProtocolRule, RuleInfo>
 
 /** The error of a broken rule, with the code and section of the table. */
-export const protocolError = (rule: ProtocolRule, detail?: string): ProtocolError => {
-  const { code, section, text } = rules[rule]
-  return new ProtocolError({ code, rule, section, detail: detail ?? text })
-}
+export const protocolError = (rule: ProtocolRule, detail?: string): ProtocolError =>
+  errorOf(rule, rules[rule], detail)
+
+/** The same where the rule's row is at hand. */
+export const errorOf = (rule: ProtocolRule, { code, section, text }: RuleInfo, detail = text): ProtocolError =>
+  new ProtocolError({ code, rule, section, detail })

@@ -66,7 +66,7 @@ describe("MessageProtocol", () => {
     protocol.receive("\u20ac\u20ac\u20ac\u20ac", 12)
     assert.strictEqual(ruleOf(protocol), "MessageTooBig")
     protocol.receive("later", 5)
-    protocol.fail("MessageTooSlow")
+    protocol.receive("later and too long", 18)
     protocol.receiveClose(1000, "")
     assert.strictEqual(ruleOf(protocol), "MessageTooBig", "the first is what counts")
     assert.deepStrictEqual(protocol.takeMessages(), ["0123456789"])
@@ -185,17 +185,17 @@ describe("MessageProtocol", () => {
   })
 
   it("a broken rule is answered once the reader has reached it", () => {
-    const { closes, protocol } = setup()
+    const { closes, protocol } = setup({ maxMessageSize: 10 })
     protocol.settle()
     assert.deepStrictEqual(closes, [])
-    protocol.fail("MessageTooSlow")
+    protocol.receive("more than ten", 13)
     assert.isTrue(protocol.isOpen)
     protocol.settle()
-    assert.deepStrictEqual(closes, [[1008, "MessageTooSlow"]])
-    assert.deepStrictEqual([protocol.closeInfo.code, protocol.closeInfo.initiator, protocol.closeInfo.clean], [1008, "local", false])
-    const late = setup().protocol
+    assert.deepStrictEqual(closes, [[1009, "MessageTooBig"]])
+    assert.deepStrictEqual([protocol.closeInfo.code, protocol.closeInfo.initiator, protocol.closeInfo.clean], [1009, "local", false])
+    const late = setup({ maxMessageSize: 10 }).protocol
     late.close(1000)
-    late.fail("MessageTooSlow")
+    late.receive("more than ten", 13)
     assert.deepStrictEqual([late.closeInfo.code, late.closeInfo.initiator], [1000, "local"])
   })
 })
