@@ -18,6 +18,7 @@ const slow = [
   "packages/node/test/cli/Inspect.test.ts",
   "examples/test/chat.test.ts",
   "examples/test/chat-page.test.ts",
+  "examples/test/firefox.test.ts",
   "packages/node/test/NodeRedisCluster.test.ts",
   "packages/node/test/conformance/Runner.test.ts",
   "packages/node/test/Compression.test.ts",

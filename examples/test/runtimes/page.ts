@@ -8,13 +8,8 @@ const layers = {
   stream: NativeWebSocketClient.layerStream()
 }
 
+/** What a test calls in the page. */
 const check = (url: string, layer: keyof typeof layers) =>
   Effect.runPromise(Effect.provide(run({ url, isHandshakeHidden: true }), layers[layer]))
 
-declare global {
-  interface Window {
-    readonly check: typeof check
-  }
-}
-
-Object.assign(window, { check })
+Object.assign(globalThis, { check })

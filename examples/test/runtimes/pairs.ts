@@ -4,6 +4,8 @@
  */
 import type { Runtime } from "../../../scripts/runtimes/installed.ts"
 
+export type Browser = "chromium" | "firefox"
+
 export interface Pair {
   readonly name: string
   /** Who serves `programs.ts`: the runtime, and its server. `memory`: both in this process, without a socket. */
@@ -11,7 +13,7 @@ export interface Pair {
   /** Who connects: the runtime, and the layer of its client. */
   readonly client:
     | { readonly on: "node" | Runtime; readonly by: "node" | "tls" | "native" }
-    | { readonly on: "chromium"; readonly by: "events" | "stream" }
+    | { readonly on: Browser; readonly by: "events" | "stream" }
     | "memory"
   /** Promises that are broken, and why. A broken promise that is not named here fails, and so does one that is kept. */
   readonly broken?: Readonly<Record<string, string>>
@@ -43,6 +45,7 @@ export const pairs: ReadonlyArray<Pair> = [
         "Chromium drops what a `WebSocketStream` has not read when the Close arrives"
     }
   },
+  { name: "Firefox's WebSocket", server: ours, client: { on: "firefox", by: "events" } },
   { name: "our client and server on Bun", server: { on: "bun", by: "node" }, client: { on: "bun", by: "node" } },
   { name: "our client and server on Deno", server: { on: "deno", by: "node" }, client: { on: "deno", by: "node" } },
   { name: "Bun's own client", server: ours, client: { on: "bun", by: "native" } },

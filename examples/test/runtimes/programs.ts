@@ -75,6 +75,13 @@ const close: Program = (ws, _, query) => {
   return code === null ? ws.close() : ws.close(Number(code), query.get("reason") ?? "")
 }
 
+/** At once, or once the client has said something. */
+const cut: Program = (ws, _, query) =>
+  Effect.andThen(
+    query.has("late") ? ws.receive : Effect.void,
+    ws.closeAs({ code: 1006, reason: "", initiator: "local", clean: false })
+  )
+
 const report = HttpRouter.add(
   "GET",
   "/report",
@@ -97,7 +104,7 @@ export const Programs = HttpRouter.serve(
     route("/deaf", () => Effect.never, { maxUnread: 1024 * 1024 }),
     route("/close", close),
     route("/closes-too", (ws, seen, query) => Effect.andThen(ws.receive, close(ws, seen, query))),
-    route("/cut", (ws) => ws.closeAs({ code: 1006, reason: "", initiator: "local", clean: false })),
+    route("/cut", cut),
     route("/fails", () => Effect.fail("on purpose")),
     route("/small", count, { maxMessageSize: 1000 }),
     route("/subprotocol", count, { selectSubprotocol: ["b", "a"] }),

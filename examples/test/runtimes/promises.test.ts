@@ -6,8 +6,9 @@ import { fileURLToPath } from "node:url"
 import type { TestContext } from "vitest"
 import { bundle } from "../../rpc/bundle.ts"
 import { launch } from "../browser.ts"
+import { openFirefox } from "../firefox.ts"
 import { run as start } from "../support.ts"
-import { type Pair, pairs } from "./pairs.ts"
+import { type Browser, type Pair, pairs } from "./pairs.ts"
 import { Programs } from "./programs.ts"
 import { names, type Outcome, run } from "./promises.ts"
 import { commandOf } from "./Runtimes.ts"
@@ -30,22 +31,32 @@ const serverOf = async ({ server }: Pair, context: TestContext): Promise<string>
   return url!
 }
 
-const inPage = async (url: string, by: string, context: TestContext): Promise<Outcomes> => {
-  const browser = await launch(context)
-  const page = await browser.newPage()
-  await page.addScriptTag({
-    content: await Effect.runPromise(bundle(fileURLToPath(new URL("page.ts", import.meta.url)))),
-    type: "module"
-  })
-  const outcomes = await page.evaluate(([url, by]) => window.check(url, by as "events" | "stream"), [url, by] as const)
+const script = bundle(fileURLToPath(new URL("page.ts", import.meta.url)))
+
+/** A page of a browser: as much as both of them can do. */
+interface Page {
+  readonly evaluate: (script: string) => Promise<unknown>
+  readonly close: () => Promise<void>
+}
+
+const openPage: Readonly<Record<Browser, (context: TestContext) => Promise<Page>>> = {
+  chromium: async (context) => (await launch(context)).newPage(),
+  firefox: openFirefox
+}
+
+const inPage = async (page: Page, url: string, by: string): Promise<Outcomes> => {
+  await page.evaluate(`{ ${await Effect.runPromise(script)} } undefined`)
+  const outcomes = await page.evaluate(`check(${JSON.stringify(url)}, ${JSON.stringify(by)})`)
   await page.close()
-  return outcomes
+  return outcomes as Outcomes
 }
 
 const outcomesOf = async (pair: Pair, context: TestContext): Promise<Outcomes> => {
   const { client } = pair
   if (client === "memory") return inMemory()
-  if (client.on === "chromium") return inPage(await serverOf(pair, context), client.by, context)
+  if (client.on === "chromium" || client.on === "firefox") {
+    return inPage(await openPage[client.on](context), await serverOf(pair, context), client.by)
+  }
   const command = commandOf(client.on, context)
   const url = await serverOf(pair, context)
   if (client.on === "workerd") {

@@ -385,13 +385,25 @@ const checks: Readonly<Record<string, Check>> = {
 
   "errors: a connection that is cut": (at) =>
     Effect.gen(function*() {
-      const [connect, report] = at.open("/cut")
+      const [connect, report] = at.open("/cut?late")
       const ws = yield* connect
+      yield* ws.send("cut")
       const error = failure(yield* Effect.exit(Stream.runDrain(ws.messages)))
       const { clean, code } = yield* ws.closed
       // What cannot be dropped is closed.
       if (!(yield* report).capabilities.drop) return equal([error, clean, code], [undefined, true, 1011], "the end")
       equal([error?._tag, clean, code], ["IOError", false, 1006], "the end")
+    }),
+
+  "errors: a connection that is cut as soon as it is there": (at) =>
+    Effect.gen(function*() {
+      const [connect, report] = at.open("/cut")
+      const exit = yield* Effect.exit(Effect.flatMap(connect, (ws) => Stream.runDrain(ws.messages)))
+      if (!(yield* report).capabilities.drop) return expect(Exit.isSuccess(exit), "an error although it was closed")
+      const error = failure(exit)
+      // Firefox may not say that it was open.
+      const phases = at.place.isHandshakeHidden ? ["read", "connect"] : ["read"]
+      expect(error?._tag === "IOError" && phases.includes(error.phase), `${error?._tag}: ${error?.message}`)
     }),
 
   "errors: a Ping, or Unsupported": (at) =>
