@@ -227,7 +227,7 @@ export class ConnectionClosed extends /*#__PURE__*/ Schema.TaggedError<Connectio
 
 /**
  * An argument cannot be sent: a close code that RFC 6455 does not allow, a reason above 123
- * bytes, a ping token above 125 bytes. Nothing was sent.
+ * bytes, a ping token above 125 bytes, a name that topics cannot carry. Nothing was sent.
  *
  * @category errors
  * @since 0.1.0

@@ -97,7 +97,8 @@ export {
    *
    * - `code`: `refused` the program does not allow it (where the family's `refusal` says why, the operation fails with
    *   that instead); `invalid` the value does not match the server's Schema; `unknown-topic` no family of the server has
-   *   such a name; `limit` a limit of the server; `ended` the server ended the subscription.
+   *   such a name; `limit` a limit of the server; `ended` the server ended the subscription; `defect` the server's program failed each
+ *   time that it was asked.
    *
    * @category errors
    * @since 0.1.0

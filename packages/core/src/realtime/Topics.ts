@@ -25,6 +25,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { InvalidArgument } from "../WebSocketError.ts"
 import type * as Broker from "./Broker.ts"
 import { encoded, schemasOf } from "./hub/Family.ts"
 import type * as Hubs from "./hub/Hub.ts"
@@ -34,6 +35,7 @@ import { presentOf } from "./hub/Watched.ts"
 import { hub, type Topics } from "./serving/Service.ts"
 import * as Topic from "./Topic.ts"
 import type { TopicEvent } from "./TopicEvent.ts"
+import * as Messages from "./wire/Messages.ts"
 
 export { handle, type HandleOptions } from "./serving/Handle.ts"
 export { type Authenticate, type Identity, Unauthorized } from "./serving/Identity.ts"
@@ -59,6 +61,12 @@ export class ValueTooLarge extends Schema.TaggedError<ValueTooLarge>("@effect-ws
   }
 }
 
+/** Names are bounded as those of clients are, which could not be told of others. */
+const named = (argument: "key" | "member" | "from", text: string | undefined): Effect.Effect<void, InvalidArgument> =>
+  text === undefined || Messages.isKey(text)
+    ? Effect.void
+    : Effect.fail(new InvalidArgument({ argument, detail: Messages.keyRule("it", text) }))
+
 /** A value as the JSON text that everybody is sent, no larger than clients may make it. */
 const bounded = (own: Hubs.Hub, topic: Topic.Any, name: string, what: ValueTooLarge["what"], value: unknown) =>
   Effect.flatMap(encoded(schemasOf(topic), what, value), (text) => {
@@ -74,7 +82,8 @@ const bounded = (own: Hubs.Hub, topic: Topic.Any, name: string, what: ValueTooLa
  *
  * It returns the position of the publication. A publication under a `key` that was used in the topic before, within
  * `keyTimeToLive`, is not published again: the position is that of the first time. So a `BrokerError` with `applied: "unknown"`
- * can be retried under the same key. Once publishing has begun, an interruption does not end it.
+ * can be retried under the same key. Once publishing has begun, an interruption does not end it. A `key` has 1 to 128 characters,
+ * else it fails with `InvalidArgument`.
  *
  * @category publishing
  * @since 0.1.0
@@ -84,9 +93,14 @@ export const publish = <T extends Topic.Any>(
   params: Topic.Params<T>,
   value: T["publication"]["Type"],
   options?: { readonly key?: string | undefined }
-): Effect.Effect<Broker.Position, Broker.BrokerError | Schema.SchemaError | ValueTooLarge, Topics | T["publication"]["EncodingServices"]> =>
+): Effect.Effect<
+  Broker.Position,
+  Broker.BrokerError | Schema.SchemaError | ValueTooLarge | InvalidArgument,
+  Topics | T["publication"]["EncodingServices"]
+> =>
   Effect.gen(function*() {
     const own = yield* hub
+    yield* named("key", options?.key)
     const name = Topic.nameOf(topic, params)
     const payload = yield* bounded(own, topic, name, "publication", value)
     const key = options?.key ?? own.uniqueName()
@@ -106,12 +120,17 @@ export const signal = <T extends Topic.Any>(
   params: Topic.Params<T>,
   value: T["signal"]["Type"],
   options?: {
-    /** Who sends it. Default a name of this process. */
+    /** Who sends it, in 1 to 128 characters. Default a name of this process. */
     readonly from?: string | undefined
   }
-): Effect.Effect<void, Broker.BrokerError | Schema.SchemaError | ValueTooLarge, Topics | T["signal"]["EncodingServices"]> =>
+): Effect.Effect<
+  void,
+  Broker.BrokerError | Schema.SchemaError | ValueTooLarge | InvalidArgument,
+  Topics | T["signal"]["EncodingServices"]
+> =>
   Effect.gen(function*() {
     const own = yield* hub
+    yield* named("from", options?.from)
     const name = Topic.nameOf(topic, params)
     const payload = yield* bounded(own, topic, name, "signal", value)
     yield* own.signal(name, own.id, options?.from, payload)
@@ -204,7 +223,7 @@ export const members = <T extends Topic.Any>(
   })
 
 /**
- * Makes a member of the program's own present in a topic, such as a bot, until the scope ends.
+ * Makes a member of the program's own present in a topic, such as a bot, until the scope ends. Its name has 1 to 128 characters.
  *
  * @category presence
  * @since 0.1.0
@@ -216,11 +235,12 @@ export const join = <T extends Topic.Any>(
   value: T["member"]["Type"]
 ): Effect.Effect<
   void,
-  Broker.BrokerError | Schema.SchemaError | ValueTooLarge,
+  Broker.BrokerError | Schema.SchemaError | ValueTooLarge | InvalidArgument,
   Topics | Scope.Scope | T["member"]["EncodingServices"]
 > =>
   Effect.gen(function*() {
     const own = yield* hub
+    yield* named("member", member)
     const name = Topic.nameOf(topic, params)
     const payload = yield* bounded(own, topic, name, "member", value)
     const entered = yield* Effect.acquireRelease(

@@ -7,56 +7,9 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type * as TopicClient from "../../src/realtime/TopicClient.ts"
-import type { ToClient } from "../../src/realtime/wire/Messages.ts"
 import { eventually } from "../support/Scripted.ts"
 import { at, make, Room, room, scriptedTopics, topic } from "../support/ScriptedTopics.ts"
-
-const publication = (offset: number, epoch = "e"): ToClient => ({
-  type: "publication",
-  topic,
-  epoch,
-  offset,
-  key: `k${offset}`,
-  value: { n: offset }
-})
-const publications = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => publication(from + i))
-
-const subscribed = (id: number, offset: number, more: { top?: number; epoch?: string } & Partial<Extract<ToClient, { type: "subscribed" }>> = {}): ToClient => {
-  const { epoch = "e", top = offset, ...rest } = more
-  return { type: "subscribed", id, topic, position: at(offset, epoch), top, ...rest }
-}
-
-/** An event as a few characters. */
-const brief = (event: TopicClient.Event<typeof Room>): string => {
-  switch (event._tag) {
-    case "Subscribed":
-      return `at ${event.position.epoch}${event.position.offset} of ${event.top}`
-    case "Publication":
-      assert.strictEqual(event.value.n, event.position.offset)
-      return `${event.position.epoch}${event.position.offset}`
-    case "Gap":
-      return `${event.reason} ${event.from.epoch}${event.from.offset}-${event.to.epoch}${event.to.offset}`
-    case "Snapshot":
-      return `${event.value.sum} at ${event.position.epoch}${event.position.offset}`
-  }
-}
-
-/** Reads a topic in a fiber; the events come by `next`. */
-const reader = <E>(client: TopicClient.TopicClient<E>, options?: TopicClient.SubscribeOptions) =>
-  Effect.gen(function*() {
-    const events = yield* Queue.unbounded<string>()
-    const fiber = yield* Effect.forkScoped(
-      Stream.runForEach(client.subscribe(Room, room, options), (event) => Queue.offer(events, brief(event))),
-      { startImmediately: true }
-    )
-    return {
-      fiber,
-      stop: Fiber.interrupt(fiber),
-      next: (count: number) => eventually(Queue.takeBetween(events, count, count)),
-      /** What has come so far. */
-      rest: Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 100 }), Queue.clear(events))
-    }
-  })
+import { brief, publication, publications, reader, subscribed } from "../support/TopicReader.ts"
 
 describe("a subscription", () => {
   it.effect("begins at the top, and delivers what follows in order", () => {
@@ -262,69 +215,6 @@ describe("a subscription", () => {
       assert.isUndefined(again.since)
       yield* server.send(publication(3), subscribed(again.id, 3), publication(4))
       assert.deepStrictEqual(yield* three.next(2), ["at e3 of 3", "e4"])
-    }).pipe(Effect.provide(layer))
-  })
-
-  it.effect("fails where the server refuses it, with the family's error or ours", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
-      const server = yield* Effect.andThen(Effect.void, visit)
-      const answers: ReadonlyArray<[Partial<Extract<ToClient, { type: "failed" }>>, object]> = [
-        [{ code: "refused", error: { _tag: "NotMember", room: "1" } }, { _tag: "NotMember", room: "1" }],
-        [{ code: "refused" }, { _tag: "TopicError", operation: "subscribe", code: "refused", topic }],
-        [{ code: "refused", error: { room: 1 } }, { _tag: "InvalidValue", what: "refusal" }],
-        [{ code: "unknown-topic" }, { _tag: "TopicError", code: "unknown-topic" }],
-        [{ code: "limit", message: "100 subscriptions" }, { _tag: "TopicError", code: "limit", detail: "100 subscriptions" }]
-      ]
-      for (const [answer, error] of answers) {
-        const events = yield* reader(client)
-        const { id } = yield* server.next("subscribe")
-        yield* server.send({ type: "failed", id, code: "refused", message: "", ...answer })
-        assert.deepInclude(yield* Effect.flip(Fiber.join(events.fiber)), error)
-      }
-      assert.lengthOf(yield* server.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
-
-  it.effect("is asked for again where the server could not, after a while", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
-      const events = yield* reader(client, { since: at(1) })
-      const server = yield* visit
-      for (const answer of [{ code: "unavailable" }, { code: "unknown" }, { code: "limit", retryAfter: 700 }] as const) {
-        const { id } = yield* server.next("subscribe")
-        yield* server.send({ type: "failed", id, message: "", ...answer })
-        assert.lengthOf(yield* server.rest, 0)
-        yield* TestClock.adjust("5 seconds")
-      }
-      const { id, since } = yield* server.next("subscribe")
-      assert.deepStrictEqual(since, at(1))
-      yield* server.send(subscribed(id, 1), publication(2))
-      assert.deepStrictEqual(yield* events.next(2), ["at e1 of 1", "e2"])
-    }).pipe(Effect.provide(layer))
-  })
-
-  it.effect("that the server ends fails, behind what came before", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
-      const events = yield* reader(client)
-      const server = yield* visit
-      const { id } = yield* server.next("subscribe")
-      yield* server.send(subscribed(id, 0), publication(1), {
-        type: "ended",
-        topic,
-        message: "",
-        error: { _tag: "NotMember", room: "1" }
-      })
-      assert.deepStrictEqual(yield* events.next(2), ["at e0 of 0", "e1"])
-      assert.deepInclude(yield* Effect.flip(Fiber.join(events.fiber)), { _tag: "NotMember" })
-      const again = yield* reader(client)
-      const second = yield* server.next("subscribe")
-      yield* server.send(subscribed(second.id, 1), { type: "ended", topic, message: "enough" })
-      assert.deepInclude(yield* Effect.flip(Fiber.join(again.fiber)), { _tag: "TopicError", code: "ended", detail: "enough" })
     }).pipe(Effect.provide(layer))
   })
 

@@ -76,6 +76,24 @@ describe("in the program", () => {
       assert.lengthOf(yield* Fiber.join(heard), 2)
     }).pipe(Effect.scoped, Effect.provide(Topics.layer({ publish: { size: 10 }, presence: { size: 5 } }).pipe(Layer.provide(Broker.layerMemory)))))
 
+  it.effect("a name is no longer than clients may make it", () =>
+    Effect.gen(function*() {
+      const Words = Topic.make("words/:id", { publication: Schema.String, signal: Schema.String, member: Schema.String })
+      for (const name of ["", "n".repeat(129)]) {
+        const refused = yield* Effect.all([
+          Effect.flip(Topics.publish(Words, a, "x", { key: name })),
+          Effect.flip(Topics.join(Words, a, name, "x")),
+          Effect.flip(Topics.signal(Words, a, "x", { from: name }))
+        ])
+        assert.deepStrictEqual(refused.map((error) => error._tag === "InvalidArgument" && error.argument), ["key", "member", "from"])
+        assert.include(refused[0].message, `1 to 128 characters, and not ${name.length}`)
+      }
+      const longest = "n".repeat(128)
+      assert.strictEqual((yield* Topics.publish(Words, a, "x", { key: longest })).offset, 1)
+      yield* Topics.join(Words, a, longest, "x")
+      assert.deepStrictEqual(Array.from((yield* Topics.members(Words, a)).members.keys()), [longest])
+    }).pipe(Effect.scoped, Effect.provide(memory)))
+
   it.effect("who comes back gets what is behind its position", () =>
     Effect.gen(function*() {
       const { epoch } = yield* Topics.publish(Numbers, a, 1)

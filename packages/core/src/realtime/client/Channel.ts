@@ -4,8 +4,8 @@
 import * as Cause from "effect/Cause"
 import * as Queue from "effect/Queue"
 import type * as Schema from "effect/Schema"
-import type { Gap, Publication, Signalled, Subscribed } from "../wire/Messages.ts"
-import { type Refused, refusedBy, retryDelay } from "./Errors.ts"
+import type { Failed, Gap, Publication, Signalled, Subscribed } from "../wire/Messages.ts"
+import { type Refused, refusedBy, Retries } from "./Errors.ts"
 import type { Answered, Calls } from "./Calls.ts"
 import { finish } from "./Finish.ts"
 import type { Reader, Since } from "./Reader.ts"
@@ -18,6 +18,13 @@ export interface SignalItem {
 
 export type Listener<E> = Queue.Queue<SignalItem, E | Cause.Done>
 
+/** What was asked, and has no answer yet. */
+interface Asking<E> {
+  readonly id: number
+  /** The readers for which a snapshot was asked. */
+  readonly snapshotFor: ReadonlyArray<Reader<E | Refused>>
+}
+
 export class Channel<E> {
   readonly topic: string
   private readonly calls: Calls
@@ -27,9 +34,9 @@ export class Channel<E> {
   private isAsked = false
   // It was answered.
   private isStanding = false
-  private asking: { readonly id: number; readonly snapshot: boolean } | undefined
+  private asking: Asking<E> | undefined
   private isPaused = false
-  private failures = 0
+  private readonly retries = new Retries()
   private readonly unused: () => void
 
   constructor(calls: Calls, topic: string, unused: () => void) {
@@ -69,15 +76,15 @@ export class Channel<E> {
     if (this.asking !== undefined || this.isPaused) return
     if (this.isAsked && !active.some((reader) => reader.needsAsk)) return
     const since = lowest(active)
-    const snapshot = active.some((reader) => reader.needsAsk && reader.wantsSnapshot)
+    const snapshotFor = active.filter((reader) => reader.needsAsk && reader.wantsSnapshot)
     const id = calls.ask({
       type: "subscribe",
       topic,
       ...(since !== undefined && { since }),
-      ...(snapshot && { snapshot })
+      ...(snapshotFor.length > 0 && { snapshot: true })
     }, (answer) => this.answered(answer))
     this.isAsked = true
-    this.asking = { id, snapshot }
+    this.asking = { id, snapshotFor }
     for (const reader of active) {
       reader.needsAsk = false
       reader.ask = id
@@ -89,21 +96,52 @@ export class Channel<E> {
     if (asking === undefined || asking.id !== answer.id) return
     this.asking = undefined
     if (answer.type === "subscribed") {
-      this.failures = 0
+      this.retries.reset()
       this.isStanding = true
-      this.subscribed(answer, asking.snapshot)
-    } else if (answer.type === "failed") {
-      const delay = retryDelay(answer, this.failures++, this.calls.around.random())
-      if (delay === undefined) return this.fail(refusedBy("subscribe", this.topic, answer))
-      for (const reader of this.readers) if (reader.ask === asking.id) reader.lost()
-      this.isAsked = false
-      this.isPaused = true
-      this.calls.around.later(delay, () => {
-        this.isPaused = false
+      this.subscribed(answer, asking.snapshotFor.length > 0)
+      this.reconcile()
+    } else if (answer.type === "failed") this.failed(answer, asking)
+  }
+
+  /** It was not done, and nothing has changed: what stood before stands. */
+  private failed(answer: typeof Failed.Type, { id, snapshotFor }: Asking<E>): void {
+    this.isAsked = this.isStanding
+    for (const reader of this.readers) if (reader.ask === id) reader.lost()
+    const concerned = snapshotFor.filter((reader) => this.readers.has(reader))
+    if (concerned.length > 0 && isOwnFault(answer)) return this.failedFor(concerned, answer)
+    const delay = this.retries.next(answer, this.calls.around.random())
+    if (delay === undefined) return this.fail(refusedBy("subscribe", this.topic, answer))
+    this.isPaused = true
+    this.calls.around.later(delay, () => {
+      this.isPaused = false
+      this.reconcile()
+    })
+  }
+
+  /** It may be the snapshot that failed, so it concerns those who asked for one. The others are asked for without. */
+  private failedFor(concerned: ReadonlyArray<Reader<E | Refused>>, answer: typeof Failed.Type): void {
+    const { around } = this.calls
+    const random = around.random()
+    const resting: Array<Reader<E | Refused>> = []
+    let longest = 0
+    for (const reader of concerned) {
+      const delay = reader.retries.next(answer, random)
+      if (delay === undefined) {
+        this.readers.delete(reader)
+        reader.end(Cause.fail<E | Refused>(refusedBy("subscribe", this.topic, answer)))
+      } else {
+        longest = Math.max(longest, delay)
+        reader.isResting = true
+        resting.push(reader)
+      }
+    }
+    if (resting.length > 0) {
+      around.later(longest, () => {
+        for (const reader of resting) reader.isResting = false
         this.reconcile()
       })
-      return
     }
+    if (this.isUnused) this.unused()
     this.reconcile()
   }
 
@@ -161,6 +199,10 @@ export class Channel<E> {
     for (const listener of this.listeners) finish(listener, cause)
   }
 }
+
+/** Whether the fault may lie in what was asked, and not in the broker, or in how much was asked. */
+const isOwnFault = ({ code, retryAfter }: typeof Failed.Type): boolean =>
+  code !== "unavailable" && code !== "unknown" && (code !== "limit" || retryAfter === undefined)
 
 /** The position from which all of them miss nothing that can be had; what the others have already they ignore. */
 const lowest = (readers: ReadonlyArray<{ readonly from: Since }>): Since => {

@@ -58,13 +58,11 @@ export interface Joined<out E> {
 
 const isPosition = Schema.is(Messages.Position)
 
-/** A name that the subprotocol can carry. */
-const bounded = (what: string, text: string): string => {
-  if (text === "" || text.length > Messages.longestKey) {
-    throw new Error(`${what} has 1 to ${Messages.longestKey} characters, and not ${text.length}`)
-  }
-  return text
-}
+/** A name that the subprotocol can carry. Another one would cost the connection, again and again. */
+const bounded = (operation: TopicError["operation"], topic: string, what: string, text: string): Effect.Effect<void, TopicError> =>
+  Messages.isKey(text)
+    ? Effect.void
+    : Effect.fail(new TopicError({ operation, topic, code: "invalid", detail: Messages.keyRule(what, text) }))
 
 /** A value as JSON text. One that is nested deeper than the subprotocol allows would cost the connection, again and again. */
 const shallow = (operation: TopicError["operation"], topic: string, json: Schema.Json): Effect.Effect<string, TopicError> => {
@@ -151,11 +149,12 @@ export class Client<E> {
     const { hub } = this
     return Effect.gen(function*() {
       const topic = Topic.nameOf(family, params)
+      yield* bounded("publish", topic, "a key", key)
       const text = yield* shallow("publish", topic, yield* encoderOf(family.publication)(value))
       if (hub.ending !== undefined) return yield* new NotConnected({ reason: "Ended" })
       if (!hub.publications.hasRoom) return yield* new NotConnected({ reason: "TooManyWaiting" })
       // The answer to the last sending must come while the key is still remembered.
-      const pending = new Pending(topic, bounded("A key", key), text, family.history.keyTimeToLive / 2)
+      const pending = new Pending(topic, key, text, family.history.keyTimeToLive / 2)
       const { duplicate, position } = yield* Effect.acquireUseRelease(
         Effect.sync(() => hub.publications.add(pending)),
         () =>
@@ -222,9 +221,10 @@ export class Client<E> {
       const context = yield* Effect.context<T["refusal"]["DecodingServices"]>()
       const refused = (error: Loss<E> | NotConnected | Refused): Effect.Effect<never, RefusalOf<T> | NotConnected | Loss<E>> =>
         error instanceof Refused ? Effect.provideContext(failureOf(family, error), context) : Effect.fail(error)
+      yield* bounded("join", topic, "the name of a member", member)
       const json = yield* encoderOf(family.member)(value)
       yield* shallow("join", topic, json)
-      const join = new Join<Loss<E>>(bounded("The name of a member", member), json)
+      const join = new Join<Loss<E>>(member, json)
       yield* Effect.acquireRelease(Effect.sync(() => this.hub.join(topic, join)), (stop) => Effect.sync(stop))
       yield* Effect.catch(Deferred.await(join.present), refused)
       return { ended: Effect.catch(Deferred.await(join.ended), refused) }

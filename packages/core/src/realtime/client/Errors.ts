@@ -15,7 +15,8 @@ export const Operation = Schema.Literals(["subscribe", "publish", "signal", "joi
  *
  * - `code`: `refused` the program does not allow it (where the family says why, the operation fails with the
  *   family's own error instead); `invalid` the value does not match the server's Schema; `unknown-topic` no family of the server has
- *   such a name; `limit` a limit of the server; `ended` the server ended the subscription.
+ *   such a name; `limit` a limit of the server; `ended` the server ended the subscription; `defect` the server's program failed each
+ *   time that it was asked.
  *
  * @category errors
  * @since 0.1.0
@@ -23,7 +24,7 @@ export const Operation = Schema.Literals(["subscribe", "publish", "signal", "joi
 export class TopicError extends Schema.TaggedError<TopicError>("@effect-ws/core/TopicClient/TopicError")("TopicError", {
   operation: Operation,
   topic: Schema.String,
-  code: Schema.Literals(["refused", "invalid", "unknown-topic", "limit", "ended"]),
+  code: Schema.Literals(["refused", "invalid", "unknown-topic", "limit", "ended", "defect"]),
   detail: Schema.String
 }) {
   override get message() {
@@ -93,19 +94,37 @@ export class Refused {
 
 type Answer = typeof Failed.Type
 
-/** Whether it may be asked again: after how many milliseconds, or `undefined`. `turn` counts the failures before. */
-export const retryDelay = ({ code, retryAfter }: Answer, turn: number, random: number): number | undefined => {
-  switch (code) {
-    case "unavailable":
-    case "unknown":
-      // Everybody asks when a broker is back, so not all at once.
-      return Math.max(retryAfter ?? 0, Math.ceil((0.5 + random / 2) * Math.min(5000, 250 * 2 ** Math.min(turn, 10))))
-    case "limit":
-      return retryAfter === undefined ? undefined : Math.max(1, retryAfter)
-    default:
-      return undefined
+/** How often it is asked again what a server's program has died of. A broker comes back; a defect is there until somebody mends it. */
+const mostDefects = 4
+
+/** How often in a row something was not done, and so when it is asked for again. */
+export class Retries {
+  private failures = 0
+  private defects = 0
+
+  /** It was done. */
+  reset(): void {
+    this.failures = this.defects = 0
+  }
+
+  /** It was not done: after how many milliseconds it is asked for again, or `undefined` where that is the answer. */
+  next({ code, retryAfter }: Answer, random: number): number | undefined {
+    switch (code) {
+      case "unavailable":
+      case "unknown":
+        return Math.max(retryAfter ?? 0, pause(this.failures++, random))
+      case "defect":
+        return this.defects < mostDefects ? Math.max(retryAfter ?? 0, pause(this.defects++, random)) : undefined
+      case "limit":
+        return retryAfter === undefined ? undefined : Math.max(1, retryAfter)
+      default:
+        return undefined
+    }
   }
 }
+
+/** Everybody asks when a broker is back, so not all at once. */
+const pause = (turn: number, random: number): number => Math.ceil((0.5 + random / 2) * Math.min(5000, 250 * 2 ** Math.min(turn, 10)))
 
 /** An answer after which it is not asked again. */
 export const refusedBy = (operation: typeof Operation.Type, topic: string, answer: Answer): Refused =>

@@ -7,7 +7,7 @@ import type { Values } from "../../contract/Values.ts"
 import type { InvalidMessage } from "../../contract/InvalidMessage.ts"
 import type { ReceiveError, SendError, WebSocket } from "../../WebSocket.ts"
 import { IOError } from "../../WebSocketError.ts"
-import type { ToClient, ToServer, Welcome } from "../wire/Messages.ts"
+import type { Failed, ToClient, ToServer, Welcome } from "../wire/Messages.ts"
 import type { Calls } from "./Calls.ts"
 import { TopicError } from "./Errors.ts"
 
@@ -29,6 +29,13 @@ const patience = "10 seconds"
 const late = Effect.fail(
   new IOError({ phase: "handshake", reason: "TimedOut", detail: `The server has not begun to speak of topics within ${patience}` })
 )
+
+const unable = (detail: string) =>
+  Effect.fail(new IOError({ phase: "handshake", reason: "Unknown", detail: `The server could not check the token: ${detail}` }))
+
+/** What says nothing of the token. */
+const isUnable = ({ code, retryAfter }: typeof Failed.Type): boolean =>
+  code === "defect" || code === "unavailable" || code === "unknown" || (code === "limit" && retryAfter !== undefined)
 
 const refused = (detail: string) => new TopicError({ operation: "authenticate", topic: "", code: "refused", detail })
 
@@ -54,6 +61,8 @@ export const greet = <E>(
       if (message.type === "welcome") welcome = message
       else if (message.type === "done" && message.id === first) accepted = true
       else if (message.type === "failed" && message.id === first) {
+        // Another connection is made, behind the usual wait.
+        if (isUnable(message)) return yield* unable(message.message)
         if (++refusals > 1) return yield* refused(message.message)
         yield* show()
       }

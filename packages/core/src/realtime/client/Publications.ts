@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import type { Position } from "../Broker.ts"
 import { NotConnected } from "../../WebSocketError.ts"
 import { type Answered, type Calls, elapsed, type Moment } from "./Calls.ts"
-import { PublishUnknown, Refused, refusedBy, retryDelay } from "./Errors.ts"
+import { PublishUnknown, Refused, refusedBy, Retries } from "./Errors.ts"
 
 export interface Acknowledged {
   readonly position: Position
@@ -25,7 +25,7 @@ export class Pending {
   /** How often it was sent without an answer that says that it was not applied. */
   doubts = 0
   sentAt: Moment | undefined
-  failures = 0
+  readonly retries = new Retries()
   /** Its place among all. */
   place = 0
 
@@ -159,7 +159,7 @@ export class Publications {
 
   private failed(pending: Pending, answer: Extract<Answered, { type: "failed" }>): void {
     if (answer.code !== "unknown") pending.doubts--
-    const delay = retryDelay(answer, pending.failures++, this.calls.around.random())
+    const delay = pending.retries.next(answer, this.calls.around.random())
     if (delay === undefined) return this.refuse(pending, refusedBy("publish", pending.topic, answer))
     // Back to its place: the later ones wait too, so that the order stays.
     const at = this.waiting.findIndex(({ place }) => place > pending.place)

@@ -7,6 +7,7 @@ import * as Queue from "effect/Queue"
 import type * as Schema from "effect/Schema"
 import type { Position } from "../Broker.ts"
 import type { GapFields, Subscribed } from "../wire/Messages.ts"
+import { Retries } from "./Errors.ts"
 import { finish } from "./Finish.ts"
 
 type Answer = typeof Subscribed.Type
@@ -50,6 +51,10 @@ export class Reader<E> {
   ask: number | undefined
   /** Its queue was full, so nothing more is queued until it has taken everything. */
   isBehind = false
+  /** Its snapshot could not be had, and is asked for again a little later: it is not asked for meanwhile. */
+  isResting = false
+  /** How often its snapshot could not be had. */
+  readonly retries = new Retries()
   /** A snapshot is to come before anything else. */
   wantsSnapshot: boolean
   private readonly usesSnapshots: boolean
@@ -72,7 +77,7 @@ export class Reader<E> {
 
   /** Whether it is to get publications now. */
   get isActive(): boolean {
-    return !this.isBehind
+    return !this.isBehind && !this.isResting
   }
 
   /** Takes a publication, ignores one that it has, and asks for those between. */
@@ -131,6 +136,7 @@ export class Reader<E> {
     else if (taken !== undefined) this.add({ _tag: "Snapshot", snapshot: taken }, at)
     if (this.isBehind) return
     this.isHeld = this.wantsSnapshot = false
+    this.retries.reset()
     if ((wantsSnapshot || (usesSnapshots && gap !== undefined)) && taken === undefined && !asked) this.hold()
   }
 

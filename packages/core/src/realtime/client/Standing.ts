@@ -1,6 +1,6 @@
 /** Something that is asked for on each connection, for as long as it is wanted. */
 import type { Answered, Asked, Calls } from "./Calls.ts"
-import { Refused, refusedBy, retryDelay } from "./Errors.ts"
+import { Refused, refusedBy, Retries } from "./Errors.ts"
 
 // What a message has around its value, at most.
 const around = 1024
@@ -20,7 +20,7 @@ export class Standing {
   private id: number | undefined
   private isAsked = false
   private isStopped = false
-  private failures = 0
+  private readonly retries = new Retries()
 
   constructor(calls: Calls, wanted: Wanted) {
     this.calls = calls
@@ -57,12 +57,12 @@ export class Standing {
     if (answer.id !== this.id || this.isStopped) return
     this.id = undefined
     if (answer.type !== "failed") {
-      this.failures = 0
+      this.retries.reset()
       return this.wanted.done()
     }
     const { calls, wanted } = this
     this.isAsked = false
-    const delay = retryDelay(answer, this.failures++, calls.around.random())
+    const delay = this.retries.next(answer, calls.around.random())
     if (delay === undefined) {
       this.isStopped = true
       return wanted.refused(refusedBy(wanted.operation, wanted.topic, answer))

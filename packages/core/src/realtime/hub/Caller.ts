@@ -8,16 +8,23 @@ import type { Client } from "./Hub.ts"
 import { cutReason } from "./Reasons.ts"
 import type { Session } from "./Session.ts"
 
-/** The program died, or was interrupted by itself. */
-export const serverFailed = new Failure("unavailable", "the server failed")
+/** The program died, or was interrupted by itself, before anything was applied. */
+export const serverFailed = new Failure("defect", "the server failed")
 
 /** An effect that does what was asked and answers, or says why not. */
 export type Doing<A = void> = Effect.Effect<A, Failure>
 
-export const unavailable = ({ applied }: Pick<BrokerError, "applied">): Failure =>
+const unavailable = ({ applied }: Pick<BrokerError, "applied">): Failure =>
   applied === "no"
     ? new Failure("unavailable", "the broker failed; nothing was applied")
     : new Failure("unknown", "the broker failed, or has not answered; it may have been applied")
+
+/** What the broker does for a request. Where the hub ends meanwhile, as a server does that stops, nobody knows whether it was done. */
+export const settled = <A>(doing: Effect.Effect<A, BrokerError>): Doing<A> =>
+  Effect.catchCause(doing, (cause) => {
+    const error = Cause.findErrorOption(cause)
+    return Effect.fail(unavailable(error._tag === "Some" ? error.value : { applied: "unknown" }))
+  })
 
 /** The broker failed where nothing can be half done. */
 export const notDone = (): Failure => new Failure("unavailable", "the broker failed")

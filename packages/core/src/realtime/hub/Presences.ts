@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Messages from "../wire/Messages.ts"
 import * as Answers from "./Answers.ts"
-import { type Caller, type Doing, unavailable } from "./Caller.ts"
+import { type Caller, type Doing, settled } from "./Caller.ts"
 import { holding } from "./Holding.ts"
 
 export const join = (caller: Caller, { id, member, topic, value }: typeof Messages.Join.Type): Doing => {
@@ -17,7 +17,7 @@ export const join = (caller: Caller, { id, member, topic, value }: typeof Messag
       const entering = hub.enter(topic, { id: before?.id ?? hub.uniqueName(), member, payload })
       // Whatever becomes of it, it is left when the connection ends.
       session.isPresent(entering)
-      return Effect.tapError(Effect.mapError(entering.settled, unavailable), ({ code }) =>
+      return Effect.tapError(settled(entering.settled), ({ code }) =>
         Effect.sync(() => {
           if (code === "unavailable" && before === undefined) present.delete(topic)
         }))
@@ -32,7 +32,7 @@ export const leave = (caller: Caller, { id, topic }: typeof Messages.Leave.Type)
   return Effect.gen(function*() {
     const entered = present.get(topic)
     if (entered !== undefined) {
-      yield* Effect.mapError(hub.leave(entered), unavailable)
+      yield* settled(hub.leave(entered))
       present.delete(topic)
     }
     yield* caller.session.send(Answers.done(id))

@@ -6,7 +6,7 @@ import type { Position } from "../Broker.ts"
 import type { Gap } from "../TopicEvent.ts"
 import type * as Messages from "../wire/Messages.ts"
 import * as Answers from "./Answers.ts"
-import { type Caller, type Doing, notDone, serverFailed, unavailable } from "./Caller.ts"
+import { type Caller, type Doing, notDone, serverFailed, settled } from "./Caller.ts"
 import type { Credentials } from "./Credentials.ts"
 import type { Named } from "./Family.ts"
 import { holding } from "./Holding.ts"
@@ -175,7 +175,7 @@ export class Requests {
       yield* this.caller.allow(named, "publish", { value: decoded, key })
       // Once it has begun, the next one may begin: the broker keeps their order.
       const published = hub.publish(topic, key, payload, named.family.topic.history, endTurn)
-      const { duplicate, position } = yield* Effect.mapError(published, unavailable)
+      const { duplicate, position } = yield* settled(published)
       yield* this.session.send(Answers.published(id, position, duplicate))
     })
   }

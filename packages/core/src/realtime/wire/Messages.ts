@@ -20,6 +20,14 @@ const bounded = (length: number) => Schema.String.check(Schema.isMinLength(1), S
 
 const TopicName = bounded(longestTopic)
 const Key = bounded(longestKey)
+
+/** Whether a text can be the key of a publication, or the name of a member. */
+export const isKey = (text: string): boolean => text !== "" && text.length <= longestKey
+
+/** Why a text cannot be. */
+export const keyRule = (what: string, text: string): string =>
+  `${what} has 1 to ${longestKey} characters, and not ${text.length}`
+
 const Offset = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const Id = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffff_ffff }))
 
@@ -150,11 +158,13 @@ export const Done = Schema.Struct({ type: Schema.tag("done"), id: Id })
  * - `limit`: a limit of the server; `message` names it. `retryAfter` says in how many milliseconds it may be tried again.
  * - `unavailable`: the broker failed, and nothing was applied; it may be tried again.
  * - `unknown`: the broker failed, and it may have been applied; a publication may be sent again under its key.
+ * - `defect`: the server's program failed in a way that it does not provide for, and nothing was applied. It may be tried again a
+ *   few times.
  */
 export const Failed = Schema.Struct({
   type: Schema.tag("failed"),
   id: Id,
-  code: Schema.Literals(["refused", "invalid", "unknown-topic", "limit", "unavailable", "unknown"]),
+  code: Schema.Literals(["refused", "invalid", "unknown-topic", "limit", "unavailable", "unknown", "defect"]),
   message: Schema.String,
   error: Schema.optionalKey(Schema.Json),
   retryAfter: Schema.optionalKey(Schema.Int)

@@ -54,6 +54,28 @@ describe("a token", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("that the server cannot check is no refusal: another connection is tried, and the status says why", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* TopicClient.make(url, { token: numbered() })
+      for (const [turn, code] of (["defect", "defect", "unavailable"] as const).entries()) {
+        const server = yield* visit
+        const { id, token } = yield* server.next("authenticate")
+        assert.strictEqual(token, `t${turn + 1}`)
+        yield* server.send({ type: "failed", id, code, message: "the server failed" })
+        const waiting = yield* status(client, "Waiting")
+        assert(waiting._tag === "Waiting")
+        assert.deepInclude(waiting.loss, {
+          _tag: "IOError", phase: "handshake", detail: "The server could not check the token: the server failed"
+        })
+        yield* client.retryNow
+      }
+      const server = yield* visit
+      yield* server.send({ type: "done", id: (yield* server.next("authenticate")).id })
+      yield* status(client, "Open")
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("is refreshed on the connection when the program says so", () => {
     const { layer, visit } = scriptedTopics()
     return Effect.gen(function*() {

@@ -88,6 +88,24 @@ describe("being present", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("fails where the server's program dies each time that it is asked, on however many connections", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const joining = yield* Effect.forkScoped(client.join(Room, room, "ada", ada), { startImmediately: true })
+      for (const turns of [2, 3]) {
+        const server = yield* visit
+        for (let turn = 0; turn < turns; turn++) {
+          yield* server.send({ type: "failed", id: (yield* server.next("join")).id, code: "defect", message: "the server failed" })
+          assert.lengthOf(yield* server.rest, 0)
+          if (turns === 3 || turn === 0) yield* TestClock.adjust("2 seconds")
+        }
+        if (turns === 2) yield* server.cut
+      }
+      assert.deepInclude(yield* Effect.flip(eventually(Fiber.join(joining))), { _tag: "TopicError", operation: "join", code: "defect" })
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("fails where what is told of the member is larger than the server takes", () => {
     const { layer, visit } = scriptedTopics({ size: 100 })
     return Effect.gen(function*() {
@@ -133,7 +151,6 @@ describe("being present", () => {
       yield* eventually(client.close())
       assert.deepInclude(yield* Effect.flip(eventually(ended)), { _tag: "NotConnected", reason: "Ended" })
       assert.deepInclude(yield* Effect.flip(client.join(Room, room, "ada", ada)), { _tag: "NotConnected", reason: "Ended" })
-      assert.isTrue(Exit.hasDies(yield* Effect.exit(client.join(Room, room, "", ada))))
     }).pipe(Effect.provide(layer))
   })
 })

@@ -116,8 +116,15 @@ describe("a publication", () => {
       assert.lengthOf(yield* server.rest, 0)
       const broken = yield* Effect.flip(client.publish(Room, room, { n: 1.5 }))
       assert.strictEqual(broken._tag, "SchemaError")
-      assert.isTrue(Exit.hasDies(yield* Effect.exit(client.publish(Room, room, { n: 1 }, { key: "" }))))
-      assert.isTrue(Exit.hasDies(yield* Effect.exit(client.publish(Room, room, { n: 1 }, { key: "k".repeat(129) }))))
+      for (const key of ["", "k".repeat(129)]) {
+        assert.deepInclude(yield* Effect.flip(client.publish(Room, room, { n: 1 }, { key })), {
+          _tag: "TopicError", operation: "publish", code: "invalid", topic, detail: `a key has 1 to 128 characters, and not ${key.length}`
+        })
+        assert.deepInclude(yield* Effect.flip(client.join(Room, room, key, { name: "ada" })), {
+          _tag: "TopicError", operation: "join", code: "invalid", topic
+        })
+      }
+      assert.lengthOf(yield* server.rest, 0)
     }).pipe(Effect.provide(layer))
   })
 
@@ -141,6 +148,23 @@ describe("a publication", () => {
       yield* outcome(one)
       assert.deepStrictEqual((yield* server.next("publish")).value, { n: 2 })
       yield* Fiber.interrupt(two)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("that the server's program dies of is sent again four times, and fails", () => {
+    const { layer, visit } = scriptedTopics()
+    return Effect.gen(function*() {
+      const client = yield* make
+      const server = yield* visit
+      const dying = yield* publish(client, 1)
+      for (let turn = 0; turn < 5; turn++) {
+        const { id } = yield* server.next("publish")
+        yield* server.send({ type: "failed", id, code: "defect", message: "the server failed" })
+        assert.lengthOf(yield* server.rest, 0)
+        yield* TestClock.adjust("2 seconds")
+      }
+      assert.deepInclude(yield* Effect.flip(outcome(dying)), { _tag: "TopicError", operation: "publish", code: "defect", detail: "the server failed" })
+      assert.lengthOf(yield* server.rest, 0)
     }).pipe(Effect.provide(layer))
   })
 

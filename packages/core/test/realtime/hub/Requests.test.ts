@@ -1,8 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Broker, Topic, Topics } from "@effect-ws/core/realtime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
+import * as Limits from "../../../src/Limits.ts"
+import { settled } from "../../../src/realtime/hub/Caller.ts"
+import * as Hubs from "../../../src/realtime/hub/Hub.ts"
 import { type Peer, serve, serveAlone, settle } from "../../support/TopicsWire.ts"
 
 const Log = Topic.make("log/:id", { publication: Schema.Finite, signal: Schema.Finite })
@@ -111,13 +117,24 @@ describe("requests", () => {
       const { server } = yield* serveAlone(Topics.handle(served))
       const peer = yield* server.connect
       yield* publish(peer, 1)
-      assert.deepInclude(yield* peer.arrived, { type: "failed", id: 1, code: "unavailable", message: "the server failed" })
+      assert.deepInclude(yield* peer.arrived, { type: "failed", id: 1, code: "defect", message: "the server failed" })
       yield* peer.say({ type: "subscribe", id: 2, topic: "log/a" })
       yield* peer.say({ type: "subscribe", id: 3, topic: "board/a", snapshot: true })
       assert.sameDeepMembers(
         (yield* peer.arrived).map((one) => one.type === "failed" && [one.id, one.code]),
-        [[2, "unavailable"], [3, "unavailable"]]
+        [[2, "defect"], [3, "defect"]]
       )
+    }))
+
+  it.effect("that the end of their server cuts off may have been done", () =>
+    Effect.gen(function*() {
+      const store = yield* Broker.makeMemoryStore
+      const broker = yield* store.broker
+      const scope = yield* Scope.make()
+      const hub = yield* Scope.provide(Hubs.make(Broker.Broker.of({ ...broker, publish: () => Effect.never }), Limits.makeTopics()), scope)
+      const published = yield* Effect.forkChild(Effect.flip(settled(hub.publish("a", "k", "1", Log.history))), { startImmediately: true })
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Fiber.join(published)).code, "unknown")
     }))
 
   it.effect("for a snapshot that is larger than clients take it are refused", () =>
