@@ -31,7 +31,7 @@ export interface Rule {
 export const floors: ReadonlyArray<{ readonly name: string; readonly files: ReadonlyArray<string> }> = [
   {
     name: "core: vocabulary",
-    files: modules("core", "Capabilities", "Opcode", "CloseCode", "WebSocketError", "Limits", "Observability")
+    files: modules("core", "Capabilities", "Opcode", "CloseCode", "WebSocketError", "Limits")
   },
   { name: "core: codec, HTTP's grammar, what a process shares", files: folders("core", "codec", "http", "runtime") },
   { name: "core: messages and buffers", files: [...modules("core", "Primitives", "Message", "Extension", "MessageExtension"), ...folders("core", "memory")] },
@@ -43,7 +43,7 @@ export const floors: ReadonlyArray<{ readonly name: string; readonly files: Read
     ]
   },
   { name: "core: names for the pure rooms", files: modules("core", "Handshake", "PerMessageDeflate", "FrameSocket") },
-  { name: "core: one connection", files: folders("core", "connection") },
+  { name: "core: one connection", files: [...folders("core", "connection"), ...modules("core", "Observability")] },
   { name: "core: connections", files: [...modules("core", "WebSocket"), ...folders("core", "client", "server", "socket", "reconnect", "native")] },
   {
     name: "core: clients and servers",

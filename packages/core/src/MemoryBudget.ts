@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import { MemoryBudget, type Shed } from "./memory/MemoryBudget.ts"
+import { budgetKey } from "./memory/ProvidedBudget.ts"
 import * as Limits from "./Limits.ts"
 
 export type {
@@ -84,6 +85,9 @@ export const make = (options: Options = {}): MemoryBudget => {
  * count, nor do compression contexts, which have a budget of their own
  * (`CompressionBudget`).
  *
+ * A client on the platform's own WebSocket (`NativeWebSocketClient`) counts in a budget that is provided
+ * ({@link layer}), and not in the default one.
+ *
  * **Gotchas**
  *
  * A message larger than the budget can never be received: choose `maxMessageSize` well
@@ -93,7 +97,7 @@ export const make = (options: Options = {}): MemoryBudget => {
  * @since 0.1.0
  */
 export const CurrentBudget: Context.Reference<MemoryBudget> = Context.Reference<MemoryBudget>(
-  "@effect-ws/core/MemoryBudget/CurrentBudget",
+  budgetKey,
   { defaultValue: () => make() }
 )
 

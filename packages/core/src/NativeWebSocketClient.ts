@@ -11,9 +11,10 @@
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { Connector } from "./client/Connector.ts"
+import { beating } from "./connection/HeartbeatTimer.ts"
 import type { Heartbeat } from "./MessageTransport.ts"
 import type { WebSocketLike } from "./native/EventTransport.ts"
-import { dialEvents, dialStream, makeConnector } from "./native/NativeConnector.ts"
+import { type ConnectorOptions, dialEvents, dialStream, headersOf, makeConnector } from "./native/NativeConnector.ts"
 import { platformGlobal } from "./native/PlatformGlobal.ts"
 import type { WebSocketStreamLike } from "./native/StreamTransport.ts"
 
@@ -52,14 +53,14 @@ type StreamConstructor = new(
 
 const missing = (name: string) => new Error(`This platform has no ${name}`)
 
-const events = ({ headers = false, heartbeat }: Options): Connector["Service"] =>
+const events = (own: ConnectorOptions): Connector["Service"] =>
   makeConnector(
     dialEvents(({ headers, subprotocols, url }) => {
       // Looked up for each connection, because a test may replace it.
       const WebSocket = Option.getOrThrowWith(platformGlobal<Constructor>("WebSocket"), () => missing("WebSocket"))
       return new WebSocket(url, headers === undefined ? subprotocols : { protocols: subprotocols, headers })
     }),
-    { headers, heartbeat }
+    own
   )
 
 /**
@@ -107,7 +108,8 @@ export const layer: Layer.Layer<Connector> = Layer.sync(Connector, () => events(
  * @category layers
  * @since 0.1.0
  */
-export const layerOptions = (options: Options): Layer.Layer<Connector> => Layer.sync(Connector, () => events(options))
+export const layerOptions = ({ headers = false, heartbeat }: Options): Layer.Layer<Connector> =>
+  Layer.sync(Connector, () => events({ headers: headers ? headersOf : undefined, keepAlive: beating(heartbeat) }))
 
 /**
  * Dials by `globalThis.WebSocketStream`, which can be paused, where there is one (Chromium), and
@@ -129,10 +131,11 @@ export const layerOptions = (options: Options): Layer.Layer<Connector> => Layer.
 export const layerStream = (options: Omit<Options, "headers"> = {}): Layer.Layer<Connector> =>
   Layer.sync(Connector, () => {
     const found = platformGlobal<StreamConstructor>("WebSocketStream")
-    if (Option.isNone(found)) return events(options)
+    const own = { keepAlive: beating(options.heartbeat) }
+    if (Option.isNone(found)) return events(own)
     const WebSocketStream = found.value
     return makeConnector(
       dialStream(({ subprotocols, url }, signal) => new WebSocketStream(url, { protocols: subprotocols, signal })),
-      { headers: false, heartbeat: options.heartbeat }
+      own
     )
   })

@@ -8,8 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Awaited, makeAwaited } from "./client/Awaited.ts"
 import { type ConnectOptions, Connector } from "./client/Connector.ts"
-import { isRelative, relativeBase } from "./client/RelativeUrl.ts"
-import * as Telemetry from "./connection/Telemetry.ts"
+import { ProvidedObserver } from "./connection/Observer.ts"
 import { acquiring } from "./connection/TransportScope.ts"
 import * as Limits from "./Limits.ts"
 import * as Deadlines from "./runtime/Deadlines.ts"
@@ -59,6 +58,7 @@ export const connect = (
 ): Effect.Effect<WebSocket.WebSocket, HandshakeError | IOError, Connector | Scope.Scope> =>
   Effect.gen(function*() {
     const connector = yield* Connector
+    const observer = connector.observer ?? (yield* ProvidedObserver)
     const limits = Limits.make(options)
     const awaited = makeAwaited()
     const opening = Deadlines.timeoutOption(connector.open(url, options), limits.handshakeTimeout).pipe(
@@ -67,15 +67,13 @@ export const connect = (
         opened._tag === "Some" ? Effect.succeed(opened.value) : Effect.fail(unanswered(limits.handshakeTimeout, awaited.name()))
       )
     )
-    const attributes = () => attributesOf(url)
-    return yield* acquiring(opening, ({ make, ...agreed }) =>
+    const attributes = observer && (() => observer.attributesOf(url))
+    const connecting = acquiring(opening, ({ make, ...agreed }) =>
       make({ ...options, ...agreed, role: "client", attributes }))
-  }).pipe(Effect.tapError((error) =>
-    Telemetry.handshakeFailed("client", error, {
-      observability: options.observability,
-      attributes: () => attributesOf(url)
-    })
-  ))
+    if (observer === undefined) return yield* connecting
+    const described = { observability: options.observability, attributes }
+    return yield* Effect.tapError(connecting, (error) => observer.handshakeFailed("client", error, described))
+  })
 
 const unanswered = (millis: number, peer: string | undefined): IOError =>
   new IOError({
@@ -85,19 +83,3 @@ const unanswered = (millis: number, peer: string | undefined): IOError =>
       ? `The server did not answer the handshake within ${millis} ms (handshakeTimeout)`
       : `${peer.slice(0, 1).toUpperCase()}${peer.slice(1)} did not answer within ${millis} ms (handshakeTimeout)`
   })
-
-/** The attributes of spans and log lines for a URL. The query is left out, because it often holds a token. */
-const attributesOf = (url: string | URL): Telemetry.Attributes => {
-  const text = String(url)
-  const parsed = URL.parse(text, relativeBase)
-  if (parsed === null) return {}
-  const path = { "url.path": parsed.pathname }
-  if (isRelative(url)) return path
-  const secure = parsed.protocol === "wss:" || parsed.protocol === "https:"
-  return {
-    "server.address": parsed.hostname,
-    "server.port": parsed.port === "" ? secure ? 443 : 80 : Number(parsed.port),
-    "url.scheme": secure ? "wss" : "ws",
-    ...path
-  }
-}

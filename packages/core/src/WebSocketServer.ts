@@ -26,6 +26,7 @@ import * as HandlerScope from "./server/HandlerScope.ts"
 import { accepted, respondable } from "./server/Responses.ts"
 import * as Lifetime from "./connection/Lifetime.ts"
 import * as Opening from "./connection/Opening.ts"
+import type { Attributes } from "./connection/Observer.ts"
 import * as Telemetry from "./connection/Telemetry.ts"
 import * as Extension from "./Extension.ts"
 import * as Handshake from "./Handshake.ts"
@@ -418,7 +419,7 @@ const accepting = (
 const attributesOf = (
   request: HttpServerRequest.HttpServerRequest,
   upgrade: Upgrade | undefined
-): Telemetry.Attributes => ({
+): Attributes => ({
   ...(request.remoteAddress._tag === "Some" && { "client.address": request.remoteAddress.value }),
   "url.path": pathOf(request.originalUrl),
   ...(upgrade !== undefined && { "url.scheme": upgrade.request.secure === true ? "wss" : "ws" })

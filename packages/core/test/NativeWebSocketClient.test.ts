@@ -2,15 +2,21 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import * as MemoryBudget from "../src/MemoryBudget.ts"
 import * as NativeWebSocketClient from "../src/NativeWebSocketClient.ts"
+import * as Observability from "../src/Observability.ts"
 import * as WebSocketClient from "../src/WebSocketClient.ts"
 import { FakeNative } from "./support/FakeNative.ts"
 import { done, isPending, start, turn } from "./support/Harness.ts"
 import { global } from "./support/PlatformGlobal.ts"
+
+/** A registry of its own. */
+const fresh = Layer.sync(Metric.MetricRegistry, () => new Map())
 
 const dialling = Effect.fnUntraced(function*(
   options: WebSocketClient.ConnectOptions = {},
@@ -87,13 +93,14 @@ describe("NativeWebSocketClient", () => {
           { headers: [["a", "b"]] },
           { compression: false },
           { compression: {} },
-          { keepAlive: { interval: "1 second" } }
+          { keepAlive: { interval: "1 second" } },
+          { observability: { metrics: true } }
         ]
         for (const options of missing) {
           assert.deepInclude(yield* refused(options), { _tag: "HandshakeError", reason: "OptionUnsupported" })
         }
         // What says nothing is not missed.
-        const { native } = yield* opened({ headers: {}, compression: true, keepAlive: { interval: undefined } })
+        const { native } = yield* opened({ headers: {}, compression: true, keepAlive: { interval: undefined }, observability: {} })
         assert.deepStrictEqual(native.arguments, ["ws://a.example/x", []])
       }))
 
@@ -114,6 +121,38 @@ describe("NativeWebSocketClient", () => {
         yield* done(fiber)
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(native.sent, ["ping"])
+      }))
+
+    it.effect("is observed, and counts in a budget, where the program provides them", () =>
+      Effect.gen(function*() {
+        const { client } = Observability.metrics
+        const counted = Effect.gen(function*() {
+          const { count } = yield* Metric.value(client.connections)
+          const { occurrences } = yield* Metric.value(client.handshakeFailures)
+          return [count, Object.fromEntries(occurrences)]
+        })
+        const failing = Effect.flip(opened({ subprotocols: "a" }))
+        const alone = Effect.gen(function*() {
+          const usual = (yield* MemoryBudget.CurrentBudget).bytes
+          const { native } = yield* opened()
+          native.happens("message", { data: new ArrayBuffer(100_000) })
+          yield* failing
+          assert.strictEqual((yield* MemoryBudget.CurrentBudget).bytes, usual)
+          return yield* counted
+        })
+        assert.deepStrictEqual(yield* Effect.provide(alone, fresh), [0, {}])
+        const both = Effect.gen(function*() {
+          const budget = yield* MemoryBudget.CurrentBudget
+          const { native, ws } = yield* opened({ observability: { span: false } })
+          native.happens("message", { data: new ArrayBuffer(100_000) })
+          assert.isAtLeast(budget.bytes, 96 * 1024)
+          yield* ws.receive
+          assert.strictEqual(budget.bytes, 0)
+          yield* failing
+          return yield* counted
+        })
+        const provided = Layer.mergeAll(fresh, Observability.layer({}), MemoryBudget.layer({ bytes: 1_000_000 }))
+        assert.deepStrictEqual(yield* Effect.provide(both, provided), [1, { SubprotocolMissing: 1 }])
       }))
 
     it.effect("none of the subprotocols accepted fails, unless that may be", () =>

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { CloseCodeFor } from "../CloseCode.ts"
+import type { Observer } from "../connection/Observer.ts"
 import type { HeadersInput } from "../http/HeadersInput.ts"
 import type { HeaderList } from "../http/Tokens.ts"
 import type * as Limits from "../Limits.ts"
@@ -79,6 +80,9 @@ export interface Opened {
  * connection, and is closed at once if the handshake fails. An option that a connector cannot
  * honour is a typed failure, never silently ignored.
  *
+ * `observer` reports handshakes that fail. `makeConnector` gives it; without it they are reported where
+ * `Observability.layer` is provided.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -87,4 +91,5 @@ export class Connector extends Context.Service<Connector, {
     url: string | URL,
     options: ConnectOptions
   ) => Effect.Effect<Opened, HandshakeError | IOError, Scope.Scope>
+  readonly observer?: Observer | undefined
 }>()("@effect-ws/core/WebSocketClient/Connector") {}

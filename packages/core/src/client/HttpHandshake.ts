@@ -6,13 +6,14 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Handshake from "../Handshake.ts"
 import * as Negotiation from "../handshake/Negotiation.ts"
+import { observer } from "../connection/Telemetry.ts"
 import { toHeaderList } from "../http/HeadersInput.ts"
+import { isRelative, relativeBase } from "../http/RelativeUrl.ts"
 import * as PerMessageDeflate from "../PerMessageDeflate.ts"
 import type { Transport } from "../Transport.ts"
 import * as WebSocket from "../WebSocket.ts"
 import { type HandshakeError, IOError } from "../WebSocketError.ts"
 import { Connector } from "./Connector.ts"
-import { isRelative, relativeBase } from "./RelativeUrl.ts"
 
 /**
  * What a {@link Dialer} returns: the answer to the request and, if it accepts, the transport.
@@ -54,6 +55,7 @@ export interface Dialer {
  */
 export const makeConnector = (dialer: Dialer): Connector["Service"] =>
   Connector.of({
+    observer,
     open: Effect.fnUntraced(function*(url, options) {
       const relative = isRelative(url)
       const extensions = [

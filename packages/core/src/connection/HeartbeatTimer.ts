@@ -8,7 +8,7 @@ import type { Deadlines } from "../runtime/Deadlines.ts"
 import { uncaught } from "../runtime/Uncaught.ts"
 import type { Limits } from "../Limits.ts"
 import type { IOError } from "../WebSocketError.ts"
-import { type KeepAlive, keepAliveTimedOut } from "./LinkHooks.ts"
+import { keepAliveTimedOut, type MessageKeepAlive } from "./LinkHooks.ts"
 
 /** A link that has a heartbeat. */
 export interface BeatingLink {
@@ -22,7 +22,7 @@ export interface BeatingLink {
   break(error: IOError): void
 }
 
-export class HeartbeatTimer implements KeepAlive {
+export class HeartbeatTimer implements MessageKeepAlive {
   due: number | undefined
   private readonly link: BeatingLink
   private readonly heartbeat: Heartbeat
@@ -92,3 +92,7 @@ export class HeartbeatTimer implements KeepAlive {
     }
   }
 }
+
+/** The keepalive by a heartbeat, for links that are made later. */
+export const beating = (heartbeat: Heartbeat | undefined): ((link: BeatingLink) => HeartbeatTimer) | undefined =>
+  heartbeat && ((link) => new HeartbeatTimer(link, heartbeat))

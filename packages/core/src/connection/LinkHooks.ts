@@ -4,6 +4,7 @@
  */
 import type { CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
+import type { Message } from "../Message.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { IOError, type ProtocolError } from "../WebSocketError.ts"
@@ -26,6 +27,12 @@ export interface KeepAlive {
   /** Reading is paused, or goes on. */
   standStill(paused: boolean, now: number): void
   onAlarm(now: number): void
+}
+
+/** The same by messages of the application. */
+export interface MessageKeepAlive extends KeepAlive {
+  /** A message arrived; returns whether it is an answer and nothing else. */
+  takes(message: Message): boolean
 }
 
 /** A link as the meter, spans and log lines see it. */

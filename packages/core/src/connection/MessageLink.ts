@@ -8,22 +8,20 @@
 import type { Capabilities } from "../Capabilities.ts"
 import type { Limits } from "../Limits.ts"
 import { byteLength, type Message } from "../Message.ts"
-import type { Heartbeat, MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
+import type { MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
 import { type MessageOutput, MessageProtocol } from "../protocol/MessageProtocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { type Polled, pollingOf } from "../runtime/Polling.ts"
-import { HeartbeatTimer } from "./HeartbeatTimer.ts"
 import { Link } from "./Link.ts"
+import type { MessageKeepAlive } from "./LinkHooks.ts"
 import { Watches } from "./Watches.ts"
 
 // How soon the platform's buffer is checked again while something waits for room, and how rarely if it does not shrink.
 const soon = 4
 const seldom = 64
 
-export interface MessageLinkOptions {
-  readonly extension?: string | undefined
-  readonly heartbeat?: Heartbeat | undefined
-}
+/** Makes the keepalive of a link. */
+export type MakeKeepAlive = (link: MessageLink) => MessageKeepAlive
 
 export class MessageLink extends Link implements MessageTransportHandlers, MessageOutput, Polled {
   readonly protocol: MessageProtocol
@@ -31,7 +29,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   readonly transform = undefined
   readonly extension: string | undefined
   readonly pings = undefined
-  readonly keepAlive: HeartbeatTimer | undefined
+  readonly keepAlive: MessageKeepAlive | undefined
   pollsAt = Infinity
   // How much the platform had passed on at the last check, and how long to wait for the next one.
   private passedOn = 0
@@ -44,13 +42,14 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     transport: MessageTransport,
     limits: Limits,
     deadlines: Deadlines,
-    { extension, heartbeat }: MessageLinkOptions
+    extension: string | undefined,
+    makeKeepAlive: MakeKeepAlive | undefined
   ) {
     super(limits, deadlines)
     this.transport = transport
     this.extension = extension
     this.protocol = new MessageProtocol(role, limits, this, transport.capabilities.inboundBackpressure)
-    this.keepAlive = heartbeat === undefined ? undefined : new HeartbeatTimer(this, heartbeat)
+    this.keepAlive = makeKeepAlive?.(this)
   }
 
   override start(): void {

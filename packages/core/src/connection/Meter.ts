@@ -6,7 +6,7 @@
  */
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
-import { type ConnectionMetrics, metrics } from "../Observability.ts"
+import { type ConnectionMetrics, metrics } from "./Metrics.ts"
 import type { LinkObserver, ObservedLink } from "./LinkHooks.ts"
 
 interface Counts {

@@ -8,24 +8,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type { LazyArg } from "effect/Function"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
-import * as Observability from "../Observability.ts"
+import { isRelative, relativeBase } from "../http/RelativeUrl.ts"
 import type { HandshakeError, IOError, ProtocolError } from "../WebSocketError.ts"
 import type { LinkObserver, ObservedLink } from "./LinkHooks.ts"
 import { type Meter, meterOf } from "./Meter.ts"
-
-export type Attributes = Readonly<Record<string, unknown>>
-
-/** What is known of a connection besides its link. */
-export interface Described {
-  readonly observability?: Observability.Options | undefined
-  readonly subprotocol?: string | undefined
-  /** Called only if the attributes are used. */
-  readonly attributes?: LazyArg<Attributes> | undefined
-}
+import { type Attributes, CurrentOptions, type Described, type Observer, type Options } from "./Observer.ts"
 
 interface Chosen {
   readonly span: boolean
@@ -36,18 +26,18 @@ interface Chosen {
 }
 
 // The options of a route without options: the same for nearly all connections.
-let lastCurrent: Observability.Options | undefined
+let lastCurrent: Options | undefined
 let lastChosen: Chosen | undefined
 
-const choose = (fiber: Fiber.Fiber<unknown, unknown>, own: Observability.Options | undefined): Chosen => {
-  const current = fiber.getRef(Observability.CurrentOptions)
+const choose = (fiber: Fiber.Fiber<unknown, unknown>, own: Options | undefined): Chosen => {
+  const current = fiber.getRef(CurrentOptions)
   if (own !== undefined) return chosenOf(current, own)
   if (lastCurrent !== current) lastChosen = undefined
   lastCurrent = current
   return lastChosen ??= chosenOf(current, own)
 }
 
-const chosenOf = (current: Observability.Options, own: Observability.Options | undefined): Chosen => {
+const chosenOf = (current: Options, own: Options | undefined): Chosen => {
   return {
     span: own?.span ?? current.span ?? true,
     logs: own?.logs ?? current.logs ?? true,
@@ -109,7 +99,7 @@ const makeSpan = (
 /** Whether the attributes of a connection are used. */
 export const isWanted = (
   fiber: Fiber.Fiber<unknown, unknown>,
-  observability: Observability.Options | undefined
+  observability: Options | undefined
 ): boolean => {
   const chosen = choose(fiber, observability)
   return chosen.handlerLogs || isLogged(fiber, chosen) || (chosen.span && isTraced(fiber))
@@ -119,7 +109,7 @@ export const isWanted = (
  * Attaches the observers to a connection that opens now. Returns what is left to do, if
  * anything.
  */
-export const attach = (
+const attach = (
   fiber: Fiber.Fiber<unknown, unknown>,
   link: ObservedLink,
   described: Described
@@ -151,7 +141,7 @@ export const attach = (
 export const annotate = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   link: ObservedLink,
-  observability: Observability.Options | undefined,
+  observability: Options | undefined,
   describedBy: (fiber: Fiber.Fiber<unknown, unknown>) => Described
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
@@ -262,3 +252,22 @@ class Log {
     Effect.runForkWith(this.context)(Effect.annotateLogs(line, { ...this.attributes, ...more }))
   }
 }
+
+/** The attributes of spans and log lines for a URL. The query is left out, because it often holds a token. */
+const attributesOf = (url: string | URL): Attributes => {
+  const text = String(url)
+  const parsed = URL.parse(text, relativeBase)
+  if (parsed === null) return {}
+  const path = { "url.path": parsed.pathname }
+  if (isRelative(url)) return path
+  const secure = parsed.protocol === "wss:" || parsed.protocol === "https:"
+  return {
+    "server.address": parsed.hostname,
+    "server.port": parsed.port === "" ? secure ? 443 : 80 : Number(parsed.port),
+    "url.scheme": secure ? "wss" : "ws",
+    ...path
+  }
+}
+
+/** The observer of connections over bytes, of servers, and of what a program provides it to. */
+export const observer: Observer = { attach, attributesOf, handshakeFailed }

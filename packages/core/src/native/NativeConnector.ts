@@ -4,9 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import { type ConnectOptions, Connector } from "../client/Connector.ts"
-import { toHeaderList } from "../http/HeadersInput.ts"
-import type { Heartbeat, MessageTransport } from "../MessageTransport.ts"
-import * as WebSocket from "../WebSocket.ts"
+import type { MakeKeepAlive } from "../connection/MessageLink.ts"
+import * as NativeOpening from "../connection/NativeOpening.ts"
+import { ProvidedObserver } from "../connection/Observer.ts"
+import { type HeadersInput, toHeaderList } from "../http/HeadersInput.ts"
+import * as Limits from "../Limits.ts"
+import type { MessageTransport } from "../MessageTransport.ts"
 import { HandshakeError, type HandshakeRule, IOError } from "../WebSocketError.ts"
 import { eventCapabilities, EventTransport, type WebSocketLike } from "./EventTransport.ts"
 import { StreamTransport, type WebSocketStreamLike } from "./StreamTransport.ts"
@@ -26,9 +29,10 @@ export interface Dialled {
 }
 
 export interface ConnectorOptions {
-  /** Whether the platform's constructor takes headers. */
-  readonly headers: boolean
-  readonly heartbeat: Heartbeat | undefined
+  /** What the platform's constructor takes as headers, if it takes any. */
+  readonly headers?: ((headers: HeadersInput | undefined) => Target["headers"]) | undefined
+  /** What finds out that a peer vanished, if anything does. */
+  readonly keepAlive?: MakeKeepAlive | undefined
 }
 
 /** `hold` is called as soon as there is a transport, so that an interrupted attempt leaves nothing else. */
@@ -47,15 +51,20 @@ const isGiven = (option: object | undefined): boolean =>
   option !== undefined && Object.values(option).some((value) => value !== undefined)
 
 /** The first option that the platform does not have. */
-const unsupportedOption = (options: ConnectOptions, { headers, heartbeat }: ConnectorOptions): string | undefined => {
-  if (!headers && toHeaderList(options.headers).length > 0) return "headers; send what they say in the URL, or first"
+const unsupportedOption = (
+  options: ConnectOptions,
+  { headers, keepAlive }: ConnectorOptions,
+  isObserved: boolean
+): string | undefined => {
+  if (headers === undefined && toHeaderList(options.headers).length > 0) return "headers; send what they say in the URL, or first"
   if (options.compression === false || typeof options.compression === "object") {
     return "compression other than the platform's own choice"
   }
   if (options.extensions !== undefined && options.extensions.length > 0) return "extensions of your own"
-  if (heartbeat === undefined && typeof options.keepAlive === "object" && isGiven(options.keepAlive)) {
+  if (keepAlive === undefined && typeof options.keepAlive === "object" && isGiven(options.keepAlive)) {
     return "keepAlive by Pings; give the layer a heartbeat, or leave it to the server"
   }
+  if (!isObserved && isGiven(options.observability)) return "observability; provide Observability.layer"
   return undefined
 }
 
@@ -77,21 +86,24 @@ const resolve = (url: string | URL): URL | HandshakeError => {
 }
 
 const targetOf = (url: string | URL, options: ConnectOptions, own: ConnectorOptions): Target | HandshakeError => {
-  const missing = unsupportedOption(options, own)
-  if (missing !== undefined) return unsupported(missing)
   const resolved = resolve(url)
   if (resolved instanceof HandshakeError) return resolved
   const { subprotocols = [] } = options
-  const headers: Record<string, string> = {}
-  for (const [name, value] of toHeaderList(options.headers)) {
-    const before = Object.hasOwn(headers, name) ? `${headers[name]}, ` : ""
-    headers[name] = before + value
-  }
   return {
     url: resolved.href,
     subprotocols: typeof subprotocols === "string" ? [subprotocols] : subprotocols,
-    headers: Object.keys(headers).length === 0 ? undefined : headers
+    headers: own.headers?.(options.headers)
   }
+}
+
+/** Headers as a record, for constructors that take one. */
+export const headersOf = (input: HeadersInput | undefined): Target["headers"] => {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of toHeaderList(input)) {
+    const before = Object.hasOwn(headers, name) ? `${headers[name]}, ` : ""
+    headers[name] = before + value
+  }
+  return Object.keys(headers).length === 0 ? undefined : headers
 }
 
 /** An exception of the constructor is about its arguments. */
@@ -117,6 +129,8 @@ export const makeConnector = (dial: Dial, own: ConnectorOptions): Connector["Ser
   Connector.of({
     open: (url, options) =>
       Effect.gen(function*() {
+        const missing = unsupportedOption(options, own, (yield* ProvidedObserver) !== undefined)
+        if (missing !== undefined) return yield* unsupported(missing)
         const target = targetOf(url, options, own)
         if (target instanceof HandshakeError) return yield* target
         let held: MessageTransport | undefined
@@ -130,10 +144,10 @@ export const makeConnector = (dial: Dial, own: ConnectorOptions): Connector["Ser
         const extension = dialled.extensions.split(";", 1)[0]!.split(",", 1)[0]!.trim()
         return {
           make: (given) =>
-            WebSocket.makeMessages(dialled.transport, {
+            NativeOpening.make(dialled.transport, Limits.make(given), {
               ...given,
               extension: extension === "" ? undefined : extension,
-              heartbeat: own.heartbeat
+              keepAlive: own.keepAlive
             }),
           subprotocol: dialled.protocol === "" ? undefined : dialled.protocol,
           responseHeaders: []

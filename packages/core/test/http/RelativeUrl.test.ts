@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { isRelative } from "../../src/client/RelativeUrl.ts"
+import { isRelative } from "../../src/http/RelativeUrl.ts"
 
 describe("RelativeUrl", () => {
   it("is one without a scheme (RFC 3986 §3.1)", () => {
