@@ -1,42 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Browser, Page } from "playwright-core"
-import { onTestFinished } from "vitest"
-import { launch } from "./browser.ts"
+import type { Page } from "playwright-core"
+import { join, launch, phone, status, type Visitor } from "./browser.ts"
 import { network } from "./network.ts"
 import { startRedis } from "./redis.ts"
 import { run, serve } from "./support.ts"
 
-const phone = { width: 360, height: 740 }
-const desktop = { width: 1200, height: 800 }
-
-interface Visitor {
-  readonly page: Page
-  /** What the page complained about: errors of scripts, refused resources. */
-  readonly faults: Array<string>
+/** Opens a board and joins by keyboard alone. */
+const visit = async (...args: Parameters<typeof join>): Promise<Visitor> => {
+  const visitor = await join(...args)
+  await visitor.page.getByRole("region", { name: "The board" }).waitFor()
+  return visitor
 }
 
-/** Opens a board, each time as a visitor of its own, and joins by keyboard alone. */
-const visit = async (browser: Browser, url: string, name: string, viewport = desktop): Promise<Visitor> => {
-  const context = await browser.newContext({ viewport })
-  onTestFinished(() => context.close())
-  const page = await context.newPage()
-  const faults: Array<string> = []
-  page.on("pageerror", (error) => faults.push(String(error)))
-  page.on("dialog", (dialog) => {
-    faults.push(`dialog: ${dialog.message()}`)
-    void dialog.dismiss()
-  })
-  page.on("console", (message) => message.type() === "error" && faults.push(message.text()))
-  await page.goto(url)
-  // The field has the focus already.
-  await page.keyboard.type(name)
-  await page.keyboard.press("Enter")
-  await connected(page)
-  await page.getByRole("region", { name: "The board" }).waitFor()
-  return { page, faults }
-}
-
-const status = (page: Page, text: RegExp) => page.getByRole("status").filter({ hasText: text }).waitFor()
 const connected = (page: Page) => status(page, /^Connected$/)
 const notes = (page: Page, text: string | RegExp) => page.getByRole("article").filter({ hasText: text })
 const people = (page: Page) => page.getByRole("list", { name: "Here now" }).getByRole("listitem")

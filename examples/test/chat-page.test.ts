@@ -1,38 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Browser, Page } from "playwright-core"
-import { onTestFinished } from "vitest"
-import { launch } from "./browser.ts"
+import type { Page } from "playwright-core"
+import { join, launch, phone, status } from "./browser.ts"
 import { network } from "./network.ts"
 import { serve } from "./support.ts"
-
-const phone = { width: 360, height: 740 }
-const desktop = { width: 1200, height: 800 }
-
-interface Visitor {
-  readonly page: Page
-  /** What the page complained about: errors of scripts, refused resources. */
-  readonly faults: Array<string>
-}
-
-/** Opens the page, each time as a visitor of its own, and joins by keyboard alone. */
-const visit = async (browser: Browser, url: string, name: string, viewport = desktop): Promise<Visitor> => {
-  const context = await browser.newContext({ viewport })
-  onTestFinished(() => context.close())
-  const page = await context.newPage()
-  const faults: Array<string> = []
-  page.on("pageerror", (error) => faults.push(String(error)))
-  page.on("dialog", (dialog) => {
-    faults.push(`dialog: ${dialog.message()}`)
-    void dialog.dismiss()
-  })
-  page.on("console", (message) => message.type() === "error" && faults.push(message.text()))
-  await page.goto(url)
-  // The field has the focus already.
-  await page.keyboard.type(name)
-  await page.keyboard.press("Enter")
-  await page.getByRole("status").filter({ hasText: /^Connected/ }).waitFor()
-  return { page, faults }
-}
 
 const say = async (page: Page, text: string) => {
   await page.getByLabel("Message", { exact: true }).fill(text)
@@ -53,9 +23,9 @@ describe("chat page", { timeout: 60_000 }, () => {
   it("lets two visitors chat, by keyboard", async (context) => {
     const browser = await launch(context)
     const { url } = await serve("chat/server.ts")
-    const ada = await visit(browser, url, "Ada")
+    const ada = await join(browser, url, "Ada")
     await ada.page.getByText("Nothing has been said yet.").waitFor()
-    const bob = await visit(browser, url, "Bob")
+    const bob = await join(browser, url, "Bob")
 
     for (const { page } of [ada, bob]) {
       const here = page.getByRole("complementary").getByRole("listitem")
@@ -81,7 +51,7 @@ describe("chat page", { timeout: 60_000 }, () => {
     assert.strictEqual(await bob.page.getByLabel("Message", { exact: true }).inputValue(), "")
 
     // The round trip, of oneself above and of everybody beside the names.
-    await ada.page.getByRole("status").filter({ hasText: /Connected · [\d.]+ ms/ }).waitFor()
+    await status(ada.page, /Connected · [\d.]+ ms/)
     await ada.page.getByRole("listitem").filter({ hasText: /Bob.*\d ms/s }).waitFor()
 
     await bob.page.close()
@@ -94,8 +64,8 @@ describe("chat page", { timeout: 60_000 }, () => {
     const browser = await launch(context)
     const { url } = await serve("chat/server.ts")
     const name = "<b>Eve</b>"
-    const eve = await visit(browser, url, name)
-    const ada = await visit(browser, url, "Ada")
+    const eve = await join(browser, url, name)
+    const ada = await join(browser, url, "Ada")
     const text = "<img src=x onerror=alert(1)><script>alert(2)</script>"
     await say(eve.page, text)
     for (const { page } of [ada, eve]) {
@@ -109,7 +79,7 @@ describe("chat page", { timeout: 60_000 }, () => {
   it("fits a phone, whatever is said", async (context) => {
     const browser = await launch(context)
     const { url } = await serve("chat/server.ts")
-    const { page } = await visit(browser, url, "W".repeat(24), phone)
+    const { page } = await join(browser, url, "W".repeat(24), phone)
     await say(page, "W".repeat(1500))
     await said(page, "WWW").waitFor()
     assert.deepStrictEqual(await tooWide(page), [])
@@ -124,17 +94,17 @@ describe("chat page", { timeout: 60_000 }, () => {
     const browser = await launch(context)
     const server = await serve("chat/server.ts")
     const { cut, leadTo, url } = await network(server.port)
-    const { page } = await visit(browser, url, "Ada")
+    const { page } = await join(browser, url, "Ada")
     await say(page, "before")
     await said(page, "before").waitFor()
 
     cut()
-    await page.getByRole("status").filter({ hasText: "Reconnecting" }).waitFor()
+    await status(page, "Reconnecting")
     await say(page, "in between")
     assert.strictEqual(await page.getByLabel("Message", { exact: true }).inputValue(), "in between")
 
     leadTo(server.port)
-    await page.getByRole("status").filter({ hasText: /^Connected/ }).waitFor()
+    await status(page, /^Connected/)
     await page.getByLabel("Message", { exact: true }).press("Enter")
     await said(page, "in between").waitFor()
     assert.strictEqual(await said(page, "before").count(), 1)
@@ -144,10 +114,10 @@ describe("chat page", { timeout: 60_000 }, () => {
     const browser = await launch(context)
     const first = await serve("chat/server.ts")
     const { cut, leadTo, url } = await network(first.port)
-    const { page } = await visit(browser, url, "Ada")
+    const { page } = await join(browser, url, "Ada")
     first.kill("SIGTERM")
     await first.exited
-    await page.getByRole("status").filter({ hasText: "Reconnecting" }).waitFor()
+    await status(page, "Reconnecting")
     cut()
     leadTo((await serve("chat/server.ts")).port)
     await page.getByRole("log").getByText("Connected again").waitFor()

@@ -5,11 +5,11 @@ import { once } from "node:events"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { fileURLToPath } from "node:url"
-import type { Browser, Page } from "playwright-core"
+import type { Page } from "playwright-core"
 import { onTestFinished } from "vitest"
 import { type WebSocket, WebSocketServer } from "ws"
-import { bundle } from "../rpc/bundle.ts"
-import { launch } from "./browser.ts"
+import { bundle } from "../page/bundle.ts"
+import { launch, open } from "./browser.ts"
 
 let script: Promise<string> | undefined
 
@@ -51,20 +51,12 @@ const site = async (serve: (socket: WebSocket, connection: number, token: string
   }
 }
 
-const open = async (browser: Browser, url: string): Promise<Page> => {
-  const context = await browser.newContext()
-  onTestFinished(() => context.close())
-  const page = await context.newPage()
-  await page.goto(url)
-  return page
-}
-
 const line = (page: Page, text: string | RegExp) => page.getByRole("listitem").filter({ hasText: text })
 
 describe("a client that comes back, in a browser", { timeout: 60_000 }, () => {
   it("finds its server again after it was killed", async (context) => {
     const { restart, stop, url } = await site((socket, connection) => socket.send(`{"n":${connection}}`))
-    const page = await open(await launch(context), url)
+    const { page } = await open(await launch(context), url)
     await line(page, "tick 1").waitFor()
     await stop()
     await line(page, /^waiting until/).first().waitFor()
@@ -79,14 +71,14 @@ describe("a client that comes back, in a browser", { timeout: 60_000 }, () => {
       tokens.push(token)
       socket.close(4401, "expired")
     })
-    const page = await open(await launch(context), url)
+    const { page } = await open(await launch(context), url)
     await line(page, "gave up: ConnectionClosed").waitFor()
     assert.deepStrictEqual([connections(), tokens], [2, ["1", "2"]])
   })
 
   it("reads 4403 as 403, and ends", async (context) => {
     const { connections, url } = await site((socket) => socket.close(4403, "no"))
-    const page = await open(await launch(context), url)
+    const { page } = await open(await launch(context), url)
     await line(page, "gave up: ConnectionClosed").waitFor()
     assert.strictEqual(connections(), 1)
   })
@@ -98,7 +90,7 @@ describe("a client that comes back, in a browser", { timeout: 60_000 }, () => {
       socket.send(`{"n":1}`)
       socket.send(`{"n":"secret"}`)
     })
-    const page = await open(await launch(context), url)
+    const { page } = await open(await launch(context), url)
     await line(page, "gave up: InvalidMessage").waitFor()
     assert.strictEqual(await line(page, "tick 1").count(), 1)
     while (closed.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
@@ -108,14 +100,14 @@ describe("a client that comes back, in a browser", { timeout: 60_000 }, () => {
 
   it("gives up a server that says nothing any more", async (context) => {
     const { url } = await site((socket, connection) => socket.send(`{"n":${connection}}`))
-    const page = await open(await launch(context), `${url}?silence=1000`)
+    const { page } = await open(await launch(context), `${url}?silence=1000`)
     await line(page, /^waiting until .*maxSilence/).first().waitFor()
     await line(page, "tick 2").waitFor()
   })
 
   it("does not wait any longer when the browser comes online", async (context) => {
     const { restart, stop, url } = await site((socket, connection) => socket.send(`{"n":${connection}}`))
-    const page = await open(await launch(context), url)
+    const { page } = await open(await launch(context), url)
     await line(page, "tick 1").waitFor()
     await stop()
     // Away until a wait has more than two seconds left.

@@ -5,20 +5,13 @@ import { Api, NotFactored } from "../rpc/Api.ts"
 import * as Effect from "effect/Effect"
 import { RpcTest } from "effect/rpc"
 import type { Browser } from "playwright-core"
-import { onTestFinished } from "vitest"
-import { launch } from "./browser.ts"
+import { launch, open, phone, status } from "./browser.ts"
 import { run, serve } from "./support.ts"
 
-const visit = async (browser: Browser, url: string, viewport = { width: 1000, height: 760 }) => {
-  const context = await browser.newContext({ viewport })
-  onTestFinished(() => context.close())
-  const page = await context.newPage()
-  const faults: Array<string> = []
-  page.on("pageerror", (error) => faults.push(String(error)))
-  page.on("console", (message) => message.type() === "error" && faults.push(message.text()))
-  await page.goto(url)
-  await page.getByRole("status").filter({ hasText: "Connected" }).waitFor()
-  return { page, faults }
+const visit = async (browser: Browser, url: string, viewport?: typeof phone) => {
+  const visitor = await open(browser, url, viewport)
+  await status(visitor.page, "Connected")
+  return visitor
 }
 
 describe("rpc", { timeout: 60_000 }, () => {
@@ -71,7 +64,7 @@ describe("rpc", { timeout: 60_000 }, () => {
     const open = page.locator("#connections .figure")
     await open.filter({ hasText: /^1$/ }).waitFor()
     await page.locator("#heap .figure").filter({ hasText: /^\d+\.\d MiB$/ }).waitFor()
-    const other = await visit(browser, server.url, { width: 360, height: 700 })
+    const other = await visit(browser, server.url, phone)
     await open.filter({ hasText: /^2$/ }).waitFor()
     assert.isTrue(await other.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "fits a phone")
 

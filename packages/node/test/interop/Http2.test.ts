@@ -8,8 +8,9 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { readFileSync } from "node:fs"
 import { createSecureServer, type ServerHttp2Session } from "node:http2"
+import { launch } from "../support/Chromium.ts"
 import { serve } from "../support/Serve.ts"
-import { chromiumClient, launch } from "./peers/chromium.ts"
+import { chromiumClient } from "./peers/chromium.ts"
 import { withPeer } from "./withPeer.ts"
 
 const tls = (name: string) => readFileSync(`${import.meta.dirname}/../support/tls/${name}`)

@@ -1,29 +1,8 @@
 /** Chromium without a window, as a client: a page that our server gives it, and commands to that page. */
-import { spawnSync } from "node:child_process"
-import { existsSync } from "node:fs"
-import { type Browser, chromium, type Page } from "playwright-core"
+import type { Page } from "playwright-core"
+import { launch, missing } from "../../support/Chromium.ts"
 import type { Ability, ConnectOptions, Found, PeerClient, PeerSocket } from "../peer.ts"
 import { type Event, Remote } from "./remote.ts"
-
-const args = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync"
-]
-
-const find = (): string | undefined => {
-  const given = process.env["CHROMIUM_PATH"]
-  if (given !== undefined) return existsSync(given) ? given : undefined
-  const { status, stdout } = spawnSync("which", ["chromium"], { encoding: "utf8" })
-  return status === 0 ? stdout.trim() : undefined
-}
-
-const executablePath = find()
 
 // Its requests have the page's cookies and no headers of the caller's choice.
 const abilities: ReadonlySet<Ability> = new Set<Ability>(["keepsBom", "emptyClose"])
@@ -35,9 +14,6 @@ export interface ChromiumClient extends PeerClient {
   /** Connects to `url` from the page of another server. */
   readonly connectFrom: (home: string, url: string) => Promise<PeerSocket>
 }
-
-/** The browser alone. */
-export const launch = (): Promise<Browser> => chromium.launch({ executablePath: executablePath!, args, timeout: 30_000 })
 
 const start = async (): Promise<ChromiumClient> => {
   const browser = await launch()
@@ -69,6 +45,6 @@ const start = async (): Promise<ChromiumClient> => {
 export const chromiumClient: Found<ChromiumClient> = {
   name: "Chromium",
   abilities,
-  missing: executablePath === undefined ? "no chromium is installed and CHROMIUM_PATH names none" : undefined,
+  missing,
   start
 }
