@@ -8,25 +8,13 @@ import { Broker, RedisBroker, Topics } from "@effect-ws/core/realtime"
 import { NodeHttpServer } from "@effect-ws/node"
 import { NodeRedis, NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer, Option } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse, HttpStaticServer } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
-import { fileURLToPath } from "node:url"
-import { bundle } from "../rpc/bundle.ts"
+import * as Page from "../page/Page.ts"
 import { Board } from "./Board.ts"
 import { Boards, BoardStore } from "./Boards.ts"
 
-const Page = Layer.unwrap(Effect.gen(function*() {
-  const page = fileURLToPath(new URL("page", import.meta.url))
-  // The page imports the same topics as the server, and is made ready for a browser once.
-  const script = yield* bundle(`${page}/main.ts`)
-  return Layer.mergeAll(
-    HttpStaticServer.layer({ root: page, cacheControl: "no-cache" }),
-    HttpRouter.add("GET", "/main.js", HttpServerResponse.text(script, {
-      contentType: "text/javascript",
-      headers: { "cache-control": "no-cache" }
-    }))
-  )
-}))
+const PageRoutes = Page.layer(new URL("page/", import.meta.url))
 
 const TopicsRoute = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const boards = yield* Boards
@@ -65,7 +53,7 @@ const Server = Layer.unwrap(Effect.gen(function*() {
 
 Announce.pipe(
   Layer.provideMerge(
-    HttpRouter.serve(Layer.mergeAll(TopicsRoute, Page), { disableLogger: true, disableListenLog: true })
+    HttpRouter.serve(Layer.mergeAll(TopicsRoute, PageRoutes), { disableLogger: true, disableListenLog: true })
   ),
   Layer.provide(Topics.layer()),
   Layer.provide(Backend),

@@ -6,25 +6,13 @@
 import { NodeHttpServer } from "@effect-ws/node"
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse, HttpStaticServer } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
-import { fileURLToPath } from "node:url"
-import { bundle } from "../rpc/bundle.ts"
+import * as Page from "../page/Page.ts"
 import { ChatRoute } from "./Visit.ts"
 
 // Ordinary HTTP routes beside the chat's, on the same port.
-const Page = Layer.unwrap(Effect.gen(function*() {
-  const page = fileURLToPath(new URL("page", import.meta.url))
-  // The page imports the contract of the server, and is made ready for a browser once.
-  const script = yield* bundle(`${page}/main.ts`)
-  return Layer.mergeAll(
-    HttpStaticServer.layer({ root: page, cacheControl: "no-cache" }),
-    HttpRouter.add("GET", "/main.js", HttpServerResponse.text(script, {
-      contentType: "text/javascript",
-      headers: { "cache-control": "no-cache" }
-    }))
-  )
-}))
+const PageRoutes = Page.layer(new URL("page/", import.meta.url))
 
 const Announce = Layer.effectDiscard(HttpServer.addressFormattedWith((url) => {
   const command = `npm run chat -- --name Ada --url ${url.replace("http", "ws")}/chat`
@@ -39,7 +27,7 @@ const Server = Layer.unwrap(Effect.gen(function*() {
 
 Announce.pipe(
   Layer.provideMerge(
-    HttpRouter.serve(Layer.mergeAll(ChatRoute, Page), { disableLogger: true, disableListenLog: true })
+    HttpRouter.serve(Layer.mergeAll(ChatRoute, PageRoutes), { disableLogger: true, disableListenLog: true })
   ),
   Layer.provide(Server),
   Layer.launch,

@@ -1,4 +1,4 @@
-/** Small things of the page. */
+/** Small things of the pages. */
 
 export const element = <E extends HTMLElement = HTMLElement>(id: string): E => {
   const found = document.getElementById(id)
@@ -26,22 +26,5 @@ export const avatar = (name: string): HTMLElement => {
   const made = make("span", "avatar", [...name][0] ?? "?")
   made.ariaHidden = "true"
   tint(made, name)
-  return made
-}
-
-const svg = "http://www.w3.org/2000/svg"
-
-/** The pointer of somebody else. */
-export const cursorOf = (name: string): HTMLElement => {
-  const made = make("div", "cursor")
-  made.ariaHidden = "true"
-  const arrow = document.createElementNS(svg, "svg")
-  arrow.setAttribute("viewBox", "0 0 20 20")
-  const path = document.createElementNS(svg, "path")
-  path.setAttribute("d", "M2 2 17 8.5 10.5 10.5 8.5 17z")
-  arrow.append(path)
-  const label = make("span", "", name)
-  label.dir = "auto"
-  made.append(arrow, label)
   return made
 }

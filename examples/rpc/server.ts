@@ -6,12 +6,11 @@
 import { NodeHttpServer } from "@effect-ws/node"
 import { NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { RpcSerialization, RpcServer } from "effect/rpc"
 import { createServer } from "node:http"
-import { fileURLToPath } from "node:url"
+import * as Page from "../page/Page.ts"
 import { Api } from "./Api.ts"
-import { bundle } from "./bundle.ts"
 import { Handlers } from "./Handlers.ts"
 
 // Effect's own RPC server, unchanged. Its `request.upgrade` becomes a connection of this library: with backpressure,
@@ -22,17 +21,8 @@ const Rpcs = RpcServer.layer(Api).pipe(
   Layer.provide(RpcSerialization.layerNdjson)
 )
 
-const page = (file: string) => fileURLToPath(new URL(`page/${file}`, import.meta.url))
-
-const Page = Layer.unwrap(Effect.gen(function*() {
-  // Once, when the server starts: the page's script, with Effect's own RPC client, is bundled for browsers.
-  const script = yield* bundle(page("main.ts"))
-  return Layer.mergeAll(
-    HttpRouter.add("GET", "/", HttpServerResponse.file(page("index.html"))),
-    HttpRouter.add("GET", "/page.css", HttpServerResponse.file(page("page.css"))),
-    HttpRouter.add("GET", "/main.js", HttpServerResponse.text(script, { contentType: "text/javascript" }))
-  )
-}))
+// The page's script, with Effect's own RPC client, is bundled for browsers.
+const PageRoutes = Page.layer(new URL("page/", import.meta.url))
 
 const Server = Layer.unwrap(Effect.gen(function*() {
   const port = yield* Config.Int("PORT").pipe(Config.withDefault(8081))
@@ -45,7 +35,7 @@ const Announce = Layer.effectDiscard(HttpServer.addressFormattedWith((url) =>
 ))
 
 Announce.pipe(
-  Layer.provideMerge(HttpRouter.serve(Layer.mergeAll(Rpcs, Page), { disableLogger: true, disableListenLog: true })),
+  Layer.provideMerge(HttpRouter.serve(Layer.mergeAll(Rpcs, PageRoutes), { disableLogger: true, disableListenLog: true })),
   Layer.provide(Server),
   Layer.launch,
   NodeRuntime.runMain

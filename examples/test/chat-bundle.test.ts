@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
-import { bundle } from "../rpc/bundle.ts"
+import { bundle } from "../page/bundle.ts"
 
 describe("the script of the chat's page", () => {
   it.live("is small, and holds nothing of servers, of bytes on the wire or of codecs that it does not use", () =>

@@ -1,7 +1,7 @@
 /** Which board: its name is the address's fragment, and those that were open are remembered. */
 import { Schema } from "effect"
 import { BoardId } from "../Board.ts"
-import { element, make } from "./dom.ts"
+import { element, make } from "../../page/dom.ts"
 
 const isId = Schema.is(BoardId)
 const first = "welcome"

@@ -3,8 +3,9 @@
  * page as text (textContent), never as HTML.
  */
 import { capacity, type Color, colors, height, type Note, type Notes, width } from "../Board.ts"
+import { avatar, element, make, tint } from "../../page/dom.ts"
+import { cursorOf } from "./cursor.ts"
 import { drag } from "./drag.ts"
-import { avatar, cursorOf, element, make, tint } from "./dom.ts"
 
 /** What somebody did. */
 export interface Actions {

@@ -3,14 +3,8 @@
  * as text (textContent), never as HTML.
  */
 import { DateTime } from "effect"
+import { avatar, element, make } from "../../page/dom.ts"
 import type { Person, Said } from "../Protocol.ts"
-
-const element = <E extends HTMLElement = HTMLElement>(id: string): E => {
-  const found = document.getElementById(id)
-  if (found === null) throw new Error(`The page has no #${id}`)
-  // The page has it as the type that its tag says.
-  return found as E
-}
 
 const status = element("status")
 const statusText = element("status-text")
@@ -143,23 +137,6 @@ export const showPeople = (people: ReadonlyArray<Person>): void => {
 }
 
 // --- small things -----------------------------------------------------------------------
-
-const make = (tag: string, className = "", text = ""): HTMLElement => {
-  const made = document.createElement(tag)
-  if (className !== "") made.className = className
-  made.textContent = text
-  return made
-}
-
-const avatar = (name: string): HTMLElement => {
-  const made = make("span", "avatar", [...name][0] ?? "?")
-  made.ariaHidden = "true"
-  let hue = 0
-  // Steps of the golden angle keep similar names apart.
-  for (const character of name) hue = (hue + (character.codePointAt(0) ?? 0)) * 137.5 % 360
-  made.style.setProperty("--hue", String(hue))
-  return made
-}
 
 const clock = (at: DateTime.Utc): HTMLElement => {
   const date = new Date(DateTime.toEpochMillis(at))

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { onTestFinished } from "vitest"
-import { bundle } from "../../rpc/bundle.ts"
+import { bundle } from "../../page/bundle.ts"
 
 // Workers reach the internet only, unless a network says otherwise.
 const config = `using Workerd = import "/workerd/workerd.capnp";
