@@ -1,14 +1,26 @@
 /**
  * Checks the documents: every link between them leads to a file and to a heading that exist, every source file that they
- * name exists, every page of `docs/` is listed in its index, and the pages that list rules, limits and variables list all
- * of them.
+ * name exists, every page of `docs/` is listed in its index, the pages that list rules, errors, limits, variables, metrics,
+ * close codes, commands and folders list all of them, and the defaults that they tell are those of the code.
  */
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { basename, dirname, join, normalize } from "node:path"
+import * as CloseCode from "../packages/core/src/CloseCode.ts"
+import { makePolicy as lifetimePolicy } from "../packages/core/src/connection/Lifetime.ts"
+import * as Contract from "../packages/core/src/Contract.ts"
 import { handshakeRules } from "../packages/core/src/http/Refusal.ts"
-import { defaults } from "../packages/core/src/Limits.ts"
+import * as Limits from "../packages/core/src/Limits.ts"
+import * as Observability from "../packages/core/src/Observability.ts"
 import { rules } from "../packages/core/src/protocol/Violation.ts"
+import * as Realtime from "../packages/core/src/realtime/index.ts"
+import { makePolicy as shutdownPolicy } from "../packages/core/src/server/Shutdown.ts"
+import * as Testing from "../packages/core/src/testing/index.ts"
+import * as WebSocketConfig from "../packages/core/src/WebSocketConfig.ts"
+import * as WebSocketError from "../packages/core/src/WebSocketError.ts"
 import { root } from "./lib/commands.ts"
+import { defaultsOf, uncommented, untold, variablesOf } from "./lib/defaults.ts"
 import { anchorsOf, linksOf, rowsOf } from "./lib/markdown.ts"
 
 interface Fault {
@@ -67,6 +79,44 @@ const missingRows = (
   })
 }
 
+/** The errors that a module exports. */
+const errorsOf = (module: object): ReadonlyArray<string> =>
+  Object.entries(module).filter(([, value]) => typeof value === "function" && value.prototype instanceof Error).map(([name]) => name)
+
+/** The variables that a page lists, with what it says are their defaults, mean what the code does where none is set. */
+const wrongDefaults = (file: string, text: string): ReadonlyArray<Fault> => {
+  // "no limit" and the like are no values.
+  const isValue = (told: string) => /^(?:\d[\w ]*|on|true|false|infinity|suspend|sameHost|Debug)$/.test(told) && !told.includes("more than")
+  const values = Object.fromEntries(Object.entries(variablesOf(text)).filter(([, value]) => isValue(value)))
+  const read = <A>(config: { readonly parse: (provider: ConfigProvider.ConfigProvider) => Effect.Effect<A, unknown> }, more = {}): A =>
+    Effect.runSync(Effect.orDie(config.parse(ConfigProvider.fromEnv({ env: { ...values, ...more } }))))
+  const { maxConnections, processes, shutdown } = read(WebSocketConfig.server())
+  const closing = read(WebSocketConfig.limits(), { SLOW_CONSUMER: "close1013" })
+  const { onDisconnect, origin } = read(WebSocketConfig.accept())
+  const told = defaultsOf({
+    ...Limits.make(read(WebSocketConfig.limits())),
+    closing: Limits.make(closing).slowConsumer,
+    topics: Limits.makeTopics(read(WebSocketConfig.topics())),
+    onDisconnect: lifetimePolicy(onDisconnect),
+    origin,
+    shutdown: shutdownPolicy(shutdown),
+    maxConnections,
+    processes
+  })
+  const real = defaultsOf({
+    ...Limits.defaults,
+    closing: Limits.make({ slowConsumer: { close: 1013 } }).slowConsumer,
+    topics: Limits.defaultTopics,
+    onDisconnect: lifetimePolicy(undefined),
+    origin: "sameHost",
+    shutdown: shutdownPolicy(),
+    maxConnections: Limits.defaultMaxConnections,
+    processes: 1
+  })
+  return told.flatMap(({ path, value }, index) =>
+    value === real[index]!.value ? [] : [{ file, what: `says ${value} of ${path.join(".")}, where the code has ${real[index]!.value}` }])
+}
+
 // A check that never fires proves nothing: it is first shown what is wrong, and what is right.
 const sample: Sources = { exists: (file) => file === "docs/a.md", read: () => "# One\n\n## Two words\n" }
 const samples: ReadonlyArray<readonly [string, number]> = [
@@ -78,11 +128,17 @@ const samples: ReadonlyArray<readonly [string, number]> = [
   ["[![image](b.svg)](a.md)", 1],
   ["[a](/docs/a.md)", 1]
 ]
+const limitSample = [{ path: ["size"], value: 65_536 }, { path: ["alive", "interval"], value: 20_000 }]
 const blind = samples.some(([text, count]) => deadLinks("docs/b.md", text, sample).length !== count) ||
   unlisted("docs/README.md", "[a](a.md#one)", ["docs/README.md", "docs/a.md", "docs/b.md"]).length !== 1 ||
   missingSources("a.md", "`a/B.ts`, `b/B.ts`, `B.ts`, a/C.ts", ["src/a/B.ts"]).length !== 1 ||
   missingRows("a.md", "| `One` | 1002 | §5 |\n| `two: { x }` | |\n", [["One", "1002"], ["One", "1003"], ["two"], ["Three"]])
-      .length !== 2
+      .length !== 2 ||
+  untold("| | `size` | 64 KiB |\n| | `alive: { interval }` | 20 s |\n", limitSample).length !== 0 ||
+  untold("| | `size` | 164 KiB |\n| | `alive.timeout` | 20 s |\n", limitSample).length !== 2 ||
+  uncommented("/** Default 65,536. */\nreadonly size?: number\n/** 20\n * seconds. */\nreadonly alive?: {}", limitSample).length !== 0 ||
+  uncommented("/** Default 65,5366. */\nreadonly size?: number\n/** 20.5 seconds. */\nreadonly alive?: {}", limitSample).length !== 2 ||
+  errorsOf({ Error, TypeError, make: () => {} }).length !== 1
 if (blind) throw new Error("the check of the documents is blind")
 
 const files = globSync(["*.md", "{docs,examples,benchmark,soak}/**/*.md", "packages/*/*.md"], {
@@ -95,7 +151,14 @@ const sources: Sources = {
 }
 const index = "docs/README.md"
 const pages = files.filter((file) => file.startsWith("docs/"))
-const folders = globSync("packages/core/src/*/", { cwd: root }).map((folder) => [`${basename(folder)}/`] as const)
+const folders = globSync("packages/*/src/*/", { cwd: root }).map((folder) => [`${basename(folder)}/`] as const)
+const errors = [WebSocketError, Contract, ...Object.values(Realtime)].flatMap(errorsOf)
+const metrics = [...Object.values(Observability.metrics.server), ...Object.values(Observability.topicMetrics)]
+const manifest: { readonly scripts: object; readonly devDependencies: Readonly<Record<string, string>> } = JSON.parse(sources.read("package.json"))
+// What runs before a script is no command of its own.
+const commands = Object.keys(manifest.scripts).filter((name) => !(name.startsWith("pre") && name.slice(3) in manifest.scripts))
+const examples = globSync("examples/{*,*/{server,client}}.ts", { cwd: root }).map((file) => file.slice("examples/".length))
+const config = "packages/core/src/WebSocketConfig.ts"
 // The functions of that module by which a variable is read.
 const configuration = [
   ...sources.read("packages/core/src/WebSocketConfig.ts").matchAll(/\b(?:size|integer|duration|boolean|oneOf|list)\("([A-Z_]+)"/g)
@@ -106,6 +169,13 @@ const programs = globSync("{packages,examples,benchmark,soak,scripts,website}/**
   exclude: (name) => name.endsWith("node_modules") || name.endsWith("dist")
 }).map((file) => file.replaceAll("\\", "/"))
 
+const limits = [...defaultsOf(Limits.defaults), ...defaultsOf(Limits.defaultTopics)]
+const closeCodes = Object.entries(CloseCode).flatMap(([name, code]) => typeof code === "number" ? [[name, String(code)] as const] : [])
+
+/** What a document does not name anywhere. */
+const unnamed = (file: string, wanted: ReadonlyArray<string>): ReadonlyArray<Fault> =>
+  wanted.filter((name) => !sources.read(file).includes(name)).map((name) => ({ file, what: `does not name ${name}` }))
+
 const faults: ReadonlyArray<Fault> = [
   ...files.flatMap((file) => deadLinks(file, sources.read(file), sources)),
   ...files.flatMap((file) => missingSources(file, sources.read(file), programs)),
@@ -114,9 +184,24 @@ const faults: ReadonlyArray<Fault> = [
     ...Object.entries(rules).map(([name, { code, section }]) => [name, String(code), section.replace("RFC 6455 ", "")] as const),
     ...Object.entries(handshakeRules).map(([name]) => [name] as const)
   ]),
-  ...missingRows("docs/limits.md", sources.read("docs/limits.md"), Object.keys(defaults).map((name) => [name] as const)),
+  ...missingRows("docs/errors.md", sources.read("docs/errors.md"), [
+    ...new Set([...errors, ...WebSocketError.IOError.fields.phase.literals, ...WebSocketError.IOError.fields.reason.literals])
+  ].map((name) => [name] as const)),
+  ...untold(sources.read("docs/limits.md"), limits).map((what) => ({ file: "docs/limits.md", what })),
+  ...uncommented(sources.read("packages/core/src/Limits.ts"), limits).map((what) => ({ file: "packages/core/src/Limits.ts", what })),
   ...missingRows("docs/architecture.md", sources.read("docs/architecture.md"), folders),
-  ...missingRows("docs/configuration.md", sources.read("docs/configuration.md"), configuration)
+  ...["docs/configuration.md", config].flatMap((file) => wrongDefaults(file, sources.read(file))),
+  ...missingRows("docs/configuration.md", sources.read("docs/configuration.md"), configuration),
+  ...missingRows("docs/observability.md", sources.read("docs/observability.md"), metrics.map(({ id }) => [id] as const)),
+  ...missingRows("docs/close-codes.md", sources.read("docs/close-codes.md"), closeCodes),
+  ...unnamed("docs/testing.md", Object.keys(Testing)),
+  ...unnamed("CONTRIBUTING.md", commands.map((name) => name === "start" || name === "test" ? `npm ${name}` : `npm run ${name}`)),
+  ...unnamed("examples/README.md", examples),
+  ...unnamed("docs/comparison.md", [
+    `\`ws\` ${manifest.devDependencies["ws"]}`,
+    `undici ${manifest.devDependencies["undici"]}`,
+    `socket.io ${manifest.devDependencies["socket.io"]}`
+  ])
 ]
 for (const { file, line, what } of faults) console.error(`${file}${line === undefined ? "" : `:${line}`}: ${what}`)
 if (faults.length > 0) process.exitCode = 1

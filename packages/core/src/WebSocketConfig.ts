@@ -201,7 +201,7 @@ const limitsGroup: Config.Config<Limits.Options> = Config.all({
  * | `KEEP_ALIVE_TIMEOUT` | `keepAlive.timeout` | 20 seconds |
  * | `CLOSE_TIMEOUT` | `closeTimeout` | 5 seconds |
  * | `CLOSE_LIMIT` | `closeLimit` | 60 seconds |
- * | `MAX_UNREAD` | `maxUnread` | 16777216 |
+ * | `MAX_UNREAD` | `maxUnread` | 16 MiB |
  * | `UNREAD_TIMEOUT` | `unreadTimeout` | 5 minutes |
  * | `STALLED_WRITE_TIMEOUT` | `stalledWriteTimeout` | 30 seconds |
  *
