@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as TestConsole from "effect/testing/TestConsole"
 import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { effectWs } from "../../src/cli/EffectWs.ts"
 import { run } from "./support/Cli.ts"
 
@@ -33,6 +34,17 @@ describe("effect-ws", () => {
       const flags = own.split("\n").filter((line) => line.trim().startsWith("--"))
       assert.isAbove(flags.length, 4)
       for (const flag of flags) assert.match(flag, /^ +--\S+.* {2,}\S.*\S$/)
+    }))
+
+  it.effect.each(commands)("docs/cli.md names the flags of %s, and no others", (command) =>
+    Effect.gen(function*() {
+      const page = readFileSync(new URL("../../../../docs/cli.md", import.meta.url), "utf8")
+      const section = page.split("\n## ").find((part) => part.startsWith(`${command}\n`)) ?? ""
+      const named = new Set(Array.from(section.matchAll(/(?<![\w-])--([a-z][a-z0-9-]*)/g), ([, flag]) => flag!.replace(/^no-/, "")))
+      const help = yield* output(command, "--help")
+      const own = help.slice(help.indexOf("FLAGS"), help.indexOf("GLOBAL FLAGS"))
+      const real = Array.from(own.matchAll(/^ +--([a-z0-9-]+)/gm), ([, flag]) => flag!)
+      assert.deepStrictEqual([...named].sort(), real.sort())
     }))
 
   it.effect.each([
