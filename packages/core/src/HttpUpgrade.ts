@@ -71,8 +71,8 @@ export interface Options extends WebSocketServer.AcceptOptions {
  *
  * **When to use**
  *
- * To let the HTTP server of another platform accept connections. The layer of `@effect-ws/node`
- * does this already.
+ * To let the HTTP server of another platform accept connections. The layers for Node, Deno, Bun and Workers do this
+ * already.
  *
  * **Details**
  *

@@ -60,7 +60,7 @@ export {
    * **Details**
    *
    * A client that waits tries at once, unless the server asked for the delay. One that has a connection
-   * sends a Ping, and gives the connection up if no Pong comes within 5 seconds.
+   * sends a Ping, where the platform can, and gives the connection up if no Pong arrives within 5 seconds.
    *
    * In pages and web workers it consists of the events `online`, `pageshow`, `resume` and
    * `visibilitychange`; on other platforms it is `undefined`. Provide a Stream of your own where

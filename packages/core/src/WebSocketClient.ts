@@ -1,6 +1,6 @@
 /**
- * Connecting to a WebSocket server, by default through Effect's `HttpClient`, so that its base
- * URL, authentication, tracing and proxies apply.
+ * Connecting to a WebSocket server, in the way that the layer of a {@link Connector} says: through
+ * Effect's `HttpClient`, by Node's sockets, over HTTP/2, or by the platform's own WebSocket.
  *
  * @since 0.1.0
  */
@@ -27,11 +27,11 @@ export { type Dialed, type Dialer, makeConnector, notSwitched } from "./client/H
  *
  * **Details**
  *
- * `url` is ws, wss, http or https, or relative to the base URL of the `HttpClient`.
+ * `url` is ws, wss, http or https, or relative to the base URL of the `HttpClient` or of the page.
  * Fails with `HandshakeError` if the server refuses, or sends an answer that RFC 6455 does not
  * allow (the error carries the answer: status, headers, the first 8 KiB of its body), and with
  * `IOError` if the server cannot be reached (phase `connect`) or does not answer in time (phase
- * `handshake`).
+ * `handshake`). A platform's own WebSocket does not tell a refusal: see `NativeWebSocketClient`.
  *
  * **Example** (A first client)
  *

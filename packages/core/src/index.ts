@@ -3,7 +3,8 @@
  *
  * Each module is a namespace: `Frame.make`, `WebSocketClient.connect`,
  * `WebSocketServer.handle`. Start with those two, or with `Protocol` and `Frame` to
- * roll your own.
+ * build something of your own. Topics are in `@effect-ws/core/realtime`, tests in
+ * `@effect-ws/core/testing`.
  *
  * @since 0.1.0
  */
@@ -16,7 +17,7 @@ export * as Capabilities from "./Capabilities.ts"
 export * as CloseCode from "./CloseCode.ts"
 /** What all compression contexts of a process may take. */
 export * as CompressionBudget from "./CompressionBudget.ts"
-/** What two sides say to each other, as Schemas that both import. */
+/** What two sides send each other, as Schemas that both import. */
 export * as Contract from "./Contract.ts"
 /** An HTTP server on `Deno.serve`. */
 export * as DenoHttpServer from "./DenoHttpServer.ts"
@@ -32,7 +33,7 @@ export * as FrameDecoder from "./FrameDecoder.ts"
 export * as FrameSocket from "./FrameSocket.ts"
 /** The opening handshake as plain data, both roles. */
 export * as Handshake from "./Handshake.ts"
-/** `HttpServerRequest.upgrade` on our connections, for HTTP server layers. */
+/** `HttpServerRequest.upgrade` on connections of this library, for HTTP server layers. */
 export * as HttpUpgrade from "./HttpUpgrade.ts"
 /** Every limit and deadline with its default. */
 export * as Limits from "./Limits.ts"
