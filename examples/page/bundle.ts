@@ -1,10 +1,10 @@
-/** Bundles a script of several modules, TypeScript among them, into one file that a browser runs. */
+/** Bundles a script of several modules, TypeScript among them, into one file that a browser runs. `external` modules stay outside. */
 import { Effect } from "effect"
 import { rolldown } from "rolldown"
 
-export const bundle = (file: string): Effect.Effect<string> =>
+export const bundle = (file: string, external: Array<RegExp> = []): Effect.Effect<string> =>
   Effect.acquireUseRelease(
-    Effect.promise(() => rolldown({ input: file, platform: "browser" })),
+    Effect.promise(() => rolldown({ input: file, platform: "browser", external })),
     (build) =>
       Effect.map(
         Effect.promise(() => build.generate({ format: "esm", minify: true })),
