@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { Connector } from "./client/Connector.ts"
 import { beating } from "./connection/HeartbeatTimer.ts"
+import { makeWriter } from "./connection/SlowConsumer.ts"
 import type { Heartbeat } from "./MessageTransport.ts"
 import type { WebSocketLike } from "./native/EventTransport.ts"
 import { type ConnectorOptions, dialEvents, dialStream, headersOf, makeConnector } from "./native/NativeConnector.ts"
@@ -71,6 +72,8 @@ const events = (own: ConnectorOptions): Connector["Service"] =>
  * It cannot be paused: messages that the program does not read are kept, up to
  * `Limits.Options.maxUnread`. See {@link layerStream}.
  *
+ * Senders wait for a slow peer: for another `slowConsumer` use {@link layerOptions}.
+ *
  * The platform reports neither the status of a refusal nor why a server was not reached: both fail with
  * `IOError`, phase `connect`, reason `Unknown`.
  *
@@ -92,7 +95,7 @@ const events = (own: ConnectorOptions): Connector["Service"] =>
 export const layer: Layer.Layer<Connector> = Layer.sync(Connector, () => events({}))
 
 /**
- * The same with options.
+ * The same with options, and with every `slowConsumer`.
  *
  * **Example** (Headers on Bun, Deno and Node, and a heartbeat)
  *
@@ -109,7 +112,7 @@ export const layer: Layer.Layer<Connector> = Layer.sync(Connector, () => events(
  * @since 0.1.0
  */
 export const layerOptions = ({ headers = false, heartbeat }: Options): Layer.Layer<Connector> =>
-  Layer.sync(Connector, () => events({ headers: headers ? headersOf : undefined, keepAlive: beating(heartbeat) }))
+  Layer.sync(Connector, () => events({ headers: headers ? headersOf : undefined, keepAlive: beating(heartbeat), makeWriter }))
 
 /**
  * Dials by `globalThis.WebSocketStream`, which can be paused, where there is one (Chromium), and
@@ -131,7 +134,7 @@ export const layerOptions = ({ headers = false, heartbeat }: Options): Layer.Lay
 export const layerStream = (options: Omit<Options, "headers"> = {}): Layer.Layer<Connector> =>
   Layer.sync(Connector, () => {
     const found = platformGlobal<StreamConstructor>("WebSocketStream")
-    const own = { keepAlive: beating(options.heartbeat) }
+    const own = { keepAlive: beating(options.heartbeat), makeWriter }
     if (Option.isNone(found)) return events(own)
     const WebSocketStream = found.value
     return makeConnector(

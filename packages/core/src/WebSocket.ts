@@ -20,8 +20,8 @@ import type { CloseCodeFor, CloseInfo } from "./CloseCode.ts"
 import { Connection, TypeId } from "./connection/Connection.ts"
 import { FiberLifetime, makePolicy, type OnDisconnect } from "./connection/Lifetime.ts"
 import * as Opening from "./connection/Opening.ts"
-import type { ControlFrame } from "./connection/Pings.ts"
-import type { IncomingMessage, ReceiveError } from "./connection/Reader.ts"
+import type { IncomingMessage, ReceiveError } from "./connection/Pieces.ts"
+import type { ControlFrame } from "./connection/PingEffects.ts"
 import * as Relay from "./connection/Relay.ts"
 import type { Stats } from "./connection/Stats.ts"
 import type { SendError } from "./connection/Sending.ts"
@@ -52,7 +52,7 @@ export type {
    * @since 0.1.0
    */
   ControlFrame
-} from "./connection/Pings.ts"
+} from "./connection/PingEffects.ts"
 export type {
   /**
    * A message received as a `Stream` of its fragments: of strings that end at code
@@ -69,7 +69,7 @@ export type {
    * @since 0.1.0
    */
   ReceiveError
-} from "./connection/Reader.ts"
+} from "./connection/Pieces.ts"
 export type {
   /**
    * The plain counters of one connection, as `stats` reads them. They go on to be

@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
@@ -94,33 +95,38 @@ describe("NativeWebSocketClient", () => {
           { compression: false },
           { compression: {} },
           { keepAlive: { interval: "1 second" } },
-          { observability: { metrics: true } }
+          { observability: { metrics: true } },
+          { slowConsumer: "dropOldest" }
         ]
         for (const options of missing) {
           assert.deepInclude(yield* refused(options), { _tag: "HandshakeError", reason: "OptionUnsupported" })
         }
         // What says nothing is not missed.
-        const { native } = yield* opened({ headers: {}, compression: true, keepAlive: { interval: undefined }, observability: {} })
+        const { native } = yield* opened({ headers: {}, compression: true, keepAlive: { interval: undefined }, observability: {}, slowConsumer: "suspend" })
         assert.deepStrictEqual(native.arguments, ["ws://a.example/x", []])
       }))
 
-    it.effect("headers go to a constructor that takes them, and a heartbeat has the times of keepAlive", () =>
+    it.effect("headers go to a constructor that takes them, a heartbeat has the times of keepAlive, and a slow peer its policy", () =>
       Effect.gen(function*() {
         const layer = NativeWebSocketClient.layerOptions({
           headers: true,
           heartbeat: { message: "ping", isAnswer: (message) => message === "pong" }
         })
         const { fiber, native } = yield* dialling(
-          { headers: [["a", "1"], ["b", "2"], ["a", "3"]], subprotocols: "s", keepAlive: { interval: "1 second" } },
+          { headers: [["a", "1"], ["b", "2"], ["a", "3"]], subprotocols: "s", keepAlive: { interval: "1 second" }, slowConsumer: "dropNewest" },
           layer
         )
         assert.deepStrictEqual(native.arguments[1], { protocols: ["s"], headers: { a: "1, 3", b: "2" } })
         native.protocol = "s"
         native.happens("open")
         yield* turn
-        yield* done(fiber)
+        const result = yield* done(fiber)
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(native.sent, ["ping"])
+        native.bufferedAmount = 1_000_000
+        const { dropped } = Result.getOrThrow(result)
+        yield* Result.getOrThrow(result).send("too much")
+        assert.deepStrictEqual([native.sent, yield* dropped], [["ping"], 1])
       }))
 
     it.effect("is observed, and counts in a budget, where the program provides them", () =>

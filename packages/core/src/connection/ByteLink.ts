@@ -10,8 +10,10 @@ import { Protocol } from "../Protocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
+import { framePieces } from "./FramePieces.ts"
 import { Link } from "./Link.ts"
 import { type DecodingLink, MessageWatch } from "./MessageWatch.ts"
+import type { Pieces } from "./Pieces.ts"
 import { Pings } from "./Pings.ts"
 import { Watches } from "./Watches.ts"
 
@@ -44,6 +46,10 @@ export class ByteLink extends Link implements TransportHandlers, DecodingLink {
 
   get keepAlive(): Pings {
     return this.pings
+  }
+
+  get pieces(): Pieces {
+    return framePieces
   }
 
   get capabilities(): Capabilities {

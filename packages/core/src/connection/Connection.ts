@@ -4,11 +4,10 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
-import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Pull from "effect/Pull"
 import * as Sink from "effect/Sink"
@@ -17,23 +16,16 @@ import type { CloseCodeFor, CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { HeaderList } from "../http/Tokens.ts"
 import type { Message, Sendable } from "../Message.ts"
 import { checkClose } from "../protocol/CloseFrame.ts"
-import { ConnectionClosed, InvalidArgument, IOError, type ProtocolError, Unsupported } from "../WebSocketError.ts"
+import { ConnectionClosed, type InvalidArgument, IOError, type ProtocolError, Unsupported } from "../WebSocketError.ts"
 import type { Lifetime } from "./Lifetime.ts"
 import type { Link } from "./Link.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
-import type { ControlFrame } from "./Pings.ts"
+import type { ControlFrame } from "./PingEffects.ts"
 import { type Batch, Reader } from "./Reader.ts"
 import type { SendError } from "./Sending.ts"
-import { makeWriter } from "./SlowConsumer.ts"
 import { type Stats, statsOf } from "./Stats.ts"
 import { uncaught } from "../runtime/Uncaught.ts"
-import { sendStream } from "./StreamedMessage.ts"
 import type { Writer } from "./Writer.ts"
-
-const invalidToken = (token: Uint8Array) =>
-  Effect.fail(
-    new InvalidArgument({ argument: "token", detail: `${token.length} bytes; at most 125 fit (RFC 6455 §5.5)` })
-  )
 
 const noPing = (operation: string) =>
   Effect.fail(
@@ -42,8 +34,6 @@ const noPing = (operation: string) =>
       detail: "the WebSocket of this platform sends no Pings (capabilities.ping); its peer may, or use a heartbeat of messages"
     })
   )
-
-const maxControls = 64
 
 const noHeaders: HeaderList = []
 
@@ -63,13 +53,13 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   private others: Lifetime | undefined = undefined
   private sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
 
-  constructor(link: Link, subprotocol: string | undefined, responseHeaders: HeaderList = noHeaders) {
+  constructor(link: Link, writer: Writer, subprotocol: string | undefined, responseHeaders: HeaderList = noHeaders) {
     super()
     this.link = link
     this.subprotocol = subprotocol
     this.responseHeaders = responseHeaders
     this.reader = new Reader(link)
-    this.writer = makeWriter(link)
+    this.writer = writer
     link.hooks = this
   }
 
@@ -195,11 +185,11 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   }
 
   sendTextStream<E, R>(fragments: Stream.Stream<string, E, R>) {
-    return sendStream(this.writer, "text", fragments)
+    return this.link.pieces.sendStream(this.writer, "text", fragments)
   }
 
   sendBinaryStream<E, R>(fragments: Stream.Stream<Uint8Array, E, R>) {
-    return sendStream(this.writer, "binary", fragments)
+    return this.link.pieces.sendStream(this.writer, "binary", fragments)
   }
 
   get sink(): Sink.Sink<void, Sendable, never, SendError> {
@@ -220,66 +210,17 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   }
 
   ping(token?: Uint8Array): Effect.Effect<Duration.Duration, SendError | InvalidArgument | Unsupported> {
-    if (token !== undefined && token.length > 125) return invalidToken(token)
-    const { pings } = this.link
-    if (pings === undefined) return noPing("ping")
-    return Effect.suspend(() => {
-      const { link, writer } = this
-      let roundTrip: number | undefined
-      let wake: (() => void) | undefined
-      let forget: (() => void) | undefined
-      let offClosed: (() => void) | undefined
-      const send = writer.control(() => {
-        forget = pings.send(token ?? pings.freshToken(), (millis) => {
-          roundTrip = millis
-          wake?.()
-        })
-      })
-      const pong = Effect.callback<Duration.Duration, SendError>((resume) => {
-        const settle = () => {
-          if (roundTrip !== undefined) resume(Effect.succeed(Duration.millis(roundTrip)))
-          else if (link.isClosed) resume(Effect.fail(writer.error))
-          else return false
-          return true
-        }
-        if (settle()) return
-        wake = settle
-        offClosed = link.once("closed", settle)
-      })
-      return Effect.ensuring(
-        Effect.flatMap(send, () => pong),
-        Effect.sync(() => {
-          forget?.()
-          offClosed?.()
-        })
-      )
-    })
+    return this.link.pings?.ping(this.writer, token) ?? noPing("ping")
   }
 
   sendPing(token?: Uint8Array): Effect.Effect<void, SendError | InvalidArgument | Unsupported> {
-    if (token !== undefined && token.length > 125) return invalidToken(token)
-    const { pings } = this.link
-    return pings === undefined ? noPing("sendPing") : this.writer.control(() => pings.send(token ?? pings.freshToken()))
+    return this.link.pings?.sendPing(this.writer, token) ?? noPing("sendPing")
   }
 
   get controls(): Stream.Stream<ControlFrame> {
-    const { link } = this
-    return Stream.callback<ControlFrame>(
-      (queue) =>
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            const offControls = link.pings?.observe((frame) => Queue.offerUnsafe(queue, frame))
-            const end = () => Queue.endUnsafe(queue)
-            const offClosed = link.isClosed ? (end(), () => {}) : link.once("closed", end)
-            return () => {
-              offControls?.()
-              offClosed()
-            }
-          }),
-          (off) => Effect.sync(off)
-        ),
-      { bufferSize: maxControls, strategy: "sliding" }
-    )
+    const { pings } = this.link
+    // A platform shows none: they end with the connection.
+    return pings === undefined ? Stream.fromEffectDrain(this.closed) : pings.controls(this.writer)
   }
 
   close(code?: number, reason = ""): Effect.Effect<CloseInfo, InvalidArgument> {

@@ -25,6 +25,7 @@ import {
   type TimedLink
 } from "./LinkHooks.ts"
 import type { LinkProtocol } from "./LinkProtocol.ts"
+import type { Pieces } from "./Pieces.ts"
 import type { Pings } from "./Pings.ts"
 import { type StandingLink, Standstill } from "./Standstill.ts"
 import { Watches } from "./Watches.ts"
@@ -39,6 +40,8 @@ export abstract class Link extends HeldMemory
   abstract readonly extension: string | undefined
   /** What finds a peer that vanished. */
   abstract readonly keepAlive: KeepAlive | undefined
+  /** How messages are sent and received piece by piece. */
+  abstract readonly pieces: Pieces
   /** What sends Pings, if this side can. */
   abstract readonly pings: Pings | undefined
   readonly limits: Limits

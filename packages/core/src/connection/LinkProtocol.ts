@@ -76,7 +76,7 @@ export interface LinkProtocol {
   outputTaken(): void
   /** Sends a message; `false`: the platform did not take it, and its end follows. */
   send(message: Sendable): void | false
-  sendFragment(type: "text" | "binary", payload: Message, last: boolean): void | false
+  sendFragment(type: "text" | "binary", payload: Message, last: boolean): void
   ping(payload: Uint8Array): void
   close(code?: number, reason?: string): void
   /** Answers the ending. */

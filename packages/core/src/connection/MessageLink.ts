@@ -14,7 +14,9 @@ import type { Deadlines } from "../runtime/Deadlines.ts"
 import { type Polled, pollingOf } from "../runtime/Polling.ts"
 import { Link } from "./Link.ts"
 import type { MessageKeepAlive } from "./LinkHooks.ts"
+import type { Pieces } from "./Pieces.ts"
 import { Watches } from "./Watches.ts"
+import { wholePieces } from "./WholePieces.ts"
 
 // How soon the platform's buffer is checked again while something waits for room, and how rarely if it does not shrink.
 const soon = 4
@@ -55,6 +57,10 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   override start(): void {
     super.start()
     this.transport.start(this)
+  }
+
+  get pieces(): Pieces {
+    return wholePieces
   }
 
   get capabilities(): Capabilities {
@@ -153,10 +159,6 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   endOutput(): void {
     // There is no half-closing here: nothing more is waited for.
     this.transport.destroy()
-  }
-
-  override cutMessage(): void {
-    this.protocol.outbound.clear()
   }
 
   // ---------------------------------------------------------------------------

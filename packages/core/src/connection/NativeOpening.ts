@@ -10,13 +10,19 @@ import { ProvidedBudget } from "../memory/ProvidedBudget.ts"
 import type { MessageTransport } from "../MessageTransport.ts"
 import * as Deadlines from "../runtime/Deadlines.ts"
 import type { Connection } from "./Connection.ts"
-import { MessageLink, type MakeKeepAlive } from "./MessageLink.ts"
+import type { Link } from "./Link.ts"
+import { type MakeKeepAlive, MessageLink } from "./MessageLink.ts"
 import { type Common, holdInScope, openLink } from "./OpenLink.ts"
 import { ProvidedObserver } from "./Observer.ts"
+import { Writer } from "./Writer.ts"
+
+export type MakeWriter = (link: Link) => Writer
 
 export interface NativeOpening extends Common {
   readonly extension: string | undefined
   readonly keepAlive: MakeKeepAlive | undefined
+  /** Makes the writer that `slowConsumer` asks for; without it all senders wait for room. */
+  readonly makeWriter: MakeWriter | undefined
 }
 
 export const make = (
@@ -24,13 +30,10 @@ export const make = (
   limits: Limits,
   opening: NativeOpening
 ): Effect.Effect<Connection, never, Scope.Scope> =>
-  Effect.uninterruptible(Effect.withFiber((fiber) =>
-    openLink(
-      fiber,
-      new MessageLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension, opening.keepAlive),
-      opening,
-      holdInScope,
-      fiber.getRef(ProvidedBudget) ?? unlimited,
-      fiber.getRef(ProvidedObserver)
-    )
-  ))
+  Effect.uninterruptible(Effect.withFiber((fiber) => {
+    const { extension, keepAlive, makeWriter, role } = opening
+    const link = new MessageLink(role, transport, limits, Deadlines.of(fiber), extension, keepAlive)
+    const writer = makeWriter === undefined ? new Writer(link) : makeWriter(link)
+    const budget = fiber.getRef(ProvidedBudget) ?? unlimited
+    return openLink(fiber, link, opening, holdInScope, writer, budget, fiber.getRef(ProvidedObserver))
+  }))

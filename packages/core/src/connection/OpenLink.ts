@@ -1,6 +1,6 @@
 /**
- * Opens a connection in one step of its fiber, so that opening many costs little. What surrounds it (a
- * budget, an observer) is given by the modules that know where it comes from: `Opening` and `NativeOpening`.
+ * Opens a connection in one step of its fiber, so that opening many costs little. What differs (its
+ * writer, a budget, an observer) is given by the modules that know where it comes from: `Opening` and `NativeOpening`.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,6 +12,7 @@ import type { Budget } from "../memory/MemoryBudget.ts"
 import { Connection } from "./Connection.ts"
 import type { Link } from "./Link.ts"
 import type { Described, Observer } from "./Observer.ts"
+import type { Writer } from "./Writer.ts"
 
 export interface Common extends Described {
   readonly role: "client" | "server"
@@ -37,11 +38,12 @@ export const openLink = (
   link: Link,
   opening: Common,
   hold: Hold,
+  writer: Writer,
   budget: Budget,
   observer: Observer | undefined
 ): Effect.Effect<Connection> => {
   link.budget = budget
-  const connection = new Connection(link, opening.subprotocol, opening.responseHeaders)
+  const connection = new Connection(link, writer, opening.subprotocol, opening.responseHeaders)
   const attach = observer?.attach(fiber, link, opening)
   if (attach === undefined) return begin(fiber, connection, opening.closeCodeFor, hold)
   return Effect.flatMap(

@@ -17,6 +17,7 @@ import { beating } from "./HeartbeatTimer.ts"
 import type { Link } from "./Link.ts"
 import { MessageLink } from "./MessageLink.ts"
 import { type Common, type Hold, holdInScope, openLink } from "./OpenLink.ts"
+import { makeWriter } from "./SlowConsumer.ts"
 import { observer } from "./Telemetry.ts"
 
 export { type Hold, holdInScope } from "./OpenLink.ts"
@@ -58,14 +59,7 @@ export const open = (
   opening: Opening,
   hold: Hold
 ): Effect.Effect<Connection> =>
-  openLink(
-    fiber,
-    makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension),
-    opening,
-    hold,
-    fiber.getRef(CurrentBudget),
-    observer
-  )
+  openHere(fiber, makeLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension), opening, hold)
 
 /** The same on a platform's own WebSocket. */
 export const openMessages = (
@@ -75,14 +69,20 @@ export const openMessages = (
   opening: MessageOpening,
   hold: Hold
 ): Effect.Effect<Connection> =>
-  openLink(
+  openHere(
     fiber,
     new MessageLink(opening.role, transport, limits, Deadlines.of(fiber), opening.extension, beating(opening.heartbeat)),
     opening,
-    hold,
-    fiber.getRef(CurrentBudget),
-    observer
+    hold
   )
+
+const openHere = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  link: Link,
+  opening: Common,
+  hold: Hold
+): Effect.Effect<Connection> =>
+  openLink(fiber, link, opening, hold, makeWriter(link), fiber.getRef(CurrentBudget), observer)
 
 /** An exception of an extension or a limit is the caller's, after the transport is destroyed. */
 const makeLink = (

@@ -4,17 +4,13 @@
  */
 import type { ControlObserver } from "../protocol/Inbound.ts"
 import { type KeepAlive, keepAliveTimedOut, type TimedLink } from "./LinkHooks.ts"
+import * as PingEffects from "./PingEffects.ts"
+import type { ControlFrame, ControlWriter, PingSource } from "./PingEffects.ts"
 
 interface Pending {
   readonly token: Uint8Array
   readonly sentAt: number
   readonly onPong: ((roundTrip: number) => void) | undefined
-}
-
-/** A control frame as an observer sees it. */
-export interface ControlFrame {
-  readonly type: "ping" | "pong"
-  readonly payload: Uint8Array
 }
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => {
@@ -72,7 +68,7 @@ class Probe {
   }
 }
 
-export class Pings implements ControlObserver, KeepAlive {
+export class Pings implements ControlObserver, KeepAlive, PingSource {
   /** When the keepalive has something to do. */
   due: number | undefined
   private readonly link: TimedLink
@@ -128,6 +124,21 @@ export class Pings implements ControlObserver, KeepAlive {
     const observers = this.observers ??= new Set()
     observers.add(observer)
     return () => observers.delete(observer)
+  }
+
+  /** Sends a Ping on a connection, and waits for its Pong. */
+  ping(writer: ControlWriter, token: Uint8Array | undefined) {
+    return PingEffects.ping(this, writer, token)
+  }
+
+  /** The same without the wait. */
+  sendPing(writer: ControlWriter, token: Uint8Array | undefined) {
+    return PingEffects.sendPing(this, writer, token)
+  }
+
+  /** The control frames of a connection's peer. */
+  controls(writer: ControlWriter) {
+    return PingEffects.controls(this, writer)
   }
 
   onPing(payload: Uint8Array): void {

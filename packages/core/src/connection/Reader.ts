@@ -1,6 +1,6 @@
 /**
  * The effects that read from a connection: batches, one message, and a message as a stream of
- * fragments. There is one reader at a time. An interrupted wait loses nothing, because messages are
+ * fragments (`Pieces`). There is one reader at a time. An interrupted wait loses nothing, because messages are
  * taken by the fiber that continues, not passed to one that waits.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
@@ -15,27 +15,18 @@ import type { Message } from "../Message.ts"
 import type { Fragments } from "../protocol/Fragments.ts"
 import { ConnectionClosed, type IOError, type ProtocolError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
-
-/** What can end a wait for one message. */
-export type ReceiveError = ConnectionClosed | ProtocolError | IOError
-
-/** A message that is received piece by piece. */
-export type IncomingMessage =
-  | { readonly _tag: "Text"; readonly fragments: Stream.Stream<string, ReceiveError> }
-  | { readonly _tag: "Binary"; readonly fragments: Stream.Stream<Uint8Array, ReceiveError> }
+import type { IncomingMessage, PieceReader, ReceiveError } from "./Pieces.ts"
 
 /** Messages that arrived together. */
 export type Batch = NonEmptyReadonlyArray<Message>
-type Piece = string | Uint8Array
 
 // What a reader waits for. Shared functions, because every idle connection would hold its own.
 const never = (): boolean => false
 const messageReady = (reader: Reader): boolean => reader.hasMessageOrEnd
-const incomingReady = (reader: Reader): boolean => reader.hasMessageOrEnd || reader.fresh !== undefined
 
 /** The reader is also the effect that pulls a batch: an idle connection holds one object, not three. */
-export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> {
-  private readonly link: Link
+export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> implements PieceReader {
+  readonly link: Link
   // The stream that reads, for as long as its scope is open.
   private owner: object | undefined
   /** There is a reader: it has begun to read and has not ended. */
@@ -48,8 +39,8 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   private wake: ((next: Effect.Effect<never>) => void) | undefined
   private isReady: (reader: Reader) => boolean = never
   private next: Effect.Effect<unknown, unknown> = Effect.void
-  // The streamed message that was delivered last.
-  private current: Fragments | undefined
+  /** The message that was delivered last in pieces. */
+  current: Fragments | undefined
 
   constructor(link: Link) {
     super()
@@ -142,7 +133,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   }
 
   /** Drops what is left of the streamed message before the next one. */
-  private leaveCurrent(): void {
+  leaveCurrent(): void {
     const { protocol } = this.link
     const fragments = protocol.fragments
     if (fragments === undefined) return
@@ -200,7 +191,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     this.link.processEnd()
   }
 
-  private endOfReading(): Effect.Effect<never, ReceiveError> {
+  endOfReading(): Effect.Effect<never, ReceiveError> {
     this.reachEnd()
     return Effect.fail(this.link.readFailure ?? this.closed)
   }
@@ -222,7 +213,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return this.atEnd ? this.endOfReading() : this.wait(messageReady, this.receive)
   }
 
-  private owned(): Effect.Effect<never> | undefined {
+  owned(): Effect.Effect<never> | undefined {
     return this.owner === undefined ? this.busy() : Effect.die(
       new Error("This WebSocket's messages are already being read by a Stream; one connection has one reader at a time")
     )
@@ -236,71 +227,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
 
   /** The next message as a stream of its fragments. */
   get receiveStream(): Effect.Effect<IncomingMessage, ReceiveError> {
-    return Effect.suspend(() => this.receiveStreamNow())
-  }
-
-  private receiveStreamNow(): Effect.Effect<IncomingMessage, ReceiveError> {
-    const busy = this.owned()
-    if (busy !== undefined) return busy
-    const { link } = this
-    this.isReading = true
-    link.flush()
-    if (this.current !== undefined) this.leaveCurrent()
-    if (link.protocol.messages.length === 0 && this.fresh === undefined) link.demand("fragments")
-    // Pieces first: they belong to a message that began when none waited.
-    if (link.protocol.messages.length > 0 && this.fresh === undefined) {
-      link.demand("none")
-      const message = link.protocol.takeMessage()
-      this.handedOut = 1
-      link.afterRead()
-      return Effect.succeed<IncomingMessage>(
-        typeof message === "string"
-          ? { _tag: "Text", fragments: Stream.make(message) }
-          : { _tag: "Binary", fragments: Stream.make(message) }
-      )
-    }
-    const fragments = this.fresh
-    if (fragments !== undefined) {
-      link.demand("none")
-      this.current = fragments
-      return Effect.succeed(
-        {
-          _tag: fragments.type === "text" ? "Text" : "Binary",
-          fragments: Stream.fromPull(Effect.succeed(this.pieces(fragments)))
-        } as IncomingMessage
-      )
-    }
-    return this.atEnd ? this.endOfReading() : this.wait(incomingReady, this.receiveStream)
-  }
-
-  private pieces(fragments: Fragments): Pull.Pull<NonEmptyReadonlyArray<Piece>, ReceiveError> {
-    const isReady = () => fragments.hasPieces || fragments.done || this.atEnd
-    const pull: Pull.Pull<NonEmptyReadonlyArray<Piece>, ReceiveError> = Effect.suspend(() => {
-      const busy = this.busy()
-      if (busy !== undefined) return busy
-      const { link } = this
-      if (fragments.discarded) {
-        return Effect.die(new Error("The rest of this message was dropped when the next one was pulled"))
-      }
-      link.flush()
-      // Output of an extension may already be with the connection.
-      if (!fragments.hasPieces && !fragments.done) link.demand("fragments")
-      if (fragments.hasPieces) {
-        link.demand("none")
-        const pieces = fragments.take()
-        link.afterRead()
-        return Effect.succeed(pieces as unknown as NonEmptyReadonlyArray<Piece>)
-      }
-      if (fragments.done) {
-        if (this.current === fragments) {
-          this.current = undefined
-          link.protocol.endFragments()
-        }
-        return Cause.done()
-      }
-      return this.atEnd ? this.endOfReading() : this.wait(isReady, pull)
-    })
-    return pull
+    return Effect.suspend(() => this.link.pieces.receiveStream(this))
   }
 
   /**

@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import type { Message } from "../Message.ts"
 import type { ConnectionClosed, IOError } from "../WebSocketError.ts"
-import type { Link } from "./Link.ts"
+import type { LinkProtocol } from "./LinkProtocol.ts"
 
 /** What can keep a message from being sent. */
 export type SendError = ConnectionClosed | IOError
@@ -28,9 +28,20 @@ export interface Waiter {
   readonly resume: (effect: Effect.Effect<void, SendError>) => void
 }
 
-/** The writer of a connection as the sender of a message in several fragments sees it. */
+/** A link as the sender of a message in several pieces sees it. */
+export interface SendingLink {
+  readonly protocol: LinkProtocol
+  readonly isOpen: boolean
+  readonly isClosed: boolean
+  once(what: "closed", listener: () => void): () => void
+  /** A message that was begun will not be completed. */
+  cutMessage(): void
+  sendersMoved(): void
+}
+
+/** The writer of a connection as the sender of a message in several pieces sees it. */
 export interface Turns {
-  readonly link: Link
+  readonly link: SendingLink
   /** A message is being sent fragment by fragment, so other data must wait. */
   isStreaming: boolean
   /** Whether a new sender has its turn at once. */

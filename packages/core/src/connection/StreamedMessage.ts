@@ -4,18 +4,12 @@
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { byteLength, type Message } from "../Message.ts"
-import type { Outcome, SendError, Turns } from "./Sending.ts"
-
-type Kind = "text" | "binary"
-
-/** Whether part of a message was sent and the rest was not. */
-interface Begun {
-  begun: boolean
-}
+import { type Begun, failsAtEnd, holding, inTurn } from "./Holding.ts"
+import type { Kind } from "./Pieces.ts"
+import type { SendError, Turns } from "./Sending.ts"
 
 const noBytes = new Uint8Array(0)
 
@@ -37,15 +31,6 @@ export const sendStream = <E, R>(
       ),
       Effect.raceFirst(failsAtEnd(writer))
     )
-  })
-
-/** Fails once the connection has closed: a source that has nothing to say would keep its sender waiting. */
-const failsAtEnd = (writer: Turns): Effect.Effect<never, SendError> =>
-  Effect.callback((resume) => {
-    const { link } = writer
-    const fail = () => resume(writer.fail())
-    if (link.isClosed) return fail()
-    return Effect.sync(link.once("closed", fail))
   })
 
 /**
@@ -85,40 +70,6 @@ export const sendSliced = (
     })
   })
 
-/** Runs `send` while no other data is sent. A message that it leaves unfinished closes the connection. */
-const holding = <E, R>(
-  writer: Turns,
-  send: (message: Begun) => Effect.Effect<void, E, R>
-): Effect.Effect<void, SendError | E, R> =>
-  Effect.suspend(() => {
-    const { link } = writer
-    const message: Begun = { begun: false }
-    let isHeld = false
-    const hold = (): Outcome => {
-      if (!link.isOpen) return "closed"
-      if (writer.isStreaming) return "wait"
-      isHeld = writer.isStreaming = true
-      return "accepted"
-    }
-    const turn = Effect.suspend(() => {
-      const first = writer.isFree ? hold() : "wait"
-      return first === "wait" ? writer.turn(hold) : writer.settle(first)
-    })
-    return turn.pipe(
-      Effect.flatMap(() => send(message)),
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          if (!isHeld) return
-          writer.isStreaming = false
-          // §5.4: a message that was begun can neither be ended early nor taken back.
-          if (Exit.isFailure(exit) && message.begun) link.cutMessage()
-          writer.onWritable()
-          link.sendersMoved()
-        })
-      )
-    )
-  })
-
 /** Sends a payload as fragments of at most a slice; between those that are encoded others run. */
 const slices = (
   writer: Turns,
@@ -145,17 +96,9 @@ const fragment = (
   payload: Message,
   last: boolean
 ): Effect.Effect<void, SendError> =>
-  Effect.suspend(() => {
-    const attempt = () => {
-      let isTaken = true
-      const outcome = writer.data(payload, () => {
-        isTaken = writer.link.protocol.sendFragment(kind, payload, last) !== false
-        if (isTaken) message.begun = !last
-      })
-      return isTaken ? outcome : writer.untaken
-    }
-    const first = attempt()
-    return first === "wait" ? writer.holdersTurn(attempt) : writer.settle(first)
+  inTurn(writer, payload, () => {
+    writer.link.protocol.sendFragment(kind, payload, last)
+    message.begun = !last
   })
 
 const part = (payload: Message, from: number, to: number): Message =>

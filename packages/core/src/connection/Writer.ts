@@ -11,7 +11,6 @@ import { type Message, Prepared, type Sendable } from "../Message.ts"
 import { ConnectionClosed } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
 import { type Outcome, type SendError, Thrown, type Turns, type Waiter } from "./Sending.ts"
-import { sendSliced } from "./StreamedMessage.ts"
 
 const noBytes = new Uint8Array(0)
 
@@ -262,7 +261,8 @@ export class Writer implements Turns {
   }
 
   protected sendOr(message: Sendable, accepted: (() => void) | undefined): Effect.Effect<void, SendError> {
-    if (this.isSliced(message)) return sendSliced(this, message, accepted)
+    // Only a link that has slices says that a message goes out in slices.
+    if (this.isSliced(message)) return this.link.pieces.sendSliced!(this, message, accepted)
     const attempt = accepted === undefined ? () => this.attempt(message) : () => {
       const outcome = this.attempt(message)
       if (outcome === "accepted" || outcome === "inFlight") accepted()

@@ -33,6 +33,8 @@ export interface ConnectorOptions {
   readonly headers?: ((headers: HeadersInput | undefined) => Target["headers"]) | undefined
   /** What finds out that a peer vanished, if anything does. */
   readonly keepAlive?: MakeKeepAlive | undefined
+  /** Makes the writer that `slowConsumer` asks for, where that may be given. */
+  readonly makeWriter?: NativeOpening.MakeWriter | undefined
 }
 
 /** `hold` is called as soon as there is a transport, so that an interrupted attempt leaves nothing else. */
@@ -53,7 +55,7 @@ const isGiven = (option: object | undefined): boolean =>
 /** The first option that the platform does not have. */
 const unsupportedOption = (
   options: ConnectOptions,
-  { headers, keepAlive }: ConnectorOptions,
+  { headers, keepAlive, makeWriter }: ConnectorOptions,
   isObserved: boolean
 ): string | undefined => {
   if (headers === undefined && toHeaderList(options.headers).length > 0) return "headers; send what they say in the URL, or first"
@@ -63,6 +65,9 @@ const unsupportedOption = (
   if (options.extensions !== undefined && options.extensions.length > 0) return "extensions of your own"
   if (keepAlive === undefined && typeof options.keepAlive === "object" && isGiven(options.keepAlive)) {
     return "keepAlive by Pings; give the layer a heartbeat, or leave it to the server"
+  }
+  if (makeWriter === undefined && (options.slowConsumer ?? "suspend") !== "suspend") {
+    return "slowConsumer; use layerOptions of NativeWebSocketClient"
   }
   if (!isObserved && isGiven(options.observability)) return "observability; provide Observability.layer"
   return undefined
@@ -147,7 +152,8 @@ export const makeConnector = (dial: Dial, own: ConnectorOptions): Connector["Ser
             NativeOpening.make(dialled.transport, Limits.make(given), {
               ...given,
               extension: extension === "" ? undefined : extension,
-              keepAlive: own.keepAlive
+              keepAlive: own.keepAlive,
+              makeWriter: own.makeWriter
             }),
           subprotocol: dialled.protocol === "" ? undefined : dialled.protocol,
           responseHeaders: []

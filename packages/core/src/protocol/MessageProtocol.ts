@@ -5,7 +5,7 @@
 import type { CloseInfo } from "../CloseCode.ts"
 import { bytesOf } from "../codec/Bytes.ts"
 import type { Limits } from "../Limits.ts"
-import { byteLength, type Message, type Prepared, type Sendable } from "../Message.ts"
+import type { Message, Prepared, Sendable } from "../Message.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
 import { closeInfoOf } from "./CloseInfo.ts"
 import type { Ending } from "./Ending.ts"
@@ -45,8 +45,6 @@ class MessageOutbound {
   readonly controlBytes = 0
   readonly encoding = undefined
   readonly sliceSize = Infinity
-  /** The message that is being sent in fragments: no platform sends them one by one. */
-  fragments: Array<Message> | undefined
   private readonly output: MessageOutput
 
   constructor(output: MessageOutput) {
@@ -69,9 +67,8 @@ class MessageOutbound {
     return false
   }
 
-  clear(): void {
-    this.fragments = undefined
-  }
+  // Nothing waits on this side.
+  clear(): void {}
 
   sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
     const { output } = this
@@ -177,22 +174,9 @@ export class MessageProtocol {
     if (this.isOpen) return this.outbound.send(message as Message)
   }
 
-  /** Collects the fragments of a message, and sends it once it is complete. */
-  sendFragment(type: "text" | "binary", payload: Message, last: boolean): void | false {
-    const { outbound } = this
-    if (!this.isOpen) return
-    const fragments = outbound.fragments ??= []
-    if (!last) {
-      fragments.push(typeof payload === "string" ? payload : Uint8Array.from(bytesOf(payload)))
-      return
-    }
-    const all = [...fragments, payload]
-    if (outbound.send(type === "text" ? all.join("") : concat(all as Array<Uint8Array>)) === false) return false
-    outbound.fragments = undefined
-  }
-
-  // Callers check the capability before.
+  // Callers check the capability before; fragments are collected (`WholePieces`).
   ping(): void {}
+  sendFragment(): void {}
 
   close(code = 1005, reason = ""): void {
     if (!this.isOpen) return
@@ -210,14 +194,4 @@ export class MessageProtocol {
   get closeInfo(): CloseInfo {
     return closeInfoOf(this.ending, this.sentClose, this.receivedFirst)
   }
-}
-
-const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + byteLength(part), 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
 }

@@ -139,25 +139,16 @@ describe("MessageLink", () => {
         assert.isTrue(transport.isClosed)
       }))
 
-    it.effect("fragments are collected and sent as one message; one that fails leaves nothing", () =>
-      Effect.gen(function*() {
-        const { transport, ws } = yield* make()
-        yield* ws.sendTextStream(Stream.make("a", "\ud83d", "\ude00", "b"))
-        const buffer = bytes(1)
-        yield* ws.sendBinaryStream(Stream.make(buffer, bytes(2, 3)).pipe(Stream.tap(() => Effect.sync(() => buffer.fill(9)))))
-        const failed = yield* Effect.exit(ws.sendTextStream(Stream.concat(Stream.make("lost"), Stream.fail("no"))))
-        assert.isTrue(Exit.isFailure(failed))
-        yield* ws.sendTextStream(Stream.make("c"))
-        assert.deepStrictEqual(transport.said, ["a😀b", "binary 9 2 3", "c"])
-        assert.isFalse((yield* Effect.sync(() => transport.isClosed)))
-      }))
-
     it.effect("what it cannot do fails typed", () =>
       Effect.gen(function*() {
-        const { ws } = yield* make()
+        const { transport, ws } = yield* make()
         assert.deepInclude(yield* Effect.flip(ws.ping()), { _tag: "Unsupported", operation: "ping" })
         assert.deepInclude(yield* Effect.flip(ws.sendPing()), { _tag: "Unsupported", operation: "sendPing" })
-        assert.deepInclude(yield* Effect.flip(ws.ping(new Uint8Array(126))), { _tag: "InvalidArgument" })
+        const controls = yield* start(Stream.runCollect(ws.controls))
+        assert.isTrue(isPending(controls))
+        transport.peerCloses(1000, "")
+        yield* turn
+        assert.deepStrictEqual(yield* done(controls), [])
         assert.deepStrictEqual(ws.capabilities, page)
       }))
   })

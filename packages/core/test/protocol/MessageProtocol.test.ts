@@ -118,28 +118,6 @@ describe("MessageProtocol", () => {
     assert.strictEqual(outbound.sentMessages, 7)
   })
 
-  it("joins the fragments of a message, since no platform sends them one by one", () => {
-    const { out, output, protocol } = setup()
-    protocol.sendFragment("text", "a", false)
-    protocol.sendFragment("text", "", false)
-    protocol.sendFragment("text", "b", true)
-    const bytes = Uint8Array.of(1, 2)
-    protocol.sendFragment("binary", bytes, false)
-    bytes.fill(9)
-    protocol.sendFragment("binary", Uint8Array.of(3), true)
-    assert.deepStrictEqual(out, ["ab", Uint8Array.of(1, 2, 3)])
-    assert.strictEqual(protocol.outbound.sentMessages, 2)
-    output.takes = false
-    protocol.sendFragment("text", "c", false)
-    assert.isFalse(protocol.sendFragment("text", "d", true))
-    output.takes = true
-    assert.isUndefined(protocol.sendFragment("text", "d", true), "it can be tried again")
-    protocol.sendFragment("text", "lost", false)
-    protocol.outbound.clear()
-    protocol.sendFragment("text", "e", true)
-    assert.deepStrictEqual(out.slice(2), ["cd", "e"])
-  })
-
   it("closes once, and sends and reads nothing afterwards", () => {
     const { closes, out, protocol } = setup()
     assert.isTrue(protocol.isOpen)
@@ -147,7 +125,6 @@ describe("MessageProtocol", () => {
     protocol.close(1001)
     assert.isFalse(protocol.isOpen)
     assert.isUndefined(protocol.send("after"))
-    protocol.sendFragment("text", "after", true)
     protocol.receive("after", 5)
     assert.deepStrictEqual([out, protocol.takeMessages(), closes], [[], [], [[1000, "bye"]]])
     protocol.receiveClose(1000, "bye too")

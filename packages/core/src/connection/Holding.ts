@@ -1,0 +1,71 @@
+/** What sends one message from a stream, whatever becomes of its pieces: no other data is sent meanwhile. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Message } from "../Message.ts"
+import type { Outcome, SendError, Turns } from "./Sending.ts"
+
+/** Whether part of a message was sent and the rest was not. */
+export interface Begun {
+  begun: boolean
+}
+
+/** Fails once the connection has closed: a source that has nothing to say would keep its sender waiting. */
+export const failsAtEnd = (writer: Turns): Effect.Effect<never, SendError> =>
+  Effect.callback((resume) => {
+    const { link } = writer
+    const fail = () => resume(writer.fail())
+    if (link.isClosed) return fail()
+    return Effect.sync(link.once("closed", fail))
+  })
+
+/** Runs `send` while no other data is sent. A message that it leaves unfinished closes the connection. */
+export const holding = <E, R>(
+  writer: Turns,
+  send: (message: Begun) => Effect.Effect<void, E, R>
+): Effect.Effect<void, SendError | E, R> =>
+  Effect.suspend(() => {
+    const { link } = writer
+    const message: Begun = { begun: false }
+    let isHeld = false
+    const hold = (): Outcome => {
+      if (!link.isOpen) return "closed"
+      if (writer.isStreaming) return "wait"
+      isHeld = writer.isStreaming = true
+      return "accepted"
+    }
+    const turn = Effect.suspend(() => {
+      const first = writer.isFree ? hold() : "wait"
+      return first === "wait" ? writer.turn(hold) : writer.settle(first)
+    })
+    return turn.pipe(
+      Effect.flatMap(() => send(message)),
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          if (!isHeld) return
+          writer.isStreaming = false
+          // §5.4: a message that was begun can neither be ended early nor taken back.
+          if (Exit.isFailure(exit) && message.begun) link.cutMessage()
+          writer.onWritable()
+          link.sendersMoved()
+        })
+      )
+    )
+  })
+
+/** Appends a payload once there is room, for the sender that holds the turn. `append` returns `false` where it was not taken. */
+export const inTurn = (
+  writer: Turns,
+  payload: Message,
+  append: () => void | false
+): Effect.Effect<void, SendError> =>
+  Effect.suspend(() => {
+    const attempt = () => {
+      let isTaken = true
+      const outcome = writer.data(payload, () => {
+        isTaken = append() !== false
+      })
+      return isTaken ? outcome : writer.untaken
+    }
+    const first = attempt()
+    return first === "wait" ? writer.holdersTurn(attempt) : writer.settle(first)
+  })
