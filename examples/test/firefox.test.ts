@@ -20,7 +20,7 @@ const shows = (page: FirefoxPage, selector: string, text: string) =>
   page.until(`[...document.querySelectorAll(${JSON.stringify(selector)})].some((element) =>
     element.textContent.includes(${JSON.stringify(text)}))`)
 
-describe("pages in Firefox", { timeout: 60_000 }, () => {
+describe("pages in Firefox", { timeout: 120_000 }, () => {
   it("let two people chat", async (context) => {
     const { url } = await serve("chat/server.ts")
     const ada = await visit(context, url, "Ada")

@@ -183,7 +183,7 @@ const openPage = ({ command }: Effect.Success<typeof make>) =>
       evaluate: (script) => Effect.runPromise(evaluate(script)),
       until: (expression) =>
         Effect.runPromise(Effect.asVoid(until(expression)).pipe(
-          Effect.timeout("20 seconds"),
+          Effect.timeout("30 seconds"),
           Effect.catchTag("TimeoutError", () => new FirefoxError({ message: `not in time: ${expression}` }))
         )),
       type: (keys) => Effect.runPromise(Effect.asVoid(type(keys))),
