@@ -2,6 +2,7 @@
 import type { Recorded } from "./histogram.ts"
 import type { Holdings } from "./holdings.ts"
 import type { Counts } from "./ledger.ts"
+import type { Options } from "./options.ts"
 
 /** What a server saw of a connection that has ended. */
 export interface Account {
@@ -68,25 +69,19 @@ export interface FaultsReport {
   readonly problems: ReadonlyArray<string>
 }
 
-/** Where a client process connects to, and with what. */
-export interface ClientTask {
+type Shared =
+  | "connections" | "busy" | "idleInterval" | "rate" | "bytesPerSecond" | "inFlight" | "inFlightBytes" | "patience" | "faults"
+  | "slowBytes" | "seed"
+
+/** Where a client process connects to, and with what: its share of what all of them do. */
+export interface ClientTask extends Pick<Options, Shared> {
   readonly url: string
   readonly faultsUrl: string | undefined
+  /** The number of its first connection. */
   readonly first: number
-  readonly connections: number
-  readonly busy: number
-  readonly idleInterval: number
-  readonly rate: number
-  readonly bytesPerSecond: number
-  readonly inFlight: number
-  readonly inFlightBytes: number
-  readonly patience: number
-  readonly faults: number
   /** So many connections at a time send to slow peers: to a raw server, or to a handler of ours. */
   readonly uploads: number
   readonly slowUrl: string
-  readonly slowBytes: number
-  readonly seed: number
 }
 
 /** What a sender to a slow peer knows: how much was accepted by `send`, and by `flush`; and how the connection closed. */

@@ -2,17 +2,7 @@
  * Which of the packages' code an input runs, by V8's own precise coverage: what guides the fuzzer to inputs that do
  * something new. No dependency, and the sources are run as they are.
  */
-import { Session } from "node:inspector"
-
-interface Range {
-  readonly startOffset: number
-  readonly count: number
-}
-
-interface ScriptCoverage {
-  readonly url: string
-  readonly functions: ReadonlyArray<{ readonly ranges: ReadonlyArray<Range> }>
-}
+import * as Profiler from "../../packages/core/test/support/Profiler.ts"
 
 /** How often, in the steps that matter: once, twice, a few times, many times. */
 const bucket = (count: number): number => count < 3 ? count : count < 8 ? 3 : count < 32 ? 4 : 5
@@ -28,20 +18,7 @@ export interface Coverage {
 }
 
 export const start = (): Coverage => {
-  const session = new Session()
-  session.connect()
-  // Posts are answered at once.
-  const post = (method: string, params: object = {}): unknown => {
-    let answer: unknown
-    session.post(method, params, (error: Error | null, result: unknown) => {
-      if (error !== null) throw error
-      answer = result
-    })
-    return answer
-  }
-  post("Profiler.enable")
-  post("Profiler.startPreciseCoverage", { callCount: true, detailed: true })
-  const take = () => (post("Profiler.takePreciseCoverage") as { readonly result: ReadonlyArray<ScriptCoverage> }).result
+  const { stop, take } = Profiler.start()
   const seen = new Set<string>()
   const places = function*(run: () => void): Generator<{ readonly place: string; readonly times: string }> {
     take()
@@ -70,9 +47,6 @@ export const start = (): Coverage => {
       return seen.size > before
     },
     size: () => seen.size,
-    stop: () => {
-      post("Profiler.stopPreciseCoverage")
-      session.disconnect()
-    }
+    stop
   }
 }

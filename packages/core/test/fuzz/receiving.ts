@@ -5,6 +5,7 @@ import { rules } from "../../src/protocol/Violation.ts"
 import { ProtocolError } from "../../src/WebSocketError.ts"
 import { concat, stream } from "./Grammar.ts"
 import { Random } from "./Random.ts"
+import { readInto } from "./Reading.ts"
 import { type Limits, type Meaning, read } from "./Reference.ts"
 import { Choices, expect, same, sameAll, show, type Target } from "./Target.ts"
 
@@ -60,21 +61,7 @@ export const receive = (chunks: Iterable<Uint8Array>, { limits, owner, reader, r
     onPing: (payload) => pings.push(payload),
     onPong: (payload) => pongs.push(payload)
   })
-  let pieces: Array<string | Uint8Array> = []
-  const demand = reader === "fragments" ? "fragments" : "message"
-  const take = () => {
-    const { fragments } = protocol
-    if (fragments !== undefined) {
-      pieces.push(...fragments.take())
-      if (fragments.done) {
-        messages.push(fragments.type === "text" ? pieces.join("") : concat(pieces as Array<Uint8Array>))
-        pieces = []
-        protocol.endFragments()
-      }
-    }
-    if (protocol.fragments === undefined) messages.push(...protocol.takeMessages())
-    protocol.demand(demand)
-  }
+  const take = readInto(messages, protocol, reader === "fragments" ? "fragments" : "message")
   if (reader !== "late") take()
   for (const given of chunks) {
     const chunk = owner === "shared" ? inSharedMemory(given) : given

@@ -2,13 +2,8 @@
  * How much work some code does, counted and not timed: how often each piece of the packages' code runs, by V8's precise
  * coverage, and how many bytes are moved, made and decoded by what is native.
  */
-import { Session } from "node:inspector"
 import { portable, type Primitives } from "../../src/Primitives.ts"
-
-interface ScriptCoverage {
-  readonly url: string
-  readonly functions: ReadonlyArray<{ readonly ranges: ReadonlyArray<{ readonly count: number }> }>
-}
+import * as Profiler from "./Profiler.ts"
 
 let bytes = 0
 
@@ -66,20 +61,7 @@ export interface Counter {
  * later.
  */
 export const startCounting = (): Counter => {
-  const session = new Session()
-  session.connect()
-  // Posts are answered at once.
-  const post = (method: string, params: object = {}): unknown => {
-    let answer: unknown
-    session.post(method, params, (error: Error | null, result: unknown) => {
-      if (error !== null) throw error
-      answer = result
-    })
-    return answer
-  }
-  post("Profiler.enable")
-  post("Profiler.startPreciseCoverage", { callCount: true, detailed: true })
-  const take = () => (post("Profiler.takePreciseCoverage") as { readonly result: ReadonlyArray<ScriptCoverage> }).result
+  const { stop, take } = Profiler.start()
   return {
     workOf: (run) => {
       // A function's first few calls are not counted.
@@ -95,9 +77,6 @@ export const startCounting = (): Counter => {
       }
       return { steps, bytes: moved }
     },
-    stop: () => {
-      post("Profiler.stopPreciseCoverage")
-      session.disconnect()
-    }
+    stop
   }
 }

@@ -6,6 +6,7 @@ import { CompressionBudget, PerMessageDeflate, Protocol } from "@effect-ws/core"
 import { constants, deflateRawSync } from "node:zlib"
 import { concat, frameBytes, mutate } from "../../../core/test/fuzz/Grammar.ts"
 import { Random } from "../../../core/test/fuzz/Random.ts"
+import { readInto } from "../../../core/test/fuzz/Reading.ts"
 import { Choices, expect, same, show, type Target } from "../../../core/test/fuzz/Target.ts"
 import * as NodeDeflate from "../../src/NodeDeflate.ts"
 import { Inflater } from "../../src/conformance/wire/Inflater.ts"
@@ -107,20 +108,7 @@ const inflateByUs = (frames: Uint8Array, takeover: boolean, random: Random): Out
     transform
   })
   const messages: Array<string | Uint8Array> = []
-  let pieces: Array<string | Uint8Array> = []
-  const take = () => {
-    const { fragments } = protocol
-    if (fragments !== undefined) {
-      pieces.push(...fragments.take())
-      if (fragments.done) {
-        messages.push(fragments.type === "text" ? pieces.join("") : concat(pieces as Array<Uint8Array>))
-        pieces = []
-        protocol.endFragments()
-      }
-    }
-    if (protocol.fragments === undefined) messages.push(...protocol.takeMessages())
-    protocol.demand(reader)
-  }
+  const take = readInto(messages, protocol, reader)
   take()
   const most = Math.max(random.pick([1, 5, 100, 10_000]), frames.length >> 8)
   for (let from = 0; from < frames.length;) {
