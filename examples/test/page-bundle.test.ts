@@ -12,7 +12,7 @@ describe("a page with a typed client", () => {
     const { output: [{ code, moduleIds }] } = await build.generate({ format: "esm", minify: true })
     await build.close()
     // docs/runtimes.md says what they are.
-    assert.isBelow(gzipSync(code, { level: 9 }).length, 20_000)
+    assert.isBelow(gzipSync(code, { level: 9 }).length, 19_600)
     const rooms = new Set(moduleIds.flatMap((id) => /\/core\/src\/(\w+)\//.exec(id)?.[1] ?? []))
     for (const room of ["handshake", "deflate", "server", "socket", "platform", "testing"]) {
       assert.isFalse(rooms.has(room), room)

@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import type { Capabilities } from "./Capabilities.ts"
 import type { CloseCodeFor, CloseInfo } from "./CloseCode.ts"
 import { Connection, TypeId } from "./connection/Connection.ts"
-import { FiberLifetime, makePolicy, type OnDisconnect } from "./connection/Lifetime.ts"
+import { FiberLifetime, makePolicy, outlivedBy, type OnDisconnect } from "./connection/Lifetime.ts"
 import * as Opening from "./connection/Opening.ts"
 import type { IncomingMessage, ReceiveError } from "./connection/Pieces.ts"
 import type { ControlFrame } from "./connection/PingEffects.ts"
@@ -361,7 +361,7 @@ export const whileConnected: {
     }
     return Effect.flatMap(Effect.forkChild(self, { startImmediately: true }), (fiber) => {
       const lifetime = new FiberLifetime(policy, fiber)
-      const leave = ws.outlivedBy(lifetime)
+      const leave = outlivedBy(ws, lifetime)
       const ended = Effect.flatMap(Fiber.await(fiber), (exit): Effect.Effect<A, E | ReceiveError> =>
         lifetime.isOver && Exit.hasInterrupts(exit) ? Effect.fail(ws.failure) : exit)
       return Effect.ensuring(

@@ -398,7 +398,7 @@ const accepting = (
       const opened = Exit.isExit(opening) ? opening : Effect.onError(opening, () => Effect.sync(() => place.leave()))
       return Effect.mapEager(opened, (connection) => {
         connections.add(connection, place)
-        if (policy !== undefined) connection.handledBy(new HandlerLifetime(policy, record, fiber))
+        if (policy !== undefined) Lifetime.handledBy(connection, new HandlerLifetime(policy, record, fiber))
         return connection
       })
     }

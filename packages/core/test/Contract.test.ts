@@ -14,6 +14,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Contract from "../src/Contract.ts"
+import { isToken } from "../src/http/Tokens.ts"
 import * as ReconnectingClient from "../src/ReconnectingClient.ts"
 import * as TestServer from "../src/testing/TestServer.ts"
 import * as TestWebSocket from "../src/testing/TestWebSocket.ts"
@@ -63,9 +64,15 @@ describe("Contract.make", () => {
   })
 
   it("names are tokens", () => {
-    for (const name of ["", "a b", "a/b", "a,b", "ä", "a\r\nb"]) {
+    for (const name of ["", "a b", "a/b", "a,b", "ä", "a\r\nb", "a\n"]) {
       assert.throws(() => Contract.make(name, { toServer: Ask, toClient: Answer }), /is a token/)
       assert.throws(() => Contract.codec(name, (schema) => Schema.fromJsonString(schema)), /is a token/)
+    }
+    for (let code = 0; code < 256; code++) {
+      const name = String.fromCharCode(code)
+      const make = () => Contract.make(name, { toServer: Ask, toClient: Answer })
+      if (isToken(name)) make()
+      else assert.throws(make, /is a token/)
     }
     assert.throws(() => Contract.make("a", { toServer: Ask, toClient: Answer, codecs: [] }), /no codec/)
     const codecs = [Contract.json, Contract.json]

@@ -5,8 +5,8 @@
  */
 
 // `ignoreBOM` keeps a leading U+FEFF, which is a character of the message.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
-const encoder = new TextEncoder()
+const decoder = /*#__PURE__*/ new TextDecoder("utf-8", { ignoreBOM: true })
+const encoder = /*#__PURE__*/ new TextEncoder()
 
 // Up to here a loop over the units costs less than a call into the engine.
 const shortText = 24

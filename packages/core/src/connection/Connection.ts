@@ -48,9 +48,9 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   readonly link: Link
   readonly reader: Reader
   readonly writer: Writer
-  // What is interrupted after its end: its handler, on a server, and effects that run while it is connected.
-  private handler: Lifetime | undefined = undefined
-  private others: Lifetime | undefined = undefined
+  /** What is interrupted after its end: its handler, on a server, and effects that run while it is connected. */
+  handler: Lifetime | undefined = undefined
+  others: Lifetime | undefined = undefined
   private sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
 
   constructor(link: Link, writer: Writer, subprotocol: string | undefined, responseHeaders: HeaderList = noHeaders) {
@@ -95,28 +95,10 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     for (let one = this.others; one !== undefined; one = one.next) one.advance(this, hasReaderMoved)
   }
 
-  /** The handler is interrupted when its time is over, unless it has ended before. */
-  handledBy(handler: Lifetime): void {
-    this.handler = handler
-    if (this.link.isClosing) handler.advance(this, false)
-  }
-
   /** The handler ends by itself. */
   handlerEnds(): void {
     this.handler?.end()
     this.handler = undefined
-  }
-
-  /** The same for something else that runs while the connection lasts. Returns what takes that back. */
-  outlivedBy(other: Lifetime): () => void {
-    other.next = this.others
-    this.others = other
-    if (this.link.isClosing) other.advance(this, false)
-    return () => {
-      other.end()
-      if (this.others === other) this.others = other.next
-      else for (let one = this.others; one !== undefined; one = one.next) if (one.next === other) one.next = other.next
-    }
   }
 
   get isReading(): boolean {

@@ -103,6 +103,30 @@ export abstract class Lifetime {
   }
 }
 
+/** A connection that is held. */
+export interface HeldConnection extends EndingConnection {
+  handler: Lifetime | undefined
+  others: Lifetime | undefined
+}
+
+/** The handler of a connection is interrupted when its time is over, unless it has ended before. */
+export const handledBy = (connection: HeldConnection, handler: Lifetime): void => {
+  connection.handler = handler
+  if (connection.link.isClosing) handler.advance(connection, false)
+}
+
+/** The same for something else that runs while the connection lasts. Returns what takes that back. */
+export const outlivedBy = (connection: HeldConnection, other: Lifetime): () => void => {
+  other.next = connection.others
+  connection.others = other
+  if (connection.link.isClosing) other.advance(connection, false)
+  return () => {
+    other.end()
+    if (connection.others === other) connection.others = other.next
+    else for (let one = connection.others; one !== undefined; one = one.next) if (one.next === other) one.next = other.next
+  }
+}
+
 /** The lifetime of a fiber. */
 export class FiberLifetime extends Lifetime {
   /** The fiber was interrupted because the connection has ended. */

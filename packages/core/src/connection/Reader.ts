@@ -97,11 +97,6 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return new Stopped(this)
   }
 
-  /** Continues to wait; messages may have arrived in the meantime, or had to wait for what was taken. */
-  waitOn(): void {
-    this.link.demand("message")
-  }
-
   /** What the waiting fiber does next. */
   get waitsWith(): Effect.Effect<unknown, unknown> | undefined {
     return this.wake === undefined ? undefined : this.next
@@ -171,7 +166,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return this.atEnd ? this.ended : this.wait(messageReady, this.batch)
   }
 
-  /** The end is reached: it takes effect. */
+  /** What a reader of many messages has at their end. */
   private get ended(): Pull.Pull<never, ProtocolError | IOError> {
     this.reachEnd()
     const failure = this.link.readFailure
@@ -186,7 +181,8 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return batch
   }
 
-  private reachEnd(): void {
+  /** The end is reached: it takes effect. */
+  reachEnd(): void {
     this.hasEnded = true
     this.link.processEnd()
   }
@@ -261,19 +257,6 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
       this.isReading = true
       return Effect.ensuring(effect, Effect.sync(() => this.leave(owner)))
     })
-  }
-
-  /** Messages that the reader took and did not use go to the next reader. */
-  putBack(messages: ReadonlyArray<Message>): void {
-    this.link.protocol.inbound.putBack(messages)
-    this.link.regulate()
-  }
-
-  /** The end is reached: it takes effect. */
-  get end(): Effect.Effect<void, ProtocolError | IOError> {
-    this.reachEnd()
-    const failure = this.link.readFailure
-    return failure === undefined ? Effect.void : Effect.fail(failure)
   }
 
   /** The next message, in an array of one. Done at an orderly end. */

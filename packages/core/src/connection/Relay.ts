@@ -86,7 +86,8 @@ class Relay extends Effectable.Class<Effect.Effect<void, SendError> | undefined>
         // This may have interrupted the fiber.
         if (reader.waitsWith !== this) return false
         if (!isSent) return true
-        reader.waitOn()
+        // More may have arrived in the meantime, or had to wait for what was taken.
+        reader.link.demand("message")
         // So may a Pong in the input that was left over.
         if (reader.waitsWith !== this) return false
       }
@@ -98,9 +99,20 @@ class Relay extends Effectable.Class<Effect.Effect<void, SendError> | undefined>
 
   /** Messages that were read and not accepted go to the next reader. */
   leave(): void {
-    if (this.at < this.batch.length) this.reader.putBack(this.batch.slice(this.at))
+    const { link } = this.reader
+    if (this.at < this.batch.length) {
+      link.protocol.inbound.putBack(this.batch.slice(this.at))
+      link.regulate()
+    }
     this.batch = nothing
   }
+}
+
+/** The end of the reader's connection is reached. */
+const endOf = (reader: Reader): Effect.Effect<void, ProtocolError | IOError> => {
+  reader.reachEnd()
+  const failure = reader.link.readFailure
+  return failure === undefined ? Effect.void : Effect.fail(failure)
 }
 
 /** Sends all that one connection receives into another, until the first ends. */
@@ -108,6 +120,6 @@ export const relay = (reader: Reader, writer: Writer): Effect.Effect<void, SendE
   reader.alone(Effect.suspend(() => {
     const moving = new Relay(reader, writer)
     const next: Effect.Effect<void, SendError | ProtocolError | IOError> = Effect.flatMap(moving, (room) =>
-      room === undefined ? reader.end : Effect.flatMap(room, () => next))
+      room === undefined ? endOf(reader) : Effect.flatMap(room, () => next))
     return Effect.ensuring(next, Effect.sync(() => moving.leave()))
   }))

@@ -4,8 +4,8 @@ import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
-import { isToken } from "../http/Tokens.ts"
 import type { Message } from "../Message.ts"
+import { checkName } from "./Name.ts"
 
 /** The codec of one Schema. Its parts are compiled once. */
 export interface Compiled<S extends Schema.Constraint> {
@@ -54,7 +54,7 @@ type ToMessage = <S extends Schema.Constraint>(
 
 /** A codec whose messages are the encoded side of a Schema. */
 export const make = (name: string, toMessage: ToMessage): Codec => {
-  if (!isToken(name)) throw new Error(`The name of a codec is a token, which ${JSON.stringify(name)} is not`)
+  checkName("codec", name)
   return { name, compile: (schema) => compile(schema, toMessage) }
 }
 

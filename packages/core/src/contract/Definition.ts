@@ -1,7 +1,7 @@
 /** What both sides of a contract know. */
 import type * as Schema from "effect/Schema"
-import { isToken } from "../http/Tokens.ts"
 import type { Codec, Compiled } from "./Codec.ts"
+import { checkName } from "./Name.ts"
 
 export interface Contract<
   out Name extends string,
@@ -28,7 +28,7 @@ export const make = <Name extends string, ToServer extends Schema.Constraint, To
   toClient: ToClient,
   codecs: ReadonlyArray<Codec>
 ): Contract<Name, ToServer, ToClient> => {
-  if (!isToken(name)) throw new Error(`The name of a contract is a token, which ${JSON.stringify(name)} is not`)
+  checkName("contract", name)
   if (codecs.length === 0) throw new Error(`The contract ${name} has no codec`)
   const subprotocols = codecs.map((codec) => `${name}+${codec.name}`)
   if (new Set(subprotocols).size < subprotocols.length) throw new Error(`The contract ${name} has two codecs of one name`)

@@ -4,7 +4,14 @@ import type * as SchemaIssue from "effect/SchemaIssue"
 import * as Message from "../Message.ts"
 import type { Any, Side } from "./Definition.ts"
 
+const TypeId: unique symbol = Symbol.for("@effect-ws/core/Contract/Prepared")
+
+/** Whether a value was prepared: asked of each value, also in pages that prepare none and do not load what does. */
+export const isPrepared = <A>(value: A | Prepared<A>): value is Prepared<A> =>
+  typeof value === "object" && value !== null && TypeId in value
+
 export class Prepared<out A> {
+  readonly [TypeId]: typeof TypeId = TypeId
   readonly contract: Any
   readonly value: A
   private readonly messages = new Map<string, Message.Prepared>()

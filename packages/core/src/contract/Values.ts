@@ -15,7 +15,7 @@ import type { WebSocket } from "../WebSocket.ts"
 import type { Refused } from "./Codec.ts"
 import type { Side } from "./Definition.ts"
 import { type InvalidMessage, invalidMessage } from "./InvalidMessage.ts"
-import { Prepared } from "./Prepared.ts"
+import { isPrepared, type Prepared } from "./Prepared.ts"
 
 /** The result of an effect that is done already: most Schemas need no fiber. */
 const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined =>
@@ -60,7 +60,7 @@ export class Values<In, Out> {
 
   /** A value as a message. */
   encode(value: Out | Prepared<Out>): Effect.Effect<Sendable, Schema.SchemaError> {
-    const encoded: Effect.Effect<Sendable, SchemaIssue.Issue, unknown> = value instanceof Prepared
+    const encoded: Effect.Effect<Sendable, SchemaIssue.Issue, unknown> = isPrepared(value)
       ? value.messageFor(this.side)
       : this.side.outgoing.encode(value)
     const exit = exitOf(encoded)

@@ -2,12 +2,13 @@
 import * as Result from "effect/Result"
 import { isWireValid } from "../CloseCode.ts"
 import { isUtf8 } from "../codec/Utf8.ts"
+import { byteLength } from "../Message.ts"
 import type { Primitives } from "../Primitives.ts"
 import { InvalidArgument } from "../WebSocketError.ts"
 import { type Ending, violation } from "./Ending.ts"
 
 const noBytes = new Uint8Array(0)
-const encoder = new TextEncoder()
+const encoder = /*#__PURE__*/ new TextEncoder()
 
 /**
  * Checks the arguments of a Close that this side sends (RFC 6455 §5.5.1, §7.4): a code that may
@@ -36,7 +37,7 @@ export const checkClose = (
       new InvalidArgument({ argument: "code", detail: "a server cannot send 1010; only clients can (RFC 6455 §7.4.1)" })
     )
   }
-  const size = encoder.encode(reason).length
+  const size = byteLength(reason)
   return size <= 123
     ? Result.void
     : Result.fail(
