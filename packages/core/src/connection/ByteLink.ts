@@ -8,6 +8,7 @@ import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import { Protocol } from "../Protocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
+import { type FannedOut, flushSoon } from "../runtime/FanOuts.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
 import { framePieces } from "./FramePieces.ts"
@@ -17,12 +18,15 @@ import type { Pieces } from "./Pieces.ts"
 import { Pings } from "./Pings.ts"
 import { Watches } from "./Watches.ts"
 
-export class ByteLink extends Link implements TransportHandlers, DecodingLink {
+export class ByteLink extends Link implements TransportHandlers, FannedOut, DecodingLink {
   readonly protocol: Protocol
   readonly transport: Transport
   readonly transform: Transform | undefined
   readonly pings: Pings
+  isFannedOut = false
   private turnScheduled = false
+  // While input is read: how many bytes waited for their turn in a fan-out before.
+  private fannedOut = -1
 
   constructor(
     role: "client" | "server",
@@ -73,6 +77,7 @@ export class ByteLink extends Link implements TransportHandlers, DecodingLink {
     const bytes = protocol.outputBytes
     if (bytes === 0 || this.inFlight > 0 || this.gone || this.broken !== undefined) return
     this.sentBytes += bytes
+    this.fannedOut = -1
     if (this.transport.write(protocol.takeOutput())) {
       protocol.outputTaken()
       return
@@ -85,6 +90,22 @@ export class ByteLink extends Link implements TransportHandlers, DecodingLink {
     this.account()
     ;(this.watches ??= new Watches(this)).writeBlocked(this.pendingBytes)
     this.updateAlarm()
+  }
+
+  scheduleFlush(): void {
+    if (this.taking || (this.flushScheduled && !this.isFannedOut)) return
+    this.flushScheduled = true
+    flushSoon(this)
+  }
+
+  override flushNow(): void {
+    this.isFannedOut = false
+    super.flushNow()
+  }
+
+  /** What only waits for its turn in a fan-out waits on. */
+  override flushAnswers(): void {
+    if (this.protocol.outputBytes !== this.fannedOut) this.flush()
   }
 
   onTaken(): void {
@@ -126,6 +147,7 @@ export class ByteLink extends Link implements TransportHandlers, DecodingLink {
     this.receivedBytes += chunk.length
     this.isLooking = false
     this.taking = true
+    if (this.isFannedOut) this.fannedOut = this.protocol.outputBytes
     this.closing?.alive()
     try {
       if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
@@ -135,6 +157,7 @@ export class ByteLink extends Link implements TransportHandlers, DecodingLink {
       this.taking = false
     }
     this.afterInput()
+    this.fannedOut = -1
   }
 
   private feed(chunk: Uint8Array, mayKeep: boolean): void {

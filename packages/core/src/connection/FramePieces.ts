@@ -17,7 +17,7 @@ const receiveStream = (reader: PieceReader): Effect.Effect<IncomingMessage, Rece
   if (busy !== undefined) return busy
   const { link } = reader
   reader.isReading = true
-  link.flush()
+  link.flushAnswers()
   if (reader.current !== undefined) reader.leaveCurrent()
   if (link.protocol.messages.length === 0 && reader.fresh === undefined) link.demand("fragments")
   // Pieces first: they belong to a message that began when none waited.

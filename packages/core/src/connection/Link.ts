@@ -10,7 +10,7 @@ import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
-import { type Flushable, flushSoon } from "../runtime/FlushQueue.ts"
+import type { Flushable } from "../runtime/FlushQueue.ts"
 import type { IOError, ProtocolError } from "../WebSocketError.ts"
 import { HeldMemory } from "./HeldMemory.ts"
 import { type ClosableLink, EndListeners, LinkClosing } from "./LinkClosing.ts"
@@ -70,7 +70,7 @@ export abstract class Link extends HeldMemory
   protected watches: Watches | undefined
   private standstill: Standstill | undefined
   protected closing: LinkClosing | undefined
-  private flushScheduled = false
+  protected flushScheduled = false
   // Input is being read, at the end of which all is flushed.
   protected taking = false
   protected feeding = false
@@ -116,21 +116,18 @@ export abstract class Link extends HeldMemory
   abstract endOutput(): void
 
   /** Writes the output once the current run of JavaScript ends: one write for many sends. */
-  scheduleFlush(): void {
-    if (this.flushScheduled || this.taking) return
-    this.flushScheduled = true
-    flushSoon(this)
-  }
-
-  nextTurn(task: () => void): void {
-    this.deadlines.nextTurn(task)
-  }
+  abstract scheduleFlush(): void
 
   /** Called for what {@link scheduleFlush} put off. */
   flushNow(): void {
     this.flushScheduled = false
     this.flush()
     this.account()
+  }
+
+  /** Writes the output that waits, at the end of what the reader did with its input. */
+  flushAnswers(): void {
+    this.flush()
   }
 
   /** The peer made room: senders that wait for it continue. */
@@ -165,7 +162,7 @@ export abstract class Link extends HeldMemory
   protected afterInput(): void {
     if (this.hooks.isWaiting) this.hooks.onReadable()
     this.checkEnding()
-    this.flush()
+    this.flushAnswers()
     // The answer to the peer's Close may have been written just now.
     this.closing?.advance()
     this.regulate()

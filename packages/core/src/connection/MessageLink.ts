@@ -11,6 +11,7 @@ import { byteLength, type Message } from "../Message.ts"
 import type { MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
 import { type MessageOutput, MessageProtocol } from "../protocol/MessageProtocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
+import { flushSoon } from "../runtime/FlushQueue.ts"
 import { type Polled, pollingOf } from "../runtime/Polling.ts"
 import { Link } from "./Link.ts"
 import type { MessageKeepAlive } from "./LinkHooks.ts"
@@ -112,6 +113,12 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
       this.updateAlarm()
     }
     if (this.pollsAt === Infinity && this.isAwaited) this.pollAgain()
+  }
+
+  scheduleFlush(): void {
+    if (this.flushScheduled) return
+    this.flushScheduled = true
+    flushSoon(this)
   }
 
   /** Something waits for room, or until everything is sent, and the platform will not report it. */

@@ -23,6 +23,7 @@ export interface PieceReader {
   readonly link: {
     readonly protocol: LinkProtocol
     flush(): void
+    flushAnswers(): void
     demand(demand: "none" | "message" | "fragments"): void
     afterRead(): void
   }

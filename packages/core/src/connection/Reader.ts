@@ -147,7 +147,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     this.leaveCurrent()
     // If more messages wait, their answers are written with earlier ones, at the end of this run of JavaScript.
     if (link.protocol.messages.length > 0) return true
-    link.flush()
+    link.flushAnswers()
     link.demand("message")
     if (link.protocol.messages.length === 0) return false
     link.demand("none")

@@ -6,7 +6,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { Alarm } from "../../src/runtime/Deadlines.ts"
 import * as Deadlines from "../../src/runtime/Deadlines.ts"
-import { flushSoon } from "../../src/runtime/FlushQueue.ts"
+import { type FannedOut, flushSoon } from "../../src/runtime/FanOuts.ts"
 import { done, make, start } from "../support/Harness.ts"
 
 /** The rejections that nobody handles, in place of the listeners of whoever runs the test. */
@@ -45,19 +45,35 @@ describe("what is thrown", () => {
       const { seen } = yield* unhandled
       const defect = new Error("a transport that throws")
       const flushed: Array<number> = []
-      const nextTurn = () => {}
-      flushSoon({
-        flushNow: () => {
-          throw defect
-        },
-        nextTurn
-      })
-      flushSoon({ flushNow: () => void flushed.push(1), nextTurn })
+      const deadlines = yield* Deadlines.current
+      const connection = (flush: () => void): FannedOut => ({ deadlines, isFannedOut: false, flush, flushNow: flush })
+      flushSoon(connection(() => {
+        throw defect
+      }))
+      flushSoon(connection(() => void flushed.push(1)))
       yield* turn
-      flushSoon({ flushNow: () => void flushed.push(2), nextTurn })
+      flushSoon(connection(() => void flushed.push(2)))
       yield* turn
       assert.deepStrictEqual(flushed, [1, 2])
       assert.deepStrictEqual(seen, [defect])
+    }))
+
+  it.effect("nor any other of a fan-out", () =>
+    Effect.gen(function*() {
+      const { seen } = yield* unhandled
+      const defect = new Error("a transport that throws")
+      const flushed: Array<number> = []
+      const deadlines = yield* Deadlines.current
+      for (let i = 0; i < 100; i++) {
+        const flush = () => {
+          if (i % 50 === 10) throw defect
+          flushed.push(i)
+        }
+        flushSoon({ deadlines, isFannedOut: false, flush, flushNow: flush })
+      }
+      for (let i = 0; i < 4; i++) yield* turn
+      assert.strictEqual(flushed.length, 98)
+      assert.deepStrictEqual(seen, [defect, defect])
     }))
 
   it.effect("at a deadline keeps no other from its own", () =>
