@@ -49,7 +49,7 @@ export interface Options {
 }
 
 /** How the keys are laid out. A version of this library that lays them out differently has another one. */
-const layout = "1"
+const layout = "2"
 
 /** Thirty years and some, where somebody says that there is no end. */
 const longest = 1e12

@@ -10,9 +10,14 @@
  * - `log:TOPIC`: a stream. An entry's id is `OFFSET-EXPIRY`, its only value `"key","payload"` as JSON.
  * - `key:TOPIC\nKEY`: a key that is remembered, its value `EPOCH OFFSET`.
  * - `leases`: a sorted set, each process that has entered somebody with the time until which it lives.
- * - `of:PROCESS`: a hash, each id that the process entered with its topic.
- * - `in:TOPIC`: a hash, each id with `ORDER\nMEMBER\nPAYLOAD`; `by:TOPIC`: a sorted set of `MEMBER\nORDER\nID` with equal scores, so that
- *   the last one of a member is found; `count:TOPIC`: a hash, each member with how often it is present.
+ * - `of`: a sorted set of `PROCESS\nTOPIC\nID` with equal scores: whom each process has entered.
+ * - `in`: a hash, each `TOPIC\nID` with `ORDER\nMEMBER\nPAYLOAD`; `by`: a sorted set of `TOPIC\nMEMBER\nORDER\nID` with equal scores, so
+ *   that the last one of a member is found; `count`: a hash, each `TOPIC\nMEMBER` with how often it is present, and each `TOPIC` with how
+ *   many members it has.
+ *
+ * A script touches no key that it does not declare. Where the slot moves to another node of a cluster, Redis refuses a script whose keys
+ * are divided, before it has done anything; but a key that is not declared would seem not to exist. So whatever is found only by
+ * reading (whom a dead process has entered) lies in keys whose names are known.
  *
  * Texts of the program (topics, keys, ids, members) are written as the inside of a JSON string: no line break, no lone surrogate.
  */
@@ -22,8 +27,8 @@ const marks = 4096
 const silence = 20
 
 /**
- * `KEYS[1]` state, `KEYS[2]` leases. `ARGV`: the epoch and `seq` that the process knows, `1` to make a new epoch if that one is still
- * the shard's, a fresh name for an epoch, the command that publishes, the channel, the prefix of keys, the lease, then
+ * `KEYS[1]` state. `ARGV`: the epoch and `seq` that the process knows, `1` to make a new epoch if that one is still
+ * the shard's, a fresh name for an epoch, the command that publishes, the channel, the lease, then
  * `seq` and mark of the last message that the process has proof of.
  *
  * `seq` counts the messages of the channel, but for those that carry signals alone. If Redis has counted less than a process has seen,
@@ -35,16 +40,16 @@ const silence = 20
  * how many are remembered. A process that comes back after more marks than that has no proof, and is treated as if data was lost.
  */
 const begin = `
-local state, leases = KEYS[1], KEYS[2]
+local state = KEYS[1]
 local knownEpoch, knownSeq = ARGV[1], tonumber(ARGV[2])
-local prefix, lease = ARGV[7], tonumber(ARGV[8])
+local lease = tonumber(ARGV[7])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local was = redis.call('HMGET', state, 'epoch', 'seq', 'beat', 'calm', 'mark', 'last')
 local epoch, seq = was[1], tonumber(was[2] or '0')
 local beat, calm = tonumber(was[3] or '0'), tonumber(was[4] or '0')
 local mark, last, before = was[5] or '', tonumber(was[6] or '0'), nil
-local provenSeq, provenMark = tonumber(ARGV[9]), ARGV[10]
+local provenSeq, provenMark = tonumber(ARGV[8]), ARGV[9]
 local isNew, isNumbered, published, signals, changed, isChanged = false, false, {}, {}, {}, {}
 
 -- The number at the beginning of an epoch or a mark.
@@ -99,48 +104,6 @@ local function change(topic)
   end
 end
 
-local function leave(topic, id)
-  local present, by = prefix .. 'in:' .. topic, prefix .. 'by:' .. topic
-  local value = redis.call('HGET', present, id)
-  if not value then return false end
-  number()
-  local order, member = string.match(value, '^(%d+)\\n([^\\n]*)\\n')
-  redis.call('HDEL', present, id)
-  redis.call('ZREM', by, member .. '\\n' .. order .. '\\n' .. id)
-  if redis.call('HINCRBY', prefix .. 'count:' .. topic, member, -1) <= 0 then
-    redis.call('HDEL', prefix .. 'count:' .. topic, member)
-  end
-  change(topic)
-  return true
-end
-
--- The presences of a process end: at most some hundred at once. Whether that was all.
-local function bury(owner)
-  local of = prefix .. 'of:' .. owner
-  local scan = redis.call('HSCAN', of, 0, 'COUNT', 500)
-  local entered = scan[2]
-  for i = 1, #entered, 2 do
-    leave(entered[i + 1], entered[i])
-    redis.call('HDEL', of, entered[i])
-  end
-  if redis.call('EXISTS', of) == 1 then return false end
-  redis.call('ZREM', leases, owner)
-  return true
-end
-
--- Where nothing has beaten for long, Redis was away, not the processes: they get the time to say that they live, once.
-local function sweep()
-  if now - beat > lease and calm - lease <= beat then
-    calm = now + lease
-    redis.call('HSET', state, 'calm', calm)
-  end
-  if now < calm then return end
-  local dead = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 4)
-  for i = 1, #dead do
-    if not bury(dead[i]) then return end
-  end
-end
-
 local function tell()
   if not isNew and #published == 0 and #signals == 0 and #changed == 0 then return end
   local parts = { '{"e":"' .. epoch .. '"' }
@@ -173,13 +136,63 @@ local function trim(log)
 end
 `
 
+/** Who is present. `KEYS[2]` leases, `KEYS[3]` in, `KEYS[4]` by, `KEYS[5]` count, `KEYS[6]` of. */
+const presence = `
+local leases, present, by, counts, of = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+
+-- All that begins with a text and a line break: the next character after that is the end.
+local function under(text)
+  return '[' .. text .. '\\n', '(' .. text .. '\\11'
+end
+
+local function leave(topic, id)
+  local value = redis.call('HGET', present, topic .. '\\n' .. id)
+  if not value then return end
+  number()
+  local order, member = string.match(value, '^(%d+)\\n([^\\n]*)\\n')
+  local name = topic .. '\\n' .. member
+  redis.call('HDEL', present, topic .. '\\n' .. id)
+  redis.call('ZREM', by, name .. '\\n' .. order .. '\\n' .. id)
+  if redis.call('HINCRBY', counts, name, -1) <= 0 then
+    redis.call('HDEL', counts, name)
+    if redis.call('HINCRBY', counts, topic, -1) <= 0 then redis.call('HDEL', counts, topic) end
+  end
+  change(topic)
+end
+
+-- The presences of a process end: at most some hundred at once. Whether that was all.
+local function bury(owner)
+  local from, to = under(owner)
+  local entered = redis.call('ZRANGEBYLEX', of, from, to, 'LIMIT', 0, 500)
+  for i = 1, #entered do
+    leave(string.match(entered[i], '^[^\\n]*\\n([^\\n]*)\\n(.*)$'))
+    redis.call('ZREM', of, entered[i])
+  end
+  if #entered == 500 then return false end
+  redis.call('ZREM', leases, owner)
+  return true
+end
+
+-- Where nothing has beaten for long, Redis was away, not the processes: they get the time to say that they live, once.
+local function sweep()
+  if now - beat > lease and calm - lease <= beat then
+    calm = now + lease
+    redis.call('HSET', state, 'calm', calm)
+  end
+  if now < calm then return end
+  local dead = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 4)
+  for i = 1, #dead do
+    if not bury(dead[i]) then return end
+  end
+end
+`
+
 /**
- * Does what a process asks for, in order, and tells the others in one message. `KEYS[3]` is the process's own `of`; `ARGV[11]` its name;
- * then the operations. It answers epoch, `SEQ MARK`, and what each operation answers.
+ * Does what a process asks for, in order, and tells the others in one message. `ARGV[10]` is its name, then come the operations. It answers epoch, `SEQ MARK`, and what each operation answers.
  */
-export const apply = `${begin}
-local owner, of = ARGV[11], KEYS[3]
-local answer, arg, key = {}, 12, 4
+export const apply = `${begin}${presence}
+local owner = ARGV[10]
+local answer, arg, key = {}, 11, 7
 local operations = {}
 
 -- A publication. Answers epoch, offset, and 1 if the key was known.
@@ -228,10 +241,11 @@ function operations.E()
   number()
   leave(topic, id)
   local order = string.format('%015d', redis.call('HINCRBY', state, 'n', 1))
-  redis.call('HSET', prefix .. 'in:' .. topic, id, order .. '\\n' .. member .. '\\n' .. payload)
-  redis.call('ZADD', prefix .. 'by:' .. topic, 0, member .. '\\n' .. order .. '\\n' .. id)
-  redis.call('HINCRBY', prefix .. 'count:' .. topic, member, 1)
-  redis.call('HSET', of, id, topic)
+  local name = topic .. '\\n' .. member
+  redis.call('HSET', present, topic .. '\\n' .. id, order .. '\\n' .. member .. '\\n' .. payload)
+  redis.call('ZADD', by, 0, name .. '\\n' .. order .. '\\n' .. id)
+  if redis.call('HINCRBY', counts, name, 1) == 1 then redis.call('HINCRBY', counts, topic, 1) end
+  redis.call('ZADD', of, 0, owner .. '\\n' .. topic .. '\\n' .. id)
   redis.call('ZADD', leases, now + lease, owner)
   change(topic)
 end
@@ -241,12 +255,12 @@ function operations.L()
   local topic, id = ARGV[arg], ARGV[arg + 1]
   arg = arg + 2
   leave(topic, id)
-  redis.call('HDEL', of, id)
+  redis.call('ZREM', of, owner .. '\\n' .. topic .. '\\n' .. id)
 end
 
 -- The process lives, and whoever does not is buried. Answers how many it has entered, or -1 if it was buried itself.
 function operations.R()
-  local entered = redis.call('HLEN', of)
+  local entered = redis.call('ZLEXCOUNT', of, under(owner))
   if redis.call('ZSCORE', leases, owner) then
     if entered > 0 then redis.call('ZADD', leases, now + lease, owner) else redis.call('ZREM', leases, owner) end
   elseif ARGV[arg] ~= '0' then
@@ -275,12 +289,12 @@ return answer
 `
 
 /**
- * `KEYS[3]` is the topic's log. `ARGV`: topic, epoch and offset of the position, limit. It answers epoch, `SEQ MARK`, top, the oldest offset, then
+ * `KEYS[2]` is the topic's log. `ARGV`: topic, epoch and offset of the position, limit. It answers epoch, `SEQ MARK`, top, the oldest offset, then
  * offset and value of each entry.
  */
 export const read = `${begin}
-local topic, sinceEpoch, since, limit = ARGV[11], ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14])
-local log = KEYS[3]
+local topic, sinceEpoch, since, limit = ARGV[10], ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13])
+local log = KEYS[2]
 local top = tonumber(redis.call('HGET', state, 't:' .. topic) or '0')
 local oldest = top > 0 and trim(log) or top + 1
 tell()
@@ -299,29 +313,27 @@ return answer
 export const tops = `${begin}
 tell()
 local answer = { epoch, seq .. ' ' .. mark }
-for i = 11, #ARGV do answer[#answer + 1] = redis.call('HGET', state, 't:' .. ARGV[i]) or '0' end
+for i = 10, #ARGV do answer[#answer + 1] = redis.call('HGET', state, 't:' .. ARGV[i]) or '0' end
 return answer
 `
 
 /** `ARGV`: topic and limit. It answers epoch, `SEQ MARK`, how many members there are, then id, member and payload of as many as asked for. */
-export const members = `${begin}
-local topic, limit = ARGV[11], tonumber(ARGV[12])
+export const members = `${begin}${presence}
+local topic, limit = ARGV[10], tonumber(ARGV[11])
 sweep()
 tell()
-local present, by = prefix .. 'in:' .. topic, prefix .. 'by:' .. topic
-local answer = { epoch, seq .. ' ' .. mark, tostring(redis.call('HLEN', prefix .. 'count:' .. topic)) }
-local from = '-'
+local answer = { epoch, seq .. ' ' .. mark, redis.call('HGET', counts, topic) or '0' }
+local from, to = under(topic)
 for _ = 1, limit do
-  local first = redis.call('ZRANGEBYLEX', by, from, '+', 'LIMIT', 0, 1)[1]
+  local first = redis.call('ZRANGEBYLEX', by, from, to, 'LIMIT', 0, 1)[1]
   if not first then break end
-  local member = string.match(first, '^[^\\n]*')
-  -- The next character after the line break.
-  local behind = '[' .. member .. '\\11'
+  local member = string.match(first, '^[^\\n]*\\n([^\\n]*)')
+  local _, behind = under(topic .. '\\n' .. member)
   local last = redis.call('ZREVRANGEBYLEX', by, behind, '[' .. first, 'LIMIT', 0, 1)[1]
-  local id = string.match(last, '^[^\\n]*\\n%d+\\n(.*)$')
+  local id = string.match(last, '^[^\\n]*\\n[^\\n]*\\n%d+\\n(.*)$')
   answer[#answer + 1] = id
   answer[#answer + 1] = member
-  answer[#answer + 1] = string.match(redis.call('HGET', present, id), '^[^\\n]*\\n[^\\n]*\\n(.*)$')
+  answer[#answer + 1] = string.match(redis.call('HGET', present, topic .. '\\n' .. id), '^[^\\n]*\\n[^\\n]*\\n(.*)$')
   from = behind
 end
 return answer

@@ -47,6 +47,8 @@ export class Shard {
   private readonly shared: Shared
   private readonly name: string
   private readonly outbox: Outbox
+  // The keys of those who are present.
+  private readonly presence: ReadonlyArray<string>
   private readonly hearing = new Hearing()
   private readonly counts = new Map<string, number>()
   private isListening = false
@@ -65,9 +67,10 @@ export class Shard {
   constructor(shared: Shared, index: number) {
     this.shared = shared
     this.name = `{${shared.prefix}:${index}}`
+    this.presence = ["leases", "in", "by", "count", "of"].map((name) => this.key(name))
     const { deadlines, fork, owner, timeout } = shared
     this.outbox = new Outbox({
-      call: (keys, args) => this.call(Calls.apply, [this.key(`of:${owner}`), ...keys], [owner, ...args]),
+      call: (keys, args) => this.call(Calls.apply, [...this.presence, ...keys], [owner, ...args]),
       fork,
       deadlines,
       timeout
@@ -94,11 +97,8 @@ export class Shard {
         Calls.call(
           redis,
           script,
-          [this.key("state"), this.key("leases"), ...keys],
-          [
-            knownEpoch, `${knownSeq}`, force ? "1" : "0", random(), publishCommand, this.name, this.key(""), `${lease}`,
-            `${seq}`, mark, ...args
-          ],
+          [this.key("state"), ...keys],
+          [knownEpoch, `${knownSeq}`, force ? "1" : "0", random(), publishCommand, this.name, `${lease}`, `${seq}`, mark, ...args],
           timeout
         ),
         (answer) => {
@@ -267,7 +267,7 @@ export class Shard {
 
   /** Answers epoch, `SEQ MARK`, the count, then id, member and payload of each. */
   members(topic: string, limit: number): Effect.Effect<ReadonlyArray<string>, Failed> {
-    return this.call(Calls.members, [], [written(topic), `${limit}`])
+    return this.call(Calls.members, this.presence, [written(topic), `${limit}`])
   }
 
   // --- every now and then --------------------------------------------------------------------
