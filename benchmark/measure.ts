@@ -16,7 +16,7 @@ export interface Settings {
 
 /** At most three rounds of those that start everything anew. */
 export const roundsOf = (workload: Workload, rounds: number): number =>
-  ["memory", "feed", "recovery", "subscriptions"].includes(workload.kind) ? Math.min(rounds, 3) : rounds
+  ["memory", "feed", "recovery", "joins", "subscriptions"].includes(workload.kind) ? Math.min(rounds, 3) : rounds
 
 export const chosenPeers = (workload: Workload, names: ReadonlyArray<string> | undefined): ReadonlyArray<Peer> => {
   const all = peersOf(workload)

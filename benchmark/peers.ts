@@ -26,7 +26,7 @@ const socketIo = "socket.io"
 /** Whose cost the others are compared with. Over HTTP/2 it is Node's alone: no other peer speaks WebSockets there. */
 export const baseOf = (workload: Workload): string => {
   if (workload.kind === "topic") return socketIo
-  if (workload.kind === "recovery" || workload.kind === "subscriptions") return ours
+  if (["recovery", "joins", "subscriptions"].includes(workload.kind)) return ours
   if (workload.transport === "http2") return http2Floor.name
   return workload.kind === "answers" && workload.program === "rpc" ? stock : ws
 }
@@ -96,6 +96,7 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
         ]
       ]
     case "recovery":
+    case "joins":
     case "subscriptions":
       return topicsServer
     case "upgrades":

@@ -12,7 +12,7 @@ import { ticks } from "./load/ticks.ts"
 import type { Peer } from "./peers.ts"
 import { start, type Subject } from "./processes.ts"
 import { sampleOf, type Session, silent, withServer } from "./serving.ts"
-import { recoverySession, subscriptionsSession, topicSession } from "./topics.ts"
+import { joinsSession, recoverySession, subscriptionsSession, topicSession } from "./topics.ts"
 import type { Clients, Feed, Memory, MessageWorkload, Upgrades, Workload } from "./workloads.ts"
 
 /** How many messages of its own a connection has. */
@@ -168,6 +168,7 @@ export const sessionOf = async (workload: Workload, peer: Peer, seconds: number)
   if (workload.kind === "memory") return memorySession(workload, peer, 2 * millis)
   if (workload.kind === "topic") return topicSession(workload, peer, millis)
   if (workload.kind === "recovery") return recoverySession(workload, peer)
+  if (workload.kind === "joins") return joinsSession(workload, peer)
   if (workload.kind === "subscriptions") return subscriptionsSession(workload, peer, 2 * millis)
   if (workload.kind === "upgrades") return upgradeSession(workload, peer, millis)
   // Long enough for the buffers of those that read slowly to be full.

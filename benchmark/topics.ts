@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { type Address, dial } from "./load/dial.ts"
 import { closeAll, open } from "./load/flow.ts"
 import type { Link } from "./load/link.ts"
-import { dialectOf, join, publishAll, reach, recover, topic } from "./load/topics.ts"
+import { become, dialectOf, join, publishAll, reach, recover, topic } from "./load/topics.ts"
 import type { Peer } from "./peers.ts"
 import { listening, start, startRedis, type Subject } from "./processes.ts"
 import { addressOf, environment, sampleOf, type Session, silent, withServer } from "./serving.ts"
-import type { Recovery, Subscriptions, Topic } from "./workloads.ts"
+import type { Joins, Recovery, Subscriptions, Topic } from "./workloads.ts"
 
 const name = "room/1"
 
@@ -80,6 +80,35 @@ export const recoverySession = (workload: Recovery, peer: Peer): Session => ({
       }
       const since = await publishAll(publisher, name, missed, size)
       try {
+        return await sampleOf(subject, flow)(0)
+      } finally {
+        flow.close()
+        await subject.stop()
+      }
+    }),
+  stop: async () => {}
+})
+
+/**
+ * A fresh server for each sample. The first topics only warm up: of the last one the cost is taken. What is sent is counted too: each
+ * who is told gets one list and then what changes, or the sample fails.
+ */
+export const joinsSession = (workload: Joins, peer: Peer): Session => ({
+  sample: () =>
+    withServer(workload, peer, async (subject, address) => {
+      const { connections, watchers } = workload
+      const where = reach(address, dialectOf(peer))
+      const [members, watching] = [await open(connections, where, () => silent), await open(watchers, where, () => silent)]
+      let rounds = 0
+      const flow = {
+        run: async () => {
+          await become(members, watching, `room/${rounds++}`)
+          return { messages: connections }
+        },
+        close: closeAll([...members, ...watching])
+      }
+      try {
+        for (let i = 0; i < 4; i++) await Promise.race([flow.run(), subject.crashed])
         return await sampleOf(subject, flow)(0)
       } finally {
         flow.close()

@@ -85,6 +85,13 @@ export interface Recovery extends Common {
   readonly size: number
 }
 
+/** All connections become members of a topic at once, of which some others are told. */
+export interface Joins extends Common {
+  readonly kind: "joins"
+  readonly connections: number
+  readonly watchers: number
+}
+
 /** The memory of subscriptions: each connection has so many. */
 export interface Subscriptions extends Common {
   readonly kind: "subscriptions"
@@ -93,7 +100,7 @@ export interface Subscriptions extends Common {
 }
 
 export type MessageWorkload = Answers | Clients | Broadcast | Chat
-export type TopicWorkload = Topic | Recovery | Subscriptions
+export type TopicWorkload = Topic | Recovery | Joins | Subscriptions
 export type Workload = MessageWorkload | TopicWorkload | Feed | Upgrades | Memory
 
 const binary64 = { content: "binary", size: 64 } as const
@@ -249,6 +256,13 @@ export const workloads: ReadonlyArray<Workload> = [
     missed: 100,
     size: 64
   },
+  ...[250, 500, 1000].map((connections) => ({
+    name: `join-${connections}`,
+    about: `${connections} clients join a topic at once, 10 others are told who is there; a message is one member`,
+    kind: "joins" as const,
+    connections,
+    watchers: 10
+  })),
   {
     name: "subscriptions-100k",
     about: "100,000 subscriptions of 1,000 connections to 100 topics: memory that each takes",
@@ -278,4 +292,4 @@ export const adapted = (workload: Workload, scale: number, rate: number | undefi
 }
 
 export const unitOf = ({ kind }: Workload): string =>
-  kind === "subscriptions" ? "B/subscription" : kind === "memory" ? "KiB/connection" : kind === "upgrades" ? "us/connection" : "us/message"
+  kind === "subscriptions" ? "B/subscription" : kind === "memory" ? "KiB/connection" : kind === "upgrades" ? "us/connection" : kind === "joins" ? "us/member" : "us/message"

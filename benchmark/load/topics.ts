@@ -179,3 +179,41 @@ export const recover = (
     }
   })
 }
+
+/** All of `members` join a topic at once, and `watching` are told, each by one list and what changes after it. */
+export const become = async (members: ReadonlyArray<Link>, watching: ReadonlyArray<Link>, name: string): Promise<void> => {
+  const told = new Map(watching.map((link) => [link, { lists: 0, count: -1 }]))
+  const parse = (payload: Buffer) => JSON.parse(payload.toString()) as { readonly type: string; readonly full: boolean; readonly count: number }
+  let joined = 0
+  let known: () => void
+  const all = [...members, ...watching]
+  const watch = (done: () => void) => {
+    known = done
+    for (const link of watching) {
+      link.onPayload = (payload) => {
+        const { count, full, type } = parse(payload)
+        if (type === "failed") return link.onFailure(new Error("watching was refused"))
+        if (type !== "presence") return
+        const one = told.get(link)!
+        one.count = count
+        if (full && ++one.lists > 1) return link.onFailure(new Error("the list was sent a second time"))
+        known()
+      }
+      link.sendText(JSON.stringify({ type: "watch", id: 0, topic: name }))
+    }
+  }
+  const isKnown = (count: number) => joined === count && watching.every((link) => told.get(link)!.count === count)
+  await guarded(all, 0, (done) => watch(() => isKnown(0) && done()))
+  await guarded(all, 0, (done) => {
+    known = () => isKnown(members.length) && done()
+    for (const [index, link] of members.entries()) {
+      link.onPayload = (payload) => {
+        if (parse(payload).type !== "done") return link.onFailure(new Error("a member was refused"))
+        joined += 1
+        known()
+      }
+      link.sendText(JSON.stringify({ type: "join", id: 0, topic: name, member: `user-${index}`, value: { name: `somebody ${index}` } }))
+    }
+  })
+  for (const link of all) link.inFlight = 0
+}

@@ -16,7 +16,7 @@ const broker = REDIS_URL === undefined
   ? Broker.layerMemory
   : RedisBroker.layer().pipe(Layer.provide(NodeRedis.layer({ url: REDIS_URL })))
 
-const Room = Topic.make("room/:id", { publication: Schema.String })
+const Room = Topic.make("room/:id", { publication: Schema.String, member: Schema.Struct({ name: Schema.String }) })
 const Warm = Topic.make("warm/:id", { publication: Schema.String })
 
 // What is measured is not to be held up by limits that are made for people.
