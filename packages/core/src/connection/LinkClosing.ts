@@ -109,11 +109,6 @@ export class LinkClosing {
     return this.goneAt !== undefined || this.machine.isUnanswered || this.machine.isGivenUp
   }
 
-  /** The peer's stream has ended. */
-  get hasPeerEnded(): boolean {
-    return this.machine.hasPeerEnded
-  }
-
   /** The peer took bytes, or sent some. */
   alive(): void {
     this.machine.alive(this.now)

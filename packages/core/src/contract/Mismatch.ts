@@ -1,6 +1,5 @@
 /** A server that has none of the subprotocols that a client offers. */
 import * as Schema from "effect/Schema"
-import { trimSpace } from "../http/Tokens.ts"
 import { HandshakeError } from "../WebSocketError.ts"
 import type { Any } from "./Definition.ts"
 
@@ -25,6 +24,6 @@ export const mismatchOf = <E>(contract: Any, error: E): E | ContractMismatch => 
   if (!(error instanceof HandshakeError) || error.status !== 400) return error
   const line = error.headers.find(([name]) => name.toLowerCase() === "sec-websocket-protocol")
   if (line === undefined) return error
-  const spoken = line[1].split(",", 64).map(trimSpace).filter((name) => name !== "")
+  const spoken = line[1].split(",", 64).map((name) => name.trim()).filter((name) => name !== "")
   return new ContractMismatch({ offered: contract.subprotocols, spoken })
 }
