@@ -245,12 +245,12 @@ export class LinkClosing {
       } else if (step === "giveUp" && !this.isShed) {
         link.listeners?.done.happen()
       } else if (step === "unanswered") {
-        this.broken ??= closeTimedOut(link.limits.closeTimeout)
+        this.broken = closeTimedOut(link.limits.closeTimeout)
         this.isEnding = true
         this.tellClosed()
         link.stop()
       } else {
-        if (this.info === undefined) this.broken ??= closeTimedOut(link.limits.closeTimeout)
+        if (this.info === undefined) this.broken = closeTimedOut(link.limits.closeTimeout)
         transport.destroy()
         return
       }
@@ -261,10 +261,10 @@ export class LinkClosing {
   /** The connection broke: senders fail now, the reader fails after the messages that had arrived. */
   break(error: IOError): void {
     if (this.goneAt !== undefined) return
+    this.machine.dropped()
     // Its Close was not answered in time: what is left is the wait for the peer's end, which ends here.
     if (this.broken !== undefined) return this.link.transport.destroy()
     this.broken = error
-    this.isEnding = true
     this.link.transport.destroy()
     // The transport may have reported by now that it is closed.
     if (this.goneAt === undefined) this.over()

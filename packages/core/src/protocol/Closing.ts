@@ -112,6 +112,11 @@ export class Closing {
     this.quietSince = now
   }
 
+  /** The transport was dropped, whatever was to come: nothing is left to do. */
+  dropped(): void {
+    this.isDestroyed = this.hasEnded = true
+  }
+
   /** When to call {@link next} again, if nothing happens before. */
   get due(): number {
     if (this.isDestroyed || this.since === undefined) return Infinity
@@ -173,7 +178,7 @@ export class Closing {
   }
 
   private destroy(): Step {
-    this.isDestroyed = this.hasEnded = true
+    this.dropped()
     return "destroy"
   }
 }

@@ -10,8 +10,10 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type * as CloseCode from "../../src/CloseCode.ts"
+import type { Connection } from "../../src/connection/Connection.ts"
 import * as TestLink from "../../src/testing/TestLink.ts"
 import * as WebSocket from "../../src/WebSocket.ts"
+import { IOError } from "../../src/WebSocketError.ts"
 import { done, isPending, make, start, turn } from "../support/Harness.ts"
 
 const KiB = 1024
@@ -203,6 +205,146 @@ describe("LinkClosing", () => {
       assert.deepInclude(yield* Effect.flip(ws.receive), { _tag: "ConnectionClosed" })
       assert.strictEqual((yield* ws.stats).bytesUnsent, 0)
       assert.deepInclude(yield* ws.closed, { code: 1000, reason: "bye", initiator: "remote", clean: false })
+    }))
+
+  it.effect("a Close that is read after the connection broke is not answered, though its transport is not yet closed", () =>
+    Effect.gen(function*() {
+      const { close, deadlines, text, transport, ws } = yield* make({ closesLater: true, closeTimeout: "1 second" })
+      transport.push(text("unread"), close(4000, "bye"))
+      const cut = { code: 1006, reason: "", initiator: "remote", clean: false } as const
+      yield* start(ws.closeAs(cut))
+      assert.isTrue(transport.isDestroyed)
+      assert.isFalse(transport.isClosed)
+      assert.strictEqual(yield* ws.receive, "unread")
+      yield* Effect.flip(ws.receive)
+      assert.strictEqual((yield* ws.stats).bytesUnsent, 0)
+      assert.strictEqual(transport.written.length, 0)
+      yield* TestClock.adjust("10 seconds")
+      transport.closes()
+      assert.strictEqual((yield* ws.stats).bytesUnsent, 0)
+      assert.strictEqual(deadlines["heap"].length, 0)
+    }))
+
+  it.effect("a connection that broke while its Close waits for an answer is only dropped, and stays as it broke", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ closesLater: true, closeTimeout: "1 second" })
+      const closing = yield* start(ws.close(4000))
+      const { link } = ws as Connection
+      link.break(new IOError({ phase: "read", reason: "Reset", detail: "" }))
+      yield* done(closing)
+      yield* TestClock.adjust("10 minutes")
+      assert.isTrue(transport.isDestroyed)
+      assert.isFalse(transport.isEnded)
+      assert.deepInclude(link.broken, { phase: "read", reason: "Reset" })
+      transport.closes()
+      assert.deepInclude(yield* ws.closed, { code: 4000, clean: false })
+    }))
+
+  it.effect("a Close of this side, behind the end of the peer's stream: there is nothing to wait for", () =>
+    Effect.gen(function*() {
+      const { said, text, transport, ws } = yield* make()
+      transport.push(text("unread"))
+      transport.peerEnds()
+      const closing = yield* start(ws.close(4000))
+      assert.deepInclude(yield* done(closing), { code: 4000, initiator: "local", clean: false })
+      assert.deepStrictEqual(said(), ["close 4000"])
+      assert.isTrue(transport.isDestroyed)
+    }))
+
+  it.effect("a peer whose stream ends while it takes this side's Close gets all of it", () =>
+    Effect.gen(function*() {
+      const { said, transport, ws } = yield* make()
+      const draining = yield* start(ws.drain)
+      transport.holding = true
+      yield* ws.send("first")
+      yield* turn
+      const closing = yield* start(ws.close(4000))
+      transport.peerEnds()
+      yield* turn
+      assert.isFalse(transport.isDestroyed)
+      transport.release()
+      assert.deepInclude(yield* done(closing), { code: 4000, clean: false })
+      yield* done(draining)
+      assert.deepStrictEqual(said(), ["text first", "close 4000"])
+      assert.isTrue(transport.isDestroyed)
+    }))
+
+  it.effect("an answer that finds the transport closed ends nothing", () =>
+    Effect.gen(function*() {
+      const { close, transport, ws } = yield* make()
+      transport.write = () => {
+        transport.closes()
+        return true
+      }
+      transport.push(close(4000))
+      assert.isFalse(transport.isEnded)
+      assert.deepInclude(yield* ws.closed, { code: 4000, initiator: "remote", clean: false })
+    }))
+
+  it.effect("what is kept back for a slow peer goes before a Close that has waited for too long", () =>
+    Effect.gen(function*() {
+      const { said, transport, ws } = yield* make({ closeTimeout: "1 second", outboundHighWaterMark: 10, slowConsumer: "dropOldest" })
+      transport.holding = true
+      yield* ws.send("in flight, above the mark")
+      yield* turn
+      yield* ws.send("kept")
+      const closing = yield* start(ws.close(4000))
+      assert.isTrue(isPending(closing))
+      yield* TestClock.adjust("1 second")
+      yield* done(closing)
+      transport.release()
+      yield* turn
+      assert.deepStrictEqual(said(), ["text in flight, above the mark", "text kept", "close 4000"])
+      assert.strictEqual(yield* ws.dropped, 0)
+    }))
+
+  it.effect("a server whose Close is answered ends its stream, and waits for the end of the peer's", () =>
+    Effect.gen(function*() {
+      for (const peer of ["ends", "stays"] as const) {
+        const { close, scope, transport, ws } = yield* make({ closeTimeout: "1 second" })
+        const releasing = yield* start(Scope.close(scope, Exit.void))
+        transport.push(close(1000))
+        yield* turn
+        assert.isTrue(transport.isEnded)
+        assert.isFalse(transport.isDestroyed)
+        assert.isTrue(isPending(releasing))
+        if (peer === "ends") transport.peerEnds()
+        else yield* TestClock.adjust("1 second")
+        assert.isTrue(transport.isDestroyed)
+        yield* done(releasing)
+        assert.isUndefined((ws as Connection).link.broken, "the handshake was done")
+      }
+    }))
+
+  it.effect("a Close that is not answered in time breaks the connection, and comes too late after that", () =>
+    Effect.gen(function*() {
+      const { close, text, transport, ws } = yield* make({ closeTimeout: "1 second", closeLimit: "1 minute" })
+      const closing = yield* start(ws.close(4000))
+      yield* TestClock.adjust("1 second")
+      const info = yield* done(closing)
+      assert.deepInclude(info, { code: 4000, clean: false })
+      const { link } = ws as Connection
+      assert.deepInclude(link.broken, { phase: "close", reason: "TimedOut" })
+      assert.isTrue(transport.isEnded)
+      transport.push(close(4000), text("even later"))
+      yield* TestClock.adjust("58 seconds")
+      assert.isFalse(transport.isDestroyed, "it is read and dropped until its stream ends")
+      assert.strictEqual(transport.waiting, 0)
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(transport.isDestroyed)
+      assert.deepStrictEqual(yield* ws.closed, info)
+    }))
+
+  it.effect("a Close that is not taken at all breaks the connection", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ closeTimeout: "1 second", closeLimit: "1 minute", stalledWriteTimeout: "2 minutes" })
+      transport.holding = true
+      yield* ws.send("first")
+      yield* start(ws.close(4000))
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(transport.isDestroyed)
+      assert.deepInclude((ws as Connection).link.broken, { phase: "close", reason: "TimedOut" })
+      assert.deepInclude(yield* ws.closed, { code: 4000, clean: false })
     }))
 
   it.effect("a peer that takes the last write slowly is waited for as long as it takes some of it", () =>

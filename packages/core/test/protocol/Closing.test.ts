@@ -23,6 +23,20 @@ describe("Closing", () => {
     assert.isFalse(machine.isWritten, "no Close was sent")
   })
 
+  it("has nothing to do once the transport was dropped, wherever it stood", () => {
+    for (const stand of ["open", "wanted", "sent", "written", "answered"] as const) {
+      const machine = new Closing("server", patience)
+      if (stand === "wanted") machine.want(0, true)
+      else if (stand !== "open") machine.sent(0)
+      if (stand === "written" || stand === "answered") machine.written()
+      if (stand === "answered") machine.receivedEnding("Close")
+      machine.dropped()
+      assert.strictEqual(machine.due, Infinity)
+      assert.isTrue(machine.hasEnded)
+      assert.deepStrictEqual(steps(machine, 1000), [])
+    }
+  })
+
   for (const role of ["client", "server"] as const) {
     describe(`a ${role}`, () => {
       const sent = (at = 0) => {

@@ -55,6 +55,8 @@ interface HeldWrite {
 export interface FakeOptions {
   readonly chunks?: Transport["chunks"]
   readonly primitives?: Primitives
+  /** A transport that was destroyed says only later that it is closed, as sockets do. */
+  readonly closesLater?: boolean
 }
 
 export class FakeTransport implements Transport {
@@ -71,12 +73,14 @@ export class FakeTransport implements Transport {
   readonly writes: Array<Uint8Array> = []
   pendingBytes: (() => number) | undefined
 
+  private readonly closesLater: boolean
   private held: HeldWrite | undefined
   private inbox: Array<Uint8Array | "end"> = []
 
   constructor(options: FakeOptions = {}) {
     this.chunks = options.chunks ?? "scratch"
     this.primitives = options.primitives ?? portable
+    this.closesLater = options.closesLater ?? false
   }
 
   start(handlers: TransportHandlers): void {
@@ -120,6 +124,7 @@ export class FakeTransport implements Transport {
     this.isDestroyed = true
     this.held = undefined
     this.inbox = []
+    if (this.closesLater) return
     this.isClosed = true
     this.handlers!.onClosed(undefined)
   }

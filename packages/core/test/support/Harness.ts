@@ -18,8 +18,8 @@ export const turn: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times:
 
 /** A connection in a scope of its own. */
 export const make = Effect.fnUntraced(function*(options: Options = {}) {
-  const { chunks, primitives, ...rest } = options
-  const transport = new FakeTransport({ ...(chunks && { chunks }), ...(primitives && { primitives }) })
+  const { chunks, closesLater = false, primitives, ...rest } = options
+  const transport = new FakeTransport({ ...(chunks && { chunks }), ...(primitives && { primitives }), closesLater })
   const role = rest.role ?? "server"
   const scope = yield* Scope.make()
   const ws = yield* WebSocket.make(transport, { ...rest, role }).pipe(Scope.provide(scope))
