@@ -73,6 +73,22 @@ describe("MemoryBudget", () => {
       assert.strictEqual(budget.bytes, 0)
     }))
 
+  it.effect("counts nothing any more of a connection that broke, though its messages can still be read", () =>
+    Effect.gen(function*() {
+      for (const closesLater of [true, false]) {
+        const { budget, open } = yield* make({})
+        const { binary, text, transport, ws } = yield* open({ closesLater })
+        transport.push(binary(100 * KiB), text("last"))
+        yield* ws.send("written at the end of this run of JavaScript")
+        ;(ws as Connection).cut("enough")
+        yield* turn
+        assert.strictEqual(budget.bytes, 0)
+        assert.lengthOf(yield* ws.receive, 100 * KiB)
+        assert.strictEqual(budget.bytes, 0)
+        assert.strictEqual(yield* ws.receive, "last")
+      }
+    }))
+
   it.effect("counts the room that a message takes before it has come", () =>
     Effect.gen(function*() {
       const { budget, open } = yield* make({})

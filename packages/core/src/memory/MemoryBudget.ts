@@ -121,7 +121,7 @@ export class MemoryBudget implements Budget {
 
   private schedule(what: "regulate" | "shed", deadlines: Deadlines): void {
     const isScheduled = this.scheduled !== "nothing"
-    if (this.scheduled !== "shed") this.scheduled = what
+    this.scheduled = what
     if (!isScheduled) deadlines.nextTurn(this.run)
   }
 

@@ -22,7 +22,8 @@ describe("Primitives.portable", () => {
   it("replaces lone surrogates and keeps pairs, at both sides of the short-text path", () => {
     for (const pad of ["", "x".repeat(23), "x".repeat(24), "x".repeat(25), "x".repeat(300)]) {
       const lone = ["\ud83d", "\ude00", "\ude00\ud83d", "\ude00\ude00", "\ud83d\ud83d\ude00", "\ud83dx"]
-      for (const text of ["", "é", "€", "😀", ...lone]) {
+      const pairs = ["\udc00\udc00", "\ud800\udc00", "\ud83d\ude01", "\udbff\udffe", "\udbff\udfff", "\ud800\ue000", "\udbff\udbff"]
+      for (const text of ["", "\x7f", "\x80", "é", "\u07ff", "\u0800", "€", "\ud7ff", "\ue000", "😀", ...pairs, ...lone]) {
         check(pad + text, 3)
         check(text + pad, 0)
       }

@@ -104,6 +104,37 @@ describe("whileConnected", () => {
       assert.strictEqual((yield* Effect.flip(done(fiber)))._tag, "ConnectionClosed")
     }))
 
+  it.effect("a reader that takes one message at a time has the grace anew for each", () =>
+    Effect.gen(function*() {
+      const { close, text, transport, ws } = yield* make()
+      const read: Array<unknown> = []
+      const next = Effect.flatMap(ws.receive, (message) => Effect.andThen(Effect.sync(() => read.push(message)), Effect.sleep("4 seconds")))
+      const fiber = yield* start(WebSocket.whileConnected(Effect.forever(next), ws))
+      transport.push(text("1"), text("2"), text("3"), close(1000))
+      yield* TestClock.adjust("4 seconds")
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(read, ["1", "2", "3"])
+      yield* TestClock.adjust("3999 millis")
+      assert.isTrue(isPending(fiber))
+      yield* TestClock.adjust("1 millis")
+      yield* turn
+      assert.strictEqual((yield* Effect.flip(done(fiber)))._tag, "ConnectionClosed")
+    }))
+
+  it.effect("one whose stream has stopped before the rest has the grace from then", () =>
+    Effect.gen(function*() {
+      const { close, text, transport, ws } = yield* make()
+      const first = Stream.runForEach(Stream.take(ws.messages, 1), () => Effect.sleep("1 minute"))
+      const fiber = yield* start(WebSocket.whileConnected(Effect.andThen(first, Effect.never), ws))
+      transport.push(text("1"), text("2"), close(1000))
+      yield* TestClock.adjust("1 minute")
+      yield* TestClock.adjust("4999 millis")
+      assert.isTrue(isPending(fiber))
+      yield* TestClock.adjust("1 millis")
+      yield* turn
+      assert.strictEqual((yield* Effect.flip(done(fiber)))._tag, "ConnectionClosed")
+    }))
+
   it.effect("onDisconnect changes that", () =>
     Effect.gen(function*() {
       const { transport, ws } = yield* make()

@@ -352,6 +352,21 @@ describe("MessageLink", () => {
         assert.isTrue(transport.isClosed)
       }))
 
+    it.effect("that the platform keeps is not judged before it is passed on", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make({ heartbeat, keepAlive: { interval: "1 second", timeout: "2 seconds" } })
+        transport.isHolding = true
+        yield* TestClock.adjust("3 seconds")
+        assert.deepStrictEqual(transport.said, ["ping"])
+        assert.isFalse(transport.isClosed)
+        transport.drain()
+        yield* TestClock.adjust(1999)
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust(1)
+        assert.isTrue(transport.isClosed)
+        assert.deepInclude(yield* Effect.flip(ws.receive), { _tag: "IOError", phase: "keepalive", reason: "TimedOut" })
+      }))
+
     it.effect("without one nothing is sent", () =>
       Effect.gen(function*() {
         const { transport } = yield* make()

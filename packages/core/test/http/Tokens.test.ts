@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import {
   equalsIgnoreCase,
+  hasControl,
   isFieldValue,
   isToken,
   linesHave,
@@ -51,6 +52,13 @@ describe("HttpTokens (RFC 9110 §5.5, §5.6)", () => {
     assert.deepStrictEqual(elements, ["keep-alive", "Upgrade"])
     assert.isTrue(listHas(elements ?? [], "upgrade"))
     assert.isFalse(listHas(["upgrade-insecure", "not upgrade"], "upgrade"))
+  })
+
+  it("finds a control wherever it stands", () => {
+    for (const control of ["\0", "\t", "\n", "\r", "\x1f", "\x7f"]) {
+      for (const text of [`${control}ab`, `a${control}b`, `ab${control}`, control]) assert.isTrue(hasControl(text))
+    }
+    for (const text of ["", " ", "a b", "~", "\x80"]) assert.isFalse(hasControl(text))
   })
 
   it("finds a token in one line or several, alone or among others", () => {
