@@ -16,7 +16,7 @@ import { bin, root } from "./lib/commands.ts"
 import { equivalents } from "./mutate/equivalent.ts"
 import { type Mutant, mutantsOf } from "./mutate/mutants.ts"
 import { nearestTests } from "./mutate/nearest.ts"
-import { Runner } from "./mutate/Runner.ts"
+import { Runner, type Usual } from "./mutate/Runner.ts"
 
 const rooms = ["codec", "deflate", "handshake", "http", "memory", "protocol"].map((room) => `packages/core/src/${room}`)
 
@@ -30,19 +30,21 @@ const { values } = parseArgs({
     wider: { type: "string", default: "18" },
     jobs: { type: "string", default: "2" },
     least: { type: "string", default: "95" },
+    verbose: { type: "boolean", default: false },
     help: { type: "boolean", default: false }
   }
 })
 
 if (values.help) {
-  console.log(`npm run mutate -- [--folders A,B] [--count 40 | --all] [--seed 1] [--tests 6] [--wider 18] [--jobs 2] [--least 95]
+  console.log(`npm run mutate -- [--folders A,B] [--count 40 | --all] [--seed 1] [--tests 6] [--wider 18] [--jobs 2] [--least 95] [--verbose]
 
   --folders  folders or files, from the root of the repository
   --count    so many mutants, chosen by --seed; --all: every one
   --tests    at most so many test files for each file, the nearest first
   --wider    so many more for what these do not notice
   --jobs     so many at a time
-  --least    ends with 1 where fewer than so many percent of what is not equivalent are noticed`)
+  --least    ends with 1 where fewer than so many percent of what is not equivalent are noticed
+  --verbose  tells of each mutant how it went`)
   process.exit()
 }
 
@@ -88,10 +90,12 @@ const describe = ({ end, file, line, replacement, source, start }: Candidate): s
 
 const isEquivalent = ({ end, file, line, replacement, source, start }: Candidate): boolean => {
   const path = relative(root, file).replaceAll("\\", "/")
-  const text = source.split("\n")[line - 1]!
+  const lines = source.split("\n")
+  const text = lines[line - 1]!
   const original = source.slice(start, end)
   return equivalents.some((one) =>
     one.file === path && text.includes(one.line) &&
+    (one.after === undefined || lines.slice(Math.max(0, line - 4), line - 1).join("\n").includes(one.after)) &&
     (one.change === undefined || one.change.some(([from, to]) => from === original && (to === undefined || to === replacement))))
 }
 
@@ -113,7 +117,7 @@ const began = Date.now()
 let done = 0
 
 /** Tests that fail anyway prove nothing: those of each file run once without a mutant, and tell how long they take. */
-const sound = new Map<string, Promise<number | undefined>>()
+const sound = new Map<string, Promise<Usual | undefined>>()
 
 const judge = async (runner: Runner, mutant: Candidate): Promise<Verdict> => {
   const { end, file, replacement, source, start } = mutant
@@ -123,11 +127,11 @@ const judge = async (runner: Runner, mutant: Candidate): Promise<Verdict> => {
     const some = near.slice(from, to)
     if (some.length === 0 && from > 0) continue
     const key = `${file} ${from}`
-    let time = sound.get(key)
-    if (time === undefined) sound.set(key, time = runner.measure(file, some))
-    const usual = await time
+    let measured = sound.get(key)
+    if (measured === undefined) sound.set(key, measured = runner.measure(file, some))
+    const usual = await measured
     if (usual === undefined) return "untested"
-    const outcome = await runner.run({ file, source: changed, tests: some }, 20_000 + 5 * usual)
+    const outcome = await runner.run(file, changed, some, usual)
     if (outcome !== "passed") return outcome === "failed" ? "killed" : "timed out"
   }
   return "survived"
@@ -140,7 +144,7 @@ const work = async (): Promise<void> => {
       const verdict = await judge(runner, mutant)
       verdicts.set(mutant, verdict)
       done++
-      if (verdict === "survived") console.log(describe(mutant))
+      if (values.verbose || verdict === "survived") console.log(`${verdict}: ${describe(mutant)}`)
       if (done % 50 === 0) console.log(`${done} done, ${queue.length} left, ${Math.round((Date.now() - began) / 1000)} s`)
     }
   } finally {

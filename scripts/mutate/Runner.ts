@@ -6,6 +6,14 @@ import type { Outcome, Task } from "./worker.ts"
 
 export type Result = "passed" | "failed" | "timed out"
 
+/** How long tests take without a mutant, all together and the slowest, in milliseconds. */
+export interface Usual {
+  readonly total: number
+  readonly slowest: number
+}
+
+const hasPassed = (outcome: Outcome | undefined): boolean => outcome?.failed.length === 0
+
 // Vitest keeps a little of each run: after so many its process is replaced.
 const maxRuns = 50
 
@@ -52,7 +60,7 @@ export class Runner {
   }
 
   /** How long the tests of a file take; `undefined`, with a word why, where they do not pass. */
-  async measure(file: string, tests: ReadonlyArray<string>): Promise<number | undefined> {
+  async measure(file: string, tests: ReadonlyArray<string>): Promise<Usual | undefined> {
     if (tests.length === 0) {
       console.log(`${relative(root, file)}: no test reaches it`)
       return undefined
@@ -61,17 +69,32 @@ export class Runner {
     // A busy machine may be too slow for a test once.
     for (let i = 0; i < 2; i++) {
       const began = Date.now()
-      outcome = await this.ask({ file, source: undefined, tests }, 300_000)
-      if (outcome !== undefined && "failed" in outcome && outcome.failed.length === 0) return Date.now() - began
+      outcome = await this.ask({ file, source: undefined, tests, testTimeout: 60_000 }, 300_000)
+      if (outcome !== undefined && hasPassed(outcome)) return { total: Date.now() - began, slowest: outcome.slowest }
     }
     console.log(`${relative(root, file)}: its tests fail without a mutant: ${JSON.stringify(outcome)}`)
     return undefined
   }
 
-  async run(task: Task, limit: number): Promise<Result> {
-    const outcome = await this.ask(task, limit)
-    if (outcome === undefined) return "timed out"
-    return "failed" in outcome && outcome.failed.length === 0 ? "passed" : "failed"
+  /**
+   * What tests make of a mutant. On a busy machine a test may fail for another reason than the mutant: what fails must fail
+   * again, and what takes too long counts only if the same tests pass in that time without the mutant.
+   */
+  async run(file: string, source: string, tests: ReadonlyArray<string>, usual: Usual): Promise<Result> {
+    for (let patience = 1; patience <= 4; patience *= 2) {
+      const testTimeout = patience * (3000 + 10 * usual.slowest)
+      const limit = testTimeout + patience * (5000 + 5 * usual.total)
+      const outcome = await this.ask({ file, source, tests, testTimeout }, limit)
+      if (hasPassed(outcome)) return "passed"
+      const concerned = outcome === undefined ? tests : tests.filter((test) => outcome.failed.includes(relative(root, test)))
+      const again: Task = { file, source, tests: concerned.length === 0 ? tests : concerned, testTimeout }
+      if (outcome !== undefined && !outcome.isTime) {
+        if (!hasPassed(await this.ask(again, limit))) return "failed"
+      } else if (hasPassed(await this.ask({ ...again, source: undefined }, limit))) {
+        return "timed out"
+      }
+    }
+    return "passed"
   }
 
   close(): void {

@@ -3,12 +3,38 @@ export interface Equivalent {
   readonly file: string
   /** A part of the line. */
   readonly line: string
+  /** A part of one of the three lines before it, where several lines of the file are the same. */
+  readonly after?: string
   /** What is changed there to what; left out: whatever is changed. */
   readonly change?: ReadonlyArray<readonly [from: string, to?: string]>
   readonly why: string
 }
 
 export const equivalents: ReadonlyArray<Equivalent> = [
+  {
+    file: "packages/core/src/codec/FrameHeader.ts",
+    line: "fin = false",
+    why: "the first byte of a header sets it before it is read"
+  },
+  {
+    file: "packages/core/src/codec/FrameHeader.ts",
+    line: "} else if (at === 7) {",
+    change: [["at === 7", "true"]],
+    why: "a length is read once its header is complete: only its last byte counts"
+  },
+  {
+    file: "packages/core/src/codec/Simd.ts",
+    line: "if (memory === undefined || bytes.buffer !== memory) return false",
+    after: "if (knownTarget === bytes) return true",
+    change: [["memory === undefined || bytes.buffer !== memory", "true"]],
+    why: "a faster way to copy: `set` copies the same"
+  },
+  {
+    file: "packages/core/src/codec/Utf8.ts",
+    line: "while (i < end && bytes[i]! < 0x80) i++",
+    change: [["<", ">="], ["i < end && bytes[i]! < 0x80", "false"]],
+    why: "a shorter way for ASCII: its caller passes over what is left of it byte by byte"
+  },
   {
     file: "packages/core/src/codec/Utf8.ts",
     line: "if (first >= 0xc2 && first < 0xe0 && i + 1 < end) {",
@@ -40,10 +66,43 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "another number each time, whichever way it counts"
   },
   {
+    file: "packages/core/src/connection/LinkHooks.ts",
+    line: "isWaiting: false,",
+    why: "a connection takes the place of these hooks when it is made, before its link starts"
+  },
+  {
+    file: "packages/core/src/connection/SlowConsumer.ts",
+    line: "if (sent !== Effect.void) {",
+    change: [["sent !== Effect.void", "true"]],
+    why: "spares an effect for each message that need not wait"
+  },
+  {
+    file: "packages/core/src/connection/Watches.ts",
+    line: "private stoodStill = false",
+    why: "`begin` sets it before it is read"
+  },
+  {
+    file: "packages/core/src/connection/Writer.ts",
+    line: "if (this.queue.length === 1) this.onWritable()",
+    change: [["this.queue.length === 1", "true"]],
+    why: "spares an attempt of the first sender, which waits because it could not continue"
+  },
+  {
+    file: "packages/core/src/handshake/WebSocketUrl.ts",
+    line: "const text = typeof url === \"string\" ? url : url.href",
+    change: [["typeof url === \"string\"", "true"]],
+    why: "for the type checker: the parser takes a `URL` too, which has no control characters"
+  },
+  {
     file: "packages/core/src/http/Tokens.ts",
     line: "if (values.length === 1 && equalsIgnoreCase(values[0], token)) return true",
     change: [["values.length === 1 && equalsIgnoreCase(values[0], token)", "false"]],
     why: "a shorter way for a list of one: the code below it finds the same"
+  },
+  {
+    file: "packages/core/src/protocol/ControlBudget.ts",
+    line: "private since = 0",
+    why: "the first frame that counts sets it before it is read"
   },
   {
     file: "packages/core/src/protocol/ExtensionDecoding.ts",
@@ -54,5 +113,11 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     file: "packages/core/src/protocol/ExtensionDecoding.ts",
     line: "private last = false",
     why: "`push` sets it before it is read"
+  },
+  {
+    file: "packages/core/src/protocol/PayloadReader.ts",
+    line: "if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, phase)",
+    change: [["maskKey !== 0", "true"]],
+    why: "spares the way through the bytes: a key of zero leaves them as they are"
   }
 ]

@@ -11,11 +11,19 @@ export interface Task {
   readonly file: string
   readonly source: string | undefined
   readonly tests: ReadonlyArray<string>
+  /** How long one test may take, in milliseconds. */
+  readonly testTimeout: number
 }
 
-export type Outcome =
-  | { readonly ready: true }
-  | { readonly failed: ReadonlyArray<string>; readonly error: string | undefined }
+export interface Outcome {
+  /** The test files, from the root of the repository. */
+  readonly failed: ReadonlyArray<string>
+  readonly error: string | undefined
+  /** A test took too long. */
+  readonly isTime: boolean
+  /** How long the slowest test took. */
+  readonly slowest: number
+}
 
 let task: Task | undefined
 
@@ -27,7 +35,6 @@ const vitest = await createVitest("test", {
   outputFile: {},
   bail: 1,
   maxWorkers: 1,
-  testTimeout: 60_000,
   // They start sooner than processes.
   pool: "threads",
   coverage: { enabled: false },
@@ -40,29 +47,34 @@ const vitest = await createVitest("test", {
     transform: (_code, id) => task?.source !== undefined && id.split("?")[0] === task.file ? task.source : undefined
   }]
 })
-const tell = (outcome: Outcome) => process.send!(outcome)
+const tell = (outcome: Outcome | "ready") => process.send!(outcome)
 
 const run = async (next: Task): Promise<Outcome> => {
   if (task !== undefined) vitest.invalidateFile(task.file)
   task = next
   vitest.invalidateFile(next.file)
-  const specifications = next.tests.map((test) => vitest.getRootProject().createSpecification(test))
+  const project = vitest.getRootProject()
+  project.config.testTimeout = project.config.hookTimeout = next.testTimeout
+  const specifications = next.tests.map((test) => project.createSpecification(test))
   const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications)
   // Earlier ones are among them.
-  const failing = testModules.filter((one) => next.tests.includes(one.moduleId) && one.state() === "failed")
+  const concerned = testModules.filter((one) => next.tests.includes(one.moduleId))
+  const failing = concerned.filter((one) => one.state() === "failed")
   const failed = failing.map((one) => relative(root, one.moduleId))
-  const [first] = failing.flatMap((one) => [
+  const [first = unhandledErrors[0] as Partial<Error> | undefined] = failing.flatMap((one) => [
     ...one.errors(),
     ...Array.from(one.children.allTests("failed")).flatMap((test) => test.result().errors ?? [])
   ])
   return {
     failed: failed.length === 0 && unhandledErrors.length > 0 ? ["unhandled error"] : failed,
-    error: first?.message ?? (unhandledErrors[0] === undefined ? undefined : String(unhandledErrors[0]))
+    error: first?.message,
+    isTime: first?.name === "TestTimeoutError" || first?.name === "HookTimeoutError",
+    slowest: Math.max(0, ...concerned.flatMap((one) => Array.from(one.children.allTests(), (test) => test.diagnostic()?.duration ?? 0)))
   }
 }
 
 process.on("message", (next: Task) => {
-  void run(next).then(tell, (error: unknown) => tell({ failed: ["the run"], error: String(error) }))
+  void run(next).then(tell, (error: unknown) => tell({ failed: ["the run"], error: String(error), isTime: false, slowest: 0 }))
 })
 process.on("disconnect", () => process.exit())
-tell({ ready: true })
+tell("ready")
