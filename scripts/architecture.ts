@@ -115,7 +115,9 @@ const touchesUnstable = [
   `${core}FrameSocket.ts`,
   `${core}EffectSocket.ts`,
   `${core}HttpUpgrade.ts`,
+  `${core}server/Acceptance.ts`,
   `${core}server/HandlerLifetime.ts`,
+  `${core}server/RequestAttributes.ts`,
   `${core}server/Responses.ts`,
   // The binary codec of Schemas.
   `${core}contract/Codec.ts`,
