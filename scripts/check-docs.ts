@@ -1,6 +1,7 @@
 /**
  * Checks the documents: every link between them leads to a file and to a heading that exist, every source file that they
- * name exists, every page of `docs/` is listed in its index, the pages that list rules, errors, limits, variables, metrics,
+ * name exists, and so does what they and the comments of the packages name of a public module (`Limits.share`), every page of
+ * `docs/` is listed in its index, the pages that list rules, errors, limits, variables, metrics,
  * close codes, commands and folders list all of them, and the defaults that they tell are those of the code.
  */
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -22,6 +23,7 @@ import * as WebSocketError from "../packages/core/src/WebSocketError.ts"
 import { root } from "./lib/commands.ts"
 import { defaultsOf, uncommented, untold, variablesOf } from "./lib/defaults.ts"
 import { anchorsOf, linksOf, rowsOf } from "./lib/markdown.ts"
+import { namesIn, referencesOf } from "./lib/names.ts"
 
 interface Fault {
   readonly file: string
@@ -78,6 +80,14 @@ const missingRows = (
     return absent.map((detail) => ({ file, what: `the row of ${name} does not say ${detail}` }))
   })
 }
+
+/** What a document or a source refers to of a module, which does not have it. */
+const missingNames = (file: string, text: string, modules: ReadonlyMap<string, ReadonlySet<string>>): ReadonlyArray<Fault> =>
+  referencesOf(text).filter(({ module, name }) => modules.get(module)?.has(name) === false).map(({ line, module, name }) => ({
+    file,
+    line,
+    what: `there is no ${module}.${name}`
+  }))
 
 /** The errors that a module exports. */
 const errorsOf = (module: object): ReadonlyArray<string> =>
@@ -138,6 +148,10 @@ const blind = samples.some(([text, count]) => deadLinks("docs/b.md", text, sampl
   untold("| | `size` | 164 KiB |\n| | `alive.timeout` | 20 s |\n", limitSample).length !== 2 ||
   uncommented("/** Default 65,536. */\nreadonly size?: number\n/** 20\n * seconds. */\nreadonly alive?: {}", limitSample).length !== 0 ||
   uncommented("/** Default 65,5366. */\nreadonly size?: number\n/** 20.5 seconds. */\nreadonly alive?: {}", limitSample).length !== 2 ||
+  missingNames("a.md", "`One.one`, `One.b`, `One.two(x)`, `One.ts`, One.x, `Two.x`\n```ts\n`One.x`\n```\n", new Map([[
+    "One",
+    namesIn("export const one = 1\nexport {\n  /** c */\n  two,\n  c as d\n}\nexport interface E {\n  readonly f: 1\n}\n")
+  ]])).length !== 1 ||
   errorsOf({ Error, TypeError, make: () => {} }).length !== 1
 if (blind) throw new Error("the check of the documents is blind")
 
@@ -164,6 +178,14 @@ const configuration = [
   ...sources.read("packages/core/src/WebSocketConfig.ts").matchAll(/\b(?:size|integer|duration|boolean|oneOf|list)\("([A-Z_]+)"/g)
 ].map(([, name]) => [name!] as const)
 
+// Modules that export another package's as their own are not known as a whole.
+const modules = new Map(
+  globSync("packages/{core,node}/src/{,realtime/,testing/}[A-Z]*.ts", { cwd: root })
+    .map((file) => [basename(file, ".ts"), sources.read(file)] as const)
+    .filter(([, source]) => !source.includes("export * from \"@effect"))
+    .map(([name, source]) => [name, namesIn(source)] as const)
+)
+
 const programs = globSync("{packages,examples,benchmark,soak,scripts,website}/**/*.{ts,mjs,wat}", {
   cwd: root,
   exclude: (name) => name.endsWith("node_modules") || name.endsWith("dist")
@@ -179,6 +201,9 @@ const unnamed = (file: string, wanted: ReadonlyArray<string>): ReadonlyArray<Fau
 const faults: ReadonlyArray<Fault> = [
   ...files.flatMap((file) => deadLinks(file, sources.read(file), sources)),
   ...files.flatMap((file) => missingSources(file, sources.read(file), programs)),
+  // The changelog names what is gone, too.
+  ...[...files.filter((file) => file !== "CHANGELOG.md"), ...programs.filter((file) => /^packages\/\w+\/src\//.test(file))]
+    .flatMap((file) => missingNames(file, sources.read(file), modules)),
   ...unlisted(index, sources.read(index), pages),
   ...missingRows("docs/errors.md", sources.read("docs/errors.md"), [
     ...Object.entries(rules).map(([name, { code, section }]) => [name, String(code), section.replace("RFC 6455 ", "")] as const),
