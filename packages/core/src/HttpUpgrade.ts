@@ -84,8 +84,8 @@ export interface Options extends WebSocketServer.AcceptOptions {
  * success nevertheless, the answer has the status of the refusal.
  *
  * Middleware around the effect sees 101 for a request that became a connection, even if its handler
- * fails or is interrupted because of the connection's end: that is no failure of the handler, and it
- * is logged at Debug. Middleware sees other failures as they are.
+ * fails because of the connection's end, or is interrupted because of that or of the server's end: that
+ * is no failure of the handler, and it is logged at Debug. Middleware sees other failures as they are.
  *
  * An upgrade that a handler has neither accepted nor answered within `handshakeTimeout`
  * expires (see `WebSocketServer.Upgrade`), however it would have been accepted.
@@ -165,12 +165,11 @@ const failed = <E>(
   return Effect.as(Effect.logDebug("WebSocket refused", refused), toResponse(refused))
 }
 
-/** Whether a handler failed only because of its connection's end, or was interrupted because of it. */
+/** Whether a handler failed only because of its connection's end, or was interrupted because of it or of the server's end. */
 const isEndOfConnection = (cause: Cause.Cause<unknown>): boolean =>
-  cause.reasons.length > 0 && cause.reasons.every((reason) => {
-    if (reason._tag === "Interrupt") return reason.annotations.has(HttpServerError.ClientAbort.key)
-    return reason._tag === "Fail" && (isConnectionError(reason.error) || Socket.isSocketError(reason.error))
-  })
+  cause.reasons.length > 0 && cause.reasons.every((reason) =>
+    reason._tag === "Interrupt" ||
+    (reason._tag === "Fail" && (isConnectionError(reason.error) || Socket.isSocketError(reason.error))))
 
 /** The record of a request whose server keeps none. */
 class ForeignUpgrade implements PendingUpgrade {

@@ -164,6 +164,20 @@ describe("shutdown", () => {
       assert.deepStrictEqual(seen.sort(), ["ended", "interrupted"])
     }))
 
+  it.live("a handler that it interrupts has not failed, so the log of requests has its response", () =>
+    Effect.gen(function*() {
+      const { logs, port, stop } = yield* stoppable(
+        HttpRouter.add("GET", "/", WebSocketServer.handle(() => Effect.never)),
+        { logger: true }
+      )
+      const peer = yield* connectUpgraded(port, "/")
+      peer.socket.on("data", () => peer.write(clientFrame(Opcode.Close, closeBody(1001))))
+      yield* stop
+      const shown = logs.filter(({ level }) => level !== "Debug" && level !== "Trace").map(({ text }) => text)
+      assert.strictEqual(shown.length, 1)
+      assert.include(shown[0], "Sent HTTP response")
+    }))
+
   it.live("a route that has not accepted yet is interrupted, and what comes meanwhile is refused with 503", () =>
     Effect.gen(function*() {
       let interrupted = 0
