@@ -124,3 +124,52 @@ const makeTopicMetrics = (): TopicMetrics => ({
  * @since 0.1.0
  */
 export const topicMetrics: TopicMetrics = /*#__PURE__*/ makeTopicMetrics()
+
+/**
+ * The metrics of the clients of topics in a process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TopicClientMetrics {
+  /** `websocket.topics.client.subscriptions`: streams that read a topic. */
+  readonly subscriptions: Metric.Gauge<number>
+  /** `websocket.topics.client.behind`: those of them that have not taken what was queued, and are served from history then. */
+  readonly behind: Metric.Gauge<number>
+  /** `websocket.topics.client.waiting`: publications that wait for their acknowledgement. */
+  readonly waiting: Metric.Gauge<number>
+  /** `websocket.topics.client.deliveries`: publications that were given to readers. */
+  readonly deliveries: Metric.Counter<number>
+  /** `websocket.topics.client.publications`: publications that were acknowledged. */
+  readonly publications: Metric.Counter<number>
+  /** `websocket.topics.client.recoveries`: how often a topic was asked for from a position on, behind a lost connection for example. */
+  readonly recoveries: Metric.Counter<number>
+  /** `websocket.topics.client.gaps`: gaps that readers were told of, by reason: `history` or `epoch`. */
+  readonly gaps: Metric.Frequency
+  /** `websocket.topics.client.failures`: what servers did not do, by code: `unavailable`, `defect`, `refused` and others. */
+  readonly failures: Metric.Frequency
+}
+
+const makeTopicClientMetrics = (): TopicClientMetrics => ({
+  subscriptions: topicGauge("client.subscriptions", "Streams that read a topic"),
+  behind: topicGauge("client.behind", "Streams that have not taken what was queued for them"),
+  waiting: topicGauge("client.waiting", "Publications that wait for their acknowledgement"),
+  deliveries: topicCounter("client.deliveries", "Publications that were given to readers"),
+  publications: topicCounter("client.publications", "Publications that were acknowledged"),
+  recoveries: topicCounter("client.recoveries", "Topics that were asked for from a position on"),
+  gaps: topicFrequency("client.gaps", "Gaps that readers were told of, by reason"),
+  failures: topicFrequency("client.failures", "What servers did not do, by code")
+})
+
+/**
+ * The metrics of clients of topics.
+ *
+ * **Details**
+ *
+ * They carry the attributes of `Metric.CurrentMetricAttributes` where `TopicClient.make` ran, and count all such clients of a
+ * process. `Observability.layer({ metrics: false })` turns them off there.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const topicClientMetrics: TopicClientMetrics = /*#__PURE__*/ makeTopicClientMetrics()

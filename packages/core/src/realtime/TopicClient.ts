@@ -60,6 +60,7 @@ import type * as WebSocketClient from "../WebSocketClient.ts"
 import type { InvalidArgument, NotConnected } from "../WebSocketError.ts"
 import type { Position } from "./Broker.ts"
 import * as Client from "./client/Client.ts"
+import { metered } from "./client/ClientMeter.ts"
 import type { InvalidValue, PublishUnknown, TopicError } from "./client/Errors.ts"
 import type * as Events from "./client/Events.ts"
 import { type Greeting, greet, refresh } from "./client/Hello.ts"
@@ -385,6 +386,7 @@ export const make = <EU = never, RU = never, E = never, R = never, ET = never, R
       random: () => random.nextDoubleUnsafe(),
       now: () => ({ monotonic: Number(clock.monotonicTimeNanosUnsafe()) / 1e6, calendar: clock.currentTimeMillisUnsafe() })
     }, maxWaiting)
+    yield* metered(hub)
 
     // Another connection would bring the same message, or the next one like it.
     const onInvalid = (error: InvalidMessage) => Effect.andThen(client.fail(error, error.code, error.reason), Effect.fail(error))

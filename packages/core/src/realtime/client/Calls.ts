@@ -1,5 +1,7 @@
 /** What is asked on the connection that is there, and who waits for the answers. Plain synchronous state. */
+import { count } from "../telemetry/Meter.ts"
 import type { Done, Failed, PublishedAnswer, Subscribed, ToServer, Welcome } from "../wire/Messages.ts"
+import { Counts } from "./Counts.ts"
 import type { Link, Outgoing } from "./Link.ts"
 
 /** The messages of a server that answer one of the client's. */
@@ -30,6 +32,7 @@ const lastOfIds = 0xffff_ffff
 
 export class Calls {
   readonly around: Surroundings
+  readonly counts = new Counts()
   /** The connection that is there. */
   link: Link | undefined
   welcome: typeof Welcome.Type | undefined
@@ -79,6 +82,7 @@ export class Calls {
   }
 
   answered(answer: Answered): void {
+    if (answer.type === "failed") count(this.counts.failures, answer.code)
     const answered = this.waiting.get(answer.id)
     this.waiting.delete(answer.id)
     answered?.(answer)

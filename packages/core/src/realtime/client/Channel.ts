@@ -77,6 +77,7 @@ export class Channel<E> {
     if (this.isAsked && !active.some((reader) => reader.needsAsk)) return
     const since = lowest(active)
     const snapshotFor = active.filter((reader) => reader.needsAsk && reader.wantsSnapshot)
+    if (since !== undefined) calls.counts.recoveries++
     const id = calls.ask({
       type: "subscribe",
       topic,

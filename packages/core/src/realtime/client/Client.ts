@@ -14,6 +14,7 @@ import type { Status } from "../../reconnect/Status.ts"
 import type { Loss } from "../../reconnect/Verdict.ts"
 import { type InvalidArgument, NotConnected } from "../../WebSocketError.ts"
 import type { Position } from "../Broker.ts"
+import { ofProgram } from "../telemetry/Spans.ts"
 import * as Topic from "../Topic.ts"
 import type { TopicEvent } from "../TopicEvent.ts"
 import * as Messages from "../wire/Messages.ts"
@@ -119,7 +120,7 @@ export class Client<E> {
         return yield* Effect.die(new Error(`A subscription begins at a position, which ${JSON.stringify(since)} is not`))
       }
       const queue = yield* Queue.dropping<Item, Loss<E> | Refused | Cause.Done>(Math.max(1, bufferSize))
-      const reader = new Reader(queue, since, snapshot)
+      const reader = new Reader(queue, since, snapshot, this.hub.calls.counts)
       const { drained } = yield* Effect.acquireRelease(
         Effect.sync(() => this.hub.read(topic, reader)),
         ({ stop }) => Effect.sync(stop)
@@ -155,7 +156,7 @@ export class Client<E> {
       if (!hub.publications.hasRoom) return yield* new NotConnected({ reason: "TooManyWaiting" })
       // The answer to the last sending must come while the key is still remembered.
       const pending = new Pending(topic, key, text, family.history.keyTimeToLive / 2)
-      const { duplicate, position } = yield* Effect.acquireUseRelease(
+      const published = Effect.acquireUseRelease(
         Effect.sync(() => hub.publications.add(pending)),
         () =>
           Effect.timeoutOrElse(Deferred.await(pending.outcome), {
@@ -164,6 +165,7 @@ export class Client<E> {
           }),
         () => Effect.sync(() => hub.publications.remove(pending))
       )
+      const { duplicate, position } = yield* ofProgram(published, () => ({ operation: "publish", family: family.path, topic }))
       return { ...position, key, duplicate }
     }).pipe(Effect.catch((error) => error instanceof Refused ? failureOf(family, error) : Effect.fail(error)))
   }
@@ -226,7 +228,8 @@ export class Client<E> {
       yield* shallow("join", topic, json)
       const join = new Join<Loss<E>>(member, json)
       yield* Effect.acquireRelease(Effect.sync(() => this.hub.join(topic, join)), (stop) => Effect.sync(stop))
-      yield* Effect.catch(Deferred.await(join.present), refused)
+      const present = Effect.catch(Deferred.await(join.present), refused)
+      yield* ofProgram(present, () => ({ operation: "join", family: family.path, topic }), "client")
       return { ended: Effect.catch(Deferred.await(join.ended), refused) }
     })
   }

@@ -106,6 +106,19 @@ export class Hub<E> {
     this.joins.clear()
   }
 
+  /** How many streams read topics, and how many of them have not taken what was queued for them. */
+  get readers(): { readonly total: number; readonly behind: number } {
+    let total = 0
+    let behind = 0
+    for (const { readers } of this.channels.values()) {
+      for (const { isBehind } of readers) {
+        total++
+        if (isBehind) behind++
+      }
+    }
+    return { total, behind }
+  }
+
   /** What fails at the end of the client, where it cannot just end. */
   private get failure(): Cause.Cause<E | NotConnected> {
     return this.ending?.end ?? Cause.fail(new NotConnected({ reason: "Ended" }))

@@ -65,6 +65,10 @@ export class Publications {
     this.limit = limit
   }
 
+  get size(): number {
+    return this.pending.size
+  }
+
   /** Whether there is room for one more. */
   get hasRoom(): boolean {
     return this.pending.size < this.limit
@@ -154,6 +158,7 @@ export class Publications {
 
   private acknowledge(pending: Pending, { duplicate, position }: Acknowledged): void {
     this.pending.delete(pending)
+    this.calls.counts.publications++
     Deferred.doneUnsafe(pending.outcome, Exit.succeed({ position, duplicate }))
   }
 

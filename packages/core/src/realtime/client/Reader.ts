@@ -6,7 +6,9 @@ import type * as Cause from "effect/Cause"
 import * as Queue from "effect/Queue"
 import type * as Schema from "effect/Schema"
 import type { Position } from "../Broker.ts"
+import { count } from "../telemetry/Meter.ts"
 import type { GapFields, Subscribed } from "../wire/Messages.ts"
+import type { Counts } from "./Counts.ts"
 import { Retries } from "./Errors.ts"
 import { finish } from "./Finish.ts"
 
@@ -58,14 +60,16 @@ export class Reader<E> {
   /** A snapshot is to come before anything else. */
   wantsSnapshot: boolean
   private readonly usesSnapshots: boolean
+  private readonly counts: Counts
   private isHeld = false
   // Where it asked for what is missing. If the answer brings the same hole again, it is a gap.
   private rereadAt: Position | undefined
 
-  constructor(queue: Queue.Queue<Item, E | Cause.Done>, since: Since, usesSnapshots: boolean) {
+  constructor(queue: Queue.Queue<Item, E | Cause.Done>, since: Since, usesSnapshots: boolean, counts: Counts) {
     this.queue = queue
     this.since = since
     this.usesSnapshots = usesSnapshots
+    this.counts = counts
     // From a position it goes on without one.
     this.wantsSnapshot = usesSnapshots && (since === undefined || since === "start")
   }
@@ -167,6 +171,8 @@ export class Reader<E> {
       return false
     }
     this.position = { epoch, offset }
+    if (item._tag === "Publication") this.counts.deliveries++
+    else if ("gap" in item && item.gap !== undefined) count(this.counts.gaps, item.gap.reason)
     return true
   }
 

@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { TopicLimits } from "../../Limits.ts"
 import { type Broker, BrokerError, type Heard, type History, type Members, type Position, type Presence, type Published, type Read } from "../Broker.ts"
+import { count } from "../telemetry/Meter.ts"
 import type { Gap } from "../TopicEvent.ts"
 import * as Answers from "./Answers.ts"
 import { LiveTopic, patiently, type Surroundings } from "./LiveTopic.ts"
@@ -29,10 +30,6 @@ export interface Counts {
   recoveries: number
   readonly gaps: Map<string, number>
   readonly errors: Map<string, number>
-}
-
-const count = (occurrences: Map<string, number>, key: string): void => {
-  occurrences.set(key, (occurrences.get(key) ?? 0) + 1)
 }
 
 /** That a connection is present in a topic, or about to be. */

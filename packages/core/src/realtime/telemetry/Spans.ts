@@ -20,12 +20,16 @@ const attributesOf = ({ family, operation, topic }: Described) => ({
 // Names of topics are many, families few.
 const nameOf = ({ family, operation }: Described) => family === undefined ? operation : `${operation} ${family}`
 
-/** What the program does. */
-export const ofProgram = <A, E, R>(effect: Effect.Effect<A, E, R>, described: () => Described): Effect.Effect<A, E, R> =>
+/** What the program does: it publishes, or it asks a server for something. */
+export const ofProgram = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  described: () => Described,
+  kind: "producer" | "client" = "producer"
+): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
     if (!isTraced(fiber) || fiber.getRef(Observability.CurrentOptions).span === false) return effect
     const what = described()
-    return Effect.withSpan(effect, nameOf(what), { kind: "producer", attributes: attributesOf(what) }) as Effect.Effect<A, E, R>
+    return Effect.withSpan(effect, nameOf(what), { kind, attributes: attributesOf(what) }) as Effect.Effect<A, E, R>
   })
 
 /** What a client asked for: a trace of its own, since the span of its connection may last for days. */
