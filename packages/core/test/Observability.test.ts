@@ -447,6 +447,14 @@ describe("logs", () => {
     }).pipe(Effect.provide([fresh, keepLogs(lines), Observability.layer({ logLevel: "Info" })]))
   })
 
+  it.effect("are judged by the level of each connection", () => {
+    const lines: Array<Line> = []
+    return Effect.gen(function*() {
+      for (const logLevel of ["Info", "Error", "Debug", "Warn"] as const) yield* make({ observability: { logLevel } })
+      assert.deepStrictEqual(lines.map(({ level }) => level), ["Error", "Warn"])
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "Warn"), Effect.provide([fresh, keepLogs(lines)]))
+  })
+
   it.effect("leave nothing behind where nobody would see them", () =>
     Effect.gen(function*() {
       const open = yield* make({ observability: { metrics: false } })

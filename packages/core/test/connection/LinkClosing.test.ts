@@ -298,6 +298,19 @@ describe("LinkClosing", () => {
       assert.strictEqual(yield* ws.dropped, 0)
     }))
 
+  it.effect("of several Closes that wait for too long the first is sent", () =>
+    Effect.gen(function*() {
+      const { said, ws } = yield* make({ closeTimeout: "1 second" })
+      yield* start(Effect.exit(ws.sendTextStream(Stream.concat(Stream.make("a"), Stream.never))))
+      const first = yield* start(ws.close(4000, "first"))
+      yield* TestClock.adjust(500)
+      const second = yield* start(ws.close(4001, "second"))
+      assert.isTrue(isPending(first) && isPending(second))
+      yield* TestClock.adjust(500)
+      assert.strictEqual(said().at(-1), "close 4000 first")
+      for (const closing of [first, second]) assert.deepInclude(yield* done(closing), { code: 4000, reason: "first" })
+    }))
+
   it.effect("a server whose Close is answered ends its stream, and waits for the end of the peer's", () =>
     Effect.gen(function*() {
       for (const peer of ["ends", "stays"] as const) {

@@ -90,6 +90,24 @@ describe("MessageLink", () => {
         yield* done(flush)
       }))
 
+    it.effect("a platform whose buffer nobody waits for is not looked at", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make({ outboundHighWaterMark: 10, keepAlive: false })
+        let looks = 0
+        transport.bufferedBytes = () => (looks++, transport.buffered)
+        transport.isHolding = true
+        yield* ws.send("0123456789")
+        const second = yield* start(ws.send("second"))
+        transport.drain()
+        yield* TestClock.adjust("1 second")
+        yield* done(second)
+        transport.drain()
+        yield* TestClock.adjust("1 minute")
+        const before = looks
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(looks, before)
+      }))
+
     it.effect("a platform that passes nothing on breaks the connection, one that is slow does not", () =>
       Effect.gen(function*() {
         const { transport, ws } = yield* make({ stalledWriteTimeout: "10 seconds", keepAlive: false })
@@ -349,6 +367,40 @@ describe("MessageLink", () => {
         assert.isFalse(transport.isClosed)
         yield* TestClock.adjust(2)
         assert.deepInclude(yield* Effect.flip(ws.receive), { _tag: "IOError", phase: "keepalive", reason: "TimedOut" })
+        assert.isTrue(transport.isClosed)
+      }))
+
+    it.effect("goes on after a pause of this side, which is not the peer's silence", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make({
+          heartbeat,
+          keepAlive: { interval: "1 second", timeout: "2 seconds" },
+          capabilities: best,
+          inboundHighWaterMark: 10,
+          unreadTimeout: "Infinity"
+        })
+        // Before one is sent.
+        transport.push("x".repeat(10))
+        assert.isTrue(transport.isPaused)
+        yield* TestClock.adjust(500)
+        yield* ws.receive
+        assert.isFalse(transport.isPaused)
+        yield* TestClock.adjust(499)
+        assert.deepStrictEqual(transport.said, [])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(transport.said, ["ping"])
+        // While it is awaited.
+        yield* TestClock.adjust(1500)
+        transport.push("pong", "x".repeat(10))
+        assert.isTrue(transport.isPaused)
+        yield* ws.receive
+        yield* TestClock.adjust(999)
+        assert.deepStrictEqual(transport.said, ["ping"])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(transport.said, ["ping", "ping"])
+        yield* TestClock.adjust(1999)
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust(1)
         assert.isTrue(transport.isClosed)
       }))
 

@@ -46,6 +46,20 @@ describe("Pings", () => {
         assert.isFalse(transport.isClosed)
       }))
 
+    it.effect("measures the round trip of its own Pings", () =>
+      Effect.gen(function*() {
+        const { pong, sent, transport, ws } = yield* make()
+        const { pings } = (ws as Connection).link
+        assert.isUndefined(pings!.lastRoundTrip)
+        yield* TestClock.adjust("20 seconds")
+        const [ping] = sent()
+        yield* TestClock.adjust(70)
+        transport.push(pong("of another"))
+        assert.isUndefined(pings!.lastRoundTrip)
+        transport.push(pong(ping!.data))
+        assert.strictEqual(pings!.lastRoundTrip, 70)
+      }))
+
     it.effect("each Ping has another token, which the peer cannot know before", () =>
       Effect.gen(function*() {
         const { pong, sent, transport } = yield* make()
@@ -271,6 +285,7 @@ describe("Pings", () => {
           yield* done(ping)
         }
         assert.strictEqual(link.listeners!.closed.size, 0)
+        assert.isUndefined((link.pings as unknown as { readonly pending: unknown }).pending)
       }))
 
     it.effect("refuses a token over 125 bytes, and sends nothing", () =>

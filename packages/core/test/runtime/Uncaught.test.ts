@@ -7,6 +7,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { Alarm } from "../../src/runtime/Deadlines.ts"
 import * as Deadlines from "../../src/runtime/Deadlines.ts"
 import { type FannedOut, flushSoon } from "../../src/runtime/FanOuts.ts"
+import { makeOnMessages } from "../support/FakeMessages.ts"
 import { done, make, start } from "../support/Harness.ts"
 
 /** The rejections that nobody handles, in place of the listeners of whoever runs the test. */
@@ -98,6 +99,20 @@ describe("what is thrown", () => {
       yield* TestClock.adjust("1 second")
       yield* turn
       assert.deepStrictEqual(rung, ["the same time", "later", "anew"])
+      assert.deepStrictEqual(seen, [defect])
+    }))
+
+  it.effect("by a heartbeat's `isAnswer` loses no message", () =>
+    Effect.gen(function*() {
+      const { seen } = yield* unhandled
+      const defect = new Error("no message of this kind")
+      const isAnswer = () => {
+        throw defect
+      }
+      const { transport, ws } = yield* makeOnMessages({ heartbeat: { message: "ping", isAnswer } })
+      transport.push("message")
+      assert.strictEqual(yield* ws.receive, "message")
+      yield* turn
       assert.deepStrictEqual(seen, [defect])
     }))
 
