@@ -66,6 +66,32 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "another number each time, whichever way it counts"
   },
   {
+    file: "packages/core/src/connection/HeldMemory.ts",
+    line: "let opened = 0",
+    why: "numbers that grow, wherever they begin"
+  },
+  {
+    file: "packages/core/src/connection/Link.ts",
+    line: "this.flushScheduled = true",
+    why: "spares a flush that has nothing to write"
+  },
+  {
+    file: "packages/core/src/connection/Link.ts",
+    line: "protected isLooking = false",
+    why: "matters while messages wait, and their input sets it"
+  },
+  {
+    file: "packages/core/src/connection/Link.ts",
+    line: "if (this.hooks.isWaiting) this.hooks.onReadable()",
+    change: [["this.hooks.isWaiting", "true"]],
+    why: "spares a call, which does nothing for a reader that does not wait"
+  },
+  {
+    file: "packages/core/src/connection/LinkHooks.ts",
+    line: "hasWaitingSenders: false,",
+    why: "a connection takes the place of these hooks when it is made, before its link starts"
+  },
+  {
     file: "packages/core/src/connection/LinkHooks.ts",
     line: "isWaiting: false,",
     why: "a connection takes the place of these hooks when it is made, before its link starts"
@@ -75,6 +101,12 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     line: "if (sent !== Effect.void) {",
     change: [["sent !== Effect.void", "true"]],
     why: "spares an effect for each message that need not wait"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "lastCurrent = current",
+    change: [["lastCurrent = current", "void 0"]],
+    why: "what is kept then is never used, and what is chosen anew is the same"
   },
   {
     file: "packages/core/src/connection/Watches.ts",
