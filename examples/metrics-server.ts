@@ -1,7 +1,7 @@
 /**
  * A server with observability: an echo, and its metrics for Prometheus.
  *
- * The environment has every option of its connections, under `WEBSOCKET_`
+ * The environment has the options of its connections, under `WEBSOCKET_`
  * (`WEBSOCKET_MAX_MESSAGE_SIZE="64 KiB"`, `WEBSOCKET_KEEP_ALIVE=off`, ...): see
  * `WebSocketConfig`. It also reads:
  * - PORT: default 9464, where Prometheus looks by convention; 0 picks a free one
