@@ -17,7 +17,7 @@ describe("a page with a typed client", () => {
     // What stays outside is Effect's.
     const { code, moduleIds, size } = await bundle([/^effect(?:$|\/)/])
     // docs/runtimes.md says what they are.
-    assert.isBelow(size, 19_600)
+    assert.isBelow(size, 19_500)
     const rooms = new Set(moduleIds.flatMap((id) => /\/core\/src\/(\w+)\//.exec(id)?.[1] ?? []))
     for (const room of ["handshake", "deflate", "server", "socket", "platform", "testing"]) {
       assert.isFalse(rooms.has(room), room)

@@ -52,7 +52,7 @@ export type CloseCode = typeof CloseCode.Type
  * @category schemas
  * @since 0.1.0
  */
-export const ApplicationCloseCode = between(3000, 4999).annotate({ identifier: "ApplicationCloseCode" })
+export const ApplicationCloseCode = /*#__PURE__*/ between(3000, 4999).annotate({ identifier: "ApplicationCloseCode" })
 
 /**
  * The purpose was fulfilled.

@@ -32,7 +32,7 @@ import { portableUtf8Length } from "./codec/Utf8Text.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Message = Schema.Union([Schema.String, Schema.Uint8Array]).annotate({ identifier: "Message" })
+export const Message = /*#__PURE__*/ Schema.Union([Schema.String, Schema.Uint8Array]).annotate({ identifier: "Message" })
 
 /**
  * The type of {@link Message}.

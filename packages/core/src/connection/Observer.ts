@@ -43,7 +43,7 @@ export interface Options {
  * @category services
  * @since 0.1.0
  */
-export const CurrentOptions: Context.Reference<Options> = Context.Reference<Options>(
+export const CurrentOptions: Context.Reference<Options> = /*#__PURE__*/ Context.Reference<Options>(
   "@effect-ws/core/Observability/CurrentOptions",
   { defaultValue: () => ({}) }
 )

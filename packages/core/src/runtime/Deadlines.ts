@@ -274,7 +274,7 @@ export const of = (fiber: Fiber.Fiber<unknown, unknown>): Deadlines => {
 }
 
 /** The deadlines of the current Clock. */
-export const current: Effect.Effect<Deadlines> = Effect.withFiber((fiber) => Effect.succeed(of(fiber)))
+export const current: Effect.Effect<Deadlines> = /*#__PURE__*/ Effect.withFiber((fiber) => Effect.succeed(of(fiber)))
 
 class Sleeper extends Alarm {
   private readonly wake: () => void
