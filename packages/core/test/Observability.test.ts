@@ -264,6 +264,22 @@ describe("metrics", () => {
       assert.deepStrictEqual((yield* open.ws.stats).roundTrip, Duration.seconds(1))
     }).pipe(Effect.provide(fresh)))
 
+  it.effect("sort times into three steps of each power of ten", () =>
+    Effect.gen(function*() {
+      for (const role of ["client", "server"] as const) {
+        const { connectionDuration, roundTrip } = Observability.metrics[role]
+        const bounds = (state: Metric.HistogramState) => state.buckets.map(([bound]) => bound).filter(Number.isFinite)
+        assert.deepStrictEqual(
+          bounds(yield* Metric.value(roundTrip)),
+          [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+        )
+        assert.deepStrictEqual(
+          bounds(yield* Metric.value(connectionDuration)),
+          [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000]
+        )
+      }
+    }).pipe(Effect.provide(fresh)))
+
   it.effect("know how much compression saves, each way", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* level(server.compressionSent), 0, "nothing is registered yet")

@@ -117,6 +117,9 @@ describe("Utf8", () => {
     for (let end = 0; end <= text.length; end++) assert.strictEqual(endOfWhole(text, 0, end), whole(end), `${end}`)
     // It looks at nothing before `start`, and at no more than three bytes.
     assert.strictEqual(endOfWhole(text, 3, 4), 4)
+    // What is in front of it is not its own.
+    assert.strictEqual(endOfWhole(Uint8Array.of(0xf0, 0x80), 1, 2), 2)
+    assert.strictEqual(endOfWhole(Uint8Array.of(0xf0, 0x80), 2, 2), 2)
     assert.strictEqual(endOfWhole(Uint8Array.of(0xf0, 0x80, 0x80, 0x80, 0x80), 0, 5), 5)
     assert.strictEqual(endOfWhole(Uint8Array.of(0xff), 0, 1), 0)
   })

@@ -345,6 +345,20 @@ describe("MessageLink", () => {
       }))
   })
 
+  describe("above the mark", () => {
+    it.effect("this side looks for more once a second, until something arrives", () =>
+      Effect.gen(function*() {
+        const { transport } = yield* make({ capabilities: best, inboundHighWaterMark: 1000, keepAlive: false })
+        transport.push("x".repeat(1000))
+        for (let i = 0; i < 3; i++) {
+          assert.isTrue(transport.isPaused)
+          yield* TestClock.adjust("1 second")
+          assert.isFalse(transport.isPaused)
+          transport.push("y")
+        }
+      }))
+  })
+
   describe("heartbeat", () => {
     const heartbeat = { message: "ping", isAnswer: (message: Message.Message) => message === "pong" }
 

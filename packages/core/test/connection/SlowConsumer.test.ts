@@ -441,6 +441,22 @@ describe("SlowConsumer", () => {
         }))
     }
 
+    it.effect("a turn of the event loop passes between slices, and after as many bytes of messages", () =>
+      Effect.gen(function*() {
+        for (const policy of ["dropNewest", "dropOldest"] as const) {
+          for (const sizes of [[1000], [90, 90, 90]]) {
+            const transform = RunLength.open({ sliceSize: 100 })
+            const { ws } = yield* makeConnection({ slowConsumer: policy, extension: () => transform })
+            const sending = yield* Effect.forkChild(Effect.forEach(sizes, (size) => ws.send(new Uint8Array(size))))
+            yield* Effect.yieldNow
+            assert.isBelow(transform.pushed.length, 3)
+            assert.isTrue(isPending(sending))
+            yield* Fiber.join(sending)
+            yield* ws.flush
+          }
+        }
+      }))
+
     it.effect("a message in slices is sent whole or not at all", () =>
       Effect.gen(function*() {
         for (const policy of ["dropNewest", "dropOldest"] as const) {
