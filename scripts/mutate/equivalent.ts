@@ -31,6 +31,12 @@ export const equivalents: ReadonlyArray<Equivalent> = [
   },
   {
     file: "packages/core/src/codec/Utf8.ts",
+    line: "if (bytes[i]! > 0x7f) return i",
+    change: [["bytes[i]! > 0x7f", "true"]],
+    why: "a shorter way for ASCII: its caller passes over what is left of it byte by byte"
+  },
+  {
+    file: "packages/core/src/codec/Utf8.ts",
     line: "while (i < end && bytes[i]! < 0x80) i++",
     change: [["<", ">="], ["i < end && bytes[i]! < 0x80", "false"]],
     why: "a shorter way for ASCII: its caller passes over what is left of it byte by byte"
@@ -90,6 +96,13 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     file: "packages/core/src/connection/LinkHooks.ts",
     line: "hasWaitingSenders: false,",
     why: "a connection takes the place of these hooks when it is made, before its link starts"
+  },
+  {
+    file: "packages/core/src/connection/LinkClosing.ts",
+    line: "if (!this.isSent) {",
+    change: [["!this.isSent", "true"]],
+    why: "a Close is sent once, and senders that waited were told; an idle streamed message is no reason to wait, " +
+      "but whatever arrives then takes the steps that are left"
   },
   {
     file: "packages/core/src/connection/LinkHooks.ts",
