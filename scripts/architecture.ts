@@ -33,7 +33,7 @@ export const floors: ReadonlyArray<{ readonly name: string; readonly files: Read
     name: "core: vocabulary",
     files: modules("core", "Capabilities", "Opcode", "CloseCode", "WebSocketError", "Limits")
   },
-  { name: "core: codec, HTTP's grammar, what a process shares", files: folders("core", "codec", "http", "runtime") },
+  { name: "core: codec, HTTP's grammar, what a process shares", files: folders("core", "codec", "config", "http", "runtime") },
   { name: "core: messages and buffers", files: [...modules("core", "Primitives", "Message", "Extension", "MessageExtension"), ...folders("core", "memory")] },
   {
     name: "core: pure rooms",
