@@ -1,8 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Topics } from "@effect-ws/core/realtime"
+import { Topic, TopicClient, Topics } from "@effect-ws/core/realtime"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 import { ask, authenticate, byToken, refusal, Room, rooms } from "../../support/TopicsRights.ts"
-import { serveAlone } from "../../support/TopicsWire.ts"
+import { serveAlone, settle } from "../../support/TopicsWire.ts"
 
 describe("who may do what", () => {
   it("needs to know the claims that a family expects", () => {
@@ -52,4 +59,35 @@ describe("who may do what", () => {
       yield* ask(peer, "unsubscribe")
       yield* peer.expect("done")
     }))
+
+  it.effect("a snapshot that dies is taken again, and then ends the reader that asked for it, with a real client", () =>
+    Effect.gen(function*() {
+      const Board = Topic.make("board/:id", { publication: Schema.Finite, snapshot: Schema.Finite })
+      const params = { id: "a" }
+      let deaths = 2
+      const boards = Topics.serve(Board, { snapshot: () => Effect.suspend(() => --deaths < 0 ? Effect.succeed(42) : Effect.die("a bug")) })
+      const { server } = yield* serveAlone(Topics.handle([boards]))
+      const client = yield* Effect.provideContext(TopicClient.make("ws://a.example/"), server.context as Context.Context<unknown>)
+      const seen: Array<number> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(client.subscribe(Board, params), (event) => Effect.sync(() => event._tag === "Publication" && seen.push(event.value))),
+        { startImmediately: true }
+      )
+      const first = () => Effect.forkScoped(client.subscribe(Board, params, { snapshot: true }).pipe(
+        Stream.filter((event) => event._tag === "Snapshot"),
+        Stream.runHead
+      ), { startImmediately: true })
+      const pass = Effect.repeat(Effect.andThen(settle, TestClock.adjust("1 second")), { times: 6 })
+      const mended = yield* first()
+      yield* pass
+      const [snapshot] = Option.toArray(yield* Fiber.join(mended))
+      assert.strictEqual(snapshot._tag === "Snapshot" && snapshot.value, 42)
+      deaths = Infinity
+      const dying = yield* first()
+      yield* pass
+      assert.deepInclude(yield* Effect.flip(Fiber.join(dying)), { _tag: "TopicError", operation: "subscribe", code: "defect", topic: "board/a" })
+      yield* server.run(Topics.publish(Board, params, 1))
+      yield* settle
+      assert.deepStrictEqual(seen, [1])
+    }).pipe(Effect.provide(Logger.layer([]))))
 })
