@@ -218,10 +218,10 @@ export class ConnectionClosed extends /*#__PURE__*/ Schema.TaggedError<Connectio
   { info: CloseInfo }
 ) {
   override get message() {
-    const { clean, code, initiator, reason } = this.info
+    const { clean, code, initiator, reason, received } = this.info
     const closer = initiator === "local" ? "this side" : "the peer"
     return `The connection was closed by ${closer} with ${code} ${nameOf(code)}` +
-      `${reason === "" ? "" : `: ${reason}`}${clean ? "" : " (the closing handshake was not complete)"}`
+      `${reason === "" ? "" : `: ${reason}`}${clean || received !== undefined ? "" : " (the peer's Close has not arrived)"}`
   }
 }
 
