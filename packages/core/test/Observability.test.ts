@@ -17,6 +17,7 @@ import * as Opcode from "../src/Opcode.ts"
 import type { Transform } from "../src/MessageExtension.ts"
 import type { WebSocket } from "../src/WebSocket.ts"
 import { concat } from "./support/FakeTransport.ts"
+import { observer } from "../src/connection/Telemetry.ts"
 import { bytes, make, type Options, start, turn } from "./support/Harness.ts"
 
 const { server } = Observability.metrics
@@ -479,6 +480,22 @@ describe("logs", () => {
 })
 
 describe("attributes", () => {
+  it("of a URL are its address, scheme and path, and not its query", () => {
+    const of = (url: string | URL) => observer.attributesOf(url)
+    const at = (address: string, port: number, scheme: string, path: string) => ({
+      "server.address": address,
+      "server.port": port,
+      "url.scheme": scheme,
+      "url.path": path
+    })
+    assert.deepStrictEqual(of("ws://feed.example"), at("feed.example", 80, "ws", "/"))
+    assert.deepStrictEqual(of("http://feed.example/a?token=1"), at("feed.example", 80, "ws", "/a"))
+    assert.deepStrictEqual(of("wss://feed.example/a/b"), at("feed.example", 443, "wss", "/a/b"))
+    assert.deepStrictEqual(of(new URL("https://feed.example:8443/")), at("feed.example", 8443, "wss", "/"))
+    assert.deepStrictEqual(of("/ticks?token=1"), { "url.path": "/ticks" })
+    assert.deepStrictEqual(of("ws://["), {})
+  })
+
   it.effect("that throw are the caller's to see, and leave no transport behind", () => {
     const spans: Array<Tracer.NativeSpan> = []
     const attributes = () => {

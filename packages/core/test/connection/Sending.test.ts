@@ -159,6 +159,20 @@ describe("Sending through an extension", () => {
       assert.deepStrictEqual(values(frames.filter(({ type }) => type !== "control")), [large, "behind"])
     }))
 
+  it.effect("a peer's Close is answered as soon as those who wait for a turn have sent", () =>
+    Effect.gen(function*() {
+      const { close, messages, transport, ws } = yield* make()
+      yield* Effect.forkChild(ws.drain)
+      const sending = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(ws.send(patterned(900))))
+      yield* Effect.yieldNow
+      transport.push(close(1000))
+      assert.isTrue(isPending(sending[2]!))
+      for (const fiber of sending) yield* Fiber.join(fiber)
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(messages().map(({ type }) => type), ["binary", "binary", "binary", "control"])
+      assert.isTrue((yield* ws.closed).clean)
+    }))
+
   it.effect("one turn encodes a slice's worth, however many messages and senders", () =>
     Effect.gen(function*() {
       for (const how of ["sends", "all", "sink", "fibers"] as const) {

@@ -423,6 +423,19 @@ describe("SlowConsumer", () => {
       }))
   })
 
+  it.effect("what is kept back is written as the peer takes it, a mark's worth at a time", () =>
+    Effect.gen(function*() {
+      const { numbers, transport, ws, ...open } = yield* slow({ close: 1008, after: "1 hour", maxBytes: 1024 * KiB })
+      for (let i = 0; i < 200; i++) yield* ws.send(`number ${i}`)
+      yield* turn
+      while (transport.isHeld) {
+        transport.take()
+        yield* turn
+      }
+      assert.isAtMost(Math.max(...transport.writes.map(({ length }) => length)), 120)
+      assert.deepStrictEqual(open.said(), ["text in flight", ...numbers(0, 199)])
+    }))
+
   describe("with an extension", () => {
     for (const policy of ["dropNewest", "dropOldest"] as const) {
       it.effect(`${policy}: a message that is dropped never reached the encoder`, () =>
