@@ -7,6 +7,7 @@ import * as Queue from "effect/Queue"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { Connection } from "../../src/connection/Connection.ts"
 import type * as WebSocket from "../../src/WebSocket.ts"
 import type { InvalidArgument, Unsupported } from "../../src/WebSocketError.ts"
 import { concat } from "../support/FakeTransport.ts"
@@ -29,6 +30,18 @@ describe("Writer", () => {
       const sent = said()
       assert.strictEqual(sent.length, 104)
       assert.deepStrictEqual(sent.slice(99), ["text message 99", "text text", "binary 3", "text a", "text b"])
+    }))
+
+  it.effect("senders of what was taken leave nothing behind", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ role: "server" })
+      transport.holding = true
+      const sending = yield* start(ws.send(filled(large, 1)))
+      assert.isTrue(isPending(sending), "the transport still reads from its buffer")
+      transport.release()
+      yield* turn
+      yield* done(sending)
+      assert.isUndefined((ws as Connection).writer["inFlight"])
     }))
 
   it.effect("replies to a batch go out in one write, without a turn of the loop", () =>

@@ -29,6 +29,19 @@ const read = (parts: ReadonlyArray<Uint8Array>, takesAfter: (part: number) => bo
 }
 
 describe("IncomingText", () => {
+  it("makes room for what is joined, wherever it stands in its chunk", () => {
+    let most = 0
+    const allocate = (size: number) => {
+      most = Math.max(most, size)
+      return portable.allocate(size)
+    }
+    const text = new IncomingText({ ...portable, allocate })
+    const chunk = new Uint8Array(100_000).fill(0x61)
+    for (const at of [0, 50_000, 99_990]) assert.isTrue(text.push(chunk, at, at + 10, true))
+    assert.strictEqual(text.take(), "a".repeat(30))
+    assert.isAtMost(most, 256)
+  })
+
   it("joins a text that is cut anywhere, between and inside characters of every length", () => {
     for (const padding of [0, 61, 62, 63, 64, 65, 1020, 1024, 3000]) {
       for (const edge of edges) {
