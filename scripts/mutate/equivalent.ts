@@ -23,6 +23,12 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "a length is read once its header is complete: only its last byte counts"
   },
   {
+    file: "packages/core/src/codec/Mask.ts",
+    line: "const pool = this.#pool ??= new Int32Array(poolWords)",
+    change: [["??=", "="]],
+    why: "spares an array for each filling of the pool"
+  },
+  {
     file: "packages/core/src/codec/Simd.ts",
     line: "if (memory === undefined || bytes.buffer !== memory) return false",
     after: "if (knownTarget === bytes) return true",
@@ -34,6 +40,23 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     line: "if (bytes[i]! > 0x7f) return i",
     change: [["bytes[i]! > 0x7f", "true"]],
     why: "a shorter way for ASCII: its caller passes over what is left of it byte by byte"
+  },
+  {
+    file: "packages/core/src/codec/Utf8.ts",
+    line: "while (w < last && ((words[w]! | words[w + 1]! | words[w + 2]! | words[w + 3]!) & highBits) === 0) w += 4",
+    change: [["&", "|"]],
+    why: "a shorter way for ASCII, which is not taken then: the loop below it passes over the same bytes"
+  },
+  {
+    file: "packages/core/src/codec/Utf8.ts",
+    line: "i = w * 4 - base",
+    change: [["i = w * 4 - base", "void 0"]],
+    why: "a shorter way for ASCII: the loop below it passes over the same bytes"
+  },
+  {
+    file: "packages/core/src/codec/Utf8.ts",
+    line: "let run = 0",
+    why: "decides when to look at whole words again, which find the same"
   },
   {
     file: "packages/core/src/codec/Utf8.ts",
@@ -110,6 +133,11 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "a connection takes the place of these hooks when it is made, before its link starts"
   },
   {
+    file: "packages/core/src/connection/Reader.ts",
+    line: "handedOut = 0",
+    why: "the grace of a handler is that of one message at least, so that none and one are the same"
+  },
+  {
     file: "packages/core/src/connection/SlowConsumer.ts",
     line: "if (sent !== Effect.void) {",
     change: [["sent !== Effect.void", "true"]],
@@ -120,6 +148,12 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     line: "lastCurrent = current",
     change: [["lastCurrent = current", "void 0"]],
     why: "what is kept then is never used, and what is chosen anew is the same"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "return lastChosen ??= chosenOf(current, own)",
+    change: [["??=", "="]],
+    why: "spares a choice that comes out the same"
   },
   {
     file: "packages/core/src/connection/Watches.ts",
@@ -158,6 +192,24 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     file: "packages/core/src/protocol/ExtensionDecoding.ts",
     line: "private last = false",
     why: "`push` sets it before it is read"
+  },
+  {
+    file: "packages/core/src/protocol/GrowingBuffer.ts",
+    line: "if (this.length === 0 && bytes.length > 0) {",
+    change: [[">", ">="]],
+    why: "nothing is added: what follows becomes the buffer, or makes its room, either way"
+  },
+  {
+    file: "packages/core/src/protocol/IncomingFrame.ts",
+    line: "if (this.masked) maskInto(bytes, start, end, this.control, this.received, this.maskKey, this.received & 3)",
+    change: [["this.masked", "true"]],
+    why: "the key of a frame without a mask is zero, which copies the bytes as they are"
+  },
+  {
+    file: "packages/core/src/protocol/IncomingText.ts",
+    line: "const whole = isAscii ? end : endOfWhole(bytes, at, end)",
+    change: [["isAscii", "false"]],
+    why: "spares a look at the last bytes, which finds the same for ASCII"
   },
   {
     file: "packages/core/src/protocol/PayloadReader.ts",
