@@ -58,6 +58,7 @@ const servers = (mode: string, file: string): ReadonlyArray<Peer> => [
 
 /** The lower bound on Node: an echo of bytes after a handshake. */
 const floor: Peer = { name: "node:net", file: "./peers/net-server.ts" }
+const broadcastFloor: Peer = { name: floor.name, file: "./peers/net-broadcast.ts" }
 const http2Floor: Peer = { name: "node:http2", file: "./peers/http2-server.ts" }
 
 // From here on the memory of messages is what most of their time goes into.
@@ -80,7 +81,7 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
         ...bun("./peers/bun-client.ts")
       ]
     case "broadcast":
-      return servers("broadcast", "../examples/broadcast-server.ts")
+      return [...servers("broadcast", "../examples/broadcast-server.ts"), broadcastFloor]
     case "chat":
       return servers("chat", "./peers/effect-ws-chat.ts")
     case "feed":
@@ -92,7 +93,8 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
         // What a delivery costs without positions, history and names.
         ...workload.redis === true ? [] : [
           { name: "broadcast", file: "../examples/broadcast-server.ts", dialect: "plain" } as const,
-          { name: ws, file: "./peers/ws-server.ts", env: { MODE: "broadcast" }, dialect: "plain" } as const
+          { name: ws, file: "./peers/ws-server.ts", env: { MODE: "broadcast" }, dialect: "plain" } as const,
+          { ...broadcastFloor, dialect: "plain" } as const
         ]
       ]
     case "recovery":

@@ -378,7 +378,9 @@ describe("Protocol", () => {
         assert.strictEqual(machine.outbound.sendRun([], 0, Infinity), 0)
         const large = new Uint8Array(100_000)
         assert.strictEqual(machine.outbound.sendRun(["a", large, "b"], 0, Infinity), role === "client" ? 3 : 1)
-        assert.strictEqual(machine.outbound.sendRun([Message.prepare("a")], 0, Infinity), 0)
+        // A client masks a prepared message anew.
+        const prepared = [Message.prepare("a"), Message.prepare(large)]
+        assert.strictEqual(machine.outbound.sendRun(["a", ...prepared, "b"], 0, Infinity), role === "client" ? 1 : 4)
         // No bytes, whatever its type says: `send` tells what is wrong with it.
         for (const wrong of [5, { length: 3 }, new Uint16Array(2), undefined]) {
           assert.strictEqual(machine.outbound.sendRun([wrong as unknown as string], 0, Infinity), 0)

@@ -50,8 +50,14 @@ abstract class ImpatientWriter extends Writer {
   }
 
   override sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
-    return this.giveFrom(messages, 0)
+    // As many as there is room for in one step.
+    const next = this.sendRun(messages, 0)
+    if (next > 0) this.onRoom()
+    return this.giveFrom(messages, next)
   }
+
+  /** Nothing is kept back, and there is room. */
+  protected onRoom(): void {}
 
   private giveFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
     for (let at = from; at < messages.length; at++) {
@@ -143,9 +149,6 @@ abstract class KeepingWriter extends ImpatientWriter {
 
   /** A message was kept back: is it too much? */
   protected abstract judge(newest: Sendable): Effect.Effect<void, SendError>
-
-  /** Nothing is kept back, and there is room. */
-  protected onRoom(): void {}
 
   /** A message left the backlog. */
   taken(message: Sendable): void {

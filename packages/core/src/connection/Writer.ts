@@ -293,7 +293,7 @@ export class Writer implements Turns {
   }
 
   /** Appends messages that need not wait and need no special treatment. Returns the index of the first that does. */
-  private sendRun(messages: ReadonlyArray<Sendable>, from: number): number {
+  protected sendRun(messages: ReadonlyArray<Sendable>, from: number): number {
     const { link } = this
     if (!this.isFree || this.isStreaming || !link.isOpen) return from
     const next = link.protocol.outbound.sendRun(messages, from, link.limits.outboundHighWaterMark - link.inFlight)
@@ -315,8 +315,15 @@ export class Writer implements Turns {
 
   /** Sends a message if there is room for it now. Bytes that its caller may change are copied. */
   offer(message: Sendable): boolean {
+    const { link } = this
     const given = this.plain(message)
-    if (!this.link.isOpen || !this.isFree || this.isStreaming || this.isAboveMark || this.isSliced(given)) return false
+    if (!this.isFree || this.isStreaming || this.isAboveMark || !link.isOpen || this.isSliced(given)) return false
+    // Most of a fan-out: nothing of it can throw, or has to be copied or waited for.
+    if (given instanceof Prepared && link.transform === undefined) {
+      if (link.protocol.send(given) === false) return false
+      link.scheduleFlush()
+      return true
+    }
     const outcome = this.attempt(this.owned(given))
     if (outcome instanceof Thrown) throw outcome.defect
     return outcome === "accepted" || outcome === "inFlight"

@@ -24,6 +24,8 @@ const wholeFrame = (firstByte: number, payload: Uint8Array): Uint8Array => {
   return frame
 }
 
+const opcodeOf = (message: Message): number => typeof message === "string" ? Opcode.Text : Opcode.Binary
+
 /** Whether a message has more than `size` bytes. Most texts are decided without counting. */
 const exceeds = (message: Message, size: number): boolean =>
   message.length > size || (typeof message === "string" && message.length * 3 > size && byteLength(message) > size)
@@ -118,8 +120,8 @@ export class Outbound {
   /**
    * The common case of {@link send}, many at a time: appends messages from the index `from` on
    * while {@link queuedBytes} is below `mark`. Returns the index of the first message that was
-   * not appended: there is no more room, or the message is prepared or large enough to be sent
-   * uncopied. With an extension, and after a Close, none is appended.
+   * not appended: there is no more room, or the message is large enough to be sent uncopied, or
+   * prepared and to be masked. With an extension, and after a Close, none is appended.
    */
   sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
     if (this.encoding !== undefined || this.sentClose !== undefined || from === messages.length) return from
@@ -129,6 +131,7 @@ export class Outbound {
       const message = messages[at]!
       if (typeof message === "string") outbox.text(fin | Opcode.Text, message)
       else if (message instanceof Uint8Array && !outboxes.isUncopied(message.length)) outbox.frame(fin | Opcode.Binary, message)
+      else if (message instanceof Prepared && !outboxes.isMasking) outbox.encoded(this.plainFrame(message))
       else break
     }
     this.sentMessages += at - from
@@ -145,17 +148,21 @@ export class Outbound {
       (this.encoding.shareKey !== undefined && !this.isSliced(prepared.message))
   }
 
+  private plainFrame(prepared: Prepared): Uint8Array {
+    return prepared.encoding("plain", (message) => this.wholeFrame(message))
+  }
+
+  private wholeFrame(message: Message): Uint8Array {
+    return wholeFrame(fin | opcodeOf(message), typeof message === "string" ? this.utf8(message) : message)
+  }
+
   private sendPrepared(prepared: Prepared): void {
     if (!this.shares(prepared)) return this.send(prepared.message)
     this.sentMessages++
-    const frame = prepared.encoding(this.encoding === undefined ? "plain" : `by ${this.encoding.shareKey}`, (message) => {
-      const rsv = this.encoding === undefined ? 0 : this.encoding.begin(message)
-      const bytes = rsv !== 0
-        ? this.encode(message, true)
-        : typeof message === "string"
-        ? this.utf8(message)
-        : message
-      return wholeFrame(fin | (rsv << 4) | (typeof message === "string" ? Opcode.Text : Opcode.Binary), bytes)
+    const { encoding } = this
+    const frame = encoding === undefined ? this.plainFrame(prepared) : prepared.encoding(`by ${encoding.shareKey}`, (message) => {
+      const rsv = encoding.begin(message)
+      return rsv === 0 ? this.wholeFrame(message) : wholeFrame(fin | (rsv << 4) | opcodeOf(message), this.encode(message, true))
     })
     if (this.sentClose !== undefined) return
     this.out.encoded(frame)

@@ -39,6 +39,39 @@ const giveBack = (buffer: Uint8Array): void => {
 // The buffer of an empty outbox: one for all, never written to.
 const nothing: Array<Uint8Array> = []
 
+// What was joined last. In a fan-out the next connection joins the same frames, and those after it share the result. Frames that
+// were encoded for many are never written to. A chunk of one connection only, such as a part of a staging buffer, is an object of
+// its own, so that nothing with one in it is ever the same.
+let lastFrames: ReadonlyArray<Uint8Array> = nothing
+let lastJoined: Uint8Array | undefined
+
+const areLast = (frames: ReadonlyArray<Uint8Array>): boolean => {
+  if (frames.length !== lastFrames.length) return false
+  // The latest differs most.
+  for (let at = frames.length - 1; at >= 0; at--) if (frames[at] !== lastFrames[at]) return false
+  return true
+}
+
+/** Frames that nobody writes to, as one chunk that nobody writes to, where others have asked for the same. */
+const sharedJoin = (frames: ReadonlyArray<Uint8Array>): Uint8Array | undefined => {
+  if (areLast(frames)) return lastJoined ??= concat(frames)
+  lastFrames = frames
+  lastJoined = undefined
+  return undefined
+}
+
+const concat = (frames: ReadonlyArray<Uint8Array>): Uint8Array => {
+  let size = 0
+  for (const frame of frames) size += frame.length
+  const joined = new Uint8Array(size)
+  let at = 0
+  for (const frame of frames) {
+    joined.set(frame, at)
+    at += frame.length
+  }
+  return joined
+}
+
 export class Outbox {
   /** Bytes accepted and not yet taken by `take`. */
   queuedBytes = 0
@@ -154,11 +187,12 @@ export class Outbox {
 
   /** Joins adjacent small frames into one chunk. */
   private join(): void {
-    const { chunks } = this
+    const { chunks, queuedBytes } = this
     this.joinable = false
     if (chunks.length === 1) return
     this.chunks = nothing
-    const { queuedBytes } = this
+    const shared = queuedBytes <= stagingSize ? sharedJoin(chunks) : undefined
+    if (shared !== undefined) return this.push(shared)
     for (const chunk of chunks) {
       if (chunk.length > copyLimit) {
         this.append(chunk)

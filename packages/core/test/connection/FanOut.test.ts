@@ -43,6 +43,15 @@ describe("a fan-out", () => {
       for (const { said } of members) assert.deepStrictEqual(said(), ["text a", "text b", "text c"])
     }))
 
+  it.effect("needs nothing but offers", () =>
+    Effect.gen(function*() {
+      const { members, tell, writes } = yield* makeRoom(8)
+      for (const text of ["a", "b"]) yield* tell(text, "offer")
+      yield* turn
+      assert.strictEqual(writes(), 8)
+      for (const { said } of members) assert.deepStrictEqual(said(), ["text a", "text b"])
+    }))
+
   it.effect("is not split by what its receivers say meanwhile", () =>
     Effect.gen(function*() {
       const { members, tell, writes } = yield* makeRoom(8)

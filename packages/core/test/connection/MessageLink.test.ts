@@ -135,6 +135,7 @@ describe("MessageLink", () => {
         const all = yield* start(Effect.flip(ws.sendAll(["b", "c"])))
         const streamed = yield* start(Effect.flip(ws.sendTextStream(Stream.make("d", "e"))))
         assert.isFalse(ws.offerUnsafe("f"))
+        assert.isFalse(ws.offerUnsafe(Message.prepare("g")))
         assert.isTrue(isPending(sending) && isPending(all) && isPending(streamed))
         transport.peerCloses(4000, "bye")
         yield* turn

@@ -33,6 +33,29 @@ const slow = Effect.fnUntraced(function*(slowConsumer: SlowConsumer, options: Op
 })
 
 describe("SlowConsumer", () => {
+  it.effect.each(["dropNewest", "dropOldest", { close: 1008, after: "3 seconds" }] as const)(
+    "%j does the same with many prepared messages as with one after the other",
+    (slowConsumer) =>
+      Effect.gen(function*() {
+        const outcome = Effect.fnUntraced(function*(atOnce: boolean) {
+          const { numbered, said, transport, ws } = yield* slow(slowConsumer)
+          const messages = Array.from({ length: 30 }, (_, i) => i % 7 === 5 ? numbered(i) : Message.prepare(numbered(i)))
+          for (const from of [0, 10, 20]) {
+            const some = messages.slice(from, from + 10)
+            yield* Effect.ignore(atOnce ? ws.sendAll(some) : Effect.forEach(some, (one) => ws.send(one), { discard: true }))
+            yield* turn
+          }
+          const dropped = yield* ws.dropped
+          transport.release()
+          yield* turn
+          return { dropped, said: said() }
+        })
+        const expected = yield* outcome(false)
+        assert.isAbove(expected.said.length, 8)
+        assert.deepStrictEqual(yield* outcome(true), expected)
+      })
+  )
+
   describe("suspend", () => {
     it.effect("is the default: the sender waits, and nothing is lost", () =>
       Effect.gen(function*() {

@@ -125,6 +125,53 @@ describe("Outbox", () => {
     assert.deepStrictEqual(shared, copies)
   })
 
+  it("joins the same frames once for all connections that have just these", () => {
+    const shared = Array.from({ length: 4 }, (_, i) => frame(2, filled(64, i)))
+    const joined = (frames: ReadonlyArray<Uint8Array>) => {
+      const outbox = server()
+      for (const one of frames) outbox.encoded(one)
+      const chunks = outbox.take()
+      assert.deepStrictEqual(concat(chunks), concat([...frames]))
+      assert.strictEqual(chunks.length, 1)
+      outbox.taken()
+      return chunks[0]!
+    }
+    const [, second, third] = [joined(shared), joined(shared), joined(shared)]
+    assert.strictEqual(second, third)
+    // Others in between, one more, one less, another order.
+    const others = [shared.slice(1), [...shared, shared[0]!], shared.toReversed(), [...shared.slice(0, 3), frame(2, filled(64, 3))]]
+    for (const other of others) {
+      assert.notStrictEqual(joined(other), second)
+      assert.strictEqual(joined(other), joined(other))
+    }
+  })
+
+  it("does not take what somebody may change for the same", () => {
+    const large = filled(copyLimit + 1, 1)
+    const small = frame(2, filled(64, 2))
+    for (const value of [1, 3, 4]) {
+      const outbox = server()
+      large.fill(value)
+      outbox.encoded(small)
+      outbox.frame(fin | 2, large)
+      outbox.encoded(small)
+      const frames = framesOf(concat(outbox.take()), "forbidden")
+      assert.deepStrictEqual(frames.map(({ data }) => data[0]), [2, value, 2])
+    }
+  })
+
+  it("does not keep more than a staging buffer's size of what was joined last", () => {
+    const frames = Array.from({ length: 300 }, (_, i) => frame(2, filled(64, i)))
+    for (let i = 0; i < 3; i++) {
+      const outbox = server()
+      for (const one of frames) outbox.encoded(one)
+      const chunks = outbox.take()
+      assert.isAbove(chunks.length, 1)
+      assert.deepStrictEqual(concat(chunks), concat(frames))
+      outbox.taken()
+    }
+  })
+
   it("reuses staging buffers once they are taken, also another connection's", () => {
     let allocated = 0
     const primitives = {

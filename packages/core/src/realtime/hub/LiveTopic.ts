@@ -71,6 +71,8 @@ const heldAfterReading = 5000
 /** Waits grow from 100 ms to 5 s. */
 export const patiently = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])
 
+const resolved = Promise.resolve()
+
 const noSubscriptions: Array<Subscription> = []
 
 export class LiveTopic {
@@ -86,6 +88,8 @@ export class LiveTopic {
   // The oldest publication that is kept, as far as is known.
   private floor = 1
   private live = noSubscriptions
+  // Publications of this run of JavaScript, which the live subscriptions do not have yet.
+  private untold: Array<Recent> = []
   private waiting: Set<() => void> | undefined
   private isOpen = false
   private isRepairing = false
@@ -197,26 +201,29 @@ export class LiveTopic {
     this.window.push(recent)
     const { counts } = this.around
     counts.publications++
-    if (this.live.length > 0) {
-      this.tell(recent.message(this.name, this.epoch))
-      // Those who had no room are behind now.
-      counts.deliveries += this.live.length
-    }
+    if (this.live.length > 0 && this.untold.push(recent) === 1) void resolved.then(this.tellAll)
     if (this.waiting !== undefined) this.wakeAll()
   }
 
-  /** The fan-out of a publication. */
-  private tell(message: Prepared): void {
-    const { live } = this
+  /** The fan-out of what was published in this run of JavaScript. All that is told next to one connection costs less. */
+  private readonly tellAll = (): void => {
+    const { live, untold } = this
+    if (untold.length === 0) return
+    this.untold = []
+    const messages = untold.map((recent) => recent.message(this.name, this.epoch))
+    const { counts } = this.around
     for (let at = 0; at < live.length;) {
       const subscription = live[at]
-      if (offered(subscription.peer, message)) at++
-      else this.fallBehind(subscription, this.top - 1)
+      const told = toldOf(subscription.peer, messages)
+      counts.deliveries += told
+      if (told === messages.length) at++
+      else this.fallBehind(subscription, untold[told].offset - 1)
     }
   }
 
   /** Sends a message to those who have room for it, but not back to its sender. */
   pass(message: Prepared, sender: string): void {
+    this.tellAll()
     for (const { peer } of this.live) if (peer.id !== sender) offered(peer, message)
   }
 
@@ -229,11 +236,14 @@ export class LiveTopic {
   }
 
   private allFallBehind(): void {
+    this.tellAll()
     while (this.live.length > 0) this.fallBehind(this.live[this.live.length - 1], this.top)
   }
 
   /** Makes a subscription live, if it has everything. */
   attach(subscription: Subscription): boolean {
+    // It has these already.
+    this.tellAll()
     if (subscription.offset !== this.top || subscription.epoch !== this.epoch) return false
     if (this.live === noSubscriptions) this.live = []
     subscription.at = this.live.length
@@ -243,6 +253,7 @@ export class LiveTopic {
 
   /** The subscription gets nothing any more. */
   remove(subscription: Subscription): void {
+    this.tellAll()
     const { at } = subscription
     if (at === -1) return
     const last = this.live.pop()!
@@ -359,6 +370,12 @@ export class LiveTopic {
     this.isOpen = false
     this.window.clear()
   }
+}
+
+/** How many messages a peer has taken. */
+const toldOf = (peer: Peer, messages: ReadonlyArray<Prepared>): number => {
+  for (let at = 0; at < messages.length; at++) if (!offered(peer, messages[at])) return at
+  return messages.length
 }
 
 const offered = (peer: Peer, message: Prepared): boolean => {

@@ -4,12 +4,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Broker, Topic, type TopicEvent, Topics } from "@effect-ws/core/realtime"
+import * as Message from "@effect-ws/core/Message"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { LiveTopic } from "../../../src/realtime/hub/LiveTopic.ts"
+import { LiveTopic, type Peer as TopicPeer, Subscription } from "../../../src/realtime/hub/LiveTopic.ts"
 import { RecentBudget } from "../../../src/realtime/hub/Recent.ts"
 import { Choose } from "../../../src/testing/Choose.ts"
 import * as TestBroker from "../../../src/testing/TestBroker.ts"
@@ -381,4 +382,114 @@ describe("what is heard of a topic", () => {
       yield* settle
       assert.isTrue(read.pollUnsafe()?._tag === "Success")
     }))
+})
+
+describe("who is told", () => {
+  const entry = (offset: number) => ({ offset, key: String(offset), payload: String(offset) })
+
+  /** A topic, and subscribers that have room for so many messages. */
+  const makeTopic = () => {
+    const counts = { deliveries: 0, publications: 0, behind: 0 }
+    const topic = new LiveTopic("log/a", Log.history, {
+      budget: new RecentBudget(1e6),
+      windowCount: 100,
+      now: () => 0,
+      read: () => Effect.succeed({ epoch: "f", entries: [], oldest: 1, top: 0 }),
+      ask: Effect.runSync,
+      askLater: () => {},
+      counts
+    })
+    topic.open({ epoch: "e", offset: 0 })
+    const told: Array<string> = []
+    const subscriber = (id: string, room = Infinity) => {
+      const behind: Array<number> = []
+      const peer: TopicPeer = {
+        id,
+        offer: ({ message }) => {
+          if (room === 0) return false
+          room--
+          told.push(`${id} ${JSON.parse(String(message)).offset ?? "signal"}`)
+          return true
+        },
+        fellBehind: ({ offset }) => behind.push(offset)
+      }
+      const subscription = new Subscription(topic, peer, topic.position)
+      return { behind, subscription, begins: () => topic.attach(subscription) }
+    }
+    return { counts, subscriber, told, topic, hear: (...offsets: Array<number>) => offsets.forEach((offset) => topic.hear("e", entry(offset))) }
+  }
+  const runEnds = Promise.resolve()
+
+  it("gets all that was published in a run of JavaScript one after the other, once it ends", async () => {
+    const { counts, hear, subscriber, told } = makeTopic()
+    for (const id of ["a", "b"]) assert.isTrue(subscriber(id).begins())
+    hear(1, 2)
+    assert.deepStrictEqual(told, [])
+    await runEnds
+    assert.deepStrictEqual(told, ["a 1", "a 2", "b 1", "b 2"])
+    hear(3)
+    await runEnds
+    assert.deepStrictEqual(told.slice(4), ["a 3", "b 3"])
+    assert.deepStrictEqual(counts, { deliveries: 6, publications: 3, behind: 0 })
+  })
+
+  it("falls behind at the publication that it had no room for", async () => {
+    const { counts, hear, subscriber, told } = makeTopic()
+    const full = subscriber("full", 1)
+    full.begins()
+    subscriber("free").begins()
+    hear(1, 2, 3)
+    await runEnds
+    assert.deepStrictEqual(told, ["full 1", "free 1", "free 2", "free 3"])
+    assert.deepStrictEqual(full.behind, [1])
+    assert.strictEqual(full.subscription.at, -1)
+    assert.deepStrictEqual(counts, { deliveries: 4, publications: 3, behind: 1 })
+  })
+
+  it("is told neither what is older than its beginning, nor what is newer than its end", async () => {
+    const { hear, subscriber, told, topic } = makeTopic()
+    const first = subscriber("first")
+    first.begins()
+    hear(1)
+    assert.isTrue(subscriber("second").begins())
+    hear(2)
+    topic.remove(first.subscription)
+    hear(3)
+    await runEnds
+    assert.deepStrictEqual(told, ["first 1", "first 2", "second 2", "second 3"])
+  })
+
+  it("gets a signal behind what was published before it", async () => {
+    const { hear, subscriber, told, topic } = makeTopic()
+    subscriber("a").begins()
+    hear(1)
+    topic.pass(Message.prepare("{}"), "somebody")
+    hear(2)
+    await runEnds
+    assert.deepStrictEqual(told, ["a 1", "a signal", "a 2"])
+  })
+
+  it("gets what was published before the broker lost its data, and falls behind once", async () => {
+    const { counts, hear, subscriber, told, topic } = makeTopic()
+    const full = subscriber("full", 1)
+    const free = subscriber("free")
+    full.begins()
+    free.begins()
+    hear(1, 2)
+    topic.hear("f", entry(1))
+    assert.deepStrictEqual(told, ["full 1", "free 1", "free 2"])
+    assert.deepStrictEqual([full.behind, free.behind], [[1], [2]])
+    assert.strictEqual(counts.behind, 2)
+    await runEnds
+    assert.lengthOf(told, 3)
+  })
+
+  it("gets what was published before the topic is given up", async () => {
+    const { hear, subscriber, told, topic } = makeTopic()
+    subscriber("a").begins()
+    hear(1)
+    topic.close()
+    await runEnds
+    assert.deepStrictEqual(told, ["a 1"])
+  })
 })
