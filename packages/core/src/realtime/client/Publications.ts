@@ -166,14 +166,28 @@ export class Publications {
     if (answer.code !== "unknown") pending.doubts--
     const delay = pending.retries.next(answer, this.calls.around.random())
     if (delay === undefined) return this.refuse(pending, refusedBy("publish", pending.topic, answer))
-    // Back to its place: the later ones wait too, so that the order stays.
-    const at = this.waiting.findIndex(({ place }) => place > pending.place)
-    this.waiting.splice(at < 0 ? this.waiting.length : at, 0, pending)
+    if (answer.code === "defect") {
+      // A mistake of the program in one place holds up nothing else.
+      this.calls.around.later(delay, () => {
+        if (!this.pending.has(pending) || this.underWay.has(pending) || this.waiting.includes(pending)) return
+        this.putBack(pending)
+        this.pump()
+      })
+      return
+    }
+    // The later ones wait too, so that the order stays.
+    this.putBack(pending)
     this.isPaused = true
     this.calls.around.later(delay, () => {
       this.isPaused = false
       this.pump()
     })
+  }
+
+  /** Back to its place. */
+  private putBack(pending: Pending): void {
+    const at = this.waiting.findIndex(({ place }) => place > pending.place)
+    this.waiting.splice(at < 0 ? this.waiting.length : at, 0, pending)
   }
 
   /** Refused now. If it may have been applied when it was sent before, that is not known. */

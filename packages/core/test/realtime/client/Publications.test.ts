@@ -161,6 +161,10 @@ describe("a publication", () => {
         const { id } = yield* server.next("publish")
         yield* server.send({ type: "failed", id, code: "defect", message: "the server failed" })
         assert.lengthOf(yield* server.rest, 0)
+        // Others go on meanwhile.
+        const other = yield* publish(client, 2 + turn)
+        yield* server.send({ type: "published", id: (yield* server.next("publish")).id, position: at(1 + turn), duplicate: false })
+        yield* outcome(other)
         yield* TestClock.adjust("2 seconds")
       }
       assert.deepInclude(yield* Effect.flip(outcome(dying)), { _tag: "TopicError", operation: "publish", code: "defect", detail: "the server failed" })
