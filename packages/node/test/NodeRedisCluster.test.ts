@@ -115,7 +115,8 @@ describe.skipIf(Redis.missing !== undefined)("a Redis Cluster of three", () => {
   ] as const)("goes on where a slot moves to another node while its topics are used; the move %s who is present", ([, order]) =>
     Effect.gen(function*() {
       const cluster = yield* RedisCluster.make(0)
-      const [one, other, third] = [yield* brokerOf(cluster, { shards: 1 }), yield* brokerOf(cluster, { shards: 1 }), yield* brokerOf(cluster, { shards: 1 })]
+      const broker = brokerOf(cluster, { shards: 1, lease: 6000 })
+      const [one, other, third] = [yield* broker, yield* broker, yield* broker]
       const history = { size: 1000, timeToLive: 600_000, keyTimeToLive: 600_000 }
       const insist = <A, E>(effect: Effect.Effect<A, E>) => Effect.retry(effect, Schedule.spaced(20))
       const seen: Array<string> = []

@@ -418,6 +418,25 @@ describe.skipIf(Redis.missing !== undefined)("a broker on Redis", () => {
       yield* until(Effect.map(members(broker, "t"), (count) => count === 20))
     }))
 
+  test("lets nobody leave whose lease ran out where nobody could beat", (redis) =>
+    Effect.gen(function*() {
+      // Neither beats by itself within the test.
+      const [one, other] = [yield* brokerOf(redis, { lease: 600_000 }), yield* brokerOf(redis, { lease: 30_000 })]
+      yield* one.enter("t", { id: "1", member: "ann", payload: "1" })
+      const [state] = (yield* redis.command("KEYS", "*:state")).split("\n")
+      const leases = state.replace(":state", ":leases")
+      const [owner] = (yield* redis.command("ZRANGE", leases, "0", "0")).split("\n")
+      const now = yield* Clock.currentTimeMillis
+      const ranOut = (beat: number) =>
+        Effect.all([redis.command("ZADD", leases, `${now - 1}`, owner), redis.command("HSET", state, "beat", `${now - beat}`, "calm", "0")])
+      // Redis was away for less than a lease, and for most of that of one.
+      yield* ranOut(20_000)
+      assert.strictEqual(yield* members(other, "t"), 1)
+      // Others could, and this one has not.
+      yield* ranOut(10_000)
+      assert.strictEqual(yield* members(other, "t"), 0)
+    }))
+
   test("puts right whom Redis has entered", (redis) =>
     Effect.gen(function*() {
       const broker = yield* brokerOf(redis)

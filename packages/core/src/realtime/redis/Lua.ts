@@ -173,9 +173,10 @@ local function bury(owner)
   return true
 end
 
--- Where nothing has beaten for long, Redis was away, not the processes: they get the time to say that they live, once.
+-- Processes beat three times in a lease. Where none has for half of one, Redis was away, or the slot was moving, not the processes: they
+-- get the time to say that they live, once.
 local function sweep()
-  if now - beat > lease and calm - lease <= beat then
+  if now - beat > lease / 2 and calm - lease <= beat then
     calm = now + lease
     redis.call('HSET', state, 'calm', calm)
   end

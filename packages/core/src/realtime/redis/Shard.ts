@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import type * as Redis from "effect/persistence/Redis"
 import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import type { Deadlines } from "../../runtime/Deadlines.ts"
 import type { Inbox } from "../broker/Inbox.ts"
 import type { Presence } from "../broker/Model.ts"
@@ -278,7 +279,8 @@ export class Shard {
       if (this.isTicking || (!this.isListening && !this.isLeased)) return Effect.void
       this.isTicking = true
       const expected = this.entered.size
-      return this.submit("R", [`${expected}`], 1).pipe(
+      // Soon again where Redis is away: the lease goes on meanwhile.
+      return Effect.retry(this.submit("R", [`${expected}`], 1), { schedule: Schedule.spaced(this.shared.lease / 20), times: 6 }).pipe(
         Effect.flatMap(([count]) => {
           const { knownEpoch, knownSeq } = this.hearing
           if (this.isListening) {
