@@ -116,7 +116,7 @@ describe.skipIf(Redis.missing !== undefined)("a Redis Cluster of three", () => {
     Effect.gen(function*() {
       const cluster = yield* RedisCluster.make(0)
       const broker = brokerOf(cluster, { shards: 1, lease: 6000 })
-      const [one, other, third] = [yield* broker, yield* broker, yield* broker]
+      const [one, other, third, visitors] = [yield* broker, yield* broker, yield* broker, yield* broker]
       const history = { size: 1000, timeToLive: 600_000, keyTimeToLive: 600_000 }
       const insist = <A, E>(effect: Effect.Effect<A, E>) => Effect.retry(effect, Schedule.spaced(20))
       const seen: Array<string> = []
@@ -158,8 +158,8 @@ describe.skipIf(Redis.missing !== undefined)("a Redis Cluster of three", () => {
       const visiting = yield* Effect.forkScoped(Effect.gen(function*() {
         for (let visit = 0; !move.isDone || visit < 5; visit++) {
           const id = `visit ${visit}`
-          yield* noted(third.enter(visit % 2 === 0 ? "t" : `u${visit}`, { id, member: id, payload: id }))
-          yield* noted(third.leave(visit % 2 === 0 ? "t" : `u${visit}`, id))
+          yield* noted(visitors.enter(visit % 2 === 0 ? "t" : `u${visit}`, { id, member: id, payload: id }))
+          yield* noted(visitors.leave(visit % 2 === 0 ? "t" : `u${visit}`, id))
         }
       }))
       const present: Array<string> = []

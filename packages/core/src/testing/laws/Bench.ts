@@ -52,8 +52,9 @@ export class Ears {
     return this.all.flatMap((heard) => heard._tag === "Published" && heard.topic === topic ? [heard.entry.offset] : [])
   }
 
-  has(tag: Heard["_tag"], topic: string): boolean {
-    return this.all.some((heard) => heard._tag === tag && (heard.topic === topic || heard.topic === undefined))
+  /** Whether something was heard, behind the first `since` of all. */
+  has(tag: Heard["_tag"], topic: string, since = 0): boolean {
+    return this.all.slice(since).some((heard) => heard._tag === tag && (heard.topic === topic || heard.topic === undefined))
   }
 }
 
