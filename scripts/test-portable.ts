@@ -5,8 +5,13 @@
 import { bin, exitWith, root, run } from "./lib/commands.ts"
 
 const asked = process.argv.slice(2)
-// Topics on Redis rest on none of them.
-const apart = ["packages/node/test/realtime/**", "packages/node/test/NodeRedisCluster.test.ts", "examples/test/topics*.test.ts"]
+// Topics on Redis rest on none of them, and one browser is enough.
+const apart = [
+  "packages/node/test/realtime/**",
+  "packages/node/test/NodeRedisCluster.test.ts",
+  "examples/test/topics*.test.ts",
+  "examples/test/firefox.test.ts"
+]
 const tests = asked.length > 0
   ? asked
   : ["packages/node/test", "examples/test", ...apart.flatMap((files) => ["--exclude", files])]

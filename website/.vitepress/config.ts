@@ -15,7 +15,9 @@ export default defineConfig({
   markdown: {
     // Anchors as GitHub makes them, so that a link holds in both places.
     anchor: { slugify: slugOf },
-    toc: { slugify: slugOf }
+    toc: { slugify: slugOf },
+    // There is no highlighting of its own.
+    languageAlias: { haproxy: "txt" }
   },
   themeConfig: {
     outline: [2, 3],
