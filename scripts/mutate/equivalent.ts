@@ -212,6 +212,12 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "spares a look at the last bytes, which finds the same for ASCII"
   },
   {
+    file: "packages/core/src/protocol/IncomingText.ts",
+    line: "if (parts.length === 0) return \"\"",
+    change: [["parts.length === 0", "false"]],
+    why: "spares the joining of nothing"
+  },
+  {
     file: "packages/core/src/protocol/PayloadReader.ts",
     line: "if (maskKey !== 0) maskInPlace(bytes, start, end, maskKey, phase)",
     change: [["maskKey !== 0", "true"]],
