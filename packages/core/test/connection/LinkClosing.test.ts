@@ -298,6 +298,17 @@ describe("LinkClosing", () => {
       assert.strictEqual(yield* ws.dropped, 0)
     }))
 
+  it.effect("a reason that does not fit into a Close is left out, and its code is sent", () =>
+    Effect.gen(function*() {
+      for (const [reason, expected] of [["x".repeat(123), `close 4000 ${"x".repeat(123)}`], ["x".repeat(124), "close 4000"]] as const) {
+        const { said, scope, transport } = yield* make({ closeCodeFor: () => ({ code: 4000, reason }) })
+        const closing = yield* start(Scope.close(scope, Exit.fail("no")))
+        assert.deepStrictEqual(said(), [expected])
+        transport.peerEnds()
+        yield* done(closing)
+      }
+    }))
+
   it.effect("of several Closes that wait for too long the first is sent", () =>
     Effect.gen(function*() {
       const { said, ws } = yield* make({ closeTimeout: "1 second" })
