@@ -17,7 +17,7 @@ export default defineConfig({
     anchor: { slugify: slugOf },
     toc: { slugify: slugOf },
     // There is no highlighting of its own.
-    languageAlias: { haproxy: "txt" }
+    languageAlias: { haproxy: "ini" }
   },
   themeConfig: {
     outline: [2, 3],
