@@ -89,6 +89,23 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "spares the steps of the end a second time: each of them is taken once"
   },
   {
+    file: "packages/core/src/connection/ByteLink.ts",
+    line: "this.fannedOut = -1",
+    change: [["1", "2"]],
+    why: "any number that is no count of bytes says that none wait for a turn"
+  },
+  {
+    file: "packages/core/src/connection/Relay.ts",
+    line: "private at = 0",
+    why: "whoever takes a batch sets it; of the empty one nothing is sent"
+  },
+  {
+    file: "packages/core/src/connection/StreamedMessage.ts",
+    line: "if ((to - from) * 3 > size && byteLength(payload.slice(from, to)) > size)",
+    change: [["-", "+"], ["(to - from) * 3 > size", "true"]],
+    why: "spares the counting of bytes where there cannot be too many"
+  },
+  {
     file: "packages/core/src/connection/Pings.ts",
     line: "view.setUint32(0, this.counter++)",
     change: [["++", "--"]],

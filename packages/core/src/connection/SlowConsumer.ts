@@ -250,7 +250,7 @@ class Backlog implements Waiter {
   /** It closed before what is left was sent. No sender waits, so that the counter and the way it closed tell. */
   private lose(): Outcome {
     const { messages, writer } = this
-    if (messages.length > 0) writer.link.lose()
+    writer.link.lose()
     for (const message of messages.splice(0)) {
       writer.taken(message)
       writer.drop()

@@ -5,7 +5,10 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import { HeartbeatTimer } from "../../src/connection/HeartbeatTimer.ts"
+import * as Limits from "../../src/Limits.ts"
 import * as Message from "../../src/Message.ts"
+import * as Deadlines from "../../src/runtime/Deadlines.ts"
 import * as WebSocket from "../../src/WebSocket.ts"
 import { best, makeOnMessages, page } from "../support/FakeMessages.ts"
 import { bytes, done, isPending, start, turn } from "../support/Harness.ts"
@@ -432,6 +435,29 @@ describe("MessageLink", () => {
         yield* TestClock.adjust(1)
         assert.isTrue(transport.isClosed)
         assert.deepInclude(yield* Effect.flip(ws.receive), { _tag: "IOError", phase: "keepalive", reason: "TimedOut" })
+      }))
+
+    it.effect("that is due while the connection closes is not asked for again, nor sent", () =>
+      Effect.gen(function*() {
+        const deadlines = yield* Deadlines.current
+        const sent: Array<unknown> = []
+        const timer = new HeartbeatTimer({
+          limits: Limits.defaults,
+          deadlines,
+          isOpen: false,
+          isBlocked: false,
+          protocol: { send: (message) => void sent.push(message) },
+          flush: () => {},
+          updateAlarm: () => {},
+          break: () => assert.fail("it broke")
+        }, heartbeat)
+        timer.start(0)
+        const due = timer.due!
+        timer.onAlarm(due - 1)
+        assert.strictEqual(timer.due, due)
+        timer.onAlarm(due)
+        assert.isUndefined(timer.due)
+        assert.deepStrictEqual(sent, [])
       }))
 
     it.effect("without one nothing is sent", () =>

@@ -18,9 +18,63 @@ describe("Refusals", () => {
       body: ""
     })
     assert.deepInclude(refusal("KeyInvalid", "why"), { status: 400, detail: "why", headers: [] })
-    for (const { section, status, text } of Object.values(handshakeRules)) {
-      assert.isTrue(status >= 400 && status < 600 && section.length > 0 && text.length > 0)
-    }
+    for (const { section, text } of Object.values(handshakeRules)) assert.isTrue(section.length > 0 && text.length > 0)
+  })
+
+  it("say whose fault it is: the request's, the program's 500, or the other server's 502", () => {
+    const rulesWith = (...statuses: ReadonlyArray<number>) =>
+      Object.entries(handshakeRules).flatMap(([rule, { status }]) => statuses.includes(status) ? [rule] : [])
+    assert.deepStrictEqual(rulesWith(500), [
+      "OriginPolicyFailed",
+      "SubprotocolNotOffered",
+      "ExtensionNotOffered",
+      "HeaderInvalid",
+      "HeaderReserved",
+      "HeaderDuplicated",
+      "UrlInvalid",
+      "UrlScheme",
+      "UrlFragment",
+      "UrlCredentials",
+      "OptionUnsupported"
+    ])
+    assert.deepStrictEqual(rulesWith(502), [
+      "ProxyRefused",
+      "StatusNot101",
+      "UpgradeInvalid",
+      "ConnectionInvalid",
+      "AcceptInvalid",
+      "ExtensionUnexpected",
+      "ExtensionInvalid",
+      "SubprotocolUnexpected",
+      "SubprotocolMissing",
+      "Downgraded"
+    ])
+    const others = Object.entries(handshakeRules).flatMap(([rule, { status }]) => status === 500 || status === 502 ? [] : [`${rule} ${status}`])
+    assert.deepStrictEqual(others, [
+      "MethodNotGet 405",
+      "HttpVersionTooOld 400",
+      "HttpVersionUnsupported 505",
+      "RequestHasBody 400",
+      "TargetInvalid 400",
+      "HostInvalid 400",
+      "NotAnUpgrade 426",
+      "ConnectInvalid 400",
+      "ConnectProtocol 501",
+      "VersionMissing 400",
+      "VersionUnsupported 426",
+      "ExpectationFailed 417",
+      "KeyInvalid 400",
+      "SubprotocolsInvalid 400",
+      "SubprotocolUnsupported 400",
+      "ExtensionsMalformed 400",
+      "HeaderTooLarge 431",
+      "OriginDuplicated 400",
+      "OriginRefused 403",
+      "TooManyConnections 503",
+      "TooManyFromAddress 429",
+      "TooManyUpgrades 429",
+      "Application 403"
+    ])
   })
 
   it("ask for no upgrade over extended CONNECT, which has none", () => {
