@@ -95,6 +95,16 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "any number that is no count of bytes says that none wait for a turn"
   },
   {
+    file: "packages/core/src/connection/LinkClosing.ts",
+    line: "this.hasTold = true",
+    why: "spares telling again: listeners are called once and then gone"
+  },
+  {
+    file: "packages/core/src/connection/Reader.ts",
+    line: "const never = (): boolean => false",
+    why: "what is waited for is set together with who waits"
+  },
+  {
     file: "packages/core/src/connection/Relay.ts",
     line: "private at = 0",
     why: "whoever takes a batch sets it; of the empty one nothing is sent"
@@ -104,6 +114,12 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     line: "if ((to - from) * 3 > size && byteLength(payload.slice(from, to)) > size)",
     change: [["-", "+"], ["(to - from) * 3 > size", "true"]],
     why: "spares the counting of bytes where there cannot be too many"
+  },
+  {
+    file: "packages/core/src/connection/Pings.ts",
+    line: "probe.remaining = this.due === undefined ? undefined : this.due - now",
+    change: [["this.due === undefined", "false"]],
+    why: "a Pong that is awaited has a time, unless it stands still already, which happens once at a time"
   },
   {
     file: "packages/core/src/connection/Pings.ts",

@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { HeartbeatTimer } from "../../src/connection/HeartbeatTimer.ts"
+import { type BeatingLink, HeartbeatTimer } from "../../src/connection/HeartbeatTimer.ts"
 import * as Limits from "../../src/Limits.ts"
 import * as Message from "../../src/Message.ts"
 import * as Deadlines from "../../src/runtime/Deadlines.ts"
@@ -437,27 +437,60 @@ describe("MessageLink", () => {
         assert.deepInclude(yield* Effect.flip(ws.receive), { _tag: "IOError", phase: "keepalive", reason: "TimedOut" })
       }))
 
+    const makeTimer = Effect.fnUntraced(function*(link: Partial<BeatingLink> = {}) {
+      const sent: Array<unknown> = []
+      let alarms = 0
+      const timer = new HeartbeatTimer({
+        limits: Limits.defaults,
+        deadlines: yield* Deadlines.current,
+        isOpen: true,
+        isBlocked: false,
+        protocol: { send: (message) => void sent.push(message) },
+        flush: () => {},
+        updateAlarm: () => alarms++,
+        break: () => assert.fail("it broke"),
+        ...link
+      }, heartbeat)
+      timer.start(0)
+      return { timer, sent, alarms: () => alarms, interval: timer.due! }
+    })
+
     it.effect("that is due while the connection closes is not asked for again, nor sent", () =>
       Effect.gen(function*() {
-        const deadlines = yield* Deadlines.current
-        const sent: Array<unknown> = []
-        const timer = new HeartbeatTimer({
-          limits: Limits.defaults,
-          deadlines,
-          isOpen: false,
-          isBlocked: false,
-          protocol: { send: (message) => void sent.push(message) },
-          flush: () => {},
-          updateAlarm: () => {},
-          break: () => assert.fail("it broke")
-        }, heartbeat)
-        timer.start(0)
-        const due = timer.due!
-        timer.onAlarm(due - 1)
-        assert.strictEqual(timer.due, due)
-        timer.onAlarm(due)
+        const { interval, sent, timer } = yield* makeTimer({ isOpen: false })
+        timer.onAlarm(interval - 1)
+        assert.strictEqual(timer.due, interval)
+        timer.onAlarm(interval)
         assert.isUndefined(timer.due)
         assert.deepStrictEqual(sent, [])
+      }))
+
+    it.effect("has what was left of its time once this side reads again", () =>
+      Effect.gen(function*() {
+        const { interval, timer } = yield* makeTimer()
+        timer.standStill(true, 1)
+        assert.strictEqual(timer.due, interval, "the interval is no wait for the peer")
+        timer.onAlarm(interval)
+        const due = timer.due!
+        assert.isAbove(due, interval)
+        timer.standStill(true, due - 7)
+        assert.isUndefined(timer.due)
+        timer.standStill(true, due - 3)
+        timer.standStill(false, due + 100)
+        assert.strictEqual(timer.due, due + 107)
+        timer.standStill(false, due + 200)
+        assert.strictEqual(timer.due, due + 107)
+      }))
+
+    it.effect("asks for the next alarm when the answer arrives", () =>
+      Effect.gen(function*() {
+        const { alarms, interval, timer } = yield* makeTimer()
+        assert.isFalse(timer.takes("text"))
+        assert.strictEqual(alarms(), 0)
+        timer.onAlarm(interval)
+        assert.isTrue(timer.takes("pong"))
+        assert.strictEqual(alarms(), 1)
+        assert.strictEqual(timer.due, interval)
       }))
 
     it.effect("without one nothing is sent", () =>
