@@ -65,6 +65,11 @@ export class StillWorld {
     }
   }
 
+  /** Runs a task behind those that are due, as a microtask is run behind what is running. */
+  readonly soon = (task: () => void): void => {
+    this.tasks.push(task)
+  }
+
   settle(): void {
     while (this.tasks.length > 0) {
       const { tasks } = this

@@ -181,7 +181,7 @@ const run = (input: Uint8Array): void => {
   const scope = Scope.makeUnsafe()
   const setUp = Effect.gen(function*() {
     const store = yield* Broker.makeMemoryStore
-    const hub = yield* Hubs.make(yield* store.broker, limits)
+    const hub = yield* Hubs.make(yield* store.broker, limits, world.soon)
     const clients = yield* Effect.forEach([1, 2], () => Effect.map(Queue.unbounded<ToServer, Cause.Done>(), (queue) => new Client(queue)))
     return { store, hub, clients }
   })

@@ -1,6 +1,6 @@
 /** The account by itself; what connections do with it is in the test of the public module. */
 import { assert, describe, it } from "@effect/vitest"
-import { type Holder, MemoryBudget, pageSize } from "../../src/memory/MemoryBudget.ts"
+import { type Holder, MemoryBudget, pageSize, unlimited } from "../../src/memory/MemoryBudget.ts"
 import type { Alarm, Deadlines } from "../../src/runtime/Deadlines.ts"
 
 /** Deadlines that the test lets pass. */
@@ -193,5 +193,15 @@ describe("MemoryBudget", () => {
     other.advance(2000)
     assert.strictEqual(budget.shed, 1)
     assert.deepStrictEqual([...other.alarms.values()], [4000])
+  })
+
+  it("may have no bound: a connection is told what it holds and never to wait", () => {
+    const holder = { accounted: 0 } as Holder
+    unlimited.change(holder, 1e9)
+    assert.strictEqual(holder.accounted, 1e9)
+    unlimited.pause(holder)
+    assert.isFalse(unlimited.isExhausted)
+    unlimited.leave(holder)
+    assert.strictEqual(holder.accounted, 0)
   })
 })

@@ -56,6 +56,8 @@ describe("MessageProtocol", () => {
     )
     assert.isFalse(outbound.shares(prepare("x")))
     protocol.ping()
+    protocol.sendFragment()
+    outbound.clear()
     protocol.outputTaken()
   })
 

@@ -102,6 +102,7 @@ export class Hub implements Surroundings {
   private readonly broker: Broker["Service"]
   private readonly clock: Clock.Clock
   private readonly runFork: Run
+  readonly soon: (task: () => void) => void
   private readonly topics = new Map<string, Held>()
   private readonly idle = new Map<string, Held>()
   private readonly watched = new Map<string, Watched>()
@@ -113,13 +114,14 @@ export class Hub implements Surroundings {
   private isSweeping = false
   private serial = 0
 
-  constructor(broker: Broker["Service"], limits: TopicLimits, clock: Clock.Clock, runFork: Run) {
+  constructor(broker: Broker["Service"], limits: TopicLimits, clock: Clock.Clock, runFork: Run, soon: (task: () => void) => void) {
     this.broker = broker
     this.limits = limits
     this.budget = new RecentBudget(limits.recent.bytes)
     this.windowCount = limits.recent.count
     this.clock = clock
     this.runFork = runFork
+    this.soon = soon
   }
 
   /** How many topics are live here. */
@@ -368,12 +370,15 @@ export class Hub implements Surroundings {
   }
 }
 
-/** Makes the hub of a process over its broker. */
-export const make = (broker: Broker["Service"], limits: TopicLimits): Effect.Effect<Hub, never, Scope.Scope> =>
+const resolved = Promise.resolve()
+const inMicrotask = (task: () => void): void => void resolved.then(task)
+
+/** Makes the hub of a process over its broker. `soon` runs a task at the end of a run of JavaScript. */
+export const make = (broker: Broker["Service"], limits: TopicLimits, soon = inMicrotask): Effect.Effect<Hub, never, Scope.Scope> =>
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
     const runFork = yield* FiberSet.makeRuntime()
-    const hub = new Hub(broker, limits, clock, runFork)
+    const hub = new Hub(broker, limits, clock, runFork, soon)
     yield* Effect.forkScoped(hearing(hub, broker), { startImmediately: true })
     return hub
   })

@@ -54,6 +54,8 @@ export interface Surroundings {
   readonly budget: RecentBudget
   readonly windowCount: number
   readonly now: () => number
+  /** Runs a task at the end of this run of JavaScript. */
+  readonly soon: (task: () => void) => void
   readonly read: (topic: string, since: Position, limit: number) => Effect.Effect<Read, BrokerError>
   /** Runs an effect that asks the broker, as long as the hub lives. */
   readonly ask: (question: Effect.Effect<void>) => void
@@ -70,8 +72,6 @@ const heldAfterReading = 5000
 
 /** Waits grow from 100 ms to 5 s. */
 export const patiently = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])
-
-const resolved = Promise.resolve()
 
 const noSubscriptions: Array<Subscription> = []
 
@@ -201,7 +201,7 @@ export class LiveTopic {
     this.window.push(recent)
     const { counts } = this.around
     counts.publications++
-    if (this.live.length > 0 && this.untold.push(recent) === 1) void resolved.then(this.tellAll)
+    if (this.live.length > 0 && this.untold.push(recent) === 1) this.around.soon(this.tellAll)
     if (this.waiting !== undefined) this.wakeAll()
   }
 

@@ -176,7 +176,7 @@ describe("the hub", () => {
     }))
 
   it("gives names that nothing else has", () => {
-    const make = () => new Hubs.Hub(undefined as never, Limits.defaultTopics, undefined as never, undefined as never)
+    const make = () => new Hubs.Hub(undefined as never, Limits.defaultTopics, undefined as never, undefined as never, undefined as never)
     const [one, other] = [make(), make()]
     const names = [one, one, other, other].map((hub) => hub.uniqueName())
     assert.strictEqual(new Set(names).size, 4)

@@ -21,6 +21,9 @@ const size = 30
 const Log = Topic.make("log/:id", { publication: Schema.String, history: { size, timeToLive: "1 hour" } })
 const a = { id: "a" }
 const route = Topics.handle([Topics.serve(Log)], { outboundHighWaterMark: 2048 })
+/** At the end of the run of JavaScript. */
+const soon = (task: () => void): void => void Promise.resolve().then(task)
+
 
 type Position = Broker.Position
 type Seen = TopicEvent.TopicEvent<string>
@@ -236,6 +239,7 @@ describe("what is heard of a topic", () => {
       budget: new RecentBudget(1e6),
       windowCount: 100,
       now: () => 0,
+      soon,
       read: (_, since) => Effect.sync(() => {
         asked.push(since)
         return answer
@@ -354,6 +358,7 @@ describe("what is heard of a topic", () => {
         budget: new RecentBudget(1000),
         windowCount: 5,
         now: () => 0,
+        soon,
         read: () =>
           Effect.suspend(() => {
             reads++
@@ -394,6 +399,7 @@ describe("who is told", () => {
       budget: new RecentBudget(1e6),
       windowCount: 100,
       now: () => 0,
+      soon,
       read: () => Effect.succeed({ epoch: "f", entries: [], oldest: 1, top: 0 }),
       ask: Effect.runSync,
       askLater: () => {},
