@@ -11,8 +11,9 @@ let done: Record<string, number> = {}
 let problems: Array<string> = []
 
 const patienceMillis = 180_000
-// Longer than the server waits for one that does not read. One that reads nothing does not see its end either.
-const sulkMillis = 2_500
+// Much longer than the server waits for one that does not read, whose output takes a while to fill on a busy machine: one that
+// reads again before that is no peer that never reads, and is flooded for ever. One that reads nothing does not see its end either.
+const sulkMillis = 20_000
 
 /**
  * Says something after the 101 and waits for the end; resolves with the bytes received, without the head. Of a flood that it does
