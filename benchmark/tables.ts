@@ -12,7 +12,7 @@ const figure = (value: number): string =>
 
 const cost = (row: Row | undefined): string => {
   if (row === undefined) return ""
-  return `${figure(row.cost)} ${row.unit.startsWith("KiB") ? "KiB" : "µs"}`
+  return `${figure(row.cost)} ${row.unit.split("/", 1)[0]!.replace("us", "µs")}`
 }
 
 const times = (rows: ReadonlyArray<Row>, row: Row | undefined): string => {
