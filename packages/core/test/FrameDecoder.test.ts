@@ -6,18 +6,9 @@ import * as FrameDecoder from "../src/FrameDecoder.ts"
 import * as Frame from "../src/Frame.ts"
 import * as Opcode from "../src/Opcode.ts"
 import { portable } from "../src/Primitives.ts"
+import { concat } from "./support/FakeTransport.ts"
 
 const encode = (frame: Frame.Frame): Uint8Array => Result.getOrThrow(Frame.encode(frame))
-
-const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
-}
 
 // Pushes `bytes` in pieces whose sizes cycle through `steps`.
 const run = (bytes: Uint8Array, steps: ReadonlyArray<number>, options?: FrameDecoder.Options) => {

@@ -11,10 +11,15 @@ export const bytesOf = (payload: Uint8Array): Uint8Array => {
   throw new TypeError("a payload must be a string or a Uint8Array")
 }
 
-/** A copy of both, joined. */
-export const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {
-  const both = new Uint8Array(first.length + second.length)
-  both.set(first)
-  both.set(second, first.length)
-  return both
+/** A copy of all, joined. */
+export const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  let size = 0
+  for (const part of parts) size += part.length
+  const all = new Uint8Array(size)
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
 }

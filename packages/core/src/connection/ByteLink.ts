@@ -151,7 +151,7 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
     this.closing?.alive()
     try {
       if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
-      else this.rest = joined(this.rest, chunk)
+      else this.rest = joined([this.rest, chunk])
       if (this.hooks.isWaiting) this.hooks.onReadable()
     } finally {
       this.taking = false

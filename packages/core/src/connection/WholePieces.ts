@@ -1,7 +1,7 @@
 /** Messages in pieces where the platform has none: they are collected before they are sent, and received whole. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { bytesOf } from "../codec/Bytes.ts"
+import { bytesOf, joined } from "../codec/Bytes.ts"
 import type { Message } from "../Message.ts"
 import { failsAtEnd, holding, inTurn } from "./Holding.ts"
 import type { IncomingMessage, Pieces } from "./Pieces.ts"
@@ -16,7 +16,7 @@ export const wholePieces: Pieces = {
       }
       return Stream.runForEachArray(fragments, (payloads) => Effect.sync(() => collect(payloads))).pipe(
         Effect.flatMap(() => {
-          const message = kind === "text" ? collected.join("") : concat(collected as Array<Uint8Array>)
+          const message = kind === "text" ? collected.join("") : joined(collected as Array<Uint8Array>)
           return inTurn(writer, message, () => writer.link.protocol.send(message))
         }),
         Effect.raceFirst(failsAtEnd(writer))
@@ -25,14 +25,4 @@ export const wholePieces: Pieces = {
   receiveStream: (reader) =>
     Effect.map(reader.receive, (message) =>
       ({ _tag: typeof message === "string" ? "Text" : "Binary", fragments: Stream.make(message) }) as IncomingMessage)
-}
-
-const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
 }

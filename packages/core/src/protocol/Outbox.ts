@@ -6,6 +6,7 @@
  * a shared pool and return to it once they are taken, so an idle connection holds none. A buffer
  * that the transport still reads is never written to.
  */
+import { joined } from "../codec/Bytes.ts"
 import { headerLength, writeHeader } from "../codec/FrameHeader.ts"
 import { maskInPlace, maskInto, MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
@@ -54,22 +55,10 @@ const areLast = (frames: ReadonlyArray<Uint8Array>): boolean => {
 
 /** Frames that nobody writes to, as one chunk that nobody writes to, where others have asked for the same. */
 const sharedJoin = (frames: ReadonlyArray<Uint8Array>): Uint8Array | undefined => {
-  if (areLast(frames)) return lastJoined ??= concat(frames)
+  if (areLast(frames)) return lastJoined ??= joined(frames)
   lastFrames = frames
   lastJoined = undefined
   return undefined
-}
-
-const concat = (frames: ReadonlyArray<Uint8Array>): Uint8Array => {
-  let size = 0
-  for (const frame of frames) size += frame.length
-  const joined = new Uint8Array(size)
-  let at = 0
-  for (const frame of frames) {
-    joined.set(frame, at)
-    at += frame.length
-  }
-  return joined
 }
 
 export class Outbox {

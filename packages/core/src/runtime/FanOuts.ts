@@ -126,6 +126,7 @@ const flushWaiting = (): void => {
 /** Schedules a flush. Called once until `flushNow`, except by those in a fan-out, each time that they are told more. */
 export const flushSoon = (connection: FannedOut): void => {
   if (waiting.length + fannedOut.length === 0) void resolved.then(flushWaiting)
-  if (connection.isFannedOut) fannedOut.push(connection)
-  else waiting.push(connection)
+  if (!connection.isFannedOut) waiting.push(connection)
+  // Several messages to one of them are no fan-out.
+  else if (fannedOut.at(-1) !== connection) fannedOut.push(connection)
 }

@@ -81,12 +81,14 @@ describe("Bytes", () => {
 
   it("are joined in memory of their own", () => {
     const [first, second] = [Uint8Array.of(1, 2), new Uint8Array(8).fill(3).subarray(2, 5)]
-    const both = joined(first, second)
+    const both = joined([first, second])
     assert.deepStrictEqual([...both], [1, 2, 3, 3, 3])
     assert.strictEqual(both.buffer.byteLength, 5)
     both.fill(9)
     assert.deepStrictEqual([...first, ...second], [1, 2, 3, 3, 3])
-    assert.deepStrictEqual(joined(new Uint8Array(0), second), second)
-    assert.deepStrictEqual(joined(first, new Uint8Array(0)), first)
+    assert.deepStrictEqual(joined([new Uint8Array(0), second]), second)
+    assert.deepStrictEqual(joined([first, new Uint8Array(0)]), first)
+    assert.deepStrictEqual([...joined([first, second, first])], [1, 2, 3, 3, 3, 1, 2])
+    assert.lengthOf(joined([]), 0)
   })
 })

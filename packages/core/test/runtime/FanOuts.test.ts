@@ -127,6 +127,17 @@ describe("FanOuts", () => {
     assert.isTrue(loop.isIdle)
   })
 
+  it("takes many answers to one connection for no fan-out", async () => {
+    const { loop, members, taken, tellAll } = makeRoom(5)
+    tellAll("a")
+    await runEnds
+    for (const answer of ["b", "c", "d", "e"]) members[3].send(answer)
+    await runEnds
+    assert.deepStrictEqual(taken(), ["3: a,b,c,d,e"])
+    loop.turn()
+    assert.deepStrictEqual(taken(), ["0: a", "1: a", "2: a", "4: a"])
+  })
+
   it("writes an answer to one that waits for its turn at once, behind what it waits for", async () => {
     const { loop, members, taken, tellAll } = makeRoom(5)
     tellAll("a")
