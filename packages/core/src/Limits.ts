@@ -301,41 +301,24 @@ export const share = (limit: number, processes = 1): number => {
   throw new InvalidArgument({ argument: "processes", detail: `${processes}; it is a whole number from 1 on` })
 }
 
-const millis = (input: Duration.Input | undefined, fallback: number): number =>
-  input === undefined ? fallback : Duration.toMillis(Duration.fromInputUnsafe(input))
-
-const fragments = (input: Options["fragments"]): Limits["fragments"] => {
-  const fallback = defaults.fragments
-  return input === undefined ? fallback : { max: input.max ?? fallback.max, charge: input.charge ?? fallback.charge }
-}
-
-const controlFrames = (input: Options["controlFrames"]): Limits["controlFrames"] => {
-  const fallback = defaults.controlFrames
-  if (input === undefined) return fallback
-  return { max: input.max ?? fallback.max, interval: millis(input.interval, fallback.interval) }
-}
-
-const messageProgress = (input: Options["messageProgress"]): Limits["messageProgress"] => {
-  const fallback = defaults.messageProgress
-  if (input === undefined) return fallback
-  return { bytes: input.bytes ?? fallback.bytes, timeout: millis(input.timeout, fallback.timeout) }
-}
-
-const slowConsumer = (input: SlowConsumer | undefined): Limits["slowConsumer"] =>
-  typeof input !== "object" ? input ?? defaults.slowConsumer : {
-    close: input.close,
-    after: millis(input.after, 5_000),
-    maxBytes: input.maxBytes ?? MiB
+/**
+ * Options in place of those of `fallback` that they name, and so within each group of them. A number is a size, or a time in
+ * milliseconds; another value in the place of a number is a time. NaN limits to nothing.
+ */
+const filled = <A extends object>(options: object | undefined, fallback: A): A => {
+  if (options === undefined) return fallback
+  // Names and types of the two belong together (`Options` and `Limits`), which no type of a loop can say.
+  const given = options as Readonly<Record<string, unknown>>
+  const result = { ...fallback } as Record<string, unknown>
+  for (const name of Object.keys(fallback)) {
+    const value = given[name]
+    const other = result[name]
+    if (value === undefined) continue
+    if (typeof value === "number") result[name] = value || 0
+    else if (typeof other === "number") result[name] = Duration.toMillis(value as Duration.Input)
+    else result[name] = typeof value === "object" && typeof other === "object" ? filled(value!, other!) : value
   }
-
-const keepAlive = (input: Options["keepAlive"]): Limits["keepAlive"] => {
-  if (input === false) return undefined
-  const fallback = defaults.keepAlive!
-  if (input === undefined) return fallback
-  return {
-    interval: millis(input.interval, fallback.interval),
-    timeout: millis(input.timeout, fallback.timeout)
-  }
+  return result as A
 }
 
 /**
@@ -353,25 +336,18 @@ const keepAlive = (input: Options["keepAlive"]): Limits["keepAlive"] => {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options | undefined): Limits =>
-  options === undefined ? defaults : {
-    maxMessageSize: options.maxMessageSize ?? defaults.maxMessageSize,
-    maxStreamedMessageSize: options.maxStreamedMessageSize ?? defaults.maxStreamedMessageSize,
-    fragments: fragments(options.fragments),
-    controlFrames: controlFrames(options.controlFrames),
-    inboundHighWaterMark: options.inboundHighWaterMark ?? defaults.inboundHighWaterMark,
-    outboundHighWaterMark: options.outboundHighWaterMark ?? defaults.outboundHighWaterMark,
-    slowConsumer: slowConsumer(options.slowConsumer),
-    messageProgress: messageProgress(options.messageProgress),
-    idleTimeout: millis(options.idleTimeout, defaults.idleTimeout),
-    handshakeTimeout: millis(options.handshakeTimeout, defaults.handshakeTimeout),
-    keepAlive: keepAlive(options.keepAlive),
-    closeTimeout: millis(options.closeTimeout, defaults.closeTimeout),
-    closeLimit: millis(options.closeLimit, defaults.closeLimit),
-    maxUnread: options.maxUnread ?? defaults.maxUnread,
-    unreadTimeout: millis(options.unreadTimeout, defaults.unreadTimeout),
-    stalledWriteTimeout: millis(options.stalledWriteTimeout, defaults.stalledWriteTimeout)
+export const make = (options: Options | undefined): Limits => {
+  if (options === undefined) return defaults
+  const { keepAlive, slowConsumer } = options
+  const limits = filled(options, defaults)
+  return {
+    ...limits,
+    keepAlive: keepAlive === false ? undefined : limits.keepAlive,
+    slowConsumer: typeof slowConsumer !== "object"
+      ? limits.slowConsumer
+      : filled(slowConsumer, { close: slowConsumer.close, after: 5_000, maxBytes: MiB })
   }
+}
 
 /**
  * Limits and deadlines of topics, as callers write them. Sizes are characters of JSON text but where they say bytes.
@@ -491,32 +467,5 @@ export const defaultTopics: TopicLimits = {
  * @category constructors
  * @since 0.1.0
  */
-export const makeTopics = (options: TopicOptions = {}, fallback: TopicLimits = defaultTopics): TopicLimits => ({
-  subscriptions: options.subscriptions ?? fallback.subscriptions,
-  calls: options.calls ?? fallback.calls,
-  publish: {
-    size: options.publish?.size ?? fallback.publish.size,
-    count: options.publish?.count ?? fallback.publish.count,
-    interval: millis(options.publish?.interval, fallback.publish.interval)
-  },
-  recovery: options.recovery ?? fallback.recovery,
-  snapshot: { size: options.snapshot?.size ?? fallback.snapshot.size },
-  presence: {
-    size: options.presence?.size ?? fallback.presence.size,
-    listed: options.presence?.listed ?? fallback.presence.listed,
-    grace: millis(options.presence?.grace, fallback.presence.grace),
-    lump: millis(options.presence?.lump, fallback.presence.lump)
-  },
-  recent: {
-    count: options.recent?.count ?? fallback.recent.count,
-    bytes: options.recent?.bytes ?? fallback.recent.bytes
-  },
-  linger: {
-    time: millis(options.linger?.time, fallback.linger.time),
-    topics: options.linger?.topics ?? fallback.linger.topics
-  },
-  authentication: {
-    within: millis(options.authentication?.within, fallback.authentication.within),
-    notice: millis(options.authentication?.notice, fallback.authentication.notice)
-  }
-})
+export const makeTopics = (options: TopicOptions = {}, fallback: TopicLimits = defaultTopics): TopicLimits =>
+  filled(options, fallback)

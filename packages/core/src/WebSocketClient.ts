@@ -67,19 +67,14 @@ export const connect = (
         opened._tag === "Some" ? Effect.succeed(opened.value) : Effect.fail(unanswered(limits.handshakeTimeout, awaited.name()))
       )
     )
-    const attributes = observer && (() => observer.attributesOf(url))
-    const connecting = acquiring(opening, ({ make, ...agreed }) =>
-      make({ ...options, ...agreed, role: "client", attributes }))
-    if (observer === undefined) return yield* connecting
-    const described = { observability: options.observability, attributes }
-    return yield* Effect.tapError(connecting, (error) => observer.handshakeFailed("client", error, described))
+    const connecting = (attributes?: WebSocket.Options["attributes"]) =>
+      acquiring(opening, ({ make, ...agreed }) => make({ ...options, ...agreed, role: "client", attributes }))
+    return yield* observer === undefined ? connecting() : observer.connecting(url, options.observability, connecting)
   })
 
 const unanswered = (millis: number, peer: string | undefined): IOError =>
   new IOError({
     phase: "handshake",
     reason: "TimedOut",
-    detail: peer === undefined
-      ? `The server did not answer the handshake within ${millis} ms (handshakeTimeout)`
-      : `${peer.slice(0, 1).toUpperCase()}${peer.slice(1)} did not answer within ${millis} ms (handshakeTimeout)`
+    detail: `The handshake took longer than ${millis} ms (handshakeTimeout): no answer from ${peer ?? "the server"}`
   })

@@ -94,12 +94,15 @@ describe("NativeWebSocketClient", () => {
           { headers: [["a", "b"]] },
           { compression: false },
           { compression: {} },
+          { extensions: [{ name: "x" } as never] },
           { keepAlive: { interval: "1 second" } },
           { observability: { metrics: true } },
           { slowConsumer: "dropOldest" }
         ]
         for (const options of missing) {
-          assert.deepInclude(yield* refused(options), { _tag: "HandshakeError", reason: "OptionUnsupported" })
+          const error = yield* refused(options)
+          assert.deepInclude(error, { _tag: "HandshakeError", reason: "OptionUnsupported" })
+          assert.include(error.message, `has no ${Object.keys(options)[0]};`)
         }
         // What says nothing is not missed.
         const { native } = yield* opened({ headers: {}, compression: true, keepAlive: { interval: undefined }, observability: {}, slowConsumer: "suspend" })

@@ -17,7 +17,7 @@ import * as Opcode from "../src/Opcode.ts"
 import type { Transform } from "../src/MessageExtension.ts"
 import type { WebSocket } from "../src/WebSocket.ts"
 import { concat } from "./support/FakeTransport.ts"
-import { observer } from "../src/connection/Telemetry.ts"
+import { attributesOf } from "../src/connection/Telemetry.ts"
 import { bytes, make, type Options, start, turn } from "./support/Harness.ts"
 
 const { server } = Observability.metrics
@@ -481,7 +481,7 @@ describe("logs", () => {
 
 describe("attributes", () => {
   it("of a URL are its address, scheme and path, and not its query", () => {
-    const of = (url: string | URL) => observer.attributesOf(url)
+    const of = (url: string | URL) => attributesOf(url)
     const at = (address: string, port: number, scheme: string, path: string) => ({
       "server.address": address,
       "server.port": port,

@@ -49,7 +49,7 @@ export const Awaited: Context.Reference<AwaitedPeer> = Context.Reference<Awaited
  * import { WebSocketClient } from "@effect-ws/core"
  * import { Effect } from "effect"
  *
- * // "The gateway did not answer within 10000 ms (handshakeTimeout)"
+ * // "The handshake took longer than 10000 ms (handshakeTimeout): no answer from the gateway"
  * export const through = <A, E, R>(open: Effect.Effect<A, E, R>) => WebSocketClient.awaiting(open, () => "the gateway")
  * ```
  *

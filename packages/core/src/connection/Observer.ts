@@ -63,10 +63,12 @@ export interface Described {
 export interface Observer {
   /** Attaches what observes a connection that opens now. Returns what is left to do, if anything. */
   attach(fiber: Fiber.Fiber<unknown, unknown>, link: ObservedLink, described: Described): Effect.Effect<void> | undefined
-  /** An opening handshake was refused, or failed. */
-  handshakeFailed(role: "client" | "server", error: HandshakeError | IOError, described: Described): Effect.Effect<void>
-  /** What is said of a client's connection to this URL. */
-  attributesOf(url: string | URL): Attributes
+  /** Connects to this URL, by a function that takes what is said of the connection. Reports a handshake that fails. */
+  connecting<A, E extends HandshakeError | IOError, R>(
+    url: string | URL,
+    observability: Options | undefined,
+    connect: (attributes: Described["attributes"]) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R>
 }
 
 /** The observer that the program provides, for connections that have none of their own. */

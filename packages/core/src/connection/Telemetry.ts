@@ -254,7 +254,8 @@ class Log {
 }
 
 /** The attributes of spans and log lines for a URL. The query is left out, because it often holds a token. */
-const attributesOf = (url: string | URL): Attributes => {
+/** What is said of a client's connection to this URL. */
+export const attributesOf = (url: string | URL): Attributes => {
   const text = String(url)
   const parsed = URL.parse(text, relativeBase)
   if (parsed === null) return {}
@@ -270,4 +271,10 @@ const attributesOf = (url: string | URL): Attributes => {
 }
 
 /** The observer of connections over bytes, of servers, and of what a program provides it to. */
-export const observer: Observer = { attach, attributesOf, handshakeFailed }
+export const observer: Observer = {
+  attach,
+  connecting: (url, observability, connect) => {
+    const attributes = () => attributesOf(url)
+    return Effect.tapError(connect(attributes), (error) => handshakeFailed("client", error, { observability, attributes }))
+  }
+}

@@ -46,32 +46,31 @@ type Dial = (
 const refuse = (reason: HandshakeRule, section: string, detail: string): HandshakeError =>
   new HandshakeError({ reason, section, detail, headers: [], body: "" })
 
-const unsupported = (detail: string): HandshakeError =>
-  refuse("OptionUnsupported", "WHATWG WebSockets §3.1", `the WebSocket of this platform cannot do this: ${detail}`)
-
+/** Whether there is anything in an option: an entry of a list, or a field that is given. */
 const isGiven = (option: object | undefined): boolean =>
-  option !== undefined && Object.values(option).some((value) => value !== undefined)
+  option !== undefined && [...Symbol.iterator in option ? option as Iterable<unknown> : Object.values(option)]
+    .some((value) => value !== undefined)
 
 /** The first option that the platform does not have. */
-const unsupportedOption = (
-  options: ConnectOptions,
-  { headers, keepAlive, makeWriter }: ConnectorOptions,
-  isObserved: boolean
-): string | undefined => {
-  if (headers === undefined && toHeaderList(options.headers).length > 0) return "headers; send what they say in the URL, or first"
-  if (options.compression === false || typeof options.compression === "object") {
-    return "compression other than the platform's own choice"
+const missingOption = (options: ConnectOptions, own: ConnectorOptions, isObserved: boolean): string | undefined => {
+  const { compression, extensions, headers, keepAlive, observability, slowConsumer = "suspend" } = options
+  const missing = {
+    headers: own.headers === undefined && isGiven(headers),
+    compression: compression === false || typeof compression === "object",
+    extensions: isGiven(extensions),
+    keepAlive: own.keepAlive === undefined && isGiven(keepAlive || undefined),
+    slowConsumer: own.makeWriter === undefined && slowConsumer !== "suspend",
+    observability: !isObserved && isGiven(observability)
   }
-  if (options.extensions !== undefined && options.extensions.length > 0) return "extensions of your own"
-  if (keepAlive === undefined && typeof options.keepAlive === "object" && isGiven(options.keepAlive)) {
-    return "keepAlive by Pings; give the layer a heartbeat, or leave it to the server"
-  }
-  if (makeWriter === undefined && (options.slowConsumer ?? "suspend") !== "suspend") {
-    return "slowConsumer; use layerOptions of NativeWebSocketClient"
-  }
-  if (!isObserved && isGiven(options.observability)) return "observability; provide Observability.layer"
-  return undefined
+  return Object.entries(missing).find(([, isMissing]) => isMissing)?.[0]
 }
+
+const unsupported = (option: string): HandshakeError =>
+  refuse(
+    "OptionUnsupported",
+    "WHATWG WebSockets §3.1",
+    `the WebSocket of this platform has no ${option}; NativeWebSocketClient.layerOptions and Observability.layer have more options`
+  )
 
 /** The URL as ws or wss. Where there is a page, or a worker, relative URLs are resolved against its own. */
 const resolve = (url: string | URL): URL | HandshakeError => {
@@ -134,7 +133,7 @@ export const makeConnector = (dial: Dial, own: ConnectorOptions): Connector["Ser
   Connector.of({
     open: (url, options) =>
       Effect.gen(function*() {
-        const missing = unsupportedOption(options, own, (yield* ProvidedObserver) !== undefined)
+        const missing = missingOption(options, own, (yield* ProvidedObserver) !== undefined)
         if (missing !== undefined) return yield* unsupported(missing)
         const target = targetOf(url, options, own)
         if (target instanceof HandshakeError) return yield* target

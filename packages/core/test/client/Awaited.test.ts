@@ -21,10 +21,10 @@ describe("whom a dial waits for", () => {
   it.effect("is the server, unless it says otherwise, and only for that time", () =>
     Effect.gen(function*() {
       const gateway = () => "the gateway"
-      assert.include(yield* timedOut(Effect.void), "The server did not answer the handshake within 1000 ms")
-      assert.include(yield* timedOut(WebSocketClient.awaiting(Effect.never, gateway)), "The gateway did not answer within 1000 ms")
-      assert.include(yield* timedOut(WebSocketClient.awaiting(Effect.void, gateway)), "The server did not answer")
-      assert.include(yield* timedOut(WebSocketClient.awaiting(Effect.never, () => undefined)), "The server did not answer")
+      assert.include(yield* timedOut(Effect.void), "longer than 1000 ms (handshakeTimeout): no answer from the server")
+      assert.include(yield* timedOut(WebSocketClient.awaiting(Effect.never, gateway)), "longer than 1000 ms (handshakeTimeout): no answer from the gateway")
+      assert.include(yield* timedOut(WebSocketClient.awaiting(Effect.void, gateway)), "no answer from the server")
+      assert.include(yield* timedOut(WebSocketClient.awaiting(Effect.never, () => undefined)), "no answer from the server")
     }))
 
   it.effect("each dial waits for its own", () =>
@@ -32,6 +32,6 @@ describe("whom a dial waits for", () => {
       const names = ["a", "b", undefined]
       const messages = yield* Effect.forEach(names, (name) =>
         timedOut(name === undefined ? Effect.void : WebSocketClient.awaiting(Effect.never, () => name)))
-      assert.deepStrictEqual(messages.map((message) => message.split(" did")[0]), ["A", "B", "The server"])
+      assert.deepStrictEqual(messages.map((message) => message.split("no answer from ")[1]), ["a (TimedOut during handshake)", "b (TimedOut during handshake)", "the server (TimedOut during handshake)"])
     }))
 })
