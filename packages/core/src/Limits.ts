@@ -136,7 +136,8 @@ export interface Options {
    * breaks with `IOError`, phase `keepalive`. Bytes that the peer takes or sends in the meantime
    * count as life and start the timeout anew, because a Pong can follow a large message on a
    * slow link. While reading is paused (see `unreadTimeout`) and this side does not look for
-   * more, the timeout is suspended. `false` turns keepalive off: a peer that vanished is then
+   * more, the timeout is suspended and Pings are sent all the same: once a peer has left, the
+   * second of them cannot be written, however much waits to be read before its end. `false` turns keepalive off: a peer that vanished is then
    * never noticed. Default 20 seconds each.
    */
   readonly keepAlive?:
@@ -170,7 +171,8 @@ export interface Options {
    * How long reading may be paused because the program takes nothing while more waits than
    * `inboundHighWaterMark`. Then the connection is closed with 1011. In the meantime this side
    * looks for Pings, Pongs and the end of the stream after the messages that wait, and reads up
-   * to the mark once more for that. A handler that does not want to read should run
+   * to the mark once more for that. Where more than that has arrived, this is also the limit for
+   * noticing a host that vanished and an end of stream of a peer that still reads. A handler that does not want to read should run
    * `WebSocket.drain`. Default 5 minutes.
    */
   readonly unreadTimeout?: Duration.Input | undefined

@@ -77,6 +77,28 @@ describe("a handler that only sends", () => {
   }
 })
 
+describe("a handler that never reads", () => {
+  it.live("ends when a Ping cannot be written, because its client left behind more than the connection takes in", () =>
+    Effect.gen(function*() {
+      const ends: Array<unknown> = []
+      const handler = WebSocketServer.handle((ws) =>
+        Effect.onExit(counted(Effect.never), () => Effect.map(Effect.flip(ws.send("late")), (error) => ends.push(error))), {
+        keepAlive: { interval: 200, timeout: 200 }
+      })
+      const { port } = yield* serve(HttpRouter.add("GET", "/", handler))
+      const peer = yield* connectUpgraded(port)
+      const frame = clientFrame(Opcode.Binary, new Uint8Array(64 << 10))
+      const taken = yield* Effect.forkChild(Effect.callback<void>((resume) => {
+        for (let i = 1; i < 40; i++) peer.socket.write(frame)
+        peer.socket.write(frame, () => resume(Effect.void))
+      }))
+      yield* Fiber.join(taken)
+      peer.socket.destroy()
+      yield* until("no handler", () => running === 0)
+      assert.deepInclude(ends[0], { _tag: "IOError", phase: "write" })
+    }))
+})
+
 describe("a program by accept", () => {
   it.live("that lets the connection's errors through is no failure", () =>
     Effect.gen(function*() {

@@ -45,12 +45,15 @@ class Probe {
   awaited = true
   /** How long it may still take, while the timeout is suspended. */
   remaining: number | undefined
+  /** When the next Ping is due if this side does not read then. */
+  againAt: number
   // What the peer had sent and taken at the last look.
   private received = 0
   private taken = 0
 
-  constructor(token: Uint8Array, link: TimedLink) {
+  constructor(token: Uint8Array, link: TimedLink, againAt: number) {
     this.token = token
+    this.againAt = againAt
     this.sentAt = link.deadlines.preciseNow()
     this.progressed(link)
   }
@@ -182,15 +185,19 @@ export class Pings implements ControlObserver, KeepAlive, PingSource {
     }
   }
 
-  /** The timeout of the awaited Pong is suspended while this side does not read. */
+  /**
+   * The timeout of the awaited Pong is suspended while this side does not read. Pings go on: to write
+   * is the only way to notice that the peer has left behind bytes that are not read.
+   */
   standStill(paused: boolean, now: number): void {
     const { probe } = this
     if (probe === undefined || !probe.awaited) return
     if (paused) {
       // The pause of this side does not belong to the round trip.
       probe.token = undefined
-      probe.remaining = this.due === undefined ? undefined : this.due - now
-      this.due = undefined
+      if (this.due === undefined) return
+      probe.remaining = this.due - now
+      this.due = probe.againAt
     } else if (probe.remaining !== undefined) {
       this.due = now + probe.remaining
       probe.remaining = undefined
@@ -206,11 +213,16 @@ export class Pings implements ControlObserver, KeepAlive, PingSource {
       this.due = undefined
     } else if (probe === undefined || !probe.awaited) {
       const token = this.freshToken()
-      this.probe = new Probe(token, link)
+      this.probe = new Probe(token, link, now + keepAlive.interval)
       this.send(token)
       link.flush()
       this.due = now + keepAlive.timeout
       if (link.isPaused) this.standStill(true, now)
+    } else if (probe.remaining !== undefined) {
+      this.due = probe.againAt = now + keepAlive.interval
+      if (link.isBlocked) return
+      this.send(this.freshToken())
+      link.flush()
     } else if (link.isBlocked || probe.progressed(link)) {
       // Our Ping has not left, which is the stalled-write deadline's business, or the peer
       // shows that it is there.

@@ -2,8 +2,9 @@
  * A connection whose reading is paused, because its program reads nothing while messages wait above
  * the inbound mark. It then sees nothing of the peer: no Ping, Pong or Close, and not the end of its
  * stream. So from time to time this side looks for more: it reads until something arrives. There is
- * a second mark for what that brings; above it, looks are as rare as the keepalive's Pings. The pause
- * as a whole has a limit (`unreadTimeout`).
+ * a second mark for what that brings; above it, looks are as rare as the keepalive's Pings. These go
+ * on: one that cannot be written shows that the peer has left, however much waits before its end.
+ * The pause as a whole has a limit (`unreadTimeout`).
  */
 import type { Limits } from "../Limits.ts"
 

@@ -58,6 +58,25 @@ describe("Standstill", () => {
       assert.deepInclude(yield* ws.closed, { code: 1006, clean: false })
     }))
 
+  it.effect("sends a Ping every interval although no Pong is seen: that one cannot be written shows that the peer left", () =>
+    Effect.gen(function*() {
+      const { binary, said, transport } = yield* standing()
+      for (let i = 0; i < 200; i++) transport.push(binary(100))
+      for (let minute = 0; minute < 3; minute++) {
+        yield* TestClock.adjust("59 seconds")
+        assert.deepStrictEqual(said(), ["ping 8", "ping 8"])
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(said(), ["ping 8"])
+      }
+      assert.isAbove(transport.waiting, 0)
+      // A write that is not taken yet has the deadline of writes; no further one is added to it.
+      transport.holding = true
+      yield* TestClock.adjust("29 seconds")
+      const written = transport.writes.length
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(transport.writes.length, written)
+    }))
+
   it.effect("takes in up to the mark once more, and then as seldom as the keepalive pings", () =>
     Effect.gen(function*() {
       const { binary, transport, ws } = yield* standing({ unreadTimeout: "1 hour" })
