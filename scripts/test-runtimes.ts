@@ -2,7 +2,8 @@
  * Runs the tests on the other runtimes: installs Bun, Deno and workerd (`scripts/runtimes/installed.ts`), runs the suites of
  * `scripts/runtimes/suites.ts` on Bun and Deno themselves, and the tests that start programs on all of them
  * (`examples/test/runtimes`). It fails where a test fails that `scripts/runtimes/differences.ts` does not name, and where
- * one passes that is named there.
+ * one passes that is named there. The files of these run once more, with nothing beside them: only what is so again is a
+ * fault, the rest is told. On Node no test is tried twice.
  *
  *   node scripts/test-runtimes.ts [bun] [deno] [pairs]    only these; default: all
  *   node scripts/test-runtimes.ts --write                 all, and writes the table into docs/runtimes.md
@@ -28,9 +29,19 @@ const argumentsOf: Readonly<Record<Host, ReadonlyArray<string>>> = {
   deno: ["run", "--allow-all", "node_modules/vitest/vitest.mjs", "run"]
 }
 
+interface Fault {
+  /** The start of the paths of the files that show it. Absent: the run as a whole. */
+  readonly file?: string
+  readonly what: string
+  /** What the test says, which may be other figures at another time. */
+  readonly message?: string
+}
+
+const textOf = ({ message, what }: Fault) => message === undefined ? what : `${what}: ${message}`
+
 interface Outcome {
   readonly passed: number
-  readonly faults: ReadonlyArray<string>
+  readonly faults: ReadonlyArray<Fault>
 }
 
 interface TestRun {
@@ -85,8 +96,10 @@ const runForReport = (command: string, args: ReadonlyArray<string>, report: stri
     })
   })
 
-/** Runs the suites on a runtime. */
-const runOn = async (host: Host): Promise<Outcome> => {
+const all = suites.flatMap(({ tests }) => tests)
+
+/** Runs the suites on a runtime, or only files whose paths begin so. */
+const runOn = async (host: Host, files: ReadonlyArray<string> = all): Promise<Outcome> => {
   const own = differences.filter(({ on }) => on === host)
   const leftOut = own.filter(({ isLeftOut }) => isLeftOut === true)
   const report = join(root, "build", `test-${host}.json`)
@@ -101,29 +114,43 @@ const runOn = async (host: Host): Promise<Outcome> => {
       `--outputFile.json=${report}`,
       ...leftOut.flatMap(({ file, tests }) => tests === undefined ? [`--exclude=${file}`] : []),
       ...patterns.length === 0 ? [] : ["-t", `^(?!.*(?:${patterns.join("|")}))`],
-      ...suites.flatMap(({ tests }) => tests)
+      ...files
     ],
     report
   )
   const tests = read(report)
-  const faults: Array<string> = []
+  const hasRun = ({ file }: { readonly file: string }) => files.some((start) => file.startsWith(start) || start.startsWith(file))
+  const faults: Array<Fault> = []
   for (const { file, message, name, status } of tests) {
     const known = own.some((difference) => difference.isLeftOut !== true && matches(difference, { file, name }))
-    if (status === "failed" && !known) faults.push(`${file}: ${name}: ${message}`)
+    if (status === "failed" && !known) faults.push({ file, what: `${file}: ${name}`, message })
   }
   for (const difference of own) {
-    if (difference.isLeftOut === true || difference.isUncertain === true) continue
+    const { file, isLeftOut, isUncertain, why } = difference
+    if (isLeftOut === true || isUncertain === true || !hasRun({ file })) continue
     const failed = tests.some((test) => test.status === "failed" && matches(difference, test))
-    if (!failed) faults.push(`${difference.file}: passes, although a difference is stated: ${difference.why}`)
+    if (!failed) faults.push({ file, what: `${file}: passes, although a difference is stated: ${why}` })
   }
   for (const suite of suites) {
+    if (!suite.tests.some((file) => hasRun({ file }))) continue
     const ran = tests.some(({ file, status }) => status === "passed" && suite.tests.some((start) => file.startsWith(start)))
-    if (!ran) faults.push(`${suite.name}: no test passed`)
+    if (!ran) faults.push({ what: `${suite.name}: no test passed` })
   }
   // An error beside the tests fails none of them.
   const unhandled = output.indexOf("Unhandled Error")
-  if (unhandled >= 0) faults.push(output.slice(unhandled, unhandled + 2000))
+  if (unhandled >= 0) faults.push({ what: output.slice(unhandled, unhandled + 2000) })
   return { passed: tests.filter(({ status }) => status === "passed").length, faults }
+}
+
+/** The faults that are there again when their files run alone. */
+const confirmed = async (host: Host, faults: ReadonlyArray<Fault>): Promise<ReadonlyArray<Fault>> => {
+  const files = [...new Set(faults.flatMap(({ file }) => file ?? []))]
+  if (files.length === 0) return faults
+  const again = await runOn(host, files)
+  const remaining = new Set(again.faults.map(({ what }) => what))
+  const gone = faults.filter(({ file, what }) => file !== undefined && !remaining.has(what))
+  for (const fault of gone) console.log(`${host}: not so when its file ran once more: ${textOf(fault)}`)
+  return faults.filter((fault) => !gone.includes(fault))
 }
 
 await installRuntimes()
@@ -132,14 +159,16 @@ let isWell = true
 for (const host of ["bun", "deno"] as const) {
   if (!isAsked(host)) continue
   const since = performance.now()
-  const { faults, passed } = await runOn(host)
-  for (const fault of faults) console.error(`${host}: ${fault}`)
+  const first = await runOn(host)
+  const faults = await confirmed(host, first.faults)
+  const { passed } = first
+  for (const fault of faults) console.error(`${host}: ${textOf(fault)}`)
   console.log(`${host}: ${passed} tests passed, ${faults.length} faults, in ${((performance.now() - since) / 1000).toFixed(0)} s`)
   isWell &&= faults.length === 0
 }
 if (isAsked("pairs")) {
   // The summary of all tests, which `.ci/run` counts, stays what it is.
-  const { status } = await run(bin("vitest"), ["run", "--reporter=default", "examples/test/runtimes"], {
+  const { status } = await run(bin("vitest"), ["run", "--reporter=default", "--retry=1", "examples/test/runtimes"], {
     cwd: root,
     env: { EFFECT_WS_RUNTIMES: folder() }
   })

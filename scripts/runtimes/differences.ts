@@ -127,6 +127,13 @@ export const differences: ReadonlyArray<Difference> = [
   },
   {
     on: "deno",
+    file: `${node}transport/DuplexTransport.test.ts`,
+    tests: /of a TLS socket.* a paused transport makes the peer wait/,
+    isUncertain: true,
+    why: "Deno reads on from a TLS socket of `node:tls` that is paused: over TLS a peer that sends more than is read is not held back"
+  },
+  {
+    on: "deno",
     file: `${node}Backpressure.test.ts`,
     tests: /over TLS it is given up after/,
     isLeftOut: true,
