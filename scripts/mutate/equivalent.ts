@@ -200,6 +200,75 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "spares an attempt of the first sender, which waits because it could not continue"
   },
   {
+    file: "packages/core/src/connection/Lifetime.ts",
+    line: "this.end()",
+    after: "if (due > deadlines.now())",
+    why: "spares a second interruption, which does nothing"
+  },
+  {
+    file: "packages/core/src/connection/LinkClosing.ts",
+    line: "if (this.hasTold) return",
+    change: [["this.hasTold", "false"]],
+    why: "spares telling again: listeners are called once and then gone"
+  },
+  {
+    file: "packages/core/src/connection/HeldMemory.ts",
+    line: "if (pages !== this.accounted) this.budget.change(this, pages)",
+    change: [["pages !== this.accounted", "true"]],
+    why: "spares a report that changes nothing"
+  },
+  {
+    file: "packages/core/src/connection/MessageWatch.ts",
+    line: "private received = 0",
+    why: "`begin` sets it before it is read"
+  },
+  {
+    file: "packages/core/src/connection/MessageWatch.ts",
+    line: "private message = 0",
+    why: "`begin` sets it before it is read"
+  },
+  {
+    file: "packages/core/src/connection/Writer.ts",
+    line: "const noBytes = new Uint8Array(0)",
+    why: "only its size counts, and a byte is as little as none"
+  },
+  {
+    file: "packages/core/src/connection/Writer.ts",
+    line: "if (!this.isFree || this.isStreaming || !link.isOpen) return from",
+    change: [["!this.isFree || this.isStreaming || !link.isOpen", "true"]],
+    why: "a shorter way for many messages: one after the other is sent alike"
+  },
+  {
+    file: "packages/core/src/connection/StreamedMessage.ts",
+    line: "kind === \"text\" ? pairs.carry : noBytes",
+    change: [["kind === \"text\"", "true"]],
+    why: "of bytes nothing is carried over: the last fragment is empty either way"
+  },
+  {
+    file: "packages/core/src/connection/StreamedMessage.ts",
+    line: "return first === \"wait\" ? writer.holdersTurn(attempt) : writer.settle(first)",
+    change: [["first === \"wait\"", "true"]],
+    why: "asks again, which adds nothing and comes out the same"
+  },
+  {
+    file: "packages/core/src/connection/StreamedMessage.ts",
+    line: "if (exit !== undefined) return resume(exit)",
+    change: [["exit !== undefined", "false"]],
+    why: "a fiber that has ended calls its observers at once"
+  },
+  {
+    file: "packages/core/src/connection/StreamedMessage.ts",
+    line: "const slice = from === 0 && end ? payload : part(payload, from, to)",
+    change: [["from === 0 && end", "false"], ["0", "1"]],
+    why: "spares a view of the whole"
+  },
+  {
+    file: "packages/core/src/connection/StreamedMessage.ts",
+    line: "typeof payload === \"string\" ? payload.slice(from, to) : payload.subarray(from, to)",
+    change: [["typeof payload === \"string\"", "true"]],
+    why: "spares a copy: its bytes are the same"
+  },
+  {
     file: "packages/core/src/handshake/WebSocketUrl.ts",
     line: "const text = typeof url === \"string\" ? url : url.href",
     change: [["typeof url === \"string\"", "true"]],

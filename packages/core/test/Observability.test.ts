@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import * as Tracer from "effect/Tracer"
 import { Connection } from "../src/connection/Connection.ts"
+import { meterOf } from "../src/connection/Meter.ts"
 import * as Message from "../src/Message.ts"
 import * as Observability from "../src/Observability.ts"
 import * as Opcode from "../src/Opcode.ts"
@@ -321,6 +322,17 @@ describe("metrics", () => {
       assert.strictEqual(yield* level(server.activeConnections).pipe(at("/a")), 2)
       assert.strictEqual(yield* level(server.activeConnections).pipe(at("/b")), 1)
       assert.strictEqual(yield* level(server.activeConnections), 0)
+    }).pipe(Effect.provide(fresh)))
+
+  it.effect("are the same for the same attributes, in whatever order", () =>
+    Effect.gen(function*() {
+      const meterWith = (attributes: Readonly<Record<string, string>>) =>
+        Effect.map(Effect.context<never>(), (context) => meterOf("server", context)).pipe(
+          Effect.provideService(Metric.CurrentMetricAttributes, attributes)
+        )
+      const meters = yield* Effect.forEach([{ a: "1", b: "2", c: "3" }, { c: "3", b: "2", a: "1" }, { b: "2", a: "1", c: "3" }], meterWith)
+      assert.strictEqual(new Set(meters).size, 1)
+      assert.notStrictEqual(yield* meterWith({ a: "1", b: "2" }), meters[0])
     }).pipe(Effect.provide(fresh)))
 
   it.effect("are not touched where they are turned off", () =>

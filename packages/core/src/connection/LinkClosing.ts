@@ -123,24 +123,22 @@ export class LinkClosing {
 
   /** Something was read, or nothing reads any more: processes the ending if there is one. */
   check(): void {
-    if (this.isEnding || !this.begins()) return
+    if (this.isEnding || !this.hasEnding) return
+    this.begin()
     const { link } = this
     // Our Close was sent, or nothing reads: there is nothing that the ending could overtake.
     if (this.isSent || (!link.hooks.isReading && !link.hasUnread)) this.processEnd()
-    else if (!this.isProcessed) this.machine.want(this.now, false)
+    else this.machine.want(this.now, false)
     link.updateAlarm()
   }
 
-  /** Whether an end has begun. */
-  private begins(): boolean {
-    if (!this.hasEnding) return false
+  private begin(): void {
     this.isEnding = true
     const { ending } = this.link.protocol
     if (ending !== undefined) this.machine.receivedEnding(ending._tag)
     // A platform that closes by itself has answered already.
     if (this.isSent) this.machine.sent(this.now)
     this.tellClosing()
-    return true
   }
 
   /** The reader ended. What it left unread is there for the next one. */
@@ -150,7 +148,7 @@ export class LinkClosing {
 
   /** The reader has reached the ending, or nothing reads: it takes effect. */
   processEnd(): void {
-    if (!this.isEnding) this.begins()
+    if (!this.isEnding && this.hasEnding) this.begin()
     this.isProcessed = true
     this.settle(false)
   }
@@ -159,7 +157,7 @@ export class LinkClosing {
   peerEnded(): void {
     this.machine.peerEnded()
     // Nothing more can arrive. Output that waits (our answer) is written first.
-    if (this.isSent) this.advance()
+    this.advance()
   }
 
   /**

@@ -92,7 +92,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     const isSent = this.transport.send(message)
     if (isSent) this.sentBytes += byteLength(message)
     // The platform will report its end. If it does not, there is the close deadline.
-    else if (this.isOpen) this.end.want(undefined, "")
+    else this.end.want(undefined, "")
     return isSent
   }
 

@@ -204,8 +204,7 @@ class CloseSlow extends KeepingWriter {
     const now = link.deadlines.now()
     this.since ??= now
     if (now - this.since < policy.after && link.keptBack <= policy.maxBytes) return Effect.void
-    // Messages that are kept back are dropped: a peer this slow would keep them waiting for long.
-    link.lose()
+    // Messages that are kept back are lost with it: a peer this slow would keep them waiting for long.
     link.close(policy.close, "too slow")
     return this.fail()
   }

@@ -7,10 +7,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashSet from "effect/HashSet"
 import * as Inspectable from "effect/Inspectable"
+import * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
+import { TestClock } from "effect/testing"
 import type { Connection } from "../../src/connection/Connection.ts"
+import { acquiring } from "../../src/connection/TransportScope.ts"
 import * as WebSocket from "../../src/WebSocket.ts"
 import { FakeTransport } from "../support/FakeTransport.ts"
 import { isPending, make, start, turn } from "../support/Harness.ts"
@@ -56,6 +59,40 @@ describe("The messages of a connection", () => {
       assert.isTrue(Exit.isSuccess(third), "as any stream's failure it can be caught")
       transport.push(text("a"))
       assert.deepStrictEqual([...yield* Fiber.join(first)], ["a"])
+    }))
+})
+
+describe("What a connection was opened over", () => {
+  it.effect("is released once its transport is closed, which may be later than its scope is", () =>
+    Effect.gen(function*() {
+      const transport = new FakeTransport()
+      let released = 0
+      const acquire = Effect.acquireRelease(Effect.succeed(transport), () => Effect.sync(() => released++))
+      const scope = yield* Scope.make()
+      yield* acquiring(acquire, (transport) => WebSocket.make(transport, { role: "server", closeTimeout: "1 second" })).pipe(
+        Scope.provide(scope)
+      )
+      const closing = yield* start(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(isPending(closing))
+      assert.isFalse(transport.isClosed)
+      assert.strictEqual(released, 0)
+      transport.closes()
+      assert.strictEqual(released, 1)
+    }))
+
+  it.effect("is released with its scope where the connection is not of this kind", () =>
+    Effect.gen(function*() {
+      let released = 0
+      const acquire = Effect.acquireRelease(Effect.void, () => Effect.sync(() => released++))
+      yield* Effect.scoped(Effect.andThen(acquiring(acquire, () => Effect.succeed({})), Effect.sync(() => assert.strictEqual(released, 0))))
+      assert.strictEqual(released, 1)
+    }))
+
+  it.effect("answered with headers, which it shows", () =>
+    Effect.gen(function*() {
+      const { ws } = yield* make({ role: "client", responseHeaders: [["x-a", "1"]] })
+      assert.deepStrictEqual(ws.responseHeaders, [["x-a", "1"]])
     }))
 })
 

@@ -121,6 +121,72 @@ describe("whileConnected", () => {
       assert.strictEqual((yield* Effect.flip(done(fiber)))._tag, "ConnectionClosed")
     }))
 
+  it.effect("a reader that does not come back has the grace for each message that it was given last", () =>
+    Effect.gen(function*() {
+      const ways: ReadonlyArray<readonly [string, number, (ws: WebSocket.WebSocket) => Effect.Effect<unknown, unknown>]> = [
+        ["by receive", 5000, (ws) => ws.receive],
+        ["by a pull of three", 15_000, (ws) => ws.pull]
+      ]
+      for (const [how, grace, read] of ways) {
+        const { close, text, transport, ws } = yield* make()
+        transport.push(text("1"), text("2"), text("3"))
+        const fiber = yield* start(WebSocket.whileConnected(Effect.andThen(read(ws), Effect.never), ws))
+        transport.push(close(1000))
+        yield* TestClock.adjust(grace - 1)
+        assert.isTrue(isPending(fiber), how)
+        yield* TestClock.adjust(1)
+        yield* turn
+        assert.isFalse(isPending(fiber), how)
+      }
+    }))
+
+  it.effect("after a loss, too, one that takes a message at a time has the grace anew for each", () =>
+    Effect.gen(function*() {
+      const { text, transport, ws } = yield* make()
+      let read = 0
+      const next = Effect.andThen(Effect.tap(ws.receive, () => Effect.sync(() => read++)), Effect.sleep("4 seconds"))
+      const fiber = yield* start(WebSocket.whileConnected(Effect.andThen(next, Effect.andThen(next, next)), ws))
+      transport.push(text("1"), text("2"), text("3"))
+      yield* turn
+      transport.resets()
+      for (let i = 1; i <= 3; i++) {
+        assert.strictEqual(read, i)
+        yield* TestClock.adjust("4 seconds")
+      }
+      yield* done(fiber)
+    }))
+
+  it.effect("one that has read the end gains no time by asking again", () =>
+    Effect.gen(function*() {
+      const { close, transport, ws } = yield* make()
+      const asking = Effect.forever(Effect.andThen(Effect.ignore(ws.receive), Effect.sleep("2 seconds")))
+      const fiber = yield* start(WebSocket.whileConnected(asking, ws))
+      transport.push(close(1000))
+      yield* turn
+      yield* TestClock.adjust("4 seconds")
+      assert.isTrue(isPending(fiber))
+      yield* TestClock.adjust("1 second")
+      yield* turn
+      assert.isFalse(isPending(fiber))
+    }))
+
+  it.effect("after a loss one that reads no more has the grace only where it took some messages and left others", () =>
+    Effect.gen(function*() {
+      for (const [taken, sent, grace] of [[0, 2, 0], [1, 2, 5000], [2, 2, 0]] as const) {
+        const { text, transport, ws } = yield* make()
+        for (let i = 0; i < sent; i++) transport.push(text(`${i}`))
+        const some = Stream.runDrain(Stream.take(ws.messages, taken))
+        const fiber = yield* start(WebSocket.whileConnected(Effect.andThen(taken === 0 ? Effect.void : some, Effect.never), ws))
+        transport.resets()
+        yield* turn
+        if (grace > 0) yield* TestClock.adjust(grace - 1)
+        assert.strictEqual(isPending(fiber), grace > 0, `${taken} of ${sent}`)
+        yield* TestClock.adjust(grace > 0 ? 1 : 0)
+        yield* turn
+        assert.isFalse(isPending(fiber), `${taken} of ${sent}`)
+      }
+    }))
+
   it.effect("one whose stream has stopped before the rest has the grace from then", () =>
     Effect.gen(function*() {
       const { close, text, transport, ws } = yield* make()

@@ -225,6 +225,76 @@ describe("LinkClosing", () => {
       assert.strictEqual(deadlines["heap"].length, 0)
     }))
 
+  it.effect("what broke is gone once its transport says so", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ closesLater: true })
+      let gone = 0
+      const { link } = ws as Connection
+      link.once("gone", () => gone++)
+      link.break(new IOError({ phase: "read", reason: "Reset", detail: "" }))
+      assert.deepInclude(yield* ws.closed, { code: 1006 })
+      assert.strictEqual(gone, 0)
+      transport.closes()
+      assert.strictEqual(gone, 1)
+    }))
+
+  it.effect("a loss behind a Close that was not answered in time does not change how it ended", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ closesLater: true, closeTimeout: "1 second" })
+      const { link } = ws as Connection
+      const closing = yield* start(ws.close(4000))
+      yield* TestClock.adjust("1 second")
+      yield* done(closing)
+      link.break(new IOError({ phase: "read", reason: "Reset", detail: "" }))
+      assert.isTrue(transport.isDestroyed)
+      assert.deepInclude(link.broken, { phase: "close", reason: "TimedOut" })
+    }))
+
+  it.effect("a Close that waited for a busy reader: the wait for the end of the peer's stream begins with the answer", () =>
+    Effect.gen(function*() {
+      const { close, said, text, transport, ws } = yield* make()
+      transport.push(text("unread"), close(1000))
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(yield* Stream.runCollect(ws.messages), ["unread"])
+      assert.deepStrictEqual(said(), ["close 1000"])
+      yield* TestClock.adjust(4999)
+      assert.isFalse(transport.isDestroyed)
+      yield* TestClock.adjust(1)
+      assert.isTrue(transport.isDestroyed)
+    }))
+
+  it.effect("a reader that leaves messages does not answer the Close behind them", () =>
+    Effect.gen(function*() {
+      const { close, said, text, transport, ws } = yield* make()
+      transport.push(text("read"), text("left"), close(1000))
+      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(ws.messages, 1)), ["read"])
+      assert.deepStrictEqual(said(), [])
+      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(ws.messages, 1)), ["left"])
+      assert.deepStrictEqual(said(), ["close 1000"])
+    }))
+
+  it.effect("to close what is closed takes no time, though its transport is not closed yet", () =>
+    Effect.gen(function*() {
+      const { close, transport, ws } = yield* make()
+      transport.push(close(4000))
+      yield* turn
+      assert.isFalse(transport.isClosed)
+      assert.deepInclude(yield* done(yield* start(ws.close(1000))), { code: 4000, initiator: "remote" })
+    }))
+
+  it.effect("nor does it where the peer takes nothing for so long that nothing waits for it", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ closeTimeout: "1 second", stalledWriteTimeout: "1 minute" })
+      transport.holding = true
+      yield* ws.send("stuck")
+      yield* turn
+      const first = yield* start(ws.close(4000))
+      yield* TestClock.adjust("1 second")
+      yield* done(first)
+      assert.isFalse((ws as Connection).link.isClosed)
+      yield* done(yield* start(ws.close(4000)))
+    }))
+
   it.effect("a connection that broke while its Close waits for an answer is only dropped, and stays as it broke", () =>
     Effect.gen(function*() {
       const { transport, ws } = yield* make({ closesLater: true, closeTimeout: "1 second" })

@@ -261,6 +261,25 @@ describe("MessageLink", () => {
         assert.strictEqual((yield* Effect.flip(ws.receive))._tag, "ConnectionClosed")
       }))
 
+    it.effect("a platform that does not say after the peer's Close that it is closed is dropped", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make({ closeTimeout: "5 seconds", keepAlive: false })
+        transport.handlers.onClose(4000, "")
+        assert.deepInclude(yield* ws.closed, { code: 4000 })
+        yield* TestClock.adjust(4999)
+        assert.isFalse(transport.isClosed)
+        yield* TestClock.adjust(1)
+        assert.isTrue(transport.isClosed)
+      }))
+
+    it.effect("a Close that is told behind the end changes nothing", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make()
+        transport.breaks()
+        transport.handlers.onClose(1000, "")
+        assert.deepInclude(yield* Effect.flip(ws.receive), { _tag: "IOError", reason: "EndOfStream" })
+      }))
+
     it.effect("what the platform had not passed on by then was not delivered", () =>
       Effect.gen(function*() {
         const { transport, ws } = yield* make()

@@ -136,6 +136,14 @@ describe("Pings", () => {
         assert.deepInclude(yield* done(draining), { _tag: "IOError", phase: "keepalive" })
       }))
 
+    it.effect("sends none behind a Close", () =>
+      Effect.gen(function*() {
+        const { said, ws } = yield* make({ closeTimeout: "1 minute" })
+        yield* start(ws.close(1000))
+        yield* TestClock.adjust("59 seconds")
+        assert.deepStrictEqual(said(), ["close 1000"])
+      }))
+
     it.effect("a large frame on its way is a sign of life, one that stands still is not", () =>
       Effect.gen(function*() {
         const { binary, transport, ws } = yield* make({ inboundHighWaterMark: 1024 * KiB, messageProgress: { timeout: Infinity } })

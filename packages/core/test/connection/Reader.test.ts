@@ -49,6 +49,22 @@ describe("Reader", () => {
       assert.deepStrictEqual(yield* ws.pull, ["g"])
     }))
 
+  it.effect("is one at a time, also where the fibers of two yield before they wait", () =>
+    Effect.gen(function*() {
+      for (const most of [3, 4, 5, 6]) {
+        const { text, transport, ws } = yield* make()
+        const read = Effect.provideService(ws.receive, Scheduler.MaxOpsBeforeYield, most)
+        const fibers = [yield* Effect.forkChild(read), yield* Effect.forkChild(read)]
+        for (let i = 0; i < 200; i++) yield* Effect.yieldNow
+        const busy = fibers.filter((fiber) => !isPending(fiber))
+        assert.lengthOf(busy, 1, `${most}`)
+        yield* dies(Fiber.join(busy[0]!), "already reading")
+        transport.push(text("a"))
+        for (let i = 0; i < 200; i++) yield* Effect.yieldNow
+        for (const fiber of fibers) if (fiber !== busy[0]) assert.strictEqual(yield* done(fiber), "a")
+      }
+    }))
+
   it.effect("reads ahead up to the mark, pauses, and goes on once it was pulled", () =>
     Effect.gen(function*() {
       const { binary, transport, ws } = yield* make({ inboundHighWaterMark: 10 * KiB })

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type * as Frame from "../../src/Frame.ts"
@@ -92,6 +93,23 @@ describe("Sending through an extension", () => {
       }))
   }
 
+  it.effect("a message in slices that is lost before its first asks nothing of an extension that is closed", () =>
+    Effect.gen(function*() {
+      let lost = 0
+      for (let wait = 0; wait < 60; wait++) {
+        const { transport, ws } = yield* make()
+        const sending = yield* Effect.forkChild(Effect.provideService(ws.send(patterned(10 * KiB)), Scheduler.MaxOpsBeforeYield, 3))
+        for (let i = 0; i < wait; i++) yield* Effect.yieldNow
+        transport.closes()
+        const exit = yield* Fiber.await(sending)
+        if (Exit.isFailure(exit)) {
+          lost++
+          assert.isFalse(Exit.hasDies(exit), `after ${wait}`)
+        }
+      }
+      assert.isAbove(lost, 3)
+    }))
+
   it.effect("slices of text are bytes, and cut no code point, whatever their size", () =>
     Effect.gen(function*() {
       const text = "a€😀é".repeat(300) + "\ud800x"
@@ -104,9 +122,10 @@ describe("Sending through an extension", () => {
       }
       // Above the size only as bytes.
       const { messages, ws } = yield* make()
-      yield* ws.send("€".repeat(KiB))
+      const third = Math.floor(KiB / 3)
+      for (const size of [third, third + 1, 2 * third, 2 * third + 1]) yield* ws.send("€".repeat(size))
       yield* ws.flush
-      assert.isAbove(messages()[0]!.frames, 1)
+      assert.deepStrictEqual(messages().map(({ frames }) => frames), [1, 2, 2, 3])
     }))
 
   it.effect("an encoder may keep back what it has", () =>

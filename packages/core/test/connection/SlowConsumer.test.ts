@@ -19,6 +19,8 @@ import * as RunLength from "../support/RunLength.ts"
 
 const KiB = 1024
 
+const patterned = (size: number) => Uint8Array.from({ length: size }, (_, i) => (i >> 4) & 255)
+
 /** A connection whose peer takes nothing more: one message is in flight, and the mark is 100 bytes. */
 const slow = Effect.fnUntraced(function*(slowConsumer: SlowConsumer, options: Options = {}) {
   const open = yield* makeConnection({ outboundHighWaterMark: 100, slowConsumer, keepAlive: false, ...options })
@@ -490,6 +492,18 @@ describe("SlowConsumer", () => {
             yield* Fiber.join(sending)
             yield* ws.flush
           }
+        }
+      }))
+
+    it.effect("what follows a message in slices is sent behind it", () =>
+      Effect.gen(function*() {
+        for (const policy of ["dropNewest", "dropOldest"] as const) {
+          const transform = RunLength.open({ sliceSize: 100 })
+          const { transport, ws } = yield* makeConnection({ slowConsumer: policy, extension: () => transform })
+          yield* ws.sendAll([patterned(500), "last"])
+          yield* ws.flush
+          const frames = RunLength.framesOf(transport.written, "forbidden")
+          assert.strictEqual(new TextDecoder().decode(RunLength.decode(frames.at(-1)!.data)), "last")
         }
       }))
 

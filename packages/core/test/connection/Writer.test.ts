@@ -8,10 +8,12 @@ import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Connection } from "../../src/connection/Connection.ts"
+import * as Message from "../../src/Message.ts"
 import type * as WebSocket from "../../src/WebSocket.ts"
 import type { InvalidArgument, Unsupported } from "../../src/WebSocketError.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
+import * as RunLength from "../support/RunLength.ts"
 
 const KiB = 1024
 const filled = (size: number, value: number) => new Uint8Array(size).fill(value)
@@ -42,6 +44,36 @@ describe("Writer", () => {
       yield* turn
       yield* done(sending)
       assert.isUndefined((ws as Connection).writer["inFlight"])
+    }))
+
+  it.effect("what is pushed overtakes no sender that waits, and goes out in slices by its sender only", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ role: "server" })
+      const { writer } = ws as Connection
+      transport.holding = true
+      assert.strictEqual(writer.push(["in flight"], 0), 1)
+      yield* turn
+      const sending = yield* start(ws.send(filled(large, 1)))
+      assert.isTrue(isPending(sending))
+      assert.strictEqual(writer.push(["next"], 0), 0)
+
+      const sliced = yield* make({ extension: () => RunLength.open({ sliceSize: 100 }) })
+      assert.strictEqual((sliced.ws as Connection).writer.push(["small", "x".repeat(101)], 0), 1)
+    }))
+
+  it.effect("an offer of a prepared message waits for its turn where an extension has worked enough", () =>
+    Effect.gen(function*() {
+      const extension = () => {
+        const transform = RunLength.open({ sliceSize: 100 })
+        return { ...transform, encoder: { ...transform.encoder, shareKey: "all" } }
+      }
+      const { ws } = yield* make({ extension })
+      const prepared = Message.prepare("x".repeat(60))
+      assert.isTrue(ws.offerUnsafe("a".repeat(60)))
+      assert.isTrue(ws.offerUnsafe("b".repeat(60)))
+      assert.isFalse(ws.offerUnsafe(prepared))
+      yield* turn
+      assert.isTrue(ws.offerUnsafe(prepared))
     }))
 
   it.effect("replies to a batch go out in one write, without a turn of the loop", () =>
