@@ -2,28 +2,40 @@
  * A link over a byte stream: it moves bytes between `Protocol` and `Transport`, writes once for
  * many sends, and keeps what the protocol cannot read yet.
  */
+import * as Effect from "effect/Effect"
 import { type Capabilities, everything } from "../Capabilities.ts"
 import { joined } from "../codec/Bytes.ts"
 import type { Limits } from "../Limits.ts"
 import type { Transform } from "../MessageExtension.ts"
+import type { Fragments } from "../protocol/Fragments.ts"
 import { Protocol } from "../Protocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { type FannedOut, flushSoon } from "../runtime/FanOuts.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
-import { framePieces } from "./FramePieces.ts"
-import { Link } from "./Link.ts"
+import { ByteOutput } from "./ByteOutput.ts"
+import { type FragmentedLink, receiveStream } from "./FramePieces.ts"
+import type { Compression, Timer } from "./LinkHooks.ts"
 import { type DecodingLink, MessageWatch } from "./MessageWatch.ts"
-import type { Pieces } from "./Pieces.ts"
-import { Pings } from "./Pings.ts"
-import { Watches } from "./Watches.ts"
+import type { IncomingMessage, PieceReader, ReceiveError } from "./Pieces.ts"
+import { type PingingLink, Pings } from "./Pings.ts"
+import { StallWatch } from "./Watches.ts"
 
-export class ByteLink extends Link implements TransportHandlers, FannedOut, DecodingLink {
+export class ByteLink extends ByteOutput
+  implements TransportHandlers, FannedOut, DecodingLink, FragmentedLink, PingingLink {
   readonly protocol: Protocol
   readonly transport: Transport
-  readonly transform: Transform | undefined
   readonly pings: Pings
   isFannedOut = false
+  /** The message that was delivered last in pieces. */
+  current: Fragments | undefined
+  // Input is being read, at the end of which all is flushed.
+  private isTaking = false
+  private feeding = false
+  // Input that the protocol has not read: it waits for the reader, or for the next turn of the event loop.
+  private rest: Uint8Array | undefined
+  // Watches a message that arrives in parts, since the first of them.
+  private progress: MessageWatch | undefined
   private turnScheduled = false
   // While input is read: how many bytes waited for their turn in a fan-out before.
   private fannedOut = -1
@@ -35,8 +47,7 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
     deadlines: Deadlines,
     transform?: Transform
   ) {
-    super(limits, deadlines)
-    this.transform = transform
+    super(limits, deadlines, transform)
     this.transport = transport
     this.pings = new Pings(this)
     const { chunks, primitives } = transport
@@ -52,10 +63,6 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
     return this.pings
   }
 
-  get pieces(): Pieces {
-    return framePieces
-  }
-
   get capabilities(): Capabilities {
     return everything
   }
@@ -68,8 +75,17 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
   // out
   // ---------------------------------------------------------------------------
 
-  get pendingBytes(): number {
-    return this.transport.pendingBytes?.() ?? 0
+  override get traffic(): number {
+    return super.traffic - this.protocol.controls.received - this.protocol.outbound.controlBytes
+  }
+
+  override compression(): Compression | undefined {
+    const { decoding } = this.protocol.inbound
+    const { encoding } = this.protocol.outbound
+    return decoding === undefined || encoding === undefined ? undefined : {
+      received: { compressed: decoding.inputBytes, uncompressed: decoding.outputBytes },
+      sent: { compressed: encoding.outputBytes, uncompressed: encoding.inputBytes }
+    }
   }
 
   flush(): void {
@@ -88,12 +104,12 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
     protocol.outbound.blocked = true
     this.closing?.writeBlocked(this.pendingBytes)
     this.account()
-    ;(this.watches ??= new Watches(this)).writeBlocked(this.pendingBytes)
+    ;(this.stall ??= new StallWatch(this)).begin(this.pendingBytes)
     this.updateAlarm()
   }
 
   scheduleFlush(): void {
-    if (this.taking || (this.flushScheduled && !this.isFannedOut)) return
+    if (this.isTaking || (this.flushScheduled && !this.isFannedOut)) return
     this.flushScheduled = true
     flushSoon(this)
   }
@@ -111,10 +127,10 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
   onTaken(): void {
     if (this.gone) return
     this.inFlight = 0
-    this.watches?.writeTaken()
+    this.stall?.end()
     this.protocol.outputTaken()
     this.protocol.outbound.blocked = false
-    this.hooks.onWriteTaken()
+    this.taken(Effect.void)
     this.flush()
     this.account()
     this.madeRoom()
@@ -124,7 +140,7 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
     this.transport.end()
   }
 
-  get isTurnOver(): boolean {
+  override get isTurnOver(): boolean {
     if (!this.protocol.outbound.isTurnOver) return false
     if (!this.turnScheduled) {
       this.turnScheduled = true
@@ -146,7 +162,7 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
   onData(chunk: Uint8Array): void {
     this.receivedBytes += chunk.length
     this.isLooking = false
-    this.taking = true
+    this.isTaking = true
     if (this.isFannedOut) this.fannedOut = this.protocol.outputBytes
     this.closing?.alive()
     try {
@@ -154,7 +170,7 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
       else this.rest = joined([this.rest, chunk])
       if (this.hooks.isWaiting) this.hooks.onReadable()
     } finally {
-      this.taking = false
+      this.isTaking = false
     }
     this.afterInput()
     this.fannedOut = -1
@@ -175,17 +191,69 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
     if (this.protocol.stopped === "turn") this.deadlines.nextTurn(() => (this.feedRest(), this.afterInput()))
   }
 
-  feedRest(): void {
+  override feedRest(): void {
     const rest = this.rest
     if (rest === undefined) return
     this.rest = undefined
     this.feed(rest, true)
   }
 
-  protected override insideMessage(): void {
-    const watches = this.watches ??= new Watches(this)
-    watches.message ??= new MessageWatch(this)
-    watches.message.begin()
+  protected override afterInput(): void {
+    super.afterInput()
+    if (this.protocol.inbound.isInsideMessage) (this.progress ??= new MessageWatch(this)).begin()
+  }
+
+  override get isDecoding(): boolean {
+    return this.feeding || this.rest !== undefined
+  }
+
+  protected override get inboundBytes(): number {
+    return this.protocol.inbound.heldBytes + (this.rest === undefined ? 0 : this.rest.length)
+  }
+
+  override regulate(): void {
+    // A Pong wakes its fiber while input is read. That fiber must not cause the next input to be read before the
+    // rest of this one, so `feed` regulates afterwards.
+    if (!this.feeding) super.regulate()
+  }
+
+  protected override get timers(): ReadonlyArray<Timer | undefined> {
+    return [this.progress, ...super.timers]
+  }
+
+  override onAlarm(now: number): void {
+    super.onAlarm(now)
+    if (this.progress?.due === Infinity) this.progress = undefined
+  }
+
+  protected override stoodStill(): void {
+    this.progress?.standStill()
+  }
+
+  override demand(demand: "none" | "message" | "fragments"): void {
+    this.protocol.demand(demand)
+    if (demand !== "none" && this.rest !== undefined && this.protocol.stopped !== "turn") {
+      this.feedRest()
+      this.checkEnding()
+      this.flush()
+      this.regulate()
+    }
+  }
+
+  receiveStream(reader: PieceReader): Effect.Effect<IncomingMessage, ReceiveError> {
+    return receiveStream(this, reader)
+  }
+
+  override leaveFragments(): void {
+    const { protocol } = this
+    const { fragments } = protocol
+    if (fragments === undefined) return
+    if (!fragments.discarded) {
+      fragments.discard()
+      this.afterRead()
+    }
+    this.current = undefined
+    if (fragments.done) protocol.endFragments()
   }
 
   /** The peer broke a rule about time. */
@@ -198,5 +266,38 @@ export class ByteLink extends Link implements TransportHandlers, FannedOut, Deco
     this.end.peerEnded()
     if (this.hooks.isWaiting) this.hooks.onReadable()
     this.checkEnding()
+  }
+
+  // ---------------------------------------------------------------------------
+  // the end
+  // ---------------------------------------------------------------------------
+
+  override stop(): void {
+    this.protocol.outbound.clear()
+    if (this.gone) this.protocol.outputTaken()
+    this.progress = undefined
+    super.stop()
+  }
+
+  override abandon(): void {
+    super.abandon()
+    this.rest = undefined
+    const { transport } = this
+    if (this.gone || transport.unref === undefined) return
+    transport.unref()
+    this.deadlines.set(this, Infinity)
+    this.end.isAbandoned = true
+    this.updateAlarm()
+  }
+
+  /** The process need not stay for the end of an abandoned connection. */
+  override get isBackground(): boolean {
+    return this.closing?.isAbandoned === true
+  }
+
+  override dispose(): void {
+    this.rest = undefined
+    if (!this.end.isDisposed) this.transform?.close()
+    super.dispose()
   }
 }

@@ -78,10 +78,6 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     this.reader.onReadable()
   }
 
-  onWriteTaken(): void {
-    this.writer.onTaken()
-  }
-
   onWritable(): void {
     this.writer.onWritable()
   }
@@ -167,11 +163,11 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   }
 
   sendTextStream<E, R>(fragments: Stream.Stream<string, E, R>) {
-    return this.link.pieces.sendStream(this.writer, "text", fragments)
+    return this.link.sendStream(this.writer, "text", fragments)
   }
 
   sendBinaryStream<E, R>(fragments: Stream.Stream<Uint8Array, E, R>) {
-    return this.link.pieces.sendStream(this.writer, "binary", fragments)
+    return this.link.sendStream(this.writer, "binary", fragments)
   }
 
   get sink(): Sink.Sink<void, Sendable, never, SendError> {

@@ -1,27 +1,50 @@
-/** Messages in pieces over bytes, where a piece is a fragment: they are sent and received as they come. */
+/** Messages that are received in pieces over bytes, where a piece is a fragment: as they come. */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
+import type { Message } from "../Message.ts"
 import type { Fragments } from "../protocol/Fragments.ts"
-import type { IncomingMessage, PieceReader, Pieces, ReceiveError } from "./Pieces.ts"
-import { sendSliced, sendStream } from "./StreamedMessage.ts"
+import type { IncomingMessage, PieceReader, ReceiveError } from "./Pieces.ts"
 
 type Piece = string | Uint8Array
 
-const incomingReady = (reader: PieceReader): boolean => reader.hasMessageOrEnd || reader.fresh !== undefined
+/** A link that receives fragments. */
+export interface FragmentedLink {
+  readonly protocol: {
+    readonly messages: ReadonlyArray<Message>
+    takeMessage(): Message
+    /** The message that is being received, or was last received, piece by piece. */
+    readonly fragments: Fragments | undefined
+    endFragments(): void
+  }
+  /** The message that was delivered last in pieces. */
+  current: Fragments | undefined
+  flush(): void
+  flushAnswers(): void
+  demand(demand: "none" | "message" | "fragments"): void
+  afterRead(): void
+  leaveFragments(): void
+}
 
-const receiveStream = (reader: PieceReader): Effect.Effect<IncomingMessage, ReceiveError> => {
+/** The message that can be delivered in pieces. */
+const freshOf = ({ protocol: { fragments } }: FragmentedLink): Fragments | undefined =>
+  fragments === undefined || fragments.discarded ? undefined : fragments
+
+/** The next message as a stream of its fragments. */
+export const receiveStream = (
+  link: FragmentedLink,
+  reader: PieceReader
+): Effect.Effect<IncomingMessage, ReceiveError> => {
   const busy = reader.owned()
   if (busy !== undefined) return busy
-  const { link } = reader
   reader.isReading = true
   link.flushAnswers()
-  if (reader.current !== undefined) reader.leaveCurrent()
-  if (link.protocol.messages.length === 0 && reader.fresh === undefined) link.demand("fragments")
+  if (link.current !== undefined) link.leaveFragments()
+  if (link.protocol.messages.length === 0 && freshOf(link) === undefined) link.demand("fragments")
   // Pieces first: they belong to a message that began when none waited.
-  if (link.protocol.messages.length > 0 && reader.fresh === undefined) {
+  if (link.protocol.messages.length > 0 && freshOf(link) === undefined) {
     link.demand("none")
     const message = link.protocol.takeMessage()
     reader.handedOut = 1
@@ -32,21 +55,23 @@ const receiveStream = (reader: PieceReader): Effect.Effect<IncomingMessage, Rece
         : { _tag: "Binary", fragments: Stream.make(message) }
     )
   }
-  const fragments = reader.fresh
+  const fragments = freshOf(link)
   if (fragments !== undefined) {
     link.demand("none")
-    reader.current = fragments
+    link.current = fragments
     return Effect.succeed(
       {
         _tag: fragments.type === "text" ? "Text" : "Binary",
-        fragments: Stream.fromPull(Effect.succeed(pieces(reader, fragments)))
+        fragments: Stream.fromPull(Effect.succeed(pieces(link, reader, fragments)))
       } as IncomingMessage
     )
   }
-  return reader.atEnd ? reader.endOfReading() : reader.wait(incomingReady, reader.receiveStream)
+  const isReady = () => reader.hasMessageOrEnd || freshOf(link) !== undefined
+  return reader.atEnd ? reader.endOfReading() : reader.wait(isReady, reader.receiveStream)
 }
 
 const pieces = (
+  link: FragmentedLink,
   reader: PieceReader,
   fragments: Fragments
 ): Pull.Pull<NonEmptyReadonlyArray<Piece>, ReceiveError> => {
@@ -54,7 +79,6 @@ const pieces = (
   const pull: Pull.Pull<NonEmptyReadonlyArray<Piece>, ReceiveError> = Effect.suspend(() => {
     const busy = reader.busy()
     if (busy !== undefined) return busy
-    const { link } = reader
     if (fragments.discarded) {
       return Effect.die(new Error("The rest of this message was dropped when the next one was pulled"))
     }
@@ -68,8 +92,8 @@ const pieces = (
       return Effect.succeed(pieces as unknown as NonEmptyReadonlyArray<Piece>)
     }
     if (fragments.done) {
-      if (reader.current === fragments) {
-        reader.current = undefined
+      if (link.current === fragments) {
+        link.current = undefined
         link.protocol.endFragments()
       }
       return Cause.done()
@@ -78,5 +102,3 @@ const pieces = (
   })
   return pull
 }
-
-export const framePieces: Pieces = { receiveStream, sendSliced, sendStream }

@@ -16,7 +16,7 @@ export interface BeatingLink {
   readonly deadlines: Deadlines
   readonly isOpen: boolean
   readonly isBlocked: boolean
-  readonly protocol: { send(message: Sendable): void | false }
+  readonly protocol: { send(message: Sendable): void }
   flush(): void
   updateAlarm(): void
   break(error: IOError): void

@@ -1,7 +1,6 @@
 /** What sends one message from a stream, whatever becomes of its pieces: no other data is sent meanwhile. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Message } from "../Message.ts"
 import type { Outcome, SendError, Turns } from "./Sending.ts"
 
 /** Whether part of a message was sent and the rest was not. */
@@ -33,11 +32,7 @@ export const holding = <E, R>(
       isHeld = writer.isStreaming = true
       return "accepted"
     }
-    const turn = Effect.suspend(() => {
-      const first = writer.isFree ? hold() : "wait"
-      return first === "wait" ? writer.turn(hold) : writer.settle(first)
-    })
-    return turn.pipe(
+    return Effect.suspend(() => writer.run(hold)).pipe(
       Effect.flatMap(() => send(message)),
       Effect.onExit((exit) =>
         Effect.sync(() => {
@@ -52,20 +47,9 @@ export const holding = <E, R>(
     )
   })
 
-/** Appends a payload once there is room, for the sender that holds the turn. `append` returns `false` where it was not taken. */
-export const inTurn = (
-  writer: Turns,
-  payload: Message,
-  append: () => void | false
-): Effect.Effect<void, SendError> =>
+/** Runs an attempt until it has not to wait, for the sender that holds the turn. */
+export const inTurn = (writer: Turns, attempt: () => Outcome): Effect.Effect<void, SendError> =>
   Effect.suspend(() => {
-    const attempt = () => {
-      let isTaken = true
-      const outcome = writer.data(payload, () => {
-        isTaken = append() !== false
-      })
-      return isTaken ? outcome : writer.untaken
-    }
     const first = attempt()
     return first === "wait" ? writer.holdersTurn(attempt) : writer.settle(first)
   })

@@ -5,16 +5,19 @@
  * between a protocol and a transport, `MessageLink` whole messages to and from a platform that frames
  * them by itself.
  */
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { Capabilities } from "../Capabilities.ts"
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
-import type { Transform } from "../MessageExtension.ts"
+import type { Message, Sendable } from "../Message.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import type { Flushable } from "../runtime/FlushQueue.ts"
 import type { IOError, ProtocolError } from "../WebSocketError.ts"
 import { HeldMemory } from "./HeldMemory.ts"
 import { type ClosableLink, EndListeners, LinkClosing } from "./LinkClosing.ts"
 import {
+  type Compression,
   type KeepAlive,
   type LinkHooks,
   type LinkObserver,
@@ -22,26 +25,25 @@ import {
   type LinkTransport,
   noHooks,
   type ObservedLink,
-  type TimedLink
+  type TimedLink,
+  type Timer
 } from "./LinkHooks.ts"
 import type { LinkProtocol } from "./LinkProtocol.ts"
-import type { Pieces } from "./Pieces.ts"
+import type { IncomingMessage, Kind, PieceReader, ReceiveError } from "./Pieces.ts"
 import type { Pings } from "./Pings.ts"
+import type { Outcome, SendError, Thrown, Turns } from "./Sending.ts"
 import { type StandingLink, Standstill } from "./Standstill.ts"
-import { Watches } from "./Watches.ts"
+import { IdleWatch, type StallWatch } from "./Watches.ts"
 
 export abstract class Link extends HeldMemory
   implements Flushable, ObservedLink, TimedLink, ClosableLink, StandingLink {
   abstract readonly protocol: LinkProtocol
   abstract readonly transport: LinkTransport
-  abstract readonly transform: Transform | undefined
   abstract readonly capabilities: Capabilities
   /** The name of the extension that was negotiated. */
   abstract readonly extension: string | undefined
   /** What finds a peer that vanished. */
   abstract readonly keepAlive: KeepAlive | undefined
-  /** How messages are sent and received piece by piece. */
-  abstract readonly pieces: Pieces
   /** What sends Pings, if this side can. */
   abstract readonly pings: Pings | undefined
   readonly limits: Limits
@@ -62,22 +64,17 @@ export abstract class Link extends HeldMemory
   sentBytes = 0
   /** Writes that the transport took later than at once: the peer made room for them. */
   takenWrites = 0
-  /** Bytes of the last write that the transport has not taken. */
-  inFlight = 0
   /** Reading is paused, because messages that arrived were not read. */
   isPaused = false
 
-  protected watches: Watches | undefined
+  // What ends it by time; most connections need none of them most of the time.
+  protected stall: StallWatch | undefined
+  private idle: IdleWatch | undefined
   private standstill: Standstill | undefined
   protected closing: LinkClosing | undefined
   protected flushScheduled = false
-  // Input is being read, at the end of which all is flushed.
-  protected taking = false
-  protected feeding = false
   // Paused by the mark, and reading nevertheless until something arrives.
   protected isLooking = false
-  // Input that the protocol has not read: it waits for the reader, or for the next turn of the event loop.
-  protected rest: Uint8Array | undefined
 
   constructor(limits: Limits, deadlines: Deadlines) {
     super()
@@ -88,7 +85,7 @@ export abstract class Link extends HeldMemory
   start(): void {
     this.openedAt = this.deadlines.now()
     this.keepAlive?.start(this.openedAt)
-    this.watches = Watches.start(this, this.openedAt)
+    if (this.limits.idleTimeout !== Infinity) this.idle = new IdleWatch(this, this.openedAt)
     this.updateAlarm()
   }
 
@@ -97,17 +94,56 @@ export abstract class Link extends HeldMemory
   // ---------------------------------------------------------------------------
 
   /** Bytes that were accepted and that the transport has not taken. */
-  get bufferedBytes(): number {
-    return this.protocol.outputBytes + this.inFlight
-  }
+  abstract readonly bufferedBytes: number
 
-  /** Bytes of the last write that the transport has not passed on, where it knows. */
+  /** Bytes of the last write that the transport has not passed on, where it knows; 0 if it is not {@link isBlocked}. */
   abstract readonly pendingBytes: number
 
   /** The transport has not taken the last write. */
-  get isBlocked(): boolean {
-    return this.inFlight > 0
+  abstract readonly isBlocked: boolean
+
+  /** Whether more is buffered than the mark allows, even after a flush. */
+  get isAboveMark(): boolean {
+    const mark = this.limits.outboundHighWaterMark
+    if (this.bufferedBytes < mark) return false
+    this.flush()
+    return this.bufferedBytes >= mark
   }
+
+  /** What is sent of a message here: itself, or what it was prepared from. */
+  abstract plain(message: Sendable): Sendable
+
+  /** Appends a message if there is room for it: it is written with what follows in this run of JavaScript, or at once. */
+  abstract attempt(message: Sendable): Outcome
+
+  /** Sends a message if there is room for it now. Bytes that its caller may change are copied. */
+  abstract offer(message: Sendable): boolean
+
+  /** Appends messages that need not wait and need no special treatment. Returns the index of the first that does. */
+  abstract sendRun(messages: ReadonlyArray<Sendable>, from: number): number
+
+  /** The effect of an attempt that only some links have. */
+  settle?(outcome: "inFlight" | Thrown): Effect.Effect<void, SendError>
+
+  /** A message that its caller may change from now on. */
+  owned(message: Sendable): Sendable {
+    return message
+  }
+
+  /** Whether a message is sent in slices, with turns of other code in between. */
+  isSliced(_message: Sendable): _message is Message {
+    return false
+  }
+
+  /** Sends a message of which {@link isSliced} is true. */
+  sendSliced?(writer: Turns, message: Message, accepted: (() => void) | undefined): Effect.Effect<void, SendError>
+
+  /** Sends one message from a stream of its fragments. */
+  abstract sendStream<E, R>(
+    writer: Turns,
+    kind: Kind,
+    fragments: Stream.Stream<Message, E, R>
+  ): Effect.Effect<void, SendError | E, R>
 
   /** Writes the output that waits, unless the transport has not taken the last write. */
   abstract flush(): void
@@ -145,7 +181,9 @@ export abstract class Link extends HeldMemory
    * Whether senders must let other code run first, because an extension has encoded enough in
    * this turn of the event loop. They continue when the next one begins.
    */
-  abstract readonly isTurnOver: boolean
+  get isTurnOver(): boolean {
+    return false
+  }
 
   /** Waiting senders continued, or a streamed message ended. */
   sendersMoved(): void {
@@ -157,7 +195,7 @@ export abstract class Link extends HeldMemory
   // ---------------------------------------------------------------------------
 
   /** Reads the input that was left over. */
-  abstract feedRest(): void
+  feedRest(): void {}
 
   protected afterInput(): void {
     if (this.hooks.isWaiting) this.hooks.onReadable()
@@ -166,22 +204,30 @@ export abstract class Link extends HeldMemory
     // The answer to the peer's Close may have been written just now.
     this.closing?.advance()
     this.regulate()
-    if (this.protocol.inbound.isInsideMessage) this.insideMessage()
     if (this.closing !== undefined) this.updateAlarm()
   }
 
-  /** The input so far stops inside a message. */
-  protected insideMessage(): void {}
+  /** The next message as a stream of its fragments. */
+  abstract receiveStream(reader: PieceReader): Effect.Effect<IncomingMessage, ReceiveError>
+
+  /** Drops what is left of a message that is read piece by piece. */
+  leaveFragments(): void {}
 
   /** Messages, or bytes that are not decoded, wait for the reader. */
   get hasUnread(): boolean {
-    return this.protocol.messages.length > 0 || this.rest !== undefined
+    return this.isDecoding || this.protocol.messages.length > 0
   }
 
   /** Input is being decoded, or waits to be. */
   get isDecoding(): boolean {
-    return this.feeding || this.rest !== undefined
+    return false
   }
+
+  get traffic(): number {
+    return this.receivedBytes + this.sentBytes
+  }
+
+  compression?(): Compression | undefined
 
   /** Messages wait above the mark, so that this side reads little or nothing. */
   get isStanding(): boolean {
@@ -198,12 +244,16 @@ export abstract class Link extends HeldMemory
   }
 
   get canReadMore(): boolean {
-    return this.rest === undefined && !this.budget.isExhausted
+    return !this.isDecoding && !this.budget.isExhausted
   }
 
   protected get heldBytes(): number {
-    if (this.gone || this.broken !== undefined) return 0
-    return this.protocol.inbound.heldBytes + this.bufferedBytes + (this.rest === undefined ? 0 : this.rest.length)
+    return this.gone || this.broken !== undefined ? 0 : this.inboundBytes + this.bufferedBytes
+  }
+
+  /** The memory of what was received and not read. */
+  protected get inboundBytes(): number {
+    return this.unreadBytes
   }
 
   /**
@@ -211,12 +261,10 @@ export abstract class Link extends HeldMemory
    * everything is dropped anyway, and while the budget of all connections is exhausted.
    */
   regulate(): void {
-    // A Pong wakes its fiber while input is read. That fiber must not cause the next input to be read before the
-    // rest of this one, so `feed` regulates afterwards.
-    if (this.gone || this.feeding) return
+    if (this.gone) return
     this.account()
     const isDropping = !this.protocol.isOpen || this.closing?.isEnding === true
-    const isStanding = !isDropping && (this.rest !== undefined ||
+    const isStanding = !isDropping && (this.isDecoding ||
       (!this.hooks.isWaiting && this.unreadBytes >= this.limits.inboundHighWaterMark))
     if (!isStanding) this.standstill = undefined
     else this.standstill ??= new Standstill(this, this.deadlines.now())
@@ -225,12 +273,15 @@ export abstract class Link extends HeldMemory
     this.isPaused = isFull
     // While this side does not read, no Pong can be seen.
     this.keepAlive?.standStill(isFull, this.deadlines.now())
-    this.watches?.standStill()
+    this.stoodStill()
     this.updateAlarm()
     // The last step, because a transport may deliver at once what it has kept.
     if (isFull) this.transport.pause()
     else this.transport.resume()
   }
+
+  /** Reading was paused or resumed: a pause is not the peer's fault. */
+  protected stoodStill(): void {}
 
   /** Resumes reading until something arrives. */
   look(): void {
@@ -242,15 +293,7 @@ export abstract class Link extends HeldMemory
    * The reader says what it waits for. Input that had to wait for this decision is read, so
    * look again before waiting.
    */
-  demand(demand: "none" | "message" | "fragments"): void {
-    this.protocol.demand(demand)
-    if (demand !== "none" && this.rest !== undefined && this.protocol.stopped !== "turn") {
-      this.feedRest()
-      this.checkEnding()
-      this.flush()
-      this.regulate()
-    }
-  }
+  demand(_demand: "none" | "message" | "fragments"): void {}
 
   /** The reader took something, or begins to wait. */
   afterRead(): void {
@@ -388,11 +431,8 @@ export abstract class Link extends HeldMemory
 
   /** Only the end of the transport is left. */
   stop(): void {
-    this.watches = this.standstill = undefined
+    this.stall = this.idle = this.standstill = undefined
     this.keepAlive?.stop()
-    this.inFlight = 0
-    this.protocol.outbound.clear()
-    if (this.gone) this.protocol.outputTaken()
     this.hooks.onWritable()
     if (this.hooks.isWaiting) this.hooks.onReadable()
     this.leaveBudget()
@@ -410,33 +450,19 @@ export abstract class Link extends HeldMemory
     this.owner = undefined
     owner?.onGone(this.hooks)
     // Input that has arrived is still decoded.
-    if (this.rest === undefined && !this.feeding) this.dispose()
+    if (!this.isDecoding) this.dispose()
   }
 
   /** Nothing reads any more: input is dropped, and the process need not stay for the rest. */
   abandon(): void {
-    if (this.gone) return this.dispose()
-    this.rest = undefined
-    const { transport } = this
-    if (transport.unref === undefined) return
-    transport.unref()
-    this.deadlines.set(this, Infinity)
-    this.end.isAbandoned = true
-    this.updateAlarm()
-  }
-
-  /** The process need not stay for the end of an abandoned connection. */
-  override get isBackground(): boolean {
-    return this.closing?.isAbandoned === true
+    if (this.gone) this.dispose()
   }
 
   /** Gives back what the connection held: its transport is closed, and all input is decoded or dropped. */
   dispose(): void {
-    this.rest = undefined
     const { end } = this
     if (end.isDisposed) return
     end.isDisposed = true
-    this.transform?.close()
     this.observer?.onDisposed(this)
   }
 
@@ -446,12 +472,14 @@ export abstract class Link extends HeldMemory
 
   override onAlarm(now: number): void {
     this.closing?.onAlarm()
-    this.watches = this.watches?.onAlarm(now)
-    if (this.broken === undefined && !this.gone) {
-      this.standstill?.onAlarm(now)
-      this.keepAlive?.onAlarm(now)
-    }
+    // Each may end the connection.
+    for (const timer of this.timers) if (this.broken === undefined && !this.gone) timer?.onAlarm(now)
+    if (this.stall?.due === Infinity) this.stall = undefined
     this.updateAlarm()
+  }
+
+  protected get timers(): ReadonlyArray<Timer | undefined> {
+    return [this.stall, this.idle, this.standstill, this.keepAlive]
   }
 
   updateAlarm(): void {
@@ -460,8 +488,6 @@ export abstract class Link extends HeldMemory
   }
 
   protected get nextDue(): number {
-    const { closing, keepAlive, standstill, watches } = this
-    const due = Math.min(closing?.due ?? Infinity, keepAlive?.due ?? Infinity, watches?.due ?? Infinity)
-    return Math.min(due, standstill?.due ?? Infinity)
+    return this.timers.reduce((due, timer) => Math.min(due, timer?.due ?? Infinity), this.closing?.due ?? Infinity)
   }
 }

@@ -29,7 +29,8 @@ export interface ClosableLink {
   readonly hasUnread: boolean
   /** Input is being decoded, or waits to be. */
   readonly isDecoding: boolean
-  readonly isBlocked: boolean
+  /** Bytes that were accepted and that the transport has not taken. */
+  readonly bufferedBytes: number
   readonly pendingBytes: number
   flush(): void
   /** Sends the end of the stream. */
@@ -204,7 +205,7 @@ export class LinkClosing {
       this.settle(true)
       return
     }
-    this.writeBlocked(link.isBlocked ? link.pendingBytes : 0)
+    this.writeBlocked(link.pendingBytes)
     link.protocol.close(code, reason)
     this.machine.sent(this.now)
     this.tellClosing()
@@ -224,7 +225,7 @@ export class LinkClosing {
     const { link, machine } = this
     const { protocol, transport } = link
     if (this.goneAt !== undefined) return
-    if (this.isSent && protocol.outputBytes === 0 && !link.isBlocked) {
+    if (this.isSent && link.bufferedBytes === 0) {
       machine.written()
       if (protocol.ending !== undefined) this.tellClosed()
     }
@@ -315,7 +316,7 @@ export class LinkClosing {
   onAlarm(): void {
     const { link } = this
     // A write that makes progress is a sign of life.
-    const pending = link.isBlocked ? link.pendingBytes : 0
+    const pending = link.pendingBytes
     if (pending < this.pending) this.alive()
     this.pending = pending
     this.advance()

@@ -5,7 +5,6 @@
 import type { CloseInfo, CloseWith } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Message } from "../Message.ts"
-import type { Transform } from "../MessageExtension.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { IOError, type ProtocolError } from "../WebSocketError.ts"
 import type { LinkProtocol } from "./LinkProtocol.ts"
@@ -18,15 +17,19 @@ export interface LinkTransport {
   readonly unref?: (() => void) | undefined
 }
 
-/** What finds out that a peer vanished: Pings, or messages of the application. */
-export interface KeepAlive {
-  /** When it has something to do, if it has. */
+/** What happens at a time, unless it is postponed. */
+export interface Timer {
+  /** When to look next; not at all while this is `undefined` or infinite. */
   readonly due: number | undefined
+  onAlarm(now: number): void
+}
+
+/** What finds out that a peer vanished: Pings, or messages of the application. */
+export interface KeepAlive extends Timer {
   start(now: number): void
   stop(): void
   /** Reading is paused, or goes on. */
   standStill(paused: boolean, now: number): void
-  onAlarm(now: number): void
 }
 
 /** The same by messages of the application. */
@@ -35,17 +38,24 @@ export interface MessageKeepAlive extends KeepAlive {
   takes(message: Message): boolean
 }
 
+/** The input and output of an extension that compresses. */
+export interface Compression {
+  readonly received: { readonly compressed: number; readonly uncompressed: number }
+  readonly sent: { readonly compressed: number; readonly uncompressed: number }
+}
+
 /** A link as the meter, spans and log lines see it. */
 export interface ObservedLink {
   readonly serial: number
   readonly protocol: LinkProtocol
-  readonly transform: Transform | undefined
   readonly extension: string | undefined
   readonly openedAt: number
   readonly goneAt: number | undefined
   readonly receivedBytes: number
   readonly sentBytes: number
   readonly bufferedBytes: number
+  /** What an extension took in and put out, where there is one that compresses. */
+  compression?(): Compression | undefined
   readonly closeInfo: CloseInfo
   readonly readFailure: ProtocolError | IOError | undefined
   readonly broken: IOError | undefined
@@ -71,6 +81,8 @@ export interface TimedLink {
   readonly gone: boolean
   readonly receivedBytes: number
   readonly sentBytes: number
+  /** Bytes in both directions but for those of Pings and Pongs. */
+  readonly traffic: number
   /** Writes that the transport took later: the peer has made room for them. */
   readonly takenWrites: number
   /** Bytes of the last write that the transport has not passed on, where it knows. */
@@ -112,8 +124,6 @@ export interface LinkHooks {
   readonly hasWaitingSenders: boolean
   /** Something arrived for the reader, or its end was reached. */
   onReadable(): void
-  /** The transport has taken the last write. */
-  onWriteTaken(): void
   /** Senders may continue, or never will. */
   onWritable(): void
   /** A Close is about to be sent: messages that were accepted and not encoded go before it. */
@@ -127,7 +137,6 @@ export const noHooks: LinkHooks = {
   isWaiting: false,
   hasWaitingSenders: false,
   onReadable: () => {},
-  onWriteTaken: () => {},
   onWritable: () => {},
   beforeClose: () => {},
   onEnding: () => {}

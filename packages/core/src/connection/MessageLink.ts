@@ -5,9 +5,11 @@
  * Nothing is queued on this side, because the platform has every accepted message. So there is nothing
  * to flush, and "blocked" means that the platform has bytes in its buffer.
  */
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { Capabilities } from "../Capabilities.ts"
 import type { Limits } from "../Limits.ts"
-import { byteLength, type Message } from "../Message.ts"
+import { byteLength, type Message, Prepared, type Sendable } from "../Message.ts"
 import type { MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
 import { type MessageOutput, MessageProtocol } from "../protocol/MessageProtocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
@@ -15,9 +17,10 @@ import { flushSoon } from "../runtime/FlushQueue.ts"
 import { type Polled, pollingOf } from "../runtime/Polling.ts"
 import { Link } from "./Link.ts"
 import type { MessageKeepAlive } from "./LinkHooks.ts"
-import type { Pieces } from "./Pieces.ts"
-import { Watches } from "./Watches.ts"
-import { wholePieces } from "./WholePieces.ts"
+import type { IncomingMessage, Kind, PieceReader, ReceiveError } from "./Pieces.ts"
+import type { Outcome, Turns } from "./Sending.ts"
+import { StallWatch } from "./Watches.ts"
+import { receiveStream, sendStream } from "./WholePieces.ts"
 
 // How soon the platform's buffer is checked again while something waits for room, and how rarely if it does not shrink.
 const soon = 4
@@ -29,7 +32,6 @@ export type MakeKeepAlive = (link: MessageLink) => MessageKeepAlive
 export class MessageLink extends Link implements MessageTransportHandlers, MessageOutput, Polled {
   readonly protocol: MessageProtocol
   readonly transport: MessageTransport
-  readonly transform = undefined
   readonly extension: string | undefined
   readonly pings = undefined
   readonly keepAlive: MessageKeepAlive | undefined
@@ -37,8 +39,6 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   // How much the platform had passed on at the last check, and how long to wait for the next one.
   private passedOn = 0
   private pause = soon
-  // A platform that passes nothing on is noticed.
-  private isWatched = false
 
   constructor(
     role: "client" | "server",
@@ -60,10 +60,6 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     this.transport.start(this)
   }
 
-  get pieces(): Pieces {
-    return wholePieces
-  }
-
   get capabilities(): Capabilities {
     return this.transport.capabilities
   }
@@ -72,7 +68,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   // out
   // ---------------------------------------------------------------------------
 
-  override get bufferedBytes(): number {
+  get bufferedBytes(): number {
     return this.transport.bufferedBytes()
   }
 
@@ -80,12 +76,33 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     return this.transport.bufferedBytes()
   }
 
-  override get isBlocked(): boolean {
+  get isBlocked(): boolean {
     return this.transport.bufferedBytes() > 0
   }
 
-  get isTurnOver(): boolean {
-    return false
+  plain(message: Sendable): Message {
+    return message instanceof Prepared ? message.message : message
+  }
+
+  attempt(message: Sendable): Outcome {
+    if (!this.isOpen) return "closed"
+    if (this.isAboveMark) return "wait"
+    // The platform's connection is closing: how, is not known before its event arrives.
+    if (!this.protocol.send(this.plain(message))) return this.isOpen ? "wait" : "closed"
+    this.scheduleFlush()
+    return "accepted"
+  }
+
+  offer(message: Sendable): boolean {
+    return this.attempt(message) === "accepted"
+  }
+
+  sendRun(messages: ReadonlyArray<Sendable>, from: number): number {
+    return this.protocol.sendRun(messages, from, this.limits.outboundHighWaterMark)
+  }
+
+  sendStream<E, R>(writer: Turns, kind: Kind, fragments: Stream.Stream<Message, E, R>) {
+    return sendStream(this, writer, kind, fragments)
   }
 
   sendOut(message: Message): boolean {
@@ -107,9 +124,10 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     if (this.gone || this.broken !== undefined) return
     const buffered = this.transport.bufferedBytes()
     if (buffered === 0) return
-    if (!this.isWatched) {
-      this.isWatched = true
-      ;(this.watches ??= new Watches(this)).writeBlocked(buffered)
+    // A platform that passes nothing on is noticed.
+    if (this.stall === undefined) {
+      this.stall = new StallWatch(this)
+      this.stall.begin(buffered)
       this.updateAlarm()
     }
     if (this.pollsAt === Infinity && this.isAwaited) this.pollAgain()
@@ -150,8 +168,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
 
   private passed(): void {
     this.pause = soon
-    this.watches?.writeTaken()
-    this.isWatched = false
+    this.stall = undefined
     this.account()
     this.madeRoom()
     this.flush()
@@ -159,7 +176,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
 
   override onAlarm(now: number): void {
     // Bytes that were passed on in the meantime show that the write is not stalled.
-    if (this.isWatched) this.poll()
+    if (this.stall !== undefined) this.poll()
     super.onAlarm(now)
   }
 
@@ -185,7 +202,9 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     if (this.pollsAt !== Infinity) this.poll()
   }
 
-  feedRest(): void {}
+  receiveStream(reader: PieceReader): Effect.Effect<IncomingMessage, ReceiveError> {
+    return receiveStream(reader)
+  }
 
   onClose(code: number, reason: string): void {
     if (this.gone) return

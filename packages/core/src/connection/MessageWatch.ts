@@ -1,10 +1,11 @@
 /** The deadline of a message that arrives in parts, which only a transport of bytes delivers. */
+import type { Protocol } from "../Protocol.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
-import type { TimedLink } from "./LinkHooks.ts"
-import type { ProgressWatch } from "./Watches.ts"
+import type { TimedLink, Timer } from "./LinkHooks.ts"
 
 /** A link that decodes messages. */
 export interface DecodingLink extends TimedLink {
+  readonly protocol: Protocol
   /** The peer broke a rule about time. */
   violate(rule: ProtocolRule): void
 }
@@ -14,7 +15,7 @@ export interface DecodingLink extends TimedLink {
  * It begins once input stops inside a message and checks again after the timeout, so that messages
  * which are split by the chunks of the network cost one look at the clock in each timeout.
  */
-export class MessageWatch implements ProgressWatch {
+export class MessageWatch implements Timer {
   /** When to look next. */
   due = Infinity
   private readonly link: DecodingLink

@@ -44,11 +44,12 @@ const add = (sums: Sums, link: ObservedLink): void => {
   sums.messagesSent += protocol.outbound.sentMessages
   sums.bytesReceived += link.receivedBytes
   sums.bytesSent += link.sentBytes
-  if (link.transform === undefined) return
-  sums.decoderInput += protocol.inbound.decoding?.inputBytes ?? 0
-  sums.decoderOutput += protocol.inbound.decoding?.outputBytes ?? 0
-  sums.encoderInput += protocol.outbound.encoding?.inputBytes ?? 0
-  sums.encoderOutput += protocol.outbound.encoding?.outputBytes ?? 0
+  const compression = link.compression?.()
+  if (compression === undefined) return
+  sums.decoderInput += compression.received.compressed
+  sums.decoderOutput += compression.received.uncompressed
+  sums.encoderInput += compression.sent.uncompressed
+  sums.encoderOutput += compression.sent.compressed
 }
 
 // A snapshot reads every metric in one run of JavaScript. With this many connections

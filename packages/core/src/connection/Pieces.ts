@@ -1,14 +1,11 @@
 /**
- * Messages that are sent or received piece by piece: in frames over bytes (`FramePieces`), and as a whole
- * where the platform knows no pieces (`WholePieces`).
+ * Messages that are sent or received piece by piece: in frames over bytes (`FramePieces`, `StreamedMessage`), and as a
+ * whole where the platform knows no pieces (`WholePieces`).
  */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Message } from "../Message.ts"
-import type { Fragments } from "../protocol/Fragments.ts"
 import type { ConnectionClosed, IOError, ProtocolError } from "../WebSocketError.ts"
-import type { LinkProtocol } from "./LinkProtocol.ts"
-import type { SendError, Turns } from "./Sending.ts"
 
 /** What can end a wait for one message. */
 export type ReceiveError = ConnectionClosed | ProtocolError | IOError
@@ -20,21 +17,10 @@ export type IncomingMessage =
 
 /** The reader of a connection as it receives a message piece by piece. */
 export interface PieceReader {
-  readonly link: {
-    readonly protocol: LinkProtocol
-    flush(): void
-    flushAnswers(): void
-    demand(demand: "none" | "message" | "fragments"): void
-    afterRead(): void
-  }
   /** There is a reader: it has begun to read and has not ended. */
   isReading: boolean
   /** How many messages were delivered last. */
   handedOut: number
-  /** The message that was delivered last in pieces. */
-  current: Fragments | undefined
-  /** The message that can be delivered in pieces. */
-  readonly fresh: Fragments | undefined
   /** A message waits, or none will come. */
   readonly hasMessageOrEnd: boolean
   /** No message can follow those that wait. */
@@ -46,22 +32,8 @@ export interface PieceReader {
   /** Why this reader may not read now. */
   owned(): Effect.Effect<never> | undefined
   busy(): Effect.Effect<never> | undefined
-  leaveCurrent(): void
   endOfReading(): Effect.Effect<never, ReceiveError>
   wait<A, E>(isReady: (reader: PieceReader) => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E>
 }
 
 export type Kind = "text" | "binary"
-
-export interface Pieces {
-  /** Sends one message from a stream of its fragments. */
-  sendStream<E, R>(writer: Turns, kind: Kind, fragments: Stream.Stream<Message, E, R>): Effect.Effect<void, SendError | E, R>
-  /** Sends a message in slices, where the outbound protocol asks for that (`isSliced`). */
-  readonly sendSliced?: (
-    writer: Turns,
-    message: Message,
-    accepted: (() => void) | undefined
-  ) => Effect.Effect<void, SendError>
-  /** The next message as a stream of its fragments. */
-  receiveStream(reader: PieceReader): Effect.Effect<IncomingMessage, ReceiveError>
-}

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { InvalidArgument } from "../WebSocketError.ts"
-import type { SendError } from "./Sending.ts"
+import type { Outcome, SendError } from "./Sending.ts"
 
 /** A control frame as an observer sees it. */
 export interface ControlFrame {
@@ -17,13 +17,15 @@ export interface PingSource {
   freshToken(): Uint8Array
   send(token: Uint8Array, onPong?: (roundTrip: number) => void): () => void
   observe(observer: (frame: ControlFrame) => void): () => void
+  /** Runs `append` if control frames may be sent now and the mark allows it. */
+  attempt(append: () => void): Outcome
 }
 
 /** The writer of a connection as its Pings see it. */
 export interface ControlWriter {
   readonly link: { readonly isClosed: boolean; once(what: "closed", listener: () => void): () => void }
   readonly error: SendError
-  control(append: () => void): Effect.Effect<void, SendError>
+  run(attempt: () => Outcome, overtakes?: boolean): Effect.Effect<void, SendError>
 }
 
 const invalidToken = (token: Uint8Array) =>
@@ -32,6 +34,10 @@ const invalidToken = (token: Uint8Array) =>
   )
 
 const maxControls = 64
+
+/** Runs `append` once control frames may be sent and the mark allows it; they overtake senders that wait. */
+const control = (pings: PingSource, writer: ControlWriter, append: () => void): Effect.Effect<void, SendError> =>
+  Effect.suspend(() => writer.run(() => pings.attempt(append), true))
 
 /** Sends a Ping, and waits for its Pong or a later one's. */
 export const ping = (
@@ -46,7 +52,7 @@ export const ping = (
     let wake: (() => void) | undefined
     let forget: (() => void) | undefined
     let offClosed: (() => void) | undefined
-    const send = writer.control(() => {
+    const send = control(pings, writer, () => {
       forget = pings.send(token ?? pings.freshToken(), (millis) => {
         roundTrip = millis
         wake?.()
@@ -81,7 +87,7 @@ export const sendPing = (
 ): Effect.Effect<void, SendError | InvalidArgument> =>
   token !== undefined && token.length > 125
     ? invalidToken(token)
-    : writer.control(() => pings.send(token ?? pings.freshToken()))
+    : control(pings, writer, () => pings.send(token ?? pings.freshToken()))
 
 /** The peer's control frames, until the connection has closed. */
 export const controls = (pings: PingSource, { link }: ControlWriter): Stream.Stream<ControlFrame> =>

@@ -6,6 +6,14 @@ import type { ControlObserver } from "../protocol/Inbound.ts"
 import { type KeepAlive, keepAliveTimedOut, type TimedLink } from "./LinkHooks.ts"
 import * as PingEffects from "./PingEffects.ts"
 import type { ControlFrame, ControlWriter, PingSource } from "./PingEffects.ts"
+import type { Outcome } from "./Sending.ts"
+
+/** A link that sends control frames. */
+export interface PingingLink extends TimedLink {
+  readonly protocol: TimedLink["protocol"] & { ping(payload: Uint8Array): void }
+  /** Runs `append` if the mark allows it. */
+  append(append: () => void): Outcome
+}
 
 interface Pending {
   readonly token: Uint8Array
@@ -74,7 +82,7 @@ class Probe {
 export class Pings implements ControlObserver, KeepAlive, PingSource {
   /** When the keepalive has something to do. */
   due: number | undefined
-  private readonly link: TimedLink
+  private readonly link: PingingLink
   private pending: Array<Pending> | undefined
   private observers: Set<(frame: ControlFrame) => void> | undefined
   private probe: Probe | undefined
@@ -82,7 +90,7 @@ export class Pings implements ControlObserver, KeepAlive, PingSource {
   // Whole, because a fraction would take 16 bytes more in each connection.
   private lastMicros = -1
 
-  constructor(link: TimedLink) {
+  constructor(link: PingingLink) {
     this.link = link
   }
 
@@ -142,6 +150,10 @@ export class Pings implements ControlObserver, KeepAlive, PingSource {
   /** The control frames of a connection's peer. */
   controls(writer: ControlWriter) {
     return PingEffects.controls(this, writer)
+  }
+
+  attempt(append: () => void): Outcome {
+    return this.link.append(append)
   }
 
   onPing(payload: Uint8Array): void {

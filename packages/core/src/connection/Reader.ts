@@ -12,7 +12,6 @@ import type * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Message } from "../Message.ts"
-import type { Fragments } from "../protocol/Fragments.ts"
 import { ConnectionClosed, type IOError, type ProtocolError } from "../WebSocketError.ts"
 import type { Link } from "./Link.ts"
 import type { IncomingMessage, PieceReader, ReceiveError } from "./Pieces.ts"
@@ -39,8 +38,6 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   private wake: ((next: Effect.Effect<never>) => void) | undefined
   private isReady: (reader: Reader) => boolean = never
   private next: Effect.Effect<unknown, unknown> = Effect.void
-  /** The message that was delivered last in pieces. */
-  current: Fragments | undefined
 
   constructor(link: Link) {
     super()
@@ -127,24 +124,11 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     )
   }
 
-  /** Drops what is left of the streamed message before the next one. */
-  leaveCurrent(): void {
-    const { protocol } = this.link
-    const fragments = protocol.fragments
-    if (fragments === undefined) return
-    if (!fragments.discarded) {
-      fragments.discard()
-      this.link.afterRead()
-    }
-    this.current = undefined
-    if (fragments.done) protocol.endFragments()
-  }
-
   /** Whether a whole message waits; asks for one if not. */
   hasMessage(): boolean {
     const { link } = this
     this.isReading = true
-    this.leaveCurrent()
+    link.leaveFragments()
     // If more messages wait, their answers are written with earlier ones, at the end of this run of JavaScript.
     if (link.protocol.messages.length > 0) return true
     link.flushAnswers()
@@ -215,15 +199,9 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     )
   }
 
-  /** The message that can be delivered in pieces. */
-  get fresh(): Fragments | undefined {
-    const { fragments } = this.link.protocol
-    return fragments === undefined || fragments.discarded ? undefined : fragments
-  }
-
   /** The next message as a stream of its fragments. */
   get receiveStream(): Effect.Effect<IncomingMessage, ReceiveError> {
-    return Effect.suspend(() => this.link.pieces.receiveStream(this))
+    return Effect.suspend(() => this.link.receiveStream(this))
   }
 
   /**

@@ -1,8 +1,6 @@
 /** What the senders of a connection share: the outcome of an attempt, and the queue of turns. */
 import type * as Effect from "effect/Effect"
-import type { Message } from "../Message.ts"
 import type { ConnectionClosed, IOError } from "../WebSocketError.ts"
-import type { LinkProtocol } from "./LinkProtocol.ts"
 
 /** What can keep a message from being sent. */
 export type SendError = ConnectionClosed | IOError
@@ -30,7 +28,6 @@ export interface Waiter {
 
 /** A link as the sender of a message in several pieces sees it. */
 export interface SendingLink {
-  readonly protocol: LinkProtocol
   readonly isOpen: boolean
   readonly isClosed: boolean
   once(what: "closed", listener: () => void): () => void
@@ -46,10 +43,8 @@ export interface Turns {
   isStreaming: boolean
   /** Whether a new sender has its turn at once. */
   readonly isFree: boolean
-  /** Appends a payload if there is room for it, and its turn of the event loop has come. */
-  data(payload: Message, append: () => void): Outcome
-  /** What a message comes to that the platform did not take. */
-  readonly untaken: "closed" | "wait"
+  /** Runs an attempt, at once where no sender waits or `overtakes` says so, and again at its turn if it has to wait. */
+  run(attempt: () => Outcome, overtakes?: boolean): Effect.Effect<void, SendError>
   /** Waits for the turn of `attempt`. */
   turn(attempt: () => Outcome): Effect.Effect<void, SendError>
   /** The same for the sender that holds the turn until its message ends. */

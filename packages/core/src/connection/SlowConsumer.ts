@@ -72,13 +72,13 @@ abstract class ImpatientWriter extends Writer {
   override push(messages: ReadonlyArray<Sendable>, from: number): number {
     for (let at = from; at < messages.length; at++) {
       // An effect that waits and has not run: nothing is accepted yet.
-      if (!this.link.isOpen || this.isSliced(messages[at]) || this.sendNow(messages[at]) !== Effect.void) return at
+      if (!this.link.isOpen || this.link.isSliced(messages[at]) || this.sendNow(messages[at]) !== Effect.void) return at
     }
     return messages.length
   }
 
   protected give(message: Sendable): Effect.Effect<void, SendError> {
-    const isFull = this.isAboveMark
+    const isFull = this.link.isAboveMark
     if (!this.link.isOpen) return this.fail()
     return isFull ? this.onFull(message) : this.accept(message)
   }
@@ -89,10 +89,10 @@ abstract class ImpatientWriter extends Writer {
   /** Below the mark: waits only for the turn of other senders, or of the event loop. */
   protected accept(message: Sendable): Effect.Effect<void, SendError> {
     const { link } = this
-    if (this.hasWaiting || this.isStreaming || this.isSliced(message) || link.isTurnOver) {
+    if (this.hasWaiting || this.isStreaming || this.link.isSliced(message) || link.isTurnOver) {
       return super.sendOr(message, undefined)
     }
-    const thrown = this.encode(this.owned(message))
+    const thrown = this.encode(this.link.owned(message))
     return thrown === undefined ? Effect.void : Effect.die(thrown.defect)
   }
 
@@ -126,11 +126,11 @@ const kept = (message: Sendable): Sendable => message instanceof Uint8Array ? Ui
 /** A writer that keeps messages back above the mark, so that no sender waits. */
 abstract class KeepingWriter extends ImpatientWriter {
   protected override give(message: Sendable): Effect.Effect<void, SendError> {
-    const isFull = this.isAboveMark
+    const isFull = this.link.isAboveMark
     const { link, queue } = this
     if (!link.isOpen) return this.fail()
     // Encoded slice by slice, it could not be kept whole for later.
-    if (this.isSliced(message)) return super.accept(message)
+    if (this.link.isSliced(message)) return super.accept(message)
     if (isFull || queue[queue.length - 1] instanceof Backlog) return this.onFull(message)
     this.onRoom()
     return this.accept(message)
@@ -228,7 +228,8 @@ class Backlog implements Waiter {
 
   readonly attempt = (): Outcome => {
     const { writer } = this
-    return this.sendAll(() => writer.isStreaming || writer.link.isTurnOver || writer.isAboveMark)
+    const { link } = writer
+    return this.sendAll(() => writer.isStreaming || link.isTurnOver || link.isAboveMark)
   }
 
   /** Sends until something `holds` it up. */

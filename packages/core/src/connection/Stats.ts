@@ -1,6 +1,7 @@
 /** The counters of a connection, as users read them. */
 import * as Duration from "effect/Duration"
 import type { Link } from "./Link.ts"
+import type { Compression } from "./LinkHooks.ts"
 
 /** The plain counters of one connection. */
 export interface Stats {
@@ -17,10 +18,7 @@ export interface Stats {
   /** Bytes that were accepted for sending and that the transport has not taken. */
   readonly bytesUnsent: number
   /** The input and output of an extension that compresses; absent without one. */
-  readonly compression: {
-    readonly received: { readonly compressed: number; readonly uncompressed: number }
-    readonly sent: { readonly compressed: number; readonly uncompressed: number }
-  } | undefined
+  readonly compression: Compression | undefined
   /** The last round trip that was measured, by `ping` or by the keepalive. */
   readonly roundTrip: Duration.Duration | undefined
   /** How long ago the connection opened, or how long it was open. */
@@ -29,8 +27,6 @@ export interface Stats {
 
 export const statsOf = (link: Link): Stats => {
   const { pings, protocol } = link
-  const { decoding } = protocol.inbound
-  const { encoding } = protocol.outbound
   return {
     messagesReceived: protocol.inbound.receivedMessages,
     messagesSent: protocol.outbound.sentMessages,
@@ -38,10 +34,7 @@ export const statsOf = (link: Link): Stats => {
     bytesSent: link.sentBytes,
     bytesUnread: protocol.inbound.queuedBytes,
     bytesUnsent: link.bufferedBytes,
-    compression: decoding === undefined || encoding === undefined ? undefined : {
-      received: { compressed: decoding.inputBytes, uncompressed: decoding.outputBytes },
-      sent: { compressed: encoding.outputBytes, uncompressed: encoding.inputBytes }
-    },
+    compression: link.compression?.(),
     roundTrip: pings?.lastRoundTrip === undefined ? undefined : Duration.millis(pings.lastRoundTrip),
     age: Duration.millis((link.goneAt ?? link.deadlines.now()) - link.openedAt)
   }

@@ -9,12 +9,29 @@ import * as Stream from "effect/Stream"
 import { byteLength, type Message } from "../Message.ts"
 import { type Begun, failsAtEnd, holding, inTurn } from "./Holding.ts"
 import type { Kind } from "./Pieces.ts"
-import type { SendError, Turns } from "./Sending.ts"
+import type { Outcome, SendError, Turns } from "./Sending.ts"
+
+/** A link that sends fragments. */
+export interface FragmentingLink {
+  readonly isOpen: boolean
+  readonly protocol: {
+    readonly outbound: {
+      /** The most bytes to send at once. */
+      readonly sliceSize: number
+      /** Begins a message in fragments; returns whether an extension transforms it. */
+      beginFragments(type: Kind, message?: Message): boolean
+    }
+    sendFragment(type: Kind, payload: Message, last: boolean): void
+  }
+  /** Appends a payload if there is room for it, and its turn of the event loop has come. */
+  data(payload: Message, append: () => void): Outcome
+}
 
 const noBytes = new Uint8Array(0)
 
 /** Sends one message from a stream of its fragments. */
 export const sendStream = <E, R>(
+  link: FragmentingLink,
   writer: Turns,
   kind: Kind,
   fragments: Stream.Stream<Message, E, R>
@@ -22,12 +39,12 @@ export const sendStream = <E, R>(
   holding(writer, (message) => {
     const pairs = new SurrogatePairs()
     const sendFrom = (payloads: NonEmptyReadonlyArray<Message>, from: number): Effect.Effect<void, SendError> => {
-      const sent = slices(writer, message, kind, pairs.join(payloads[from]), false)
+      const sent = slices(link, writer, message, kind, pairs.join(payloads[from]), false)
       return from + 1 === payloads.length ? sent : Effect.flatMap(sent, () => sendFrom(payloads, from + 1))
     }
     return Stream.runForEachArray(fragments, (payloads) => sendFrom(payloads, 0)).pipe(
       Effect.flatMap(() =>
-        Effect.suspend(() => fragment(writer, message, kind, kind === "text" ? pairs.carry : noBytes, true))
+        Effect.suspend(() => fragment(link, writer, message, kind, kind === "text" ? pairs.carry : noBytes, true))
       ),
       Effect.raceFirst(failsAtEnd(writer))
     )
@@ -39,6 +56,7 @@ export const sendStream = <E, R>(
  * itself: the caller asked for one message, not for a connection that closes.
  */
 export const sendSliced = (
+  link: FragmentingLink,
   writer: Turns,
   message: Message,
   accepted: (() => void) | undefined
@@ -48,19 +66,14 @@ export const sendSliced = (
     let isBegun = false
     const begin = (begun: Begun) =>
       Effect.suspend(() => {
-        const { link } = writer
         if (!link.isOpen) return writer.fail()
         isBegun = true
         accepted?.()
         return link.protocol.outbound.beginFragments(kind, message)
-          ? slices(writer, begun, kind, message, true)
-          : fragment(writer, begun, kind, message, true)
+          ? slices(link, writer, begun, kind, message, true)
+          : fragment(link, writer, begun, kind, message, true)
       })
-    const room = Effect.suspend(() => {
-      const attempt = () => writer.data(message, () => {})
-      const first = attempt()
-      return first === "wait" ? writer.holdersTurn(attempt) : writer.settle(first)
-    })
+    const room = inTurn(writer, () => link.data(message, () => {}))
     const fiber = Effect.runForkWith(sender.context)(holding(writer, (begun) => Effect.andThen(room, begin(begun))))
     return Effect.callback<void, SendError>((resume) => {
       const exit = fiber.pollUnsafe()
@@ -72,34 +85,37 @@ export const sendSliced = (
 
 /** Sends a payload as fragments of at most a slice; between those that are encoded others run. */
 const slices = (
+  link: FragmentingLink,
   writer: Turns,
   message: Begun,
   kind: Kind,
   payload: Message,
   last: boolean
 ): Effect.Effect<void, SendError> => {
-  const size = writer.link.protocol.outbound.sliceSize
+  const size = link.protocol.outbound.sliceSize
   const sliceFrom = (from: number): Effect.Effect<void, SendError> => {
     const to = cut(payload, from, size)
     const end = to === payload.length
     const slice = from === 0 && end ? payload : part(payload, from, to)
-    const sent = slice.length === 0 && !last ? Effect.void : fragment(writer, message, kind, slice, last && end)
+    const sent = slice.length === 0 && !last ? Effect.void : fragment(link, writer, message, kind, slice, last && end)
     return end ? sent : Effect.flatMap(sent, () => sliceFrom(to))
   }
   return sliceFrom(0)
 }
 
 const fragment = (
+  link: FragmentingLink,
   writer: Turns,
   message: Begun,
   kind: Kind,
   payload: Message,
   last: boolean
 ): Effect.Effect<void, SendError> =>
-  inTurn(writer, payload, () => {
-    writer.link.protocol.sendFragment(kind, payload, last)
-    message.begun = !last
-  })
+  inTurn(writer, () =>
+    link.data(payload, () => {
+      link.protocol.sendFragment(kind, payload, last)
+      message.begun = !last
+    }))
 
 const part = (payload: Message, from: number, to: number): Message =>
   typeof payload === "string" ? payload.slice(from, to) : payload.subarray(from, to)

@@ -1,77 +1,9 @@
 /**
- * The deadlines that traffic postpones, except for the keepalive's: a write that stalls, a message
- * without progress (`MessageWatch`), a connection without messages. Most connections need none of
- * them most of the time: a watch exists only while there is something to watch.
+ * The deadlines that traffic postpones, except for the keepalive's: a write that stalls, a connection without messages; and a
+ * message without progress (`MessageWatch`). A watch exists only while there is something to watch.
  */
 import { IOError } from "../WebSocketError.ts"
-import type { TimedLink } from "./LinkHooks.ts"
-
-/** Watches the progress of a message that arrives in parts; see `MessageWatch`. */
-export interface ProgressWatch {
-  /** When to look next. */
-  readonly due: number
-  /** The input stops inside a message. */
-  begin(): void
-  /** Reading was paused or resumed: a pause is not the peer's fault. */
-  standStill(): void
-  onAlarm(now: number): void
-}
-
-export class Watches {
-  /** Where messages arrive in parts, since the first of them. */
-  message: ProgressWatch | undefined
-  private readonly link: TimedLink
-  private idle: IdleWatch | undefined
-  private stall: StallWatch | undefined
-
-  /** The watches that a connection has from its beginning. */
-  static start(link: TimedLink, now: number): Watches | undefined {
-    const idle = IdleWatch.start(link, now)
-    if (idle === undefined) return undefined
-    const watches = new Watches(link)
-    watches.idle = idle
-    return watches
-  }
-
-  constructor(link: TimedLink) {
-    this.link = link
-  }
-
-  /** When to look next. */
-  get due(): number {
-    const { idle, message, stall } = this
-    return Math.min(idle?.due ?? Infinity, message?.due ?? Infinity, stall?.due ?? Infinity)
-  }
-
-  /** Reading was paused or resumed: a pause is not the peer's fault. */
-  standStill(): void {
-    this.message?.standStill()
-  }
-
-  /** The transport did not take a write; `pending` bytes are left of it. */
-  writeBlocked(pending: number): void {
-    this.stall ??= new StallWatch(this.link)
-    this.stall.begin(pending)
-  }
-
-  /** The transport has taken the write. */
-  writeTaken(): void {
-    this.stall?.end()
-  }
-
-  /** Checks each watch that is due. Returns itself if there is anything left to watch. */
-  onAlarm(now: number): Watches | undefined {
-    // Each may end the connection, and with it all watches.
-    this.stall?.onAlarm(now)
-    if (!this.isOver) this.idle?.onAlarm(now)
-    if (!this.isOver) this.message?.onAlarm(now)
-    return this.isOver || this.due === Infinity ? undefined : this
-  }
-
-  private get isOver(): boolean {
-    return this.link.broken !== undefined || this.link.gone
-  }
-}
+import type { TimedLink, Timer } from "./LinkHooks.ts"
 
 // The Close is sent at most a quarter of the timeout late.
 const looks = 4
@@ -80,7 +12,7 @@ const looks = 4
  * Closes a connection without messages (`idleTimeout`). It compares counters a few times within the
  * timeout, so that messages need not read the clock.
  */
-class IdleWatch {
+export class IdleWatch implements Timer {
   /** When to look next. */
   due: number
   private readonly link: TimedLink
@@ -88,12 +20,7 @@ class IdleWatch {
   private seen = 0
   private quiet = 0
 
-  /** A watch, if the connection has an idle timeout. */
-  static start(link: TimedLink, now: number): IdleWatch | undefined {
-    return link.limits.idleTimeout === Infinity ? undefined : new IdleWatch(link, now)
-  }
-
-  private constructor(link: TimedLink, now: number) {
+  constructor(link: TimedLink, now: number) {
     this.link = link
     this.pause = link.limits.idleTimeout / looks
     this.due = now + this.pause
@@ -106,11 +33,9 @@ class IdleWatch {
       this.due = Infinity
       return
     }
-    const { controls, outbound } = link.protocol
-    const seen = link.receivedBytes + link.sentBytes - controls.received - outbound.controlBytes
     // While this side or the peer is too busy to read, something is going on.
-    this.quiet = seen === this.seen && !link.isBusy && !link.isBlocked ? this.quiet + 1 : 0
-    this.seen = seen
+    this.quiet = link.traffic === this.seen && !link.isBusy && !link.isBlocked ? this.quiet + 1 : 0
+    this.seen = link.traffic
     if (this.quiet < looks) {
       this.due = now + this.pause
     } else {
@@ -124,7 +49,7 @@ class IdleWatch {
  * Breaks a connection whose peer takes nothing of what is written
  * (`stalledWriteTimeout`). A write that makes progress, however slowly, is not stalled.
  */
-class StallWatch {
+export class StallWatch implements Timer {
   /** When to look next. */
   due = Infinity
   private readonly link: TimedLink
@@ -134,11 +59,13 @@ class StallWatch {
     this.link = link
   }
 
+  /** The transport did not take a write; `pending` bytes are left of it. */
   begin(pending: number): void {
     this.pending = pending
     this.due = this.link.deadlines.now() + this.link.limits.stalledWriteTimeout
   }
 
+  /** The transport has taken the write. */
   end(): void {
     this.due = Infinity
   }

@@ -4,25 +4,32 @@ import * as Stream from "effect/Stream"
 import { bytesOf, joined } from "../codec/Bytes.ts"
 import type { Message } from "../Message.ts"
 import { failsAtEnd, holding, inTurn } from "./Holding.ts"
-import type { IncomingMessage, Pieces } from "./Pieces.ts"
+import type { IncomingMessage, Kind, PieceReader, ReceiveError } from "./Pieces.ts"
+import type { Outcome, SendError, Turns } from "./Sending.ts"
 
-export const wholePieces: Pieces = {
-  sendStream: (writer, kind, fragments) =>
-    holding(writer, () => {
-      const collected: Array<Message> = []
-      const collect = (payloads: ReadonlyArray<Message>) => {
-        // Their sender may change bytes before the last of them is there.
-        for (const payload of payloads) collected.push(typeof payload === "string" ? payload : Uint8Array.from(bytesOf(payload)))
-      }
-      return Stream.runForEachArray(fragments, (payloads) => Effect.sync(() => collect(payloads))).pipe(
-        Effect.flatMap(() => {
-          const message = kind === "text" ? collected.join("") : joined(collected as Array<Uint8Array>)
-          return inTurn(writer, message, () => writer.link.protocol.send(message))
-        }),
-        Effect.raceFirst(failsAtEnd(writer))
-      )
-    }),
-  receiveStream: (reader) =>
-    Effect.map(reader.receive, (message) =>
-      ({ _tag: typeof message === "string" ? "Text" : "Binary", fragments: Stream.make(message) }) as IncomingMessage)
-}
+/** Sends one message from a stream of its fragments. */
+export const sendStream = <E, R>(
+  link: { attempt(message: Message): Outcome },
+  writer: Turns,
+  kind: Kind,
+  fragments: Stream.Stream<Message, E, R>
+): Effect.Effect<void, SendError | E, R> =>
+  holding(writer, () => {
+    const collected: Array<Message> = []
+    const collect = (payloads: ReadonlyArray<Message>) => {
+      // Their sender may change bytes before the last of them is there.
+      for (const payload of payloads) collected.push(typeof payload === "string" ? payload : Uint8Array.from(bytesOf(payload)))
+    }
+    return Stream.runForEachArray(fragments, (payloads) => Effect.sync(() => collect(payloads))).pipe(
+      Effect.flatMap(() => {
+        const message = kind === "text" ? collected.join("") : joined(collected as Array<Uint8Array>)
+        return inTurn(writer, () => link.attempt(message))
+      }),
+      Effect.raceFirst(failsAtEnd(writer))
+    )
+  })
+
+/** The next message as a stream of its fragments. */
+export const receiveStream = (reader: PieceReader): Effect.Effect<IncomingMessage, ReceiveError> =>
+  Effect.map(reader.receive, (message) =>
+    ({ _tag: typeof message === "string" ? "Text" : "Binary", fragments: Stream.make(message) }) as IncomingMessage)

@@ -5,7 +5,7 @@
 import type { CloseInfo } from "../CloseCode.ts"
 import { bytesOf } from "../codec/Bytes.ts"
 import type { Limits } from "../Limits.ts"
-import type { Message, Prepared, Sendable } from "../Message.ts"
+import type { Message, Sendable } from "../Message.ts"
 import type { ProtocolRule } from "../WebSocketError.ts"
 import { closeInfoOf } from "./CloseInfo.ts"
 import type { Ending } from "./Ending.ts"
@@ -23,14 +23,7 @@ export interface MessageOutput {
 }
 
 class MessageInbound extends Inbox {
-  readonly isInsideMessage = false
-  readonly decoding = undefined
-
   get queuedBytes(): number {
-    return this.messageBytes
-  }
-
-  get heldBytes(): number {
     return this.messageBytes
   }
 
@@ -40,64 +33,10 @@ class MessageInbound extends Inbox {
   }
 }
 
-class MessageOutbound {
-  sentMessages = 0
-  readonly controlBytes = 0
-  readonly encoding = undefined
-  readonly sliceSize = Infinity
-  private readonly output: MessageOutput
-
-  constructor(output: MessageOutput) {
-    this.output = output
-  }
-
-  isUncopied(): boolean {
-    return false
-  }
-
-  isSliced(): boolean {
-    return false
-  }
-
-  shares(_prepared: Prepared): boolean {
-    return false
-  }
-
-  beginFragments(): boolean {
-    return false
-  }
-
-  // Nothing waits on this side.
-  clear(): void {}
-
-  sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
-    const { output } = this
-    let at = from
-    for (let room = mark - output.bufferedBytes; at < messages.length && room > 0; at++) {
-      const message = messages[at]!
-      if (typeof message !== "string" && !(message instanceof Uint8Array)) break
-      if (!output.sendOut(message)) break
-      room -= message.length
-    }
-    this.sentMessages += at - from
-    return at
-  }
-
-  send(message: Message): void | false {
-    if (!this.output.sendOut(typeof message === "string" ? message : bytesOf(message))) return false
-    this.sentMessages++
-  }
-}
-
 export class MessageProtocol {
   readonly role: "client" | "server"
   readonly inbound: MessageInbound = new MessageInbound()
-  readonly outbound: MessageOutbound
-  // The platform answers Pings.
-  readonly controls = { received: 0 }
-  readonly stopped = undefined
-  readonly fragments = undefined
-  readonly outputBytes = 0
+  readonly outbound = { sentMessages: 0 }
   /** The peer's Close, or the rule that it broke. It follows all messages. */
   ending: Ending | undefined
   /** The code and reason of the Close that this side sent. */
@@ -113,7 +52,6 @@ export class MessageProtocol {
     this.limits = limits
     this.output = output
     this.isBounded = isBounded
-    this.outbound = new MessageOutbound(output)
   }
 
   // ---------------------------------------------------------------------------
@@ -151,10 +89,6 @@ export class MessageProtocol {
     return this.inbound.takeMessage()
   }
 
-  // Messages always arrive whole.
-  demand(): void {}
-  endFragments(): void {}
-
   private fail(rule: ProtocolRule, info: RuleInfo): void {
     this.receivedFirst = true
     this.ending = { _tag: "Violation", error: errorOf(rule, info) }
@@ -168,15 +102,27 @@ export class MessageProtocol {
     return this.sentClose === undefined
   }
 
-  outputTaken(): void {}
-
-  send(message: Sendable): void | false {
-    if (this.isOpen) return this.outbound.send(message as Message)
+  /** Sends a message; `false`: it was not taken. */
+  send(message: Message): boolean {
+    if (!this.isOpen || !this.output.sendOut(typeof message === "string" ? message : bytesOf(message))) return false
+    this.outbound.sentMessages++
+    return true
   }
 
-  // Callers check the capability before; fragments are collected (`WholePieces`).
-  ping(): void {}
-  sendFragment(): void {}
+  /**
+   * Sends messages from an index on, while less than `mark` waits on the platform. Returns the index of the first that was not
+   * sent: there is no room, it was not taken, or it is prepared.
+   */
+  sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
+    let at = from
+    for (let room = mark - this.output.bufferedBytes; at < messages.length && room > 0; at++) {
+      const message = messages[at]!
+      if (typeof message !== "string" && !(message instanceof Uint8Array)) break
+      if (!this.send(message)) break
+      room -= message.length
+    }
+    return at
+  }
 
   close(code = 1005, reason = ""): void {
     if (!this.isOpen) return

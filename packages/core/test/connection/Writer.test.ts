@@ -7,6 +7,7 @@ import * as Queue from "effect/Queue"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { ByteLink } from "../../src/connection/ByteLink.ts"
 import type { Connection } from "../../src/connection/Connection.ts"
 import * as Message from "../../src/Message.ts"
 import type * as WebSocket from "../../src/WebSocket.ts"
@@ -43,7 +44,7 @@ describe("Writer", () => {
       transport.release()
       yield* turn
       yield* done(sending)
-      assert.isUndefined((ws as Connection).writer["inFlight"])
+      assert.isUndefined(((ws as Connection).link as ByteLink)["taking"])
     }))
 
   it.effect("what is pushed overtakes no sender that waits, and goes out in slices by its sender only", () =>
