@@ -8,6 +8,7 @@ const slow = [
   "examples/test/topics.test.ts",
   "examples/test/board-page.test.ts",
   "packages/node/test/realtime/RedisFaults.test.ts",
+  "packages/node/test/realtime/RedisPresence.test.ts",
   "examples/test/runtimes/promises.test.ts",
   "examples/test/topics-redis.test.ts",
   "packages/node/test/interop/Compression.test.ts",

@@ -120,6 +120,15 @@ describe("Sending through an extension", () => {
         assert.deepStrictEqual(values(messages()), ["a€😀é".repeat(300) + "\ufffdx"])
         assert.isAtMost(Math.max(...transform.pushed), Math.max(sliceSize, 4))
       }
+      // The first and the last pair, and half of one at the end.
+      for (const sliceSize of [1, 2, 3, 5]) {
+        const { messages, transform, ws } = yield* make({ toy: { sliceSize } })
+        yield* ws.send("\u{10000}a\u{10ffff}€€€ab\ud800")
+        yield* ws.flush
+        assert.deepStrictEqual(values(messages()), ["\u{10000}a\u{10ffff}€€€ab\ufffd"])
+        // The characters between the pairs are no more than the size, or one of them.
+        assert.isAtMost(Math.max(...transform.pushed.slice(3, -1)), Math.max(sliceSize, 3))
+      }
       // Above the size only as bytes.
       const { messages, ws } = yield* make()
       const third = Math.floor(KiB / 3)
