@@ -16,7 +16,7 @@ import * as Redis from "./RedisServer.ts"
 
 type Service = Broker.Broker["Service"]
 
-export const history = { size: 10_000, timeToLive: 600_000, keyTimeToLive: 600_000 }
+const history = { size: 10_000, timeToLive: 600_000, keyTimeToLive: 600_000 }
 export const lease = 1500
 export const timeout = 1000
 
