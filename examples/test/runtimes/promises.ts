@@ -255,15 +255,19 @@ const checks: Readonly<Record<string, Check>> = {
       const [connect, report] = at.open("/deaf")
       const ws = yield* connect
       yield* ws.send("hello")
-      const held = yield* sendUntilHeld(ws, 40 * mebibyte)
+      let held = yield* sendUntilHeld(ws, 40 * mebibyte)
       const { capabilities } = yield* report
       if (!capabilities.inboundBackpressure) {
         // It keeps what it may, and ends the connection. What is on its way then may cut it before the Close is read.
         const { code, initiator } = yield* ws.closed
         return expect([1008, 1006].includes(code) && initiator === "remote", `ended with ${code} by ${initiator}`)
       }
+      // On a busy machine a sender may stand while the systems between still take bytes: an offer is refused once they are full.
+      for (let i = 0; held === "held" && ws.offerUnsafe("one more"); i++) {
+        expect(i < 10, "offers are accepted although senders wait")
+        held = yield* sendUntilHeld(ws, 40 * mebibyte)
+      }
       equal(held, ws.capabilities.outboundBackpressure === "none" ? "never held" : "held", "the sender")
-      equal(ws.offerUnsafe("one more"), false, "an offer")
     }),
 
   "backpressure: a server waits for a client that does not read, and goes on when it does": (at) =>
