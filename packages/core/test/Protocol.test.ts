@@ -5,6 +5,7 @@ import * as Message from "../src/Message.ts"
 import * as Opcode from "../src/Opcode.ts"
 import { portable } from "../src/Primitives.ts"
 import * as Protocol from "../src/Protocol.ts"
+import { countAllocations } from "./support/Allocations.ts"
 import { closeBody, concat, frame, framesOf } from "./support/FakeTransport.ts"
 import { bytesOf, chop, chunking, plan } from "./support/Sequences.ts"
 
@@ -517,15 +518,8 @@ describe("Protocol", () => {
       })
 
       it("does linear work for a message of one-byte fragments, byte by byte", () => {
-        let allocated = 0
+        const { allocated, primitives } = countAllocations()
         let copied = 0
-        const primitives = {
-          ...portable,
-          allocate: (size: number) => {
-            allocated += size
-            return portable.allocate(size)
-          }
-        }
         const size = 65_536
         const parts: Array<Uint8Array> = []
         for (let i = 0; i < size; i++) {
@@ -546,7 +540,7 @@ describe("Protocol", () => {
         }
         const [message] = machine.takeMessages()
         assert.deepStrictEqual(message, Uint8Array.from({ length: size }, (_, i) => i))
-        assert.isBelow(allocated, 4 * size)
+        assert.isBelow(allocated(), 4 * size)
         assert.isBelow(copied, 4 * size)
       })
 

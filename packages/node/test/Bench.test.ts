@@ -1,6 +1,5 @@
 /** `npm run bench` as users run it, on the smallest scale. */
 import { assert, describe, it } from "@effect/vitest"
-import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -15,24 +14,14 @@ import { chat } from "../../../benchmark/load/room.ts"
 import { ticks } from "../../../benchmark/load/ticks.ts"
 import { bunBinary } from "../../../benchmark/peers.ts"
 import { quantile } from "../../../benchmark/results.ts"
+import { outcomeOf } from "./support/Outcome.ts"
 
 const file = fileURLToPath(new URL("../../../benchmark/run.ts", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "effect-ws-bench-"))
 afterAll(() => rmSync(folder, { recursive: true }))
 const inFolder = (name: string) => join(folder, name)
 
-const bench = (...args: ReadonlyArray<string>) =>
-  new Promise<{ readonly status: number | null; readonly output: string }>((resolve, reject) => {
-    const child = spawn(process.execPath, [file, ...args], { stdio: ["ignore", "pipe", "pipe"] })
-    let output = ""
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (chunk: string) => {
-        output += chunk
-      })
-    }
-    child.on("error", reject)
-    child.on("close", (status) => resolve({ status, output }))
-  })
+const bench = (...args: ReadonlyArray<string>) => outcomeOf(file, args)
 
 interface Row {
   readonly workload: string

@@ -19,8 +19,6 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { spawn } from "node:child_process"
-import { createInterface } from "node:readline"
 import * as Zlib from "node:zlib"
 import {
   answering,
@@ -36,6 +34,7 @@ import {
 } from "./support/RawPeer.ts"
 import * as Resident from "./support/Resident.ts"
 import { openSockets, serve } from "./support/Serve.ts"
+import { inSmallHeap, lineOf } from "./support/SmallHeap.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -398,34 +397,7 @@ interface Line {
   readonly seconds?: number
 }
 
-/** Runs `support/compressed.ts`; its lines as they come. */
-const run = (...args: ReadonlyArray<string>) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const lines: Array<Line> = []
-      const errors: Array<string> = []
-      const child = spawn(
-        process.execPath,
-        ["--max-old-space-size=64", `${import.meta.dirname}/support/compressed.ts`, ...args],
-        { stdio: ["ignore", "pipe", "pipe"] }
-      )
-      createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line) as Line))
-      child.stderr.on("data", (chunk) => errors.push(String(chunk)))
-      return { child, lines, errors }
-    }),
-    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
-  )
-
-const lineOf = (process: Effect.Success<ReturnType<typeof run>>, holds: (line: Line) => boolean, seconds = 60) =>
-  Effect.gen(function*() {
-    const giveUp = Date.now() + seconds * 1000
-    for (;;) {
-      const found = process.lines.find(holds)
-      if (found !== undefined) return found
-      assert.isTrue(Date.now() < giveUp, `no such line: ${JSON.stringify(process.lines)} ${process.errors.join("")}`)
-      yield* Effect.sleep(20)
-    }
-  })
+const run = (...args: ReadonlyArray<string>) => inSmallHeap<Line>("compressed.ts", args)
 
 const boundMiB = 64
 

@@ -2,9 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Opcode } from "@effect-ws/core"
 import * as Effect from "effect/Effect"
-import { spawn } from "node:child_process"
-import { createInterface } from "node:readline"
 import { connectUpgraded, until } from "./support/RawPeer.ts"
+import { inSmallHeap, lineOf } from "./support/SmallHeap.ts"
 
 interface Line {
   readonly port?: number
@@ -17,40 +16,7 @@ interface Line {
 const size = 2 ** 30
 const boundMiB = 64
 
-/** Runs `support/gigabyte.ts` with 64 MiB of heap; its lines as they come. */
-const run = (...args: ReadonlyArray<string>) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const lines: Array<Line> = []
-      const errors: Array<string> = []
-      const child = spawn(
-        process.execPath,
-        ["--max-old-space-size=64", `${import.meta.dirname}/support/gigabyte.ts`, ...args],
-        { stdio: ["ignore", "pipe", "pipe"] }
-      )
-      createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line) as Line))
-      child.stderr.on("data", (chunk) => errors.push(String(chunk)))
-      const state = { child, lines, errors, ended: false }
-      child.on("exit", () => {
-        state.ended = true
-      })
-      return state
-    }),
-    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
-  )
-
-const lineOf = Effect.fnUntraced(function*(
-  process: Effect.Success<ReturnType<typeof run>>,
-  holds: (line: Line) => boolean
-) {
-  const giveUp = Date.now() + 40_000
-  while (!process.lines.some(holds)) {
-    const { ended, errors, lines } = process
-    assert.isTrue(Date.now() < giveUp && !ended, `no such line: ${JSON.stringify(lines)} ${errors.join("")}`)
-    yield* Effect.sleep(20)
-  }
-  return process.lines.find(holds)!
-})
+const run = (...args: ReadonlyArray<string>) => inSmallHeap<Line>("gigabyte.ts", args)
 
 const check = (line: Line) => {
   assert.strictEqual(line.bytes, size)

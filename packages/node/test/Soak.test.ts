@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Latch from "effect/Latch"
-import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -23,6 +22,7 @@ import { Room } from "../../../soak/pace.ts"
 import { session, type Talk } from "../../../soak/session.ts"
 import { Tally } from "../../../soak/tally.ts"
 import { draws, fragments, makeRandom } from "../../../soak/traffic.ts"
+import { outcomeOf } from "./support/Outcome.ts"
 import { serve } from "./support/Serve.ts"
 
 const program = fileURLToPath(new URL("../../../soak/run.ts", import.meta.url))
@@ -30,20 +30,8 @@ const careless = fileURLToPath(new URL("./support/carelessServer.ts", import.met
 const folder = mkdtempSync(join(tmpdir(), "effect-ws-soak-"))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const soak = (args: ReadonlyArray<string>) =>
-  new Promise<{ readonly status: number | null; readonly output: string }>((resolve, reject) => {
-    // Most of the time of so short a soak goes into starting processes.
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, "compiled") }
-    const child = spawn(process.execPath, [program, ...args], { env, stdio: ["ignore", "pipe", "pipe"] })
-    let output = ""
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (chunk: string) => {
-        output += chunk
-      })
-    }
-    child.on("error", reject)
-    child.on("close", (status) => resolve({ status, output }))
-  })
+// Most of the time of so short a soak goes into starting processes.
+const soak = (args: ReadonlyArray<string>) => outcomeOf(program, args, { ...process.env, NODE_COMPILE_CACHE: join(folder, "compiled") })
 
 describe("npm run soak", { timeout: 180_000, concurrent: true }, () => {
   it("passes, and reports", async () => {

@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { Connection } from "../../src/connection/Connection.ts"
 import type { Message } from "../../src/Message.ts"
-import { portable } from "../../src/Primitives.ts"
+import { countAllocations } from "../support/Allocations.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
 
@@ -571,21 +571,14 @@ describe("Link", () => {
 
   it.effect("a flood of Pings at a peer that does not read holds memory flat", () =>
     Effect.gen(function*() {
-      let allocated = 0
-      const primitives = {
-        ...portable,
-        allocate: (size: number) => {
-          allocated += size
-          return portable.allocate(size)
-        }
-      }
+      const { allocated, primitives } = countAllocations()
       const { ping, transport, ws } = yield* make({ primitives })
       transport.holding = true
       yield* ws.send("stuck")
       yield* turn
-      const before = allocated
+      const before = allocated()
       for (let i = 0; i < 10_000; i++) transport.push(ping(filled(125, i)))
-      assert.isBelow(allocated - before, 32 * KiB)
+      assert.isBelow(allocated() - before, 32 * KiB)
       transport.take()
       assert.isBelow(transport.writes[transport.writes.length - 1].length, 200)
     }))

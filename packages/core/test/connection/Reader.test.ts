@@ -9,8 +9,8 @@ import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Message } from "../../src/Message.ts"
-import { portable } from "../../src/Primitives.ts"
 import type { IncomingMessage } from "../../src/WebSocket.ts"
+import { countAllocations } from "../support/Allocations.ts"
 import { concat } from "../support/FakeTransport.ts"
 import { bytes, done, isPending, make, start, turn } from "../support/Harness.ts"
 import { bytesOf, chop, chunking, plan } from "../support/Sequences.ts"
@@ -350,27 +350,20 @@ describe("Reader", () => {
 
     it.effect("is bounded in memory: reading pauses where the pieces are not taken", () =>
       Effect.gen(function*() {
-        let allocated = 0
-        const primitives = {
-          ...portable,
-          allocate: (size: number) => {
-            allocated += size
-            return portable.allocate(size)
-          }
-        }
+        const { allocated, primitives } = countAllocations()
         const { binary, transport, ws } = yield* make({ inboundHighWaterMark: 16 * KiB, primitives })
         const waiting = yield* start(ws.receiveStream)
         const size = 1000 * KiB
         transport.push(...chop(binary(size), [KiB]))
         const incoming = yield* done(waiting)
         assert.isTrue(transport.isPaused)
-        assert.isBelow(allocated, 20 * KiB)
+        assert.isBelow(allocated(), 20 * KiB)
         let read = 0
         let most = 0
         yield* Stream.runForEach(incoming.fragments as Stream.Stream<Uint8Array, unknown>, (piece) =>
           Effect.sync(() => {
             read += piece.length
-            most = Math.max(most, allocated - read)
+            most = Math.max(most, allocated() - read)
           }))
         assert.strictEqual(read, size)
         assert.isBelow(most, 40 * KiB)

@@ -7,6 +7,7 @@ import type { Transform } from "../../src/MessageExtension.ts"
 import { portable } from "../../src/Primitives.ts"
 import * as Protocol from "../../src/Protocol.ts"
 import { copyLimit, Outbox, Outboxes } from "../../src/protocol/Outbox.ts"
+import { countAllocations } from "../support/Allocations.ts"
 import { concat, frame, framesOf } from "../support/FakeTransport.ts"
 
 const fin = 0x80
@@ -173,21 +174,14 @@ describe("Outbox", () => {
   })
 
   it("reuses staging buffers once they are taken, also another connection's", () => {
-    let allocated = 0
-    const primitives = {
-      ...portable,
-      allocate: (size: number) => {
-        allocated += size
-        return portable.allocate(size)
-      }
-    }
+    const { allocated, primitives } = countAllocations()
     for (let i = 0; i < 1000; i++) {
       const outbox = new Outbox(primitives, undefined)
       outbox.frame(fin | 2, filled(5000, i))
       outbox.take()
       outbox.taken()
     }
-    assert.isAtMost(allocated, 16_384)
+    assert.isAtMost(allocated(), 16_384)
   })
 
   it("forgets what waits, and leaves alone what the transport still reads", () => {

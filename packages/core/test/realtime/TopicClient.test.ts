@@ -8,27 +8,22 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type * as TopicClient from "../../src/realtime/TopicClient.ts"
 import { eventually } from "../support/Scripted.ts"
-import { at, make, Room, room, scriptedTopics, topic } from "../support/ScriptedTopics.ts"
+import { at, make, Room, room, scriptedTopics, topic, withTopics } from "../support/ScriptedTopics.ts"
 import { brief, publication, publications, reader, subscribed } from "../support/TopicReader.ts"
 
 describe("a subscription", () => {
-  it.effect("begins at the top, and delivers what follows in order", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("begins at the top, and delivers what follows in order", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client)
       const server = yield* visit
       const asked = yield* server.next("subscribe")
       assert.deepStrictEqual(asked, { type: "subscribe", id: asked.id, topic })
       yield* server.send(publication(3), subscribed(asked.id, 4), ...publications(5, 7))
       assert.deepStrictEqual(yield* events.next(4), ["at e4 of 4", "e5", "e6", "e7"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("goes on behind a lost connection where it was, without a repetition", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("goes on behind a lost connection where it was, without a repetition", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client)
       const first = yield* visit
       yield* first.send(subscribed((yield* first.next("subscribe")).id, 0), ...publications(1, 2))
@@ -46,13 +41,10 @@ describe("a subscription", () => {
       assert.deepStrictEqual(again.since, at(5))
       yield* third.send(subscribed(again.id, 5), publication(6))
       assert.deepStrictEqual(yield* events.next(1), ["e6"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("that had no answer yet is asked for again", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that had no answer yet is asked for again", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client, { since: at(3) })
       const first = yield* visit
       assert.deepStrictEqual((yield* first.next("subscribe")).since, at(3))
@@ -62,13 +54,10 @@ describe("a subscription", () => {
       assert.deepStrictEqual(since, at(3))
       yield* second.send(subscribed(id, 3, { top: 4 }), publication(4))
       assert.deepStrictEqual(yield* events.next(2), ["at e3 of 4", "e4"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("tells of gaps: history that is gone, another epoch, and a count that went back", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("tells of gaps: history that is gone, another epoch, and a count that went back", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client, { since: at(3) })
       const first = yield* visit
       const { id } = yield* first.next("subscribe")
@@ -89,13 +78,10 @@ describe("a subscription", () => {
       // What says nothing new is none: the reader has it.
       yield* second.send({ type: "gap", topic, gap: { reason: "history", from: at(0, "f"), to: at(1, "f") } }, publication(2, "f"))
       assert.deepStrictEqual(yield* events.next(1), ["f2"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("asks for what a server left out, and tells of it if the server leaves it out again", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("asks for what a server left out, and tells of it if the server leaves it out again", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client)
       const server = yield* visit
       yield* server.send(subscribed((yield* server.next("subscribe")).id, 0), publication(1), publication(4))
@@ -115,13 +101,10 @@ describe("a subscription", () => {
       yield* server.send(subscribed(third.id, 0, { epoch: "f" }), publication(1, "f"))
       assert.deepStrictEqual(yield* events.next(2), ["epoch e9-f0", "f1"])
       assert.lengthOf(yield* server.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("of the oldest that is kept has no gap, and may have a snapshot", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("of the oldest that is kept has no gap, and may have a snapshot", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client, { since: "start" })
       const server = yield* visit
       const asked = yield* server.next("subscribe")
@@ -139,13 +122,10 @@ describe("a subscription", () => {
       )
       assert.deepStrictEqual(yield* other.next(3), ["at e7 of 7", "28 at e7", "e8"])
       assert.deepStrictEqual(yield* events.next(2), ["e7", "e8"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("with snapshots gets one behind a gap, and nothing before it", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("with snapshots gets one behind a gap, and nothing before it", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client, { since: at(1), snapshot: true })
       const server = yield* visit
       const asked = yield* server.next("subscribe")
@@ -170,13 +150,10 @@ describe("a subscription", () => {
       yield* second.send(subscribed(fourth.id, 0, { epoch: "f" }), publication(1, "f"))
       assert.deepStrictEqual(yield* events.next(2), ["epoch e23-f0", "f1"])
       assert.lengthOf(yield* second.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("of one reader's snapshot takes nothing from another", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("of one reader's snapshot takes nothing from another", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const plain = yield* reader(client, { since: at(1) })
       const state = yield* reader(client, { snapshot: true })
       const server = yield* visit
@@ -191,13 +168,10 @@ describe("a subscription", () => {
       yield* server.send(subscribed(again.id, 5, { top: 9, gap: { ...gap, to: at(5) } }), ...publications(6, 10))
       assert.deepStrictEqual(yield* plain.next(7), ["at e1 of 9", "history e1-e5", "e6", "e7", "e8", "e9", "e10"])
       assert.deepStrictEqual(yield* state.next(1), ["e10"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("that nobody reads any more is ended", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that nobody reads any more is ended", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const one = yield* reader(client)
       const two = yield* reader(client)
       const server = yield* visit
@@ -215,13 +189,10 @@ describe("a subscription", () => {
       assert.isUndefined(again.since)
       yield* server.send(publication(3), subscribed(again.id, 3), publication(4))
       assert.deepStrictEqual(yield* three.next(2), ["at e3 of 3", "e4"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("fails at a publication that the family's Schema does not know, for its reader only", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("fails at a publication that the family's Schema does not know, for its reader only", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client)
       const server = yield* visit
       const { id } = yield* server.next("subscribe")
@@ -238,21 +209,17 @@ describe("a subscription", () => {
       assert.deepStrictEqual(again.since, at(2))
       yield* server.send(subscribed(again.id, 2, { top: 3 }), publication(3))
       assert.deepStrictEqual(yield* behind.next(2), ["at e2 of 3", "e3"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("fails at a snapshot that the family's Schema does not know, with its position", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("fails at a snapshot that the family's Schema does not know, with its position", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client, { snapshot: true })
       const server = yield* visit
       const { id } = yield* server.next("subscribe")
       yield* server.send(subscribed(id, 4, { snapshot: { position: at(4), value: { sum: "four" } } }))
       const error = yield* Effect.flip(eventually(Fiber.join(events.fiber)))
       assert.deepInclude(error, { _tag: "InvalidValue", what: "snapshot", topic, position: at(4) })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 })
 
 /** A reader that takes what it is told to. */
@@ -273,10 +240,8 @@ const slow = <E>(client: TopicClient.TopicClient<E>, options: TopicClient.Subscr
   })
 
 describe("a slow reader", () => {
-  it.effect("does not hold up the connection; it gets what it missed from history", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("does not hold up the connection; it gets what it missed from history", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const take = yield* slow(client, { bufferSize: 3 })
       const server = yield* visit
       const { id } = yield* server.next("subscribe")
@@ -296,13 +261,10 @@ describe("a slow reader", () => {
       }
       assert.deepStrictEqual(seen, ["at e0 of 0", ...Array.from({ length: 50 }, (_, i) => `e${i + 1}`)])
       assert.isAtLeast((since as { offset: number }).offset, 45)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("takes nothing from another reader of the topic, and gets a gap if history no longer reaches", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("takes nothing from another reader of the topic, and gets a gap if history no longer reaches", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const fast = yield* reader(client)
       const server = yield* visit
       const first = yield* server.next("subscribe")
@@ -327,8 +289,7 @@ describe("a slow reader", () => {
       yield* server.send(subscribed(id, 15, { top: 20, gap }), ...publications(16, 21))
       assert.deepStrictEqual(yield* take(2), [`history e${last}-e15`, "e16"])
       assert.deepStrictEqual(yield* fast.next(1), ["e21"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 })
 
 describe("the end of a client", () => {
@@ -356,10 +317,8 @@ describe("the end of a client", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("by `close` delivers what had come", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("by `close` delivers what had come", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client)
       const server = yield* visit
       const { id } = yield* server.next("subscribe")
@@ -368,33 +327,26 @@ describe("the end of a client", () => {
       yield* eventually(client.close(1000))
       yield* eventually(Fiber.join(events.fiber))
       assert.deepStrictEqual(yield* events.rest, ["e1"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("by a loss that another attempt cannot mend fails its subscriptions with it", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("by a loss that another attempt cannot mend fails its subscriptions with it", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client)
       const server = yield* visit
       yield* Effect.forkScoped(server.close(4403, "not you"))
       assert.deepInclude(yield* Effect.flip(eventually(Fiber.join(events.fiber))), { _tag: "ConnectionClosed" })
       assert.deepInclude(yield* Effect.flip(Stream.runDrain(client.subscribe(Room, room))), { _tag: "ConnectionClosed" })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("comes by a message that breaks the subprotocol", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("comes by a message that breaks the subprotocol", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client)
       const server = yield* visit
       yield* server.sendRaw(`{"type":"publication","topic":"${topic}"}`)
       assert.deepInclude(yield* Effect.flip(eventually(Fiber.join(events.fiber))), { _tag: "InvalidMessage" })
       const status = yield* client.status
       assert.isTrue(status._tag === "Ended" && status.loss?._tag === "InvalidMessage")
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
   it.effect("does not come by a server that says nothing: it is tried again", () => {
     const { layer, visit } = scriptedTopics({ welcome: false })
@@ -407,13 +359,10 @@ describe("the end of a client", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("does not come by a position that no server gave", () => {
-    const { layer } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("does not come by a position that no server gave", () =>
+    withTopics(Effect.fnUntraced(function*({ client }) {
       for (const since of [at(-1), at(0.5), at(0, ""), at(0, "e".repeat(65))]) {
         assert.isTrue(Exit.hasDies(yield* Effect.exit(Stream.runDrain(client.subscribe(Room, room, { since })))))
       }
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 })

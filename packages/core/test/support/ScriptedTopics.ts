@@ -91,6 +91,19 @@ export const scriptedTopics = ({ calls = 100, link, size = 10_000, welcome }: Op
   return { layer, visit: eventually(Queue.take(visits)) }
 }
 
+/** A client, and what waits for its next connection, as the server has it. */
+export interface Given {
+  readonly client: Effect.Success<typeof make>
+  readonly visit: Effect.Effect<Visit>
+}
+
+/** Runs a test with a client beside a server that says what the test says. */
+export const withTopics = <A, E, R>(test: (given: Given) => Effect.Effect<A, E, R>, options?: Options) =>
+  Effect.suspend(() => {
+    const { layer, visit } = scriptedTopics(options)
+    return Effect.provide(Effect.flatMap(make, (client) => test({ client, visit })), layer)
+  })
+
 /** Waits until the client does this. */
 export const status = <E>(client: TopicClient.TopicClient<E>, tag: string) =>
   eventually(Effect.gen(function*() {

@@ -6,14 +6,12 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type { ToClient } from "../../../src/realtime/wire/Messages.ts"
 import { eventually } from "../../support/Scripted.ts"
-import { at, make, Room, room, scriptedTopics, topic } from "../../support/ScriptedTopics.ts"
+import { at, Room, room, topic, withTopics } from "../../support/ScriptedTopics.ts"
 import { publication, publications, reader, subscribed } from "../../support/TopicReader.ts"
 
 describe("a subscription", () => {
-  it.effect("fails where the server refuses it, with the family's error or ours", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("fails where the server refuses it, with the family's error or ours", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const server = yield* Effect.andThen(Effect.void, visit)
       const answers: ReadonlyArray<[Partial<Extract<ToClient, { type: "failed" }>>, object]> = [
         [{ code: "refused", error: { _tag: "NotMember", room: "1" } }, { _tag: "NotMember", room: "1" }],
@@ -29,13 +27,10 @@ describe("a subscription", () => {
         assert.deepInclude(yield* Effect.flip(Fiber.join(events.fiber)), error)
       }
       assert.lengthOf(yield* server.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("is asked for again where the server could not, after a while", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("is asked for again where the server could not, after a while", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client, { since: at(1) })
       const server = yield* visit
       for (const answer of [{ code: "unavailable" }, { code: "unknown" }, { code: "limit", retryAfter: 700 }] as const) {
@@ -48,13 +43,10 @@ describe("a subscription", () => {
       assert.deepStrictEqual(since, at(1))
       yield* server.send(subscribed(id, 1), publication(2))
       assert.deepStrictEqual(yield* events.next(2), ["at e1 of 1", "e2"])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("that the server's program dies of is asked for four times more, and fails", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that the server's program dies of is asked for four times more, and fails", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const server = yield* visit
       const die = (turns: number) =>
         Effect.gen(function*() {
@@ -77,13 +69,10 @@ describe("a subscription", () => {
       // What stood on the server stands no more.
       yield* server.next("unsubscribe")
       assert.lengthOf(yield* server.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("whose snapshot is refused fails alone: other readers go on", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("whose snapshot is refused fails alone: other readers go on", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const plain = yield* reader(client)
       const server = yield* visit
       yield* server.send(subscribed((yield* server.next("subscribe")).id, 0), publication(1))
@@ -100,13 +89,10 @@ describe("a subscription", () => {
       yield* server.send(subscribed(again.id, 1, { top: 3 }), ...publications(2, 3))
       assert.deepStrictEqual(yield* plain.next(1), ["e3"])
       assert.lengthOf(yield* server.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("that began beside a snapshot that is refused is asked for without it", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that began beside a snapshot that is refused is asked for without it", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const state = yield* reader(client, { snapshot: true })
       const plain = yield* reader(client, { since: at(1) })
       const signals = yield* Effect.forkScoped(Stream.runHead(client.signals(Room, room)), { startImmediately: true })
@@ -127,13 +113,10 @@ describe("a subscription", () => {
       assert.deepInclude(yield* Effect.flip(Fiber.join(last.fiber)), { _tag: "TopicError", code: "refused" })
       yield* server.send({ type: "failed", id: (yield* server.next("subscribe")).id, code: "refused", message: "" })
       assert.deepInclude(yield* Effect.flip(Fiber.join(other.fiber)), { _tag: "TopicError", code: "refused" })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("whose snapshot the server's program dies of is asked for again, and holds up no other reader", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("whose snapshot the server's program dies of is asked for again, and holds up no other reader", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const state = yield* reader(client, { snapshot: true })
       const plain = yield* reader(client, { since: at(0) })
       const server = yield* visit
@@ -155,13 +138,10 @@ describe("a subscription", () => {
       yield* server.send(publication(++top))
       assert.deepStrictEqual(yield* plain.next(1), [`e${top}`])
       assert.lengthOf(yield* server.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("that stands is ended on the server also where another was asked for in vain meanwhile", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that stands is ended on the server also where another was asked for in vain meanwhile", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const one = yield* reader(client)
       const server = yield* visit
       yield* server.send(subscribed((yield* server.next("subscribe")).id, 0))
@@ -172,13 +152,10 @@ describe("a subscription", () => {
       yield* one.stop
       yield* two.stop
       yield* server.next("unsubscribe")
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("that the server ends fails, behind what came before", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that the server ends fails, behind what came before", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const events = yield* reader(client)
       const server = yield* visit
       const { id } = yield* server.next("subscribe")
@@ -194,6 +171,5 @@ describe("a subscription", () => {
       const second = yield* server.next("subscribe")
       yield* server.send(subscribed(second.id, 1), { type: "ended", topic, message: "enough" })
       assert.deepInclude(yield* Effect.flip(Fiber.join(again.fiber)), { _tag: "TopicError", code: "ended", detail: "enough" })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 })

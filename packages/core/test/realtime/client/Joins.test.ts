@@ -6,15 +6,13 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { eventually } from "../../support/Scripted.ts"
-import { make, Room, room, scriptedTopics, status, topic } from "../../support/ScriptedTopics.ts"
+import { make, Room, room, scriptedTopics, status, topic, withTopics } from "../../support/ScriptedTopics.ts"
 
 const ada = { name: "Ada" }
 
 describe("being present", () => {
-  it.effect("is asked for on each connection, until the scope ends", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("is asked for on each connection, until the scope ends", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const scope = yield* Scope.make()
       const joining = yield* Effect.forkScoped(Scope.provide(client.join(Room, room, "ada", ada), scope), { startImmediately: true })
       const first = yield* visit
@@ -33,13 +31,10 @@ describe("being present", () => {
       assert.deepInclude(yield* second.next("leave"), { topic })
       yield* second.cut
       assert.lengthOf(yield* (yield* visit).rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("several times in one topic: the last one counts, and then the one before", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("several times in one topic: the last one counts, and then the one before", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const server = yield* visit
       const join = (name: string) =>
         Effect.gen(function*() {
@@ -61,13 +56,10 @@ describe("being present", () => {
       yield* leaveOne
       yield* server.next("leave")
       assert.lengthOf(yield* server.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("fails where it is refused, and ends where it is refused later", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("fails where it is refused, and ends where it is refused later", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const joining = yield* Effect.forkScoped(client.join(Room, room, "ada", ada), { startImmediately: true })
       const first = yield* visit
       yield* first.send({ type: "failed", id: (yield* first.next("join")).id, code: "refused", message: "", error: { _tag: "NotMember", room: "1" } })
@@ -85,13 +77,10 @@ describe("being present", () => {
       assert.deepInclude(yield* Effect.flip(eventually(ended)), { _tag: "TopicError", operation: "join", detail: "full" })
       yield* second.cut
       assert.lengthOf(yield* (yield* visit).rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("fails where the server's program dies each time that it is asked, on however many connections", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("fails where the server's program dies each time that it is asked, on however many connections", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const joining = yield* Effect.forkScoped(client.join(Room, room, "ada", ada), { startImmediately: true })
       for (const turns of [2, 3]) {
         const server = yield* visit
@@ -103,8 +92,7 @@ describe("being present", () => {
         if (turns === 2) yield* server.cut
       }
       assert.deepInclude(yield* Effect.flip(eventually(Fiber.join(joining))), { _tag: "TopicError", operation: "join", code: "defect" })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
   it.effect("fails where what is told of the member is larger than the server takes", () => {
     const { layer, visit } = scriptedTopics({ size: 100 })
@@ -118,10 +106,8 @@ describe("being present", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("ends where the server ends it, with what else there is of the topic", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("ends where the server ends it, with what else there is of the topic", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const joining = yield* Effect.forkScoped(client.join(Room, room, "ada", ada), { startImmediately: true })
       const watching = yield* Effect.forkScoped(Stream.runDrain(client.presence(Room, room)), { startImmediately: true })
       const reading = yield* Effect.forkScoped(Stream.runDrain(client.subscribe(Room, room)), { startImmediately: true })
@@ -137,13 +123,10 @@ describe("being present", () => {
       assert.deepInclude(yield* Effect.flip(eventually(Fiber.join(reading))), { ...why, operation: "subscribe" })
       yield* first.cut
       assert.lengthOf(yield* (yield* visit).rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("ends with the client", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("ends with the client", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const joining = yield* Effect.forkScoped(client.join(Room, room, "ada", ada), { startImmediately: true })
       const server = yield* visit
       yield* server.send({ type: "done", id: (yield* server.next("join")).id })
@@ -151,6 +134,5 @@ describe("being present", () => {
       yield* eventually(client.close())
       assert.deepInclude(yield* Effect.flip(eventually(ended)), { _tag: "NotConnected", reason: "Ended" })
       assert.deepInclude(yield* Effect.flip(client.join(Room, room, "ada", ada)), { _tag: "NotConnected", reason: "Ended" })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 })

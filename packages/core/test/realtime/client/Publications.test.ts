@@ -15,7 +15,7 @@ import { Pending, Publications } from "../../../src/realtime/client/Publications
 import { type ToClient, Welcome } from "../../../src/realtime/wire/Messages.ts"
 import * as TestWebSocket from "../../../src/testing/TestWebSocket.ts"
 import { eventually } from "../../support/Scripted.ts"
-import { at, make, Room, room, scriptedTopics, topic } from "../../support/ScriptedTopics.ts"
+import { at, make, Room, room, scriptedTopics, topic, withTopics } from "../../support/ScriptedTopics.ts"
 
 const published = (id: number, offset: number, duplicate = false): ToClient => ({ type: "published", id, position: at(offset), duplicate })
 
@@ -25,10 +25,8 @@ const publish = <E>(client: TopicClient.TopicClient<E>, n: number, options?: Top
 const outcome = <A, E>(fiber: Fiber.Fiber<A, E>) => eventually(Fiber.join(fiber))
 
 describe("a publication", () => {
-  it.effect("is acknowledged with its position, under a key that is its own", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("is acknowledged with its position, under a key that is its own", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const one = yield* publish(client, 1)
       const two = yield* publish(client, 2, { key: "mine" })
       const server = yield* visit
@@ -40,13 +38,10 @@ describe("a publication", () => {
       yield* server.send(published(second.id, 8, true), published(first.id, 7))
       assert.deepStrictEqual(yield* outcome(one), { ...at(7), key: first.key, duplicate: false })
       assert.deepStrictEqual(yield* outcome(two), { ...at(8), key: "mine", duplicate: true })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("that was not acknowledged is sent again under its key, in order, and once", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that was not acknowledged is sent again under its key, in order, and once", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const fibers = yield* Effect.forEach([1, 2, 3], (n) => publish(client, n))
       const first = yield* visit
       const sent = [yield* first.next("publish"), yield* first.next("publish"), yield* first.next("publish")]
@@ -63,8 +58,7 @@ describe("a publication", () => {
       assert.deepInclude(yield* outcome(fibers[2]), { offset: 3, duplicate: false })
       yield* second.cut
       assert.lengthOf(yield* (yield* visit).rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
   it.effect("is one of as many under way as the server takes", () => {
     const { layer, visit } = scriptedTopics({ calls: 2 })
@@ -151,10 +145,8 @@ describe("a publication", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("that the server's program dies of is sent again four times, and fails", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that the server's program dies of is sent again four times, and fails", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const server = yield* visit
       const dying = yield* publish(client, 1)
       for (let turn = 0; turn < 5; turn++) {
@@ -169,8 +161,7 @@ describe("a publication", () => {
       }
       assert.deepInclude(yield* Effect.flip(outcome(dying)), { _tag: "TopicError", operation: "publish", code: "defect", detail: "the server failed" })
       assert.lengthOf(yield* server.rest, 0)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
   it.effect("that is given up was certainly not applied if it was not sent, or the server said so", () => {
     const { layer, visit } = scriptedTopics({ calls: 1 })
@@ -190,10 +181,8 @@ describe("a publication", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("that is given up is unknown if it was sent", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that is given up is unknown if it was sent", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const server = yield* visit
       const slow = yield* publish(client, 1, { timeout: "3 seconds" })
       const { key } = yield* server.next("publish")
@@ -205,13 +194,10 @@ describe("a publication", () => {
       yield* server.send({ type: "failed", id, code: "unknown", message: "", retryAfter: 60_000 })
       yield* TestClock.adjust("3 seconds")
       assert.deepInclude(yield* Effect.flip(outcome(unsaid)), { _tag: "PublishUnknown" })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("that is refused when it is sent again may have been applied the first time", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("that is refused when it is sent again may have been applied the first time", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const fiber = yield* publish(client, 1)
       const first = yield* visit
       yield* first.next("publish")
@@ -220,8 +206,7 @@ describe("a publication", () => {
       const { id } = yield* second.next("publish")
       yield* second.send({ type: "failed", id, code: "refused", message: "no longer" })
       assert.deepInclude(yield* Effect.flip(outcome(fiber)), { _tag: "PublishUnknown", topic })
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
   it.effect("is not sent again when the server may have forgotten its key", () => {
     const { layer, visit } = scriptedTopics()

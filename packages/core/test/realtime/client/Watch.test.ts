@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import type * as TopicClient from "../../../src/realtime/TopicClient.ts"
 import type { ToClient } from "../../../src/realtime/wire/Messages.ts"
 import { eventually } from "../../support/Scripted.ts"
-import { make, Room, room, scriptedTopics, status, topic } from "../../support/ScriptedTopics.ts"
+import { make, Room, room, scriptedTopics, status, topic, withTopics } from "../../support/ScriptedTopics.ts"
 
 const member = (name: string, value = name) => ({ member: name, value: { name: value } })
 
@@ -35,10 +35,8 @@ const watch = <E>(client: TopicClient.TopicClient<E>) =>
   })
 
 describe("who is present", () => {
-  it.effect("is told at first and after each change, to all who ask", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("is told at first and after each change, to all who ask", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const one = yield* watch(client)
       const server = yield* visit
       const asked = yield* server.next("watch")
@@ -60,13 +58,10 @@ describe("who is present", () => {
       assert.lengthOf(yield* server.rest, 0)
       yield* Fiber.interrupt(two.fiber)
       assert.strictEqual((yield* server.next("unwatch")).topic, topic)
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("is asked for again on the next connection, which knows better", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("is asked for again on the next connection, which knows better", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const states = yield* watch(client)
       const first = yield* visit
       yield* first.send({ type: "done", id: (yield* first.next("watch")).id }, presence({ count: 1, full: true, members: [member("ada")] }))
@@ -75,13 +70,10 @@ describe("who is present", () => {
       const second = yield* visit
       yield* second.send({ type: "done", id: (yield* second.next("watch")).id }, presence({ count: 1, full: true, members: [member("bob")] }))
       assert.strictEqual(yield* states.next, "1: bob=bob")
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
-  it.effect("is not told where the server refuses it, or sends what the family does not know", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("is not told where the server refuses it, or sends what the family does not know", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const refused = yield* watch(client)
       const server = yield* visit
       yield* server.send({ type: "failed", id: (yield* server.next("watch")).id, code: "refused", message: "no" })
@@ -95,15 +87,12 @@ describe("who is present", () => {
       yield* server.next("unwatch")
       yield* eventually(client.close())
       assert.deepStrictEqual(yield* Stream.runCollect(client.presence(Room, room)), [])
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 })
 
 describe("signals", () => {
-  it.effect("are those of the topics that are subscribed, with who sent them", () => {
-    const { layer, visit } = scriptedTopics()
-    return Effect.gen(function*() {
-      const client = yield* make
+  it.effect("are those of the topics that are subscribed, with who sent them", () =>
+    withTopics(Effect.fnUntraced(function*({ client, visit }) {
       const signals = yield* Queue.unbounded<string>()
       const fiber = yield* Effect.forkScoped(
         Stream.runForEach(client.signals(Room, room), ({ from, value }) => Queue.offer(signals, `${from}: ${value}`)),
@@ -126,8 +115,7 @@ describe("signals", () => {
       yield* second.send({ type: "signalled", topic, from: "c1", value: 7 })
       assert.deepInclude(yield* Effect.flip(eventually(Fiber.join(fiber))), { _tag: "InvalidValue", what: "signal" })
       yield* second.next("unsubscribe")
-    }).pipe(Effect.provide(layer))
-  })
+    })))
 
   it.effect("are sent if there is a connection, and the last one counts where they cannot leave at once", () => {
     const { layer, visit } = scriptedTopics({ link: { delay: 10, capacity: 10_000 } })
