@@ -29,11 +29,18 @@ const sizeOf = (chunks: ReadonlyArray<Uint8Array>): number => {
   return size
 }
 
+/**
+ * Whether a stream calls back only once it no longer reads what it was given: sockets and the streams of HTTP/2. One in memory
+ * may call back while its other end has not read, and passes on the very bytes.
+ */
+const readsBeforeCallback = (duplex: Duplex): boolean => duplex instanceof Socket || "rstCode" in duplex
+
 class DuplexTransport implements Transport.Transport {
   readonly chunks: Transport.Transport["chunks"]
   readonly primitives: Primitives.Primitives
 
   private readonly duplex: Duplex
+  private readonly isCopying: boolean
   private handlers: Transport.TransportHandlers | undefined
   private early: Uint8Array | undefined
   private error: WebSocketError.IOError | undefined
@@ -59,6 +66,7 @@ class DuplexTransport implements Transport.Transport {
 
   constructor(duplex: Duplex, early: Uint8Array | undefined, { isShared, primitives }: Options) {
     this.duplex = duplex
+    this.isCopying = !readsBeforeCallback(duplex)
     this.primitives = primitives
     this.early = early !== undefined && early.length > 0 ? early : undefined
     // The chunks of a socket belong to it. Those of other streams may be shared: a pair in memory passes on what its
@@ -155,7 +163,7 @@ class DuplexTransport implements Transport.Transport {
 
   write(chunks: ReadonlyArray<Uint8Array>): boolean {
     if (this.ended || this.duplex.destroyed || this.duplex.writableEnded) return true
-    this.chunksLeft = chunks
+    this.chunksLeft = this.isCopying ? chunks.map((chunk) => Uint8Array.from(chunk)) : chunks
     this.at = this.offset = 0
     this.unwritten = sizeOf(chunks)
     return !(this.isWaiting = !this.writeOn())
