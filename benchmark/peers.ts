@@ -67,6 +67,9 @@ const largeFrom = 16 * 1024
 const echoServer = "../examples/echo-server.ts"
 const ways = ["receive+send", "messages+send", "messages+sink", "batches+sendAll", "relay"]
 
+/** What proxies pass messages on to. It is not measured. */
+export const upstream: Peer = { name: "the proxies' upstream", file: "./peers/effect-ws-echo.ts" }
+
 const tunedEcho: Peer = { name: tuned, file: "./peers/effect-ws-echo.ts", env: { TUNED: "true" } }
 
 const topicsServer: ReadonlyArray<Peer> = both("./peers/effect-ws-topics.ts").map((peer) => ({ ...peer, dialect: "topics" }))
@@ -107,6 +110,13 @@ export const peersOf = (workload: Workload): ReadonlyArray<Peer> => {
       return [...servers("echo", echoServer), tunedEcho]
     case "answers":
       switch (workload.program) {
+        case "proxy":
+          return [
+            { name: ws, file: "./peers/ws-proxy.ts" },
+            ...both("./peers/effect-ws-proxy.ts"),
+            ...bun("./peers/bun-proxy.ts"),
+            { name: tuned, file: "./peers/effect-ws-proxy.ts", env: { TUNED: "true" } }
+          ]
         case "json":
           return servers("json", "./peers/effect-ws-json.ts")
         case "rpc":

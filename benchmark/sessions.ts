@@ -9,11 +9,11 @@ import { atRate } from "./load/rate.ts"
 import { chat } from "./load/room.ts"
 import { dialectOf, join, reach } from "./load/topics.ts"
 import { ticks } from "./load/ticks.ts"
-import type { Peer } from "./peers.ts"
+import { type Peer, upstream } from "./peers.ts"
 import { start, type Subject } from "./processes.ts"
 import { sampleOf, type Session, silent, withServer } from "./serving.ts"
 import { joinsSession, recoverySession, subscriptionsSession, topicSession } from "./topics.ts"
-import type { Clients, Feed, Memory, MessageWorkload, Upgrades, Workload } from "./workloads.ts"
+import type { Answers, Clients, Feed, Memory, MessageWorkload, Upgrades, Workload } from "./workloads.ts"
 
 /** How many messages of its own a connection has. */
 const countOf = (content: Content, deflated: boolean, outstanding: number): number => {
@@ -77,8 +77,17 @@ const connectServer = (given: Exclude<MessageWorkload, Clients>, peer: Peer): Pr
     return { subject, links, close: () => {} }
   })
 
-const connect = (workload: MessageWorkload, peer: Peer): Promise<Connected> =>
-  workload.kind === "client" ? connectClients(workload, peer) : connectServer(workload, peer)
+/** A proxy, before a server that is not measured. */
+const connectProxy = (workload: Answers, peer: Peer): Promise<Connected> =>
+  withServer(workload, upstream, async (behind, { port }) => {
+    const connected = await connectServer(workload, { ...peer, env: { ...peer.env, UPSTREAM: `ws://127.0.0.1:${port}` } })
+    return { ...connected, close: () => void behind.stop() }
+  })
+
+const connect = (workload: MessageWorkload, peer: Peer): Promise<Connected> => {
+  if (workload.kind === "client") return connectClients(workload, peer)
+  return workload.kind === "answers" && workload.program === "proxy" ? connectProxy(workload, peer) : connectServer(workload, peer)
+}
 
 const flowOf = (workload: MessageWorkload, links: ReadonlyArray<Link>): Flow => {
   if (workload.kind === "broadcast") return broadcast(links, workload.outstanding)

@@ -22,9 +22,10 @@ interface Messages extends Common {
 
 /**
  * What a measured server does with a message: sends it back; sends it back by one of the ways that our interface has;
- * parses JSON, changes it and sends that back; answers a call of Effect RPC.
+ * passes it on to another server, and back what that answers; parses JSON, changes it and sends that back; answers a call
+ * of Effect RPC.
  */
-export type Program = "echo" | "ways" | "json" | "rpc"
+export type Program = "echo" | "ways" | "proxy" | "json" | "rpc"
 
 /** Each message has one answer. With a `rate`, so many are sent a second and their latencies are recorded. */
 export interface Answers extends Messages {
@@ -157,6 +158,13 @@ export const workloads: ReadonlyArray<Workload> = [
   },
 
   // Work: what servers do with messages.
+  {
+    name: "proxy-16k",
+    about: "a proxy before an echo, which each connection has one to: 16 connections, 1 outstanding, 16 KiB",
+    ...echo,
+    ...binary16k,
+    program: "proxy"
+  },
   {
     name: "json",
     about: "orders of 512 B: parsed, changed, sent back; 64 connections, 8 outstanding",
