@@ -266,9 +266,16 @@ export const isWebSocket = (input: unknown): input is WebSocket =>
  * **When to use**
  *
  * For proxies, and for an echo (a connection into itself). It is faster than
- * `Stream.run(from.batches, to.sink)`, since no fiber is woken while there is room.
+ * `Stream.run(from.batches, to.sink)`, since no fiber is woken while there is room, and large binary
+ * messages cost no new memory.
  *
  * **Details**
+ *
+ * The memory of binary messages of 2 KiB or more is used again for later ones, by all relays of the
+ * process: up to 32 MiB are kept for that, and freed after some seconds without use. No program sees
+ * these messages: one that is left to the next reader gets memory of its own. Where `to` has an
+ * extension (compression), or is a WebSocket of the platform, which may keep what they are given, each
+ * message has memory of its own.
  *
  * A message that was read and not accepted by `to` when the effect is interrupted is there for
  * the next reader of `from`. The end of `from` leaves `to` open: `to.closeAs(yield* from.closed)`

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { type Capabilities, everything } from "../Capabilities.ts"
 import { joined } from "../codec/Bytes.ts"
 import type { Limits } from "../Limits.ts"
+import { watch } from "../memory/SpareMemory.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Fragments } from "../protocol/Fragments.ts"
 import { Protocol } from "../Protocol.ts"
@@ -96,6 +97,7 @@ export class ByteLink extends ByteOutput
     this.fannedOut = -1
     if (this.transport.write(protocol.takeOutput())) {
       protocol.outputTaken()
+      watch(this.deadlines)
       return
     }
     // The transport may notice while it writes that it is closed.
@@ -129,6 +131,7 @@ export class ByteLink extends ByteOutput
     this.inFlight = 0
     this.stall?.end()
     this.protocol.outputTaken()
+    watch(this.deadlines)
     this.protocol.outbound.blocked = false
     this.taken(Effect.void)
     this.flush()
@@ -242,6 +245,14 @@ export class ByteLink extends ByteOutput
 
   receiveStream(reader: PieceReader): Effect.Effect<IncomingMessage, ReceiveError> {
     return receiveStream(this, reader)
+  }
+
+  override lendMemory(): void {
+    this.protocol.inbound.lendMemory()
+  }
+
+  override ownMemory(): void {
+    this.protocol.inbound.ownMemory()
   }
 
   override leaveFragments(): void {

@@ -155,6 +155,11 @@ export abstract class ByteOutput extends Link implements FragmentingLink {
     return this.protocol.outbound.sendRun(messages, from, this.limits.outboundHighWaterMark - this.inFlight)
   }
 
+  override get returnsMemory(): boolean {
+    // An extension may keep what it encodes.
+    return this.transform === undefined
+  }
+
   override isSliced(message: Sendable): message is Message {
     return !(message instanceof Prepared) && this.protocol.outbound.isSliced(message)
   }

@@ -130,6 +130,11 @@ export abstract class Link extends HeldMemory
     return message
   }
 
+  /** Whether it gives back the memory of messages that it sends without a copy, and keeps no others. */
+  get returnsMemory(): boolean {
+    return false
+  }
+
   /** Whether a message is sent in slices, with turns of other code in between. */
   isSliced(_message: Sendable): _message is Message {
     return false
@@ -209,6 +214,12 @@ export abstract class Link extends HeldMemory
 
   /** The next message as a stream of its fragments. */
   abstract receiveStream(reader: PieceReader): Effect.Effect<IncomingMessage, ReceiveError>
+
+  /** The reader passes messages on to what {@link returnsMemory}, and gives back that of messages that were copied. */
+  lendMemory(): void {}
+
+  /** The reader may be any from now on: messages that were not taken are its to keep. */
+  ownMemory(): void {}
 
   /** Drops what is left of a message that is read piece by piece. */
   leaveFragments(): void {}

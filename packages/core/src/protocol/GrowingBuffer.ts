@@ -2,7 +2,7 @@
  * Bytes that arrive in parts, in one buffer. It grows by doubling, so that the work stays linear
  * however small the parts are; where the size of all is known, it gets exactly that.
  */
-import type { Primitives } from "../Primitives.ts"
+import { giveBack, type Memory, ownOf, shortened } from "../memory/LentMemory.ts"
 
 const empty = new Uint8Array(0)
 
@@ -10,10 +10,10 @@ export class GrowingBuffer {
   buffer: Uint8Array = empty
   length = 0
 
-  private readonly primitives: Primitives
+  private memory: Memory
 
-  constructor(primitives: Primitives) {
-    this.primitives = primitives
+  constructor(memory: Memory) {
+    this.memory = memory
   }
 
   /** Makes room for `size` more bytes. `last`: nothing follows, so the buffer gets exactly that. */
@@ -21,8 +21,9 @@ export class GrowingBuffer {
     const needed = this.length + size
     if (needed <= this.buffer.length) return
     const room = last ? needed : Math.max(needed, this.buffer.length * 2, 256)
-    const grown = this.primitives.allocate(room)
+    const grown = this.memory.allocate(room)
     if (this.length > 0) grown.set(this.buffer.subarray(0, this.length))
+    giveBack(this.buffer)
     this.buffer = grown
   }
 
@@ -41,9 +42,18 @@ export class GrowingBuffer {
   get bytes(): Uint8Array {
     const { buffer, length } = this
     if (length === buffer.length) return buffer
+    const lent = shortened(buffer, length)
+    if (lent !== undefined) return lent
     // A view would keep up to twice the memory alive for as long as the message is.
-    const exact = this.primitives.allocate(length)
+    const exact = this.memory.allocate(length)
     exact.set(buffer.subarray(0, length))
     return exact
+  }
+
+  /** From now on the bytes lie in other memory. */
+  moveTo(memory: Memory): void {
+    this.memory = memory
+    // No loan of an assembly ends before it does.
+    this.buffer = ownOf(this.buffer, memory, this.length)!
   }
 }

@@ -20,6 +20,7 @@ import { Inbox } from "./Inbox.ts"
 import { IncomingMessage } from "./IncomingMessage.ts"
 import { type Chunks, type PayloadReader, payloadReaderOf } from "./PayloadReader.ts"
 import { ChunkCopy, largeMessage } from "../memory/ChunkCopy.ts"
+import { type Memory, ownOf } from "../memory/LentMemory.ts"
 
 // The longest string of V8, and well below its largest buffer. A longer message cannot be received
 // whole whatever the limits are, and allocating its memory would throw.
@@ -53,6 +54,8 @@ export class Inbound extends Inbox implements DecodedSink {
   private readonly limits: Limits
   private readonly observer: ControlObserver
   private readonly payloads: PayloadReader
+  // What binary messages get their memory from.
+  private memory: Memory
   // Our Close was sent.
   private dropping = false
   // State of a frame, a message or a chunk exists only as long as it is needed, so that an idle
@@ -74,6 +77,7 @@ export class Inbound extends Inbox implements DecodedSink {
     this.limits = limits.maxMessageSize > largestMessage ? { ...limits, maxMessageSize: largestMessage } : limits
     this.observer = observer
     this.payloads = payloadReaderOf(chunks, primitives)
+    this.memory = primitives
     this.decoding = transform === undefined ? undefined : new ExtensionDecoding(transform, this)
   }
 
@@ -205,6 +209,22 @@ export class Inbound extends Inbox implements DecodedSink {
     }
   }
 
+  /** The reader passes messages on, and gives back their memory once it has. */
+  lendMemory(): void {
+    this.memory = this.payloads.lent
+  }
+
+  /** The reader may be any from now on: messages that were not taken are its to keep. */
+  ownMemory(): void {
+    const { primitives } = this.payloads
+    this.memory = primitives
+    this.message?.moveTo(primitives)
+    if (this.messages.length === 0) return
+    const own = this.takeMessages().map((message) => typeof message === "string" ? message : ownOf(message, primitives))
+    // One whose loan has ended was sent already.
+    this.putBack(own.filter((message) => message !== undefined))
+  }
+
   /**
    * Delivers the current message, if there is one, in pieces. A message that has not begun will
    * be delivered so once `demand` is `"fragments"`.
@@ -238,7 +258,7 @@ export class Inbound extends Inbox implements DecodedSink {
     } else if (!first) {
       return this.fail("ContinuationExpected")
     }
-    const message = this.message ?? new IncomingMessage(opcode, this.payloads.primitives)
+    const message = this.message ?? new IncomingMessage(opcode, this.payloads.primitives, this.memory)
     if (this.dropping) {
       this.message = message
       frame.begin()
@@ -325,7 +345,7 @@ export class Inbound extends Inbox implements DecodedSink {
   private binary(bytes: Uint8Array, start: number, end: number, chunkEnd: number, maskKey: number): void {
     const size = end - start
     if (!ChunkCopy.suits(size, chunkEnd - start) || (this.copy !== undefined && !this.copy.suits(size))) {
-      this.deliver(this.payloads.part(bytes, start, end, maskKey, 0, largeMessage))
+      this.deliver(this.payloads.part(bytes, start, end, maskKey, 0, largeMessage, this.memory))
       return
     }
     // An extension runs other code while a chunk is read, which must not see an unfilled message.

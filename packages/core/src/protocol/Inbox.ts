@@ -34,6 +34,7 @@ export class Inbox {
 
   /** Puts messages that were taken back, before those that wait. */
   putBack(messages: ReadonlyArray<Message>): void {
+    if (messages.length === 0) return
     for (const message of messages) this.messageBytes += weigh(message)
     this.messages = this.messages === none ? [...messages] : [...messages, ...this.messages]
   }

@@ -2,6 +2,7 @@
  * The message that is being received, from its first frame to its last: what it has used of the
  * limits, and the payload that arrived, unless that was delivered in pieces.
  */
+import type { Memory } from "../memory/LentMemory.ts"
 import type { Message } from "../Message.ts"
 import * as Opcode from "../Opcode.ts"
 import type { Primitives } from "../Primitives.ts"
@@ -17,12 +18,15 @@ export class IncomingMessage {
   charged = 0
 
   private readonly primitives: Primitives
+  // What bytes get their memory from.
+  private memory: Memory
   private text: IncomingText | undefined
   private bytes: GrowingBuffer | undefined
 
-  constructor(opcode: number, primitives: Primitives) {
+  constructor(opcode: number, primitives: Primitives, memory: Memory = primitives) {
     this.type = opcode === Opcode.Text ? "text" : "binary"
     this.primitives = primitives
+    this.memory = memory
   }
 
   /** Whether payload was added. */
@@ -51,7 +55,7 @@ export class IncomingMessage {
       this.text ??= new IncomingText(this.primitives)
       return payloads.textPart(this.text, bytes, start, end, frame.key, frame.received & 3)
     }
-    const buffer = this.bytes ??= new GrowingBuffer(this.primitives)
+    const buffer = this.bytes ??= new GrowingBuffer(this.memory)
     if (frame.received === 0) buffer.reserve(frame.length, frame.fin)
     payloads.into(bytes, start, end, buffer.buffer, buffer.length, frame.key, frame.received & 3)
     buffer.length += end - start
@@ -64,7 +68,7 @@ export class IncomingMessage {
       this.text ??= new IncomingText(this.primitives)
       return this.text.push(bytes, 0, bytes.length, false)
     }
-    this.bytes ??= new GrowingBuffer(this.primitives)
+    this.bytes ??= new GrowingBuffer(this.memory)
     this.bytes.append(bytes)
     return true
   }
@@ -75,6 +79,12 @@ export class IncomingMessage {
     const { bytes } = this
     this.bytes = undefined
     return bytes === undefined ? new Uint8Array(0) : bytes.bytes
+  }
+
+  /** From now on its bytes lie in other memory. */
+  moveTo(memory: Memory): void {
+    this.memory = memory
+    this.bytes?.moveTo(memory)
   }
 
   /** Drops the payload, which nothing will read. */

@@ -3,13 +3,16 @@
  *
  * Small frames are copied into a staging buffer. A large payload of a server is sent uncopied,
  * so its caller must not change it before the transport has taken it. Staging buffers come from
- * a shared pool and return to it once they are taken, so an idle connection holds none. A buffer
- * that the transport still reads is never written to.
+ * a shared pool and return to it once they are taken, so an idle connection holds none. So does the
+ * memory of large payloads, where it is lent: that which a client masks them into, and that of messages
+ * which a relay passes on. A buffer that the transport still reads is never written to.
  */
 import { joined } from "../codec/Bytes.ts"
 import { headerLength, writeHeader } from "../codec/FrameHeader.ts"
 import { maskInPlace, maskInto, MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
+import { endLoan, lentMemoryOf, type Memory } from "../memory/LentMemory.ts"
+import { Block, put } from "../memory/SpareMemory.ts"
 import type { Primitives } from "../Primitives.ts"
 import * as SentText from "./SentText.ts"
 
@@ -32,7 +35,11 @@ const maxPooled = 64
 // The number of connections that one broadcast may reach in a turn.
 const maxBlank = 1024
 
-const giveBack = (buffer: Uint8Array): void => {
+/** A staging buffer, or the memory of a payload. */
+type Held = Uint8Array | Block
+
+const giveBack = (buffer: Held): void => {
+  if (buffer instanceof Block) return put(buffer)
   SentText.forget(buffer)
   if (pool.length < maxPooled) pool.push(buffer)
 }
@@ -73,16 +80,19 @@ export class Outbox {
   private end = 0
   // Few connections need the fields that may be undefined.
   private urgent: Array<Uint8Array> | undefined
-  // Staging buffers that are full and not taken yet, and those that are taken.
-  private full: Array<Uint8Array> | undefined
-  private lent: Array<Uint8Array> | undefined
+  // Staging buffers that are full and memory of payloads: what is not taken yet, and what is.
+  private full: Array<Held> | undefined
+  private lent: Array<Held> | undefined
 
   readonly primitives: Primitives
+  // Of payloads that are masked.
+  private readonly memory: Memory
   private readonly maskKeys: MaskKeys | undefined
 
   /** A client has `maskKeys` and masks; a server does not (RFC 6455 §5.1). */
   constructor(primitives: Primitives, maskKeys: MaskKeys | undefined) {
     this.primitives = primitives
+    this.memory = lentMemoryOf(primitives)
     this.maskKeys = maskKeys
   }
 
@@ -102,6 +112,8 @@ export class Outbox {
         this.queuedBytes += this.end - at + size
         this.closeStaging()
         this.push(payload)
+        // What a relay passes on is this outbox's from here on.
+        this.hold(payload)
         return
       }
       const at = this.reserve(size + 14)
@@ -113,10 +125,11 @@ export class Outbox {
     }
     const key = maskKeys.next()
     if (size > copyLimit) {
-      const chunk = this.primitives.allocate(headerLength(size, true) + size)
+      const chunk = this.memory.allocate(headerLength(size, true) + size)
       const body = writeHeader(chunk, 0, firstByte, size, true, key)
       maskInto(payload, 0, size, chunk, body, key, 0)
       this.append(chunk)
+      this.hold(chunk)
       return
     }
     const at = this.reserve(size + 14)
@@ -133,11 +146,12 @@ export class Outbox {
       if (maskKeys === undefined) return this.frame(firstByte, SentText.encodedOnce(text, primitives))
       const size = primitives.utf8Length(text)
       const key = maskKeys.next()
-      const chunk = primitives.allocate(headerLength(size, true) + size)
+      const chunk = this.memory.allocate(headerLength(size, true) + size)
       const body = writeHeader(chunk, 0, firstByte, size, true, key)
       primitives.encodeUtf8Into(text, chunk, body)
       maskInPlace(chunk, body, body + size, key, 0)
       this.append(chunk)
+      this.hold(chunk)
       return
     }
     const masked = maskKeys !== undefined
@@ -224,6 +238,7 @@ export class Outbox {
   take(): Array<Uint8Array> {
     this.closeStaging()
     if (this.joinable) this.join()
+    if (this.lent !== undefined) this.leaveBlocks()
     const { full, urgent } = this
     const chunks = urgent === undefined ? this.chunks : urgent.concat(this.chunks)
     this.urgent = undefined
@@ -248,7 +263,20 @@ export class Outbox {
     this.lent = undefined
   }
 
-  private lend(buffer: Uint8Array): void {
+  /** Memory that is lent to a chunk returns once that is taken. */
+  private hold(chunk: Uint8Array): void {
+    const block = endLoan(chunk)
+    if (block === undefined) return
+    if (this.full === undefined) this.full = [block]
+    else this.full.push(block)
+  }
+
+  /** Memory of payloads that were taken is left to the collector: nobody says that the transport no longer reads it. */
+  private leaveBlocks(): void {
+    this.lent = this.lent?.filter((buffer) => !(buffer instanceof Block))
+  }
+
+  private lend(buffer: Held): void {
     if (this.lent === undefined) this.lent = [buffer]
     else this.lent.push(buffer)
   }
@@ -258,6 +286,7 @@ export class Outbox {
    * called.
    */
   clear(): void {
+    this.leaveBlocks()
     this.chunks = nothing
     this.joinable = false
     if (this.full !== undefined) for (const buffer of this.full) giveBack(buffer)

@@ -6,6 +6,7 @@
  * modulo 4.
  */
 import { maskInPlace, maskInto, maskTextInPlace, rotate } from "../codec/Mask.ts"
+import { lentMemoryOf, type Memory } from "../memory/LentMemory.ts"
 import type { Primitives } from "../Primitives.ts"
 import { decodeText, type IncomingText } from "./IncomingText.ts"
 
@@ -13,10 +14,10 @@ import { decodeText, type IncomingText } from "./IncomingText.ts"
 const onHeap = 64
 
 /** A copy of `bytes[start, end)`. */
-const copyOf = (bytes: Uint8Array, start: number, end: number, primitives: Primitives): Uint8Array => {
+const copyOf = (bytes: Uint8Array, start: number, end: number, memory: Memory): Uint8Array => {
   const size = end - start
   if (size > onHeap) {
-    const copy = primitives.allocate(size)
+    const copy = memory.allocate(size)
     copy.set(bytes.subarray(start, end))
     return copy
   }
@@ -42,10 +43,13 @@ const unmaskToScratch = (bytes: Uint8Array, start: number, end: number, maskKey:
 export class PayloadReader {
   readonly primitives: Primitives
   readonly chunks: Chunks
+  /** What messages get their memory from that a relay passes on. */
+  readonly lent: Memory
 
   constructor(chunks: Chunks, primitives: Primitives) {
     this.chunks = chunks
     this.primitives = primitives
+    this.lent = lentMemoryOf(primitives)
   }
 
   /** A text that lies in one chunk; `undefined`: it is not UTF-8. */
@@ -68,11 +72,19 @@ export class PayloadReader {
     return text.push(scratch, 0, end - start, false)
   }
 
-  /** Bytes that may be kept: a view of an owned chunk if there are at least `least`, otherwise a copy. */
-  part(bytes: Uint8Array, start: number, end: number, maskKey: number, phase: number, least: number): Uint8Array {
+  /** Bytes that may be kept: a view of an owned chunk if there are at least `least`, otherwise a copy in `memory`. */
+  part(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    maskKey: number,
+    phase: number,
+    least: number,
+    memory: Memory = this.primitives
+  ): Uint8Array {
     const size = end - start
     if (this.chunks === "borrowed" && maskKey !== 0) {
-      const part = this.primitives.allocate(size)
+      const part = memory.allocate(size)
       maskInto(bytes, start, end, part, 0, maskKey, phase)
       return part
     }
@@ -81,7 +93,7 @@ export class PayloadReader {
     // Not `subarray`: of a Node Buffer it would be another Buffer.
     return this.chunks === "owned" && size >= least
       ? new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
-      : copyOf(bytes, start, end, this.primitives)
+      : copyOf(bytes, start, end, memory)
   }
 
   /** Writes payload to `target` at `at`. */

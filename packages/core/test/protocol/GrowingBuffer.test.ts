@@ -3,7 +3,10 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { portable } from "../../src/Primitives.ts"
 import { GrowingBuffer } from "../../src/protocol/GrowingBuffer.ts"
+import { giveBack, lentMemoryOf } from "../../src/memory/LentMemory.ts"
+import { spareBytes } from "../../src/memory/SpareMemory.ts"
 import { concat } from "../support/FakeTransport.ts"
+import { freeSpare, scribble } from "../support/Spare.ts"
 
 describe("GrowingBuffer", () => {
   it.prop("joins its parts", {
@@ -48,5 +51,45 @@ describe("GrowingBuffer", () => {
     assembly.append(Uint8Array.of(4, 5))
     assert.deepStrictEqual([...assembly.bytes], [1, 2, 3, 4, 5])
     assert.deepStrictEqual([...first], [1, 2, 3])
+  })
+
+  const add = (assembly: GrowingBuffer, part: Uint8Array, last = false) => {
+    assembly.reserve(part.length, last)
+    assembly.buffer.set(part, assembly.length)
+    assembly.length += part.length
+  }
+
+  it("gives lent memory back that it has outgrown, and what it returns has the loan of the rest", () => {
+    freeSpare()
+    const assembly = new GrowingBuffer(lentMemoryOf(portable))
+    const parts = Array.from({ length: 10 }, (_, i) => new Uint8Array(1000).fill(i))
+    for (const part of parts) {
+      add(assembly, part)
+      scribble()
+    }
+    // Room for 4 and for 8 of them; that for 16 is in use.
+    assert.strictEqual(spareBytes(), (4 + 8) * 1024)
+    const { bytes } = assembly
+    assert.deepStrictEqual(bytes, concat(parts))
+    assert.strictEqual(bytes.buffer.byteLength, 16 * 1024, "it is no copy")
+    giveBack(bytes)
+    assert.strictEqual(spareBytes(), (4 + 8 + 16) * 1024)
+  })
+
+  it("moves what it has to other memory, and grows there", () => {
+    freeSpare()
+    const assembly = new GrowingBuffer(lentMemoryOf(portable))
+    const parts = [new Uint8Array(3000).fill(1), new Uint8Array(10).fill(2), new Uint8Array(5000).fill(3)]
+    add(assembly, parts[0]!)
+    const lent = assembly.buffer
+    assembly.moveTo(portable)
+    assert.notStrictEqual(assembly.buffer.buffer, lent.buffer)
+    giveBack(lent)
+    scribble()
+    add(assembly, parts[1]!)
+    add(assembly, parts[2]!, true)
+    const { bytes } = assembly
+    assert.deepStrictEqual(bytes, concat(parts))
+    assert.strictEqual(bytes.buffer.byteLength, bytes.length)
   })
 })

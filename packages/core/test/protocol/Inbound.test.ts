@@ -2,9 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Limits from "../../src/Limits.ts"
 import * as Opcode from "../../src/Opcode.ts"
 import { portable, type Primitives } from "../../src/Primitives.ts"
+import { giveBack, lentMemoryOf } from "../../src/memory/LentMemory.ts"
 import { Inbound } from "../../src/protocol/Inbound.ts"
 import { closeBody, concat, frame } from "../support/FakeTransport.ts"
 import { chop } from "../support/Sequences.ts"
+import { scribble } from "../support/Spare.ts"
 
 const hooks = { onPing: () => {}, onPong: () => {} }
 const make = (limits: Limits.Options = {}, primitives: Primitives = portable) =>
@@ -32,6 +34,55 @@ describe("Inbound", () => {
     assert.deepStrictEqual(message, data)
     assert.strictEqual(message.buffer.byteLength, data.length)
     assert.strictEqual(counter.allocated, data.length)
+  })
+
+  it("takes memory that is used again while its reader gives that back, and leaves none of it to others", () => {
+    const counter = counting()
+    const inbound = make({}, counter.primitives)
+    const data = Uint8Array.from({ length: 5000 }, (_, i) => i)
+    const whole = frame(Opcode.Binary, data)
+    const pieces = chop(concat([frame(Opcode.Binary, data, { fin: false }), frame(Opcode.Continuation, data)]), [3000])
+    const receive = () => {
+      for (const chunk of [whole.slice(), ...pieces.map((piece) => piece.slice())]) inbound.receive(chunk, 0)
+      return inbound.takeMessages() as Array<Uint8Array>
+    }
+    inbound.lendMemory()
+    for (const message of receive()) giveBack(message)
+    const before = counter.allocated
+    for (let i = 0; i < 10; i++) {
+      const messages = receive()
+      assert.deepStrictEqual(messages, [data, concat([data, data])])
+      for (const message of messages) giveBack(message)
+    }
+    assert.strictEqual(counter.allocated, before)
+    // One waits, another is incomplete.
+    for (const chunk of [whole.slice(), ...pieces.slice(0, 2).map((piece) => piece.slice())]) inbound.receive(chunk, 0)
+    inbound.ownMemory()
+    scribble()
+    for (const chunk of [...pieces.slice(2).map((piece) => piece.slice()), whole.slice()]) inbound.receive(chunk, 0)
+    const messages = inbound.takeMessages() as Array<Uint8Array>
+    assert.deepStrictEqual(messages, [data, concat([data, data]), data])
+    for (const message of messages) assert.strictEqual(message.buffer.byteLength, message.length)
+  })
+
+  it("drops what was sent already of what is put back, and weighs the rest", () => {
+    const inbound = make()
+    const { messages } = inbound
+    inbound.ownMemory()
+    assert.strictEqual(inbound.messages, messages)
+    const [lent, sent] = Array.from({ length: 2 }, (_, i) => lentMemoryOf(portable).allocate(5000).fill(i))
+    const own = new Uint8Array(5000)
+    giveBack(sent!)
+    inbound.putBack(["a", lent!, sent!, own])
+    inbound.ownMemory()
+    assert.deepStrictEqual(inbound.messages, ["a", lent, own])
+    assert.notStrictEqual((inbound.messages[1] as Uint8Array).buffer, lent!.buffer)
+    assert.strictEqual(inbound.messages[2], own)
+    assert.strictEqual(inbound.messageBytes, 65 + 2 * 5064)
+    inbound.takeMessages()
+    inbound.putBack([sent!])
+    inbound.ownMemory()
+    assert.strictEqual(inbound.messages, messages)
   })
 
   it("weighs what waits: messages, the incomplete one, and pieces", () => {

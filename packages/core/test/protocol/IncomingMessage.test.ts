@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Opcode from "../../src/Opcode.ts"
+import { lentMemoryOf } from "../../src/memory/LentMemory.ts"
 import { portable } from "../../src/Primitives.ts"
 import { IncomingFrame } from "../../src/protocol/IncomingFrame.ts"
 import { IncomingMessage } from "../../src/protocol/IncomingMessage.ts"
@@ -44,6 +45,20 @@ describe("IncomingMessage", () => {
     assert.deepStrictEqual(message.take(), Uint8Array.of(1, 2, 3, 4, 5, ...new Uint8Array(1000).fill(6)))
     assert.deepStrictEqual([message.hasPayload, message.length, message.capacity], [false, 0, 0])
     assert.deepStrictEqual(message.take(), new Uint8Array(0))
+  })
+
+  it("moves its bytes to other memory", () => {
+    const message = new IncomingMessage(Opcode.Binary, portable, lentMemoryOf(portable))
+    message.moveTo(portable)
+    assert.isTrue(add(message, new Uint8Array(5000).fill(1), false, 100))
+    assert.strictEqual((message.take() as Uint8Array).buffer.byteLength, 5000)
+    const lent = new IncomingMessage(Opcode.Binary, portable, lentMemoryOf(portable))
+    assert.isTrue(add(lent, new Uint8Array(5000).fill(1), false, 100))
+    assert.strictEqual(lent.capacity, 5000)
+    lent.moveTo(portable)
+    assert.strictEqual(lent.capacity, 5000)
+    const bytes = lent.take() as Uint8Array
+    assert.deepStrictEqual([bytes, bytes.buffer.byteLength], [new Uint8Array(5000).fill(1), 5000])
   })
 
   it("joins the frames of a text, and holds what has arrived", () => {

@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { MaskKeys } from "../../src/codec/Mask.ts"
+import { lentMemoryOf } from "../../src/memory/LentMemory.ts"
+import { spareBytes } from "../../src/memory/SpareMemory.ts"
 import * as Message from "../../src/Message.ts"
 import type { Transform } from "../../src/MessageExtension.ts"
 import { portable } from "../../src/Primitives.ts"
@@ -9,6 +11,7 @@ import * as Protocol from "../../src/Protocol.ts"
 import { copyLimit, Outbox, Outboxes } from "../../src/protocol/Outbox.ts"
 import { countAllocations } from "../support/Allocations.ts"
 import { concat, frame, framesOf } from "../support/FakeTransport.ts"
+import { freeSpare, scribble } from "../support/Spare.ts"
 
 const fin = 0x80
 const server = () => new Outbox(portable, undefined)
@@ -52,6 +55,7 @@ describe("Outbox", () => {
       assert.strictEqual(box.outbox.queuedBytes, 0)
     }
     operations.forEach((operation, i) => {
+      scribble()
       const box = boxes[i % 2]
       switch (operation.type) {
         case "take":
@@ -205,6 +209,53 @@ describe("Outbox", () => {
     const other = server()
     other.frame(fin | 2, filled(100, 9))
     assert.strictEqual(other.take()[0]!.buffer, chunk.buffer)
+  })
+
+  it("gives lent memory back once its payload was taken, or will not be, and not where it may still be read", () => {
+    const lent = lentMemoryOf(portable)
+    const filledLent = () => lent.allocate(16 * 1024).fill(1)
+    const outbox = server()
+    freeSpare()
+    outbox.frame(fin | 2, filledLent())
+    outbox.take()
+    // Behind the one that is being written.
+    outbox.frame(fin | 2, filledLent())
+    assert.strictEqual(spareBytes(), 0)
+    outbox.taken()
+    assert.strictEqual(spareBytes(), 16 * 1024)
+    outbox.take()
+    outbox.frame(fin | 2, filledLent())
+    outbox.frame(fin | 2, filledLent())
+    outbox.clear()
+    // The second is with the transport, the third had the memory of the first, the fourth new memory.
+    assert.strictEqual(spareBytes(), 32 * 1024)
+    outbox.taken()
+    assert.strictEqual(spareBytes(), 32 * 1024)
+    assert.isTrue(outbox.isBlank)
+    outbox.frame(fin | 2, filledLent())
+    outbox.take()
+    // The write threw.
+    outbox.frame(fin | 2, filledLent())
+    outbox.take()
+    outbox.taken()
+    assert.strictEqual(spareBytes(), 16 * 1024)
+    outbox.frame(fin | 2, new Uint8Array(16 * 1024))
+    outbox.take()
+    outbox.taken()
+    assert.strictEqual(spareBytes(), 16 * 1024, "what is a program's own stays so")
+  })
+
+  it("masks what is large in memory that is used again once it was taken", () => {
+    freeSpare()
+    const outbox = client()
+    outbox.frame(fin | 2, new Uint8Array(20_000))
+    outbox.text(fin | 1, "x".repeat(20_000))
+    const [bytes, text] = outbox.take()
+    assert.strictEqual(spareBytes(), 0)
+    outbox.taken()
+    assert.strictEqual(spareBytes(), 2 * 20 * 1024)
+    outbox.frame(fin | 2, new Uint8Array(20_000))
+    assert.include([bytes!.buffer, text!.buffer], outbox.take()[0]!.buffer)
   })
 
   it("masks each frame of a client with a fresh key, whatever it carries (RFC 6455 §5.3)", () => {
