@@ -11,6 +11,25 @@ describe("HandleCodec", () => {
     assert.strictEqual(HandleCodec.isSupported(), !isPortable)
   })
 
+  it("what was inflated is never written to again, and small outputs share memory", () => {
+    const deflate = HandleCodec.compressor({ windowBits: 15, level: 6, memLevel: 8 })
+    const decompressor = HandleCodec.decompressor({ windowBits: 15 })
+    const messages = Array.from({ length: 300 }, (_, i) => new Uint8Array((i * 37) % 3000).fill(i))
+    const inflated = messages.map((message) => {
+      decompressor.push(deflate.push(message, true), true)
+      const steps: Array<Uint8Array> = []
+      for (let step = decompressor.next(); step !== undefined; step = decompressor.next()) {
+        if (!(step instanceof Uint8Array)) return assert.fail(step.detail)
+        steps.push(step)
+      }
+      return steps
+    })
+    messages.forEach((message, i) => assert.isTrue(Buffer.concat(inflated[i]!).equals(message), `message ${i}`))
+    assert.isBelow(new Set(inflated.flat().filter(({ length }) => length <= 1000).map(({ buffer }) => buffer)).size, 20)
+    deflate.close()
+    decompressor.close()
+  })
+
   it("inflates a bomb in steps that are bounded in output and in input", () => {
     const deflate = HandleCodec.compressor({ windowBits: 15, level: 6, memLevel: 8 })
     const zeros = new Uint8Array(1024 * 1024)
