@@ -269,6 +269,58 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "spares a copy: its bytes are the same"
   },
   {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "if (own !== undefined) return chosenOf(current, own)",
+    change: [["own !== undefined", "true"]],
+    why: "spares a choice for each connection, which comes out the same"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "if (lastCurrent !== current) lastChosen = undefined",
+    change: [["lastCurrent !== current", "true"]],
+    why: "spares a choice for each connection, which comes out the same"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "let lastIsLogged = false",
+    why: "the first comparison sets it before it is read"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "if (logLevel !== lastLevel || minimum !== lastMinimum) {",
+    change: [["logLevel !== lastLevel || minimum !== lastMinimum", "true"]],
+    why: "spares a comparison, which comes out the same"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "lastLevel = logLevel",
+    change: [["lastLevel = logLevel", "void 0"]],
+    why: "spares a comparison, which comes out the same"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "lastMinimum = minimum",
+    change: [["lastMinimum = minimum", "void 0"]],
+    why: "spares a comparison, which comes out the same"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "if (attributes === undefined) return undefined",
+    change: [["attributes === undefined", "false"]],
+    why: "spares an effect that does nothing"
+  },
+  {
+    file: "packages/core/src/connection/Telemetry.ts",
+    line: "if (open !== undefined || log !== undefined) link.observer = new OwnAccount(meter, open, log)",
+    change: [["open !== undefined || log !== undefined", "true"]],
+    why: "spares an account of nothing but the meter"
+  },
+  {
+    file: "packages/core/src/connection/Meter.ts",
+    line: "const manyLinks = 1000",
+    why: "from how many on they are added up once is a matter of cost"
+  },
+  {
     file: "packages/core/src/handshake/WebSocketUrl.ts",
     line: "const text = typeof url === \"string\" ? url : url.href",
     change: [["typeof url === \"string\"", "true"]],

@@ -3,8 +3,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
@@ -20,41 +18,9 @@ import type { WebSocket } from "../src/WebSocket.ts"
 import { concat } from "./support/FakeTransport.ts"
 import { attributesOf } from "../src/connection/Telemetry.ts"
 import { bytes, make, type Options, start, turn } from "./support/Harness.ts"
+import { fresh, keepLogs, keepSpans, type Line } from "./support/Observed.ts"
 
 const { server } = Observability.metrics
-
-/** A registry of its own, so that tests do not count each other's connections. */
-const fresh = Layer.sync(Metric.MetricRegistry, () => new Map())
-
-interface Line {
-  readonly level: string
-  readonly message: string
-  readonly annotations: Readonly<Record<string, unknown>>
-  readonly cause: string
-}
-
-const keepLogs = (into: Array<Line>) =>
-  Layer.mergeAll(
-    Logger.layer([
-      Logger.make(({ cause, fiber, logLevel, message }) => {
-        const annotations = { ...fiber.getRef(References.CurrentLogAnnotations) }
-        into.push({ level: logLevel, message: String(message), annotations, cause: cause.toString() })
-      })
-    ]),
-    Layer.succeed(References.MinimumLogLevel, "Debug")
-  )
-
-const keepSpans = (into: Array<Tracer.NativeSpan>) =>
-  Layer.succeed(
-    Tracer.Tracer,
-    Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        into.push(span)
-        return span
-      }
-    })
-  )
 
 const count = (metric: Metric.Counter<number>) => Effect.map(Metric.value(metric), ({ count }) => count)
 const level = (metric: Metric.Gauge<number>) => Effect.map(Metric.value(metric), ({ value }) => value)
@@ -333,6 +299,18 @@ describe("metrics", () => {
       const meters = yield* Effect.forEach([{ a: "1", b: "2", c: "3" }, { c: "3", b: "2", a: "1" }, { b: "2", a: "1", c: "3" }], meterWith)
       assert.strictEqual(new Set(meters).size, 1)
       assert.notStrictEqual(yield* meterWith({ a: "1", b: "2" }), meters[0])
+    }).pipe(Effect.provide(fresh)))
+
+  it.effect("count no connection that a tracer kept from being opened", () =>
+    Effect.gen(function*() {
+      const dying = Tracer.make({
+        span: () => {
+          throw new Error("of the tracer")
+        }
+      })
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(make().pipe(Effect.withTracer(dying)))))
+      assert.strictEqual(yield* count(server.connections), 0)
+      assert.strictEqual(yield* level(server.activeConnections), 0)
     }).pipe(Effect.provide(fresh)))
 
   it.effect("are not touched where they are turned off", () =>
