@@ -14,6 +14,8 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import * as Contract from "../src/Contract.ts"
+import { sideOf } from "../src/contract/Definition.ts"
+import { Values } from "../src/contract/Values.ts"
 import { isToken } from "../src/http/Tokens.ts"
 import * as ReconnectingClient from "../src/ReconnectingClient.ts"
 import * as TestServer from "../src/testing/TestServer.ts"
@@ -238,6 +240,20 @@ describe("bad messages", () => {
         )
       }))
   }
+
+  it.effect("several that come at once are taken one by one, and what is invalid takes effect after the values before it", () =>
+    Effect.gen(function*() {
+      const values = new Values<typeof Ask.Type, never>(sideOf(Doubler, "server", "doubler.v2+json")!, Context.empty())
+      const batches = Stream.make(good(1), good(2), "x", good(3))
+      const got: Array<number> = []
+      const take = ({ n }: typeof Ask.Type) => Effect.sync(() => got.push(n))
+      yield* values.values(batches, () => Effect.sync(() => got.push(-got.length))).pipe(Stream.runForEach(take))
+      assert.deepStrictEqual(got, [1, 2, -2, 3])
+      const failed = yield* values.values(batches, Effect.fail).pipe(Stream.tap(take), Stream.runDrain, Effect.flip)
+      assert.deepStrictEqual([got.slice(4), failed.code], [[1, 2], 1007])
+      const results = yield* Stream.runCollect(values.results(batches))
+      assert.deepStrictEqual(results.map(Result.isSuccess), [true, true, false, true])
+    }))
 
   it.effect("a client closes a server's bad message in the same way", () =>
     Effect.gen(function*() {

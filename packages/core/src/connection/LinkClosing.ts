@@ -14,7 +14,7 @@ import { Closing } from "../protocol/Closing.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { Listeners } from "../runtime/Listeners.ts"
 import type { IOError } from "../WebSocketError.ts"
-import { closeTimedOut, endedWithoutClose, goneWithoutClose, type LinkHooks, type LinkTransport } from "./LinkHooks.ts"
+import { closeTimedOut, endedWithoutClose, type LinkHooks, type LinkTransport } from "./LinkHooks.ts"
 import type { LinkProtocol } from "./LinkProtocol.ts"
 
 /** A link as its end sees it. */
@@ -274,7 +274,7 @@ export class LinkClosing {
     const { protocol } = this.link
     this.goneAt = this.now
     if (this.broken === undefined && protocol.ending === undefined && protocol.sentClose === undefined) {
-      this.broken = error ?? goneWithoutClose()
+      this.broken = error ?? endedWithoutClose()
     }
     // Before the listeners, which may look at the counters.
     this.link.observeGone()

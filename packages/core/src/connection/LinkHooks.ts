@@ -142,17 +142,14 @@ export const noHooks: LinkHooks = {
   onEnding: () => {}
 }
 
-/** The peer ended its half without a Close. */
-export const endedWithoutClose = (): IOError =>
+/** The peer, or the transport, ended without a Close, and without an error. */
+export const endedWithoutClose = (cause?: unknown): IOError =>
   new IOError({
     phase: "read",
     reason: "EndOfStream",
-    detail: "The peer ended the connection without a Close frame: its process ended, or a proxy cut the connection"
+    detail: "The connection ended without a Close frame (1006): a process ended, a proxy cut it, or a side broke the protocol",
+    ...(cause === undefined ? undefined : { cause })
   })
-
-/** The transport closed without an error. */
-export const goneWithoutClose = (): IOError =>
-  new IOError({ phase: "read", reason: "EndOfStream", detail: "The connection ended without a Close frame" })
 
 /** The peer does not show that it is there. */
 export const keepAliveTimedOut = (what: string, timeout: number): IOError =>

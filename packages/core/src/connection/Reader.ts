@@ -23,6 +23,9 @@ export type Batch = NonEmptyReadonlyArray<Message>
 const never = (): boolean => false
 const messageReady = (reader: Reader): boolean => reader.hasMessageOrEnd
 
+const anotherReads: Effect.Effect<never> = Effect.suspend(() =>
+  Effect.die(new Error("Another fiber or a Stream already reads from this WebSocket; one connection has one reader at a time")))
+
 /** The reader is also the effect that pulls a batch: an idle connection holds one object, not three. */
 export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> implements PieceReader {
   readonly link: Link
@@ -119,9 +122,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   }
 
   busy(): Effect.Effect<never> | undefined {
-    return this.wake === undefined ? undefined : Effect.die(
-      new Error("Another fiber is already reading from this WebSocket; one connection has one reader at a time")
-    )
+    return this.wake === undefined ? undefined : anotherReads
   }
 
   /** Whether a whole message waits; asks for one if not. */
@@ -194,9 +195,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   }
 
   owned(): Effect.Effect<never> | undefined {
-    return this.owner === undefined ? this.busy() : Effect.die(
-      new Error("This WebSocket's messages are already being read by a Stream; one connection has one reader at a time")
-    )
+    return this.owner === undefined ? this.busy() : anotherReads
   }
 
   /** The next message as a stream of its fragments. */

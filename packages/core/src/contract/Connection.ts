@@ -6,6 +6,7 @@ import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
+import type { Sendable } from "../Message.ts"
 import type { ReceiveError, SendError, WebSocket } from "../WebSocket.ts"
 import type { IOError, ProtocolError } from "../WebSocketError.ts"
 import type { Side } from "./Definition.ts"
@@ -55,9 +56,13 @@ export class ValueConnection<Name extends string, In, Out> extends Inspectable.C
     Effect.suspend(() => Effect.flatMapEager(this.values.encode(value), this.ws.send))
 
   readonly sendAll = (values: Iterable<Out | Prepared<Out>>): Effect.Effect<void, SendError | Schema.SchemaError> =>
-    Effect.flatMap(this.values.encodeAll(values), ({ error, messages }) => {
-      const sent = this.ws.sendAll(messages)
-      return error === undefined ? sent : Effect.andThen(sent, Effect.fail(error))
+    Effect.suspend(() => {
+      const messages: Array<Sendable> = []
+      // The values before the one that cannot be encoded are sent.
+      return Effect.matchEffect(this.values.encodeInto(messages, values), {
+        onFailure: (error) => Effect.andThen(this.ws.sendAll(messages), Effect.fail(error)),
+        onSuccess: () => this.ws.sendAll(messages)
+      })
     })
 
   get sink(): Sink.Sink<void, Out | Prepared<Out>, never, SendError | Schema.SchemaError> {

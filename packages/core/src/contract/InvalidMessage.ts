@@ -59,22 +59,8 @@ export const pathOf = (issue: SchemaIssue.Issue): string => {
   let path = ""
   let at: SchemaIssue.Issue | undefined = issue
   while (at !== undefined && path.length < longestPath) {
-    switch (at._tag) {
-      case "Pointer":
-        for (const key of at.path) path += segment(key, path === "")
-        at = at.issue
-        break
-      case "Filter":
-      case "Encoding":
-        at = at.issue
-        break
-      case "Composite":
-      case "AnyOf":
-        at = at.issues[0]
-        break
-      default:
-        at = undefined
-    }
+    if (at._tag === "Pointer") for (const key of at.path) path += segment(key, path === "")
+    at = "issue" in at ? at.issue : "issues" in at ? at.issues[0] : undefined
   }
   return path
 }
@@ -85,14 +71,7 @@ const segment = (key: PropertyKey, isFirst: boolean): string => {
   return `${isFirst ? "" : "."}${printable(name.slice(0, longestPath))}`
 }
 
+const plain = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+
 /** Keys may come from the peer, such as those of a record, so only letters, digits, `_` and `-` are repeated. */
-const printable = (text: string): string => {
-  let result = ""
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    const isPlain = (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) ||
-      (code >= 0x61 && code <= 0x7a) || code === 0x5f || code === 0x2d
-    result += isPlain ? text[i] : "?"
-  }
-  return result
-}
+const printable = (text: string): string => Array.from(text, (character) => plain.includes(character) ? character : "?").join("")

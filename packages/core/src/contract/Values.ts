@@ -4,7 +4,6 @@ import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
 import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -17,9 +16,9 @@ import type { Side } from "./Definition.ts"
 import { type InvalidMessage, invalidMessage } from "./InvalidMessage.ts"
 import { isPrepared, type Prepared } from "./Prepared.ts"
 
-/** The result of an effect that is done already: most Schemas need no fiber. */
-const exitOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Exit.Exit<A, E> | undefined =>
-  Exit.isExit(effect) ? effect as Exit.Exit<A, E> : undefined
+/** Whether an effect has succeeded already: most Schemas need no fiber. */
+const isDone = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Success<A, never> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
 
 /** A value that is nested too deeply for a recursive Schema overflows the stack. */
 const isTooDeep = (defect: unknown): boolean => defect instanceof RangeError
@@ -45,11 +44,10 @@ export class Values<In, Out> {
     } catch (defect) {
       return this.refused(Cause.die(defect))
     }
-    const exit = exitOf(decoded)
-    if (exit === undefined) {
-      return Effect.catchCause(Effect.provideContext(decoded, this.context), (cause) => this.refused(cause)) as Effect.Effect<In, InvalidMessage>
-    }
-    return Exit.isSuccess(exit) ? exit as Exit.Exit<In> : this.refused(exit.cause)
+    // The Schema is the contract's.
+    return (isDone(decoded)
+      ? decoded
+      : Effect.catchCause(Effect.provideContext(decoded, this.context), (cause) => this.refused(cause))) as Effect.Effect<In, InvalidMessage>
   }
 
   private refused(cause: Cause.Cause<Refused>): Effect.Effect<never, InvalidMessage> {
@@ -63,40 +61,28 @@ export class Values<In, Out> {
     const encoded: Effect.Effect<Sendable, SchemaIssue.Issue, unknown> = isPrepared(value)
       ? value.messageFor(this.side)
       : this.side.outgoing.encode(value)
-    const exit = exitOf(encoded)
-    if (exit !== undefined && Exit.isSuccess(exit)) return exit as Exit.Exit<Sendable>
-    const provided = exit ?? Effect.provideContext(encoded, this.context) as Effect.Effect<Sendable, SchemaIssue.Issue>
-    return Effect.mapErrorEager(provided, (issue) => new Schema.SchemaError(issue))
+    return isDone(encoded)
+      ? encoded
+      : Effect.mapError(Effect.provideContext(encoded, this.context), (issue) => new Schema.SchemaError(issue)) as Effect.Effect<
+        Sendable,
+        Schema.SchemaError
+      >
   }
 
-  /** Encodes values until one cannot be encoded: the messages before it, and the error. */
-  encodeAll(values: Iterable<Out | Prepared<Out>>): Effect.Effect<Encoded> {
-    const messages: Array<Sendable> = []
-    const iterator = values[Symbol.iterator]()
-    const next = (): Effect.Effect<Encoded> => {
-      for (let step = iterator.next(); step.done !== true; step = iterator.next()) {
-        const encoded = this.encode(step.value)
-        const exit = exitOf(encoded)
-        if (exit !== undefined && Exit.isSuccess(exit)) messages.push(exit.value)
-        else {
-          return Effect.matchEffect(encoded, {
-            onFailure: (error) => Effect.succeed({ messages, error }),
-            onSuccess: (message) => {
-              messages.push(message)
-              return next()
-            }
-          })
-        }
+  /** Encodes values in order, and adds the messages to a list. Fails with the first value that cannot be encoded. */
+  encodeInto(messages: Array<Sendable>, values: Iterable<Out | Prepared<Out>>): Effect.Effect<void, Schema.SchemaError> {
+    const encode = (value: Out | Prepared<Out>) => this.encode(value)
+    return Effect.gen(function*() {
+      for (const value of values) {
+        const encoded = encode(value)
+        messages.push(isDone(encoded) ? encoded.value : yield* encoded)
       }
-      return Effect.succeed({ messages, error: undefined })
-    }
-    return Effect.suspend(next)
+    })
   }
 
   /** All messages as values, or why they are not valid. */
   results<E>(messages: Stream.Stream<Message, E>): Stream.Stream<Result.Result<In, InvalidMessage>, E> {
-    return Stream.transformPull(messages, (pull) =>
-      Effect.sync(() => new Decoding<In, Result.Result<In, InvalidMessage>, E, never>(this, pull, Result.succeed, Result.fail).next))
+    return oneByOne(messages, (message) => Effect.map(Effect.result(this.decode(message)), arrayOf))
   }
 
   /** All messages as values. `onInvalid` gets the error of each that is not valid; failing, it ends the stream. */
@@ -104,99 +90,39 @@ export class Values<In, Out> {
     messages: Stream.Stream<Message, E>,
     onInvalid: (error: InvalidMessage) => Effect.Effect<void, E2>
   ): Stream.Stream<In, E | E2> {
-    return Stream.transformPull(messages, (pull) =>
-      Effect.sync(() => new Decoding<In, In, E, E2>(this, pull, identity, (error) => new Told(onInvalid(error))).next))
+    return oneByOne(messages, (message, next) => {
+      const decoded = this.decode(message)
+      return isDone(decoded)
+        ? Effect.succeed(arrayOf(decoded.value))
+        : Effect.catch(Effect.map(decoded, arrayOf), (error) => Effect.andThen(onInvalid(error), next))
+    })
   }
 }
 
-/** Handles an invalid message outside of a stream. */
-class Told<E> {
-  readonly effect: Effect.Effect<void, E>
+const arrayOf = <A>(value: A): readonly [A] => [value]
 
-  constructor(effect: Effect.Effect<void, E>) {
-    this.effect = effect
-  }
-}
-
-/** Decodes batches one message at a time: an invalid one takes effect after the values before it. */
-class Decoding<In, B, E, E2> {
-  private readonly values: Values<In, never>
-  private readonly pulled: Pull.Pull<NonEmptyReadonlyArray<B>, E | E2>
-  private readonly good: (value: In) => B
-  private readonly bad: (error: InvalidMessage) => B | Told<E2>
-  private batch: ReadonlyArray<Message> = []
-  private at = 0
-  private decoded: Array<B> = []
-  private told: Told<E2> | undefined
-
-  constructor(
-    values: Values<In, never>,
-    pull: Pull.Pull<NonEmptyReadonlyArray<Message>, E>,
-    good: (value: In) => B,
-    bad: (error: InvalidMessage) => B | Told<E2>
-  ) {
-    this.values = values
-    this.pulled = Effect.flatMap(pull, this.begin)
-    this.good = good
-    this.bad = bad
-  }
-
-  private readonly begin = (batch: NonEmptyReadonlyArray<Message>): Pull.Pull<NonEmptyReadonlyArray<B>, E | E2> => {
-    if (batch.length === 1) {
-      const exit = exitOf(this.values.decode(batch[0]))
-      if (exit !== undefined && Exit.isSuccess(exit)) return Effect.succeed([this.good(exit.value)])
-    }
-    this.batch = batch
-    this.at = 0
-    return this.decodeOn()
-  }
-
-  readonly next: Pull.Pull<NonEmptyReadonlyArray<B>, E | E2> = Effect.suspend(() => {
-    const { told } = this
-    if (told !== undefined) {
-      this.told = undefined
-      return Effect.andThen(told.effect, this.next)
-    }
-    return this.at < this.batch.length ? this.decodeOn() : this.pulled
-  })
-
-  private decodeOn(): Pull.Pull<NonEmptyReadonlyArray<B>, E | E2> {
-    while (this.at < this.batch.length && this.told === undefined) {
-      const decoding = this.values.decode(this.batch[this.at])
-      const exit = exitOf(decoding)
-      if (exit !== undefined && Exit.isSuccess(exit)) {
-        this.decoded.push(this.good(exit.value))
-        this.at++
-        continue
-      }
-      // A value that takes long to decode does not delay the values before it.
-      if (this.decoded.length > 0) break
-      this.at++
-      return Effect.flatMap(Effect.result(decoding), (result) => {
-        if (Result.isSuccess(result)) this.decoded.push(this.good(result.success))
-        else {
-          const refused = this.bad(result.failure)
-          if (refused instanceof Told) this.told = refused
-          else this.decoded.push(refused)
-        }
-        return this.handOut()
+/** Takes one message after the other, although several may come at once: what becomes of one is told before the next. */
+const oneByOne = <A, E, E2>(
+  messages: Stream.Stream<Message, E>,
+  take: (
+    message: Message,
+    next: Pull.Pull<NonEmptyReadonlyArray<A>, E | E2>
+  ) => Pull.Pull<NonEmptyReadonlyArray<A>, E | E2>
+): Stream.Stream<A, E | E2> =>
+  Stream.transformPull(messages, (pull) =>
+    Effect.sync(() => {
+      let batch: ReadonlyArray<Message> = []
+      let at = 0
+      const next: Pull.Pull<NonEmptyReadonlyArray<A>, E | E2> = Effect.suspend(() =>
+        at < batch.length ? take(batch[at++], next) : more
+      )
+      const more = Effect.flatMap(pull, (messages) => {
+        batch = messages
+        at = 1
+        return take(messages[0], next)
       })
-    }
-    return this.handOut()
-  }
-
-  private handOut(): Pull.Pull<NonEmptyReadonlyArray<B>, E | E2> {
-    const { decoded } = this
-    if (decoded.length === 0) return this.next
-    this.decoded = []
-    return Effect.succeed(decoded as unknown as NonEmptyReadonlyArray<B>)
-  }
-}
-
-interface Encoded {
-  readonly messages: ReadonlyArray<Sendable>
-  readonly error: Schema.SchemaError | undefined
-}
+      return next
+    }))
 
 /** Begins to close a connection whose peer broke the contract. Nothing waits for the peer's answer. */
 export const refuse = (ws: WebSocket, error: InvalidMessage): Effect.Effect<never, InvalidMessage> =>

@@ -3,6 +3,7 @@
  * Deno, Node, Bun (as a client) and Workers.
  */
 import type { Capabilities } from "../Capabilities.ts"
+import { endedWithoutClose } from "../connection/LinkHooks.ts"
 import type { Message } from "../Message.ts"
 import type { MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
 import { IOError } from "../WebSocketError.ts"
@@ -59,15 +60,6 @@ export const messageOf = (data: unknown): Message | undefined => {
 // Workers send a lone surrogate as it is, which no peer accepts. Others replace it, and so do engines without this method.
 const wellFormed = (text: string & { toWellFormed?: () => string }): string => text.toWellFormed?.() ?? text
 
-/** The connection ended without a Close. Platforms do not say why. */
-export const endedAbnormally = (cause: unknown): IOError =>
-  new IOError({
-    phase: "read",
-    reason: "EndOfStream",
-    detail: "The connection ended without a Close frame (1006): it was cut, or a side broke the protocol",
-    ...(cause === undefined ? undefined : { cause })
-  })
-
 export const notAMessage = (): IOError =>
   new IOError({ phase: "read", reason: "Unknown", detail: "The platform's WebSocket delivered data that is neither text nor bytes" })
 
@@ -96,7 +88,7 @@ export class EventTransport implements MessageTransport {
     this.early = undefined
     for (const event of early) this.onEvent(event)
     // It may have closed before the listeners were added.
-    if (early.length === 0 && this.socket.readyState > closing) this.gone(endedAbnormally(undefined))
+    if (early.length === 0 && this.socket.readyState > closing) this.gone(endedWithoutClose())
   }
 
   private readonly onEvent = (event: EventLike): void => {
@@ -115,7 +107,7 @@ export class EventTransport implements MessageTransport {
 
   private onClose({ code = 1006, reason = "" }: EventLike): void {
     // 1006, or 0 on Deno: there was no Close. 1015: TLS failed.
-    if (code < 1000 || code === 1006 || code === 1015) return this.gone(endedAbnormally(this.cause))
+    if (code < 1000 || code === 1006 || code === 1015) return this.gone(endedWithoutClose(this.cause))
     this.handlers!.onClose(code, reason)
     this.gone(undefined)
   }

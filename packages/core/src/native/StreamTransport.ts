@@ -3,10 +3,11 @@
  * WebSocket of a page that can be paused.
  */
 import type { Capabilities } from "../Capabilities.ts"
+import { endedWithoutClose } from "../connection/LinkHooks.ts"
 import { byteLength, type Message } from "../Message.ts"
 import type { MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
 import type { IOError } from "../WebSocketError.ts"
-import { endedAbnormally, messageOf, notAMessage } from "./EventTransport.ts"
+import { messageOf, notAMessage } from "./EventTransport.ts"
 
 interface CloseLike {
   readonly closeCode?: number | undefined
@@ -76,7 +77,7 @@ export class StreamTransport implements MessageTransport {
         this.closeInfo = info
         this.read()
       },
-      (cause: unknown) => this.gone(endedAbnormally(cause))
+      (cause: unknown) => this.gone(endedWithoutClose(cause))
     )
     this.read()
   }
@@ -103,7 +104,7 @@ export class StreamTransport implements MessageTransport {
   private ended(): void {
     if (this.closeInfo === undefined) return
     const { closeCode = 1005, reason = "" } = this.closeInfo
-    if (closeCode === 1006) return this.gone(endedAbnormally(undefined))
+    if (closeCode === 1006) return this.gone(endedWithoutClose())
     this.handlers.onClose(closeCode, reason)
     this.gone(undefined)
   }

@@ -1,10 +1,11 @@
 /** A `ServerWebSocket` of `Bun.serve` as the transport of a connection. */
 import * as Effect from "effect/Effect"
 import type { Capabilities } from "../Capabilities.ts"
+import { endedWithoutClose } from "../connection/LinkHooks.ts"
 import type { Message } from "../Message.ts"
 import type { MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
 import { IOError } from "../WebSocketError.ts"
-import { endedAbnormally, messageOf, notAMessage } from "../native/EventTransport.ts"
+import { messageOf, notAMessage } from "../native/EventTransport.ts"
 
 /** What of it is used. */
 export interface ServerWebSocketLike {
@@ -83,7 +84,7 @@ export class BunTransport implements MessageTransport {
     if (this.early !== undefined) {
       this.early.push(() => this.onClose(code, reason))
     } else if (!this.isClosed) {
-      if (code === 1006) return this.gone(endedAbnormally(undefined))
+      if (code === 1006) return this.gone(endedWithoutClose())
       this.handlers!.onClose(code, reason)
       this.gone(undefined)
     }

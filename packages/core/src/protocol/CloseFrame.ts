@@ -19,30 +19,14 @@ export const checkClose = (
   code: number | undefined,
   reason: string
 ): Result.Result<void, InvalidArgument> => {
-  if (code === undefined) {
-    return reason === ""
-      ? Result.void
-      : Result.fail(new InvalidArgument({ argument: "reason", detail: "a Close with a reason needs a code" }))
-  }
+  const invalid = (argument: "code" | "reason", detail: string) => Result.fail(new InvalidArgument({ argument, detail }))
+  if (code === undefined) return reason === "" ? Result.void : invalid("reason", "a Close with a reason needs a code")
   if (!Number.isInteger(code) || !isWireValid(code)) {
-    return Result.fail(
-      new InvalidArgument({
-        argument: "code",
-        detail: `${code} may not be sent; 1000-1003, 1007-1014 and 3000-4999 may (RFC 6455 §7.4)`
-      })
-    )
+    return invalid("code", `${code} may not be sent; 1000-1003, 1007-1014 and 3000-4999 may (RFC 6455 §7.4)`)
   }
-  if (code === 1010 && role === "server") {
-    return Result.fail(
-      new InvalidArgument({ argument: "code", detail: "a server cannot send 1010; only clients can (RFC 6455 §7.4.1)" })
-    )
-  }
+  if (code === 1010 && role === "server") return invalid("code", "only clients can send 1010 (RFC 6455 §7.4.1)")
   const size = byteLength(reason)
-  return size <= 123
-    ? Result.void
-    : Result.fail(
-      new InvalidArgument({ argument: "reason", detail: `${size} bytes; at most 123 fit (RFC 6455 §5.5)` })
-    )
+  return size <= 123 ? Result.void : invalid("reason", `${size} bytes; at most 123 fit (RFC 6455 §5.5)`)
 }
 
 /** The body for a code and a reason that {@link checkClose} allows; empty for 1005. */

@@ -117,7 +117,7 @@ export class Deadlines {
       alarm.position = this.heap.length
       this.heap.push(alarm)
       if (!alarm.isBackground) this.foreground++
-      this.up(alarm)
+      this.move(alarm)
     } else if (this.heap[alarm.position] !== alarm) {
       // The heap of another Clock: moving the alarm here would silently drop the other one.
       throw new Error("This alarm is set in another heap of deadlines")
@@ -125,10 +125,8 @@ export class Deadlines {
       this.remove(alarm)
     } else {
       if (alarm.due === due) return
-      const earlier = due < alarm.due
       alarm.due = due
-      if (earlier) this.up(alarm)
-      else this.down(alarm)
+      this.move(alarm)
     }
     this.schedule()
     this.keepProcess()
@@ -222,12 +220,12 @@ export class Deadlines {
     if (last === alarm) return
     this.heap[at] = last
     last.position = at
-    this.up(last)
-    this.down(last)
+    this.move(last)
   }
 
-  private up(alarm: Alarm): void {
-    const heap = this.heap
+  /** Moves an alarm to where its time belongs, up or down. */
+  private move(alarm: Alarm): void {
+    const { heap } = this
     let at = alarm.position
     while (at > 0) {
       const parent = (at - 1) >> 1
@@ -235,17 +233,10 @@ export class Deadlines {
       this.place(heap[parent], at)
       at = parent
     }
-    this.place(alarm, at)
-  }
-
-  private down(alarm: Alarm): void {
-    const heap = this.heap
-    let at = alarm.position
     for (;;) {
       let child = 2 * at + 1
-      if (child >= heap.length) break
       if (child + 1 < heap.length && heap[child + 1].due < heap[child].due) child++
-      if (heap[child].due >= alarm.due) break
+      if (child >= heap.length || heap[child].due >= alarm.due) break
       this.place(heap[child], at)
       at = child
     }

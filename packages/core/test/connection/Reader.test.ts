@@ -58,7 +58,7 @@ describe("Reader", () => {
         for (let i = 0; i < 200; i++) yield* Effect.yieldNow
         const busy = fibers.filter((fiber) => !isPending(fiber))
         assert.lengthOf(busy, 1, `${most}`)
-        yield* dies(Fiber.join(busy[0]!), "already reading")
+        yield* dies(Fiber.join(busy[0]!), "already reads")
         transport.push(text("a"))
         for (let i = 0; i < 200; i++) yield* Effect.yieldNow
         for (const fiber of fibers) if (fiber !== busy[0]) assert.strictEqual(yield* done(fiber), "a")
@@ -154,8 +154,8 @@ describe("Reader", () => {
       yield* turn
       assert.deepStrictEqual(seen, ["held"])
       // It is busy, not waiting, and still the reader.
-      yield* dies(ws.receive, "read by a Stream")
-      yield* dies(Stream.runDrain(ws.messages), "read by a Stream")
+      yield* dies(ws.receive, "a Stream already reads")
+      yield* dies(Stream.runDrain(ws.messages), "a Stream already reads")
       yield* Fiber.interrupt(stream)
       transport.push(text("free again"))
       assert.strictEqual(yield* ws.receive, "free again")
