@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { CloseCode, CloseInfo, nameOf } from "./CloseCode.ts"
+import { CloseCode, CloseInfo } from "./CloseCode.ts"
 
 /**
  * The rules of the protocol that a peer's bytes can break: the values of
@@ -132,7 +132,7 @@ export class ProtocolError extends /*#__PURE__*/ Schema.TaggedError<ProtocolErro
   detail: Schema.String
 }) {
   override get message() {
-    return `${this.detail} (${this.rule}, ${this.section}; closed with ${this.code} ${nameOf(this.code)})`
+    return `${this.detail} (${this.rule}, ${this.section}; closed with ${this.code})`
   }
 }
 
@@ -220,7 +220,7 @@ export class ConnectionClosed extends /*#__PURE__*/ Schema.TaggedError<Connectio
   override get message() {
     const { clean, code, initiator, reason, received } = this.info
     const closer = initiator === "local" ? "this side" : "the peer"
-    return `The connection was closed by ${closer} with ${code} ${nameOf(code)}` +
+    return `The connection was closed by ${closer} with ${code}` +
       `${reason === "" ? "" : `: ${reason}`}${clean || received !== undefined ? "" : " (the peer's Close has not arrived)"}`
   }
 }

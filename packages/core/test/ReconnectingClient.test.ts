@@ -49,7 +49,7 @@ describe("ReconnectingClient.make", () => {
       const again = yield* until("Waiting")
       assert.strictEqual(again.attempts, 2)
       assert.deepInclude(again.loss, { _tag: "ConnectionClosed" })
-      assert.match(ReconnectingClient.describe(again), /^waiting until [^ ]+: The connection was closed by the peer with 1000 Normal Closure$/)
+      assert.match(ReconnectingClient.describe(again), /^waiting until [^ ]+: The connection was closed by the peer with 1000$/)
       yield* TestClock.adjust("200 millis")
       yield* until("Open")
       const ws = yield* client.connection

@@ -155,7 +155,7 @@ export class ByteLink extends ByteOutput
   private takeTurn(): void {
     this.turnScheduled = false
     this.protocol.outbound.tookTurn()
-    this.hooks.onWritable()
+    this.hooks.writer.onWritable()
   }
 
   // ---------------------------------------------------------------------------
@@ -171,7 +171,7 @@ export class ByteLink extends ByteOutput
     try {
       if (this.rest === undefined) this.feed(chunk, this.transport.chunks === "owned")
       else this.rest = joined([this.rest, chunk])
-      if (this.hooks.isWaiting) this.hooks.onReadable()
+      this.hooks.reader.onReadable()
     } finally {
       this.isTaking = false
     }
@@ -275,7 +275,7 @@ export class ByteLink extends ByteOutput
 
   onEnd(): void {
     this.end.peerEnded()
-    if (this.hooks.isWaiting) this.hooks.onReadable()
+    this.hooks.reader.onReadable()
     this.checkEnding()
   }
 

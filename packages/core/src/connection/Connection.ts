@@ -74,18 +74,6 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return this.sending ??= (message) => this.writer.send(message)
   }
 
-  onReadable(): void {
-    this.reader.onReadable()
-  }
-
-  onWritable(): void {
-    this.writer.onWritable()
-  }
-
-  beforeClose(): void {
-    this.writer.beforeClose()
-  }
-
   onEnding(hasReaderMoved: boolean): void {
     this.handler?.advance(this, hasReaderMoved)
     for (let one = this.others; one !== undefined; one = one.next) one.advance(this, hasReaderMoved)
@@ -95,18 +83,6 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   handlerEnds(): void {
     this.handler?.end()
     this.handler = undefined
-  }
-
-  get isReading(): boolean {
-    return this.reader.isReading
-  }
-
-  get isWaiting(): boolean {
-    return this.reader.isWaiting
-  }
-
-  get hasWaitingSenders(): boolean {
-    return this.writer.hasWaiting || this.writer.isStreaming
   }
 
   get role() {

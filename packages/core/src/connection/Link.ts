@@ -11,10 +11,10 @@ import type { Capabilities } from "../Capabilities.ts"
 import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import type { Message, Sendable } from "../Message.ts"
-import type { Deadlines } from "../runtime/Deadlines.ts"
+import type { Budget, Holder } from "../memory/MemoryBudget.ts"
+import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 import type { Flushable } from "../runtime/FlushQueue.ts"
 import type { IOError, ProtocolError } from "../WebSocketError.ts"
-import { HeldMemory } from "./HeldMemory.ts"
 import { type ClosableLink, EndListeners, LinkClosing } from "./LinkClosing.ts"
 import {
   type Compression,
@@ -23,7 +23,6 @@ import {
   type LinkObserver,
   type LinkOwner,
   type LinkTransport,
-  noHooks,
   type ObservedLink,
   type TimedLink,
   type Timer
@@ -35,8 +34,10 @@ import type { Outcome, SendError, Thrown, Turns } from "./Sending.ts"
 import { type StandingLink, Standstill } from "./Standstill.ts"
 import { IdleWatch, type StallWatch } from "./Watches.ts"
 
-export abstract class Link extends HeldMemory
-  implements Flushable, ObservedLink, TimedLink, ClosableLink, StandingLink {
+let opened = 0
+
+export abstract class Link extends Alarm
+  implements Flushable, Holder, ObservedLink, TimedLink, ClosableLink, StandingLink {
   abstract readonly protocol: LinkProtocol
   abstract readonly transport: LinkTransport
   abstract readonly capabilities: Capabilities
@@ -48,7 +49,15 @@ export abstract class Link extends HeldMemory
   abstract readonly pings: Pings | undefined
   readonly limits: Limits
   readonly deadlines: Deadlines
-  hooks: LinkHooks = noHooks
+  readonly serial: number = opened++
+  /** The budget of all connections, if this one counts in any; set before the first byte. */
+  budget: Budget | undefined
+  /** The pages that the budget has counted. */
+  accounted = 0
+  /** Bytes of messages that were accepted and not encoded. */
+  keptBack = 0
+  /** The connection; set before the first byte. */
+  hooks!: LinkHooks
   /** Observes this connection, if its metrics, span or log lines are wanted. */
   observer: LinkObserver | undefined
   /** Holds this connection, as a server does. */
@@ -175,7 +184,7 @@ export abstract class Link extends HeldMemory
   protected madeRoom(): void {
     this.takenWrites++
     this.closing?.alive()
-    this.hooks.onWritable()
+    this.hooks.writer.onWritable()
     this.sendersMoved()
     this.closing?.advance()
     // The alarm may now ring too early. It then finds nothing due and is set again.
@@ -203,7 +212,7 @@ export abstract class Link extends HeldMemory
   feedRest(): void {}
 
   protected afterInput(): void {
-    if (this.hooks.isWaiting) this.hooks.onReadable()
+    this.hooks.reader.onReadable()
     this.checkEnding()
     this.flushAnswers()
     // The answer to the peer's Close may have been written just now.
@@ -247,7 +256,7 @@ export abstract class Link extends HeldMemory
 
   /** The same, with a reader that is busy with something else. */
   get isBusy(): boolean {
-    return this.isPaused || (this.standstill !== undefined && this.hooks.isReading)
+    return this.isPaused || (this.standstill !== undefined && this.hooks.reader.isReading)
   }
 
   get unreadBytes(): number {
@@ -255,11 +264,16 @@ export abstract class Link extends HeldMemory
   }
 
   get canReadMore(): boolean {
-    return !this.isDecoding && !this.budget.isExhausted
+    return !this.isDecoding && this.budget?.isExhausted !== true
   }
 
-  protected get heldBytes(): number {
-    return this.gone || this.broken !== undefined ? 0 : this.inboundBytes + this.bufferedBytes
+  get heldBytes(): number {
+    return this.gone || this.broken !== undefined ? 0 : this.inboundBytes + this.bufferedBytes + this.keptBack
+  }
+
+  /** Reports to the budget what is held. */
+  account(): void {
+    this.budget?.account(this)
   }
 
   /** The memory of what was received and not read. */
@@ -276,10 +290,10 @@ export abstract class Link extends HeldMemory
     this.account()
     const isDropping = !this.protocol.isOpen || this.closing?.isEnding === true
     const isStanding = !isDropping && (this.isDecoding ||
-      (!this.hooks.isWaiting && this.unreadBytes >= this.limits.inboundHighWaterMark))
+      (!this.hooks.reader.isWaiting && this.unreadBytes >= this.limits.inboundHighWaterMark))
     if (!isStanding) this.standstill = undefined
     else this.standstill ??= new Standstill(this, this.deadlines.now())
-    const isFull = !isDropping && (this.heldBack() || (isStanding && !this.isLooking))
+    const isFull = !isDropping && (this.budget?.holdsBack(this) === true || (isStanding && !this.isLooking))
     if (isFull === this.isPaused) return
     this.isPaused = isFull
     // While this side does not read, no Pong can be seen.
@@ -411,7 +425,7 @@ export abstract class Link extends HeldMemory
   /** The same, with what a writer keeps back for a slow peer before the Close. */
   closeAfterKept(code: number, reason: string): void {
     if (!this.isOpen) return
-    this.hooks.beforeClose()
+    this.hooks.writer.beforeClose()
     this.close(code, reason)
   }
 
@@ -444,9 +458,10 @@ export abstract class Link extends HeldMemory
   stop(): void {
     this.stall = this.idle = this.standstill = undefined
     this.keepAlive?.stop()
-    this.hooks.onWritable()
-    if (this.hooks.isWaiting) this.hooks.onReadable()
-    this.leaveBudget()
+    this.hooks.writer.onWritable()
+    this.hooks.reader.onReadable()
+    this.keptBack = 0
+    this.budget?.leave(this)
   }
 
   /** The transport is closed: informs the observer. */

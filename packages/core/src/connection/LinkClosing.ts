@@ -128,7 +128,7 @@ export class LinkClosing {
     this.begin()
     const { link } = this
     // Our Close was sent, or nothing reads: there is nothing that the ending could overtake.
-    if (this.isSent || (!link.hooks.isReading && !link.hasUnread)) this.processEnd()
+    if (this.isSent || (!link.hooks.reader.isReading && !link.hasUnread)) this.processEnd()
     else this.machine.want(this.now, false)
     link.updateAlarm()
   }
@@ -173,14 +173,14 @@ export class LinkClosing {
       return
     }
     if (!this.isSent) {
-      if (!forced && hooks.hasWaitingSenders) {
+      if (!forced && hooks.writer.hasWaiting) {
         this.machine.want(this.now, false)
         this.link.updateAlarm()
         return
       }
       protocol.settle()
       this.machine.sent(this.now)
-      hooks.onWritable()
+      hooks.writer.onWritable()
     }
     this.link.flush()
     this.link.regulate()
@@ -213,8 +213,8 @@ export class LinkClosing {
     link.feedRest()
     this.check()
     link.flush()
-    if (link.hooks.isWaiting) link.hooks.onReadable()
-    link.hooks.onWritable()
+    link.hooks.reader.onReadable()
+    link.hooks.writer.onWritable()
     link.regulate()
     this.advance()
     link.updateAlarm()
@@ -233,7 +233,7 @@ export class LinkClosing {
     for (let step = machine.next(now); step !== "nothing"; step = machine.next(now)) {
       if (step === "force") {
         const { wanted } = this
-        link.hooks.beforeClose()
+        link.hooks.writer.beforeClose()
         if (wanted !== undefined && protocol.ending === undefined) return this.close(wanted.code, wanted.reason)
         this.isProcessed = true
         return this.settle(true)

@@ -114,32 +114,32 @@ export interface LinkOwner {
   onGone(hooks: LinkHooks): void
 }
 
-/** The effects of a connection as its link sees them. */
-export interface LinkHooks {
+/** The reader of a connection as its link sees it. */
+export interface ReaderHooks {
   /** There is a reader: it has begun to read and has not ended. */
   readonly isReading: boolean
   /** The reader waits for input. */
   readonly isWaiting: boolean
-  /** Suspended senders wait for their turn, or a message is being sent fragment by fragment. */
-  readonly hasWaitingSenders: boolean
-  /** Something arrived for the reader, or its end was reached. */
+  /** Something arrived, or the end was reached: wakes the reader if it waits for that. */
   onReadable(): void
+}
+
+/** The writer of a connection as its link sees it. */
+export interface WriterHooks {
+  /** Suspended senders wait for their turn, or a message is being sent fragment by fragment. */
+  readonly hasWaiting: boolean
   /** Senders may continue, or never will. */
   onWritable(): void
   /** A Close is about to be sent: messages that were accepted and not encoded go before it. */
   beforeClose(): void
-  /** The connection is closing or closed, or its reader has moved since. */
-  onEnding(hasReaderMoved: boolean): void
 }
 
-export const noHooks: LinkHooks = {
-  isReading: false,
-  isWaiting: false,
-  hasWaitingSenders: false,
-  onReadable: () => {},
-  onWritable: () => {},
-  beforeClose: () => {},
-  onEnding: () => {}
+/** The effects of a connection as its link sees them. */
+export interface LinkHooks {
+  readonly reader: ReaderHooks
+  readonly writer: WriterHooks
+  /** The connection is closing or closed, or its reader has moved since. */
+  onEnding(hasReaderMoved: boolean): void
 }
 
 /** The peer, or the transport, ended without a Close, and without an error. */

@@ -142,7 +142,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   /** Something waits for room, or until everything is sent, and the platform will not report it. */
   private get isAwaited(): boolean {
     return this.capabilities.outboundBackpressure === "polled" &&
-      (this.hooks.hasWaitingSenders || (this.protocol.sentClose !== undefined && !this.isClosed))
+      (this.hooks.writer.hasWaiting || (this.protocol.sentClose !== undefined && !this.isClosed))
   }
 
   private pollAgain(): void {

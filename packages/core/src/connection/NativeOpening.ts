@@ -5,7 +5,6 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Limits } from "../Limits.ts"
-import { unlimited } from "../memory/MemoryBudget.ts"
 import { ProvidedBudget } from "../memory/ProvidedBudget.ts"
 import type { MessageTransport } from "../MessageTransport.ts"
 import * as Deadlines from "../runtime/Deadlines.ts"
@@ -34,6 +33,5 @@ export const make = (
     const { extension, keepAlive, makeWriter, role } = opening
     const link = new MessageLink(role, transport, limits, Deadlines.of(fiber), extension, keepAlive)
     const writer = makeWriter === undefined ? new Writer(link) : makeWriter(link)
-    const budget = fiber.getRef(ProvidedBudget) ?? unlimited
-    return openLink(fiber, link, opening, holdInScope, writer, budget, fiber.getRef(ProvidedObserver))
+    return openLink(fiber, link, opening, holdInScope, writer, fiber.getRef(ProvidedBudget), fiber.getRef(ProvidedObserver))
   }))

@@ -39,7 +39,7 @@ export const openLink = (
   opening: Common,
   hold: Hold,
   writer: Writer,
-  budget: Budget,
+  budget: Budget | undefined,
   observer: Observer | undefined
 ): Effect.Effect<Connection> => {
   link.budget = budget

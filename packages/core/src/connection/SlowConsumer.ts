@@ -89,7 +89,7 @@ abstract class ImpatientWriter extends Writer {
   /** Below the mark: waits only for the turn of other senders, or of the event loop. */
   protected accept(message: Sendable): Effect.Effect<void, SendError> {
     const { link } = this
-    if (this.hasWaiting || this.isStreaming || this.link.isSliced(message) || link.isTurnOver) {
+    if (this.hasWaiting || this.link.isSliced(message) || link.isTurnOver) {
       return super.sendOr(message, undefined)
     }
     const thrown = this.encode(this.link.owned(message))
@@ -141,7 +141,7 @@ abstract class KeepingWriter extends ImpatientWriter {
     if (!(backlog instanceof Backlog)) this.enqueue(backlog = new Backlog(this))
     const newest = kept(message)
     ;(backlog as Backlog).messages.push(newest)
-    this.link.keep(weigh(newest))
+    this.link.keptBack += weigh(newest)
     const judged = this.judge(newest)
     this.link.account()
     return judged
@@ -152,7 +152,7 @@ abstract class KeepingWriter extends ImpatientWriter {
 
   /** A message left the backlog. */
   taken(message: Sendable): void {
-    this.link.keep(-weigh(message))
+    this.link.keptBack -= weigh(message)
   }
 
   override beforeClose(): void {

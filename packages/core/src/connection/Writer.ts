@@ -31,9 +31,9 @@ export class Writer implements Turns {
     return 0
   }
 
-  /** Whether a sender waits for a turn. */
+  /** Whether a sender waits for a turn, or a message is being sent fragment by fragment. */
   get hasWaiting(): boolean {
-    return this.queue.length > 0 || this.holder !== undefined
+    return this.queue.length > 0 || this.isStreaming
   }
 
   /** Whether a new sender has its turn at once. */

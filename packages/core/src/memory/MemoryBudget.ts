@@ -11,6 +11,8 @@ import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 /** What a budget needs of a connection. */
 export interface Holder {
   readonly deadlines: Deadlines
+  /** Bytes that this connection holds now; 0 after its end. */
+  readonly heldBytes: number
   /** The pages that the budget has counted; only the budget sets them. */
   accounted: number
   /** Later connections have greater ones. */
@@ -26,31 +28,19 @@ export interface Holder {
 export interface Budget {
   /** Whether reading is paused. */
   readonly isExhausted: boolean
-  /** A holder has this many pages now. */
-  change(holder: Holder, pages: number): void
-  /** A holder does not read, and is called when it may. */
-  pause(holder: Holder): void
+  /** Notes what a holder holds now. */
+  account(holder: Holder): void
+  /** Whether a holder may not read now. It is called when it may. */
+  holdsBack(holder: Holder): boolean
   /** A holder is released. */
   leave(holder: Holder): void
-}
-
-/** No bound, for connections outside of any budget. */
-export const unlimited: Budget = {
-  isExhausted: false,
-  change: (holder, pages) => {
-    holder.accounted = pages
-  },
-  pause: () => {},
-  leave: (holder) => {
-    holder.accounted = 0
-  }
 }
 
 /** Which connection to close first: the one that holds most, or the one that was opened last. */
 export type Shed = "largest" | "newest"
 
-/** Bytes for each step of an account. */
-export const pageSize = 4096
+// Bytes for each step of an account.
+const pageSize = 4096
 
 // Reading resumes once no more than this share of the budget is taken, so that it does not pause and
 // resume with every message.
@@ -85,8 +75,13 @@ export class MemoryBudget implements Budget {
     return this.pages * pageSize
   }
 
-  /** A holder has this many pages now. */
-  change(holder: Holder, pages: number): void {
+  /** Notes what a holder holds now, if that has changed by a page. */
+  account(holder: Holder): void {
+    const pages = Math.floor(holder.heldBytes / pageSize)
+    if (pages !== holder.accounted) this.change(holder, pages)
+  }
+
+  private change(holder: Holder, pages: number): void {
     this.pages += pages - holder.accounted
     holder.accounted = pages
     if (pages === 0) this.holders.delete(holder)
@@ -102,9 +97,10 @@ export class MemoryBudget implements Budget {
     }
   }
 
-  /** A holder does not read, and is called when it may. */
-  pause(holder: Holder): void {
-    this.paused.add(holder)
+  /** Whether a holder may not read now. It is called when it may. */
+  holdsBack(holder: Holder): boolean {
+    if (this.isExhausted) this.paused.add(holder)
+    return this.isExhausted
   }
 
   /** A holder is released. */

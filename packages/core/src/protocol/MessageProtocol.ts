@@ -22,21 +22,12 @@ export interface MessageOutput {
   readonly bufferedBytes: number
 }
 
-class MessageInbound extends Inbox {
-  get queuedBytes(): number {
-    return this.messageBytes
-  }
-
-  /** A message arrived that the limits allow. */
-  add(message: Message): void {
-    this.deliver(message)
-  }
-}
-
-export class MessageProtocol {
+export class MessageProtocol extends Inbox {
   readonly role: "client" | "server"
-  readonly inbound: MessageInbound = new MessageInbound()
-  readonly outbound = { sentMessages: 0 }
+  // Both halves are this object: there are no frames to take apart, or to make.
+  readonly inbound = this
+  readonly outbound = this
+  sentMessages = 0
   /** The peer's Close, or the rule that it broke. It follows all messages. */
   ending: Ending | undefined
   /** The code and reason of the Close that this side sent. */
@@ -48,6 +39,7 @@ export class MessageProtocol {
   private receivedFirst = false
 
   constructor(role: "client" | "server", limits: Limits, output: MessageOutput, isBounded: boolean) {
+    super()
     this.role = role
     this.limits = limits
     this.output = output
@@ -61,12 +53,12 @@ export class MessageProtocol {
   /** A message of so many bytes arrived. Nothing is read after the ending, or after our own Close. */
   receive(message: Message, size: number): void {
     if (this.ending !== undefined || this.sentClose !== undefined) return
-    const { inbound, limits } = this
+    const { limits, messageBytes } = this
     if (size > limits.maxMessageSize) return this.fail("MessageTooBig", messageTooBig)
-    if (!this.isBounded && inbound.messageBytes > 0 && inbound.messageBytes + size > limits.maxUnread) {
+    if (!this.isBounded && messageBytes > 0 && messageBytes + size > limits.maxUnread) {
       return this.fail("TooMuchUnread", tooMuchUnread)
     }
-    inbound.add(message)
+    this.deliver(message)
   }
 
   /** The peer's Close arrived. The platform has answered it, unless it is the answer to ours. */
@@ -77,16 +69,8 @@ export class MessageProtocol {
     this.sentClose = { code, reason: "" }
   }
 
-  get messages(): ReadonlyArray<Message> {
-    return this.inbound.messages
-  }
-
-  takeMessages(): Array<Message> {
-    return this.inbound.takeMessages()
-  }
-
-  takeMessage(): Message {
-    return this.inbound.takeMessage()
+  get queuedBytes(): number {
+    return this.messageBytes
   }
 
   private fail(rule: ProtocolRule, info: RuleInfo): void {
@@ -105,7 +89,7 @@ export class MessageProtocol {
   /** Sends a message; `false`: it was not taken. */
   send(message: Message): boolean {
     if (!this.isOpen || !this.output.sendOut(typeof message === "string" ? message : bytesOf(message))) return false
-    this.outbound.sentMessages++
+    this.sentMessages++
     return true
   }
 

@@ -1,7 +1,9 @@
 /** The account by itself; what connections do with it is in the test of the public module. */
 import { assert, describe, it } from "@effect/vitest"
-import { type Holder, MemoryBudget, pageSize, unlimited } from "../../src/memory/MemoryBudget.ts"
+import { type Holder, MemoryBudget } from "../../src/memory/MemoryBudget.ts"
 import type { Alarm, Deadlines } from "../../src/runtime/Deadlines.ts"
+
+const pageSize = 4096
 
 /** Deadlines that the test lets pass. */
 const clock = () => {
@@ -32,6 +34,7 @@ const clock = () => {
 }
 
 interface Seen extends Holder {
+  heldBytes: number
   isOpen: boolean
   readonly seen: Array<string>
 }
@@ -43,6 +46,7 @@ const setup = (options: { readonly pages?: number; readonly order?: "largest" | 
   const holder = (deadlines = time.deadlines): Seen => {
     const one: Seen = {
       deadlines,
+      heldBytes: 0,
       accounted: 0,
       serial: serial++,
       isOpen: true,
@@ -58,62 +62,67 @@ const setup = (options: { readonly pages?: number; readonly order?: "largest" | 
   return { budget, holder, ...time }
 }
 
+/** A holder has this many pages now, and almost one more. */
+const holds = (budget: MemoryBudget, holder: Seen, pages: number) => {
+  holder.heldBytes = pages * pageSize + pageSize - 1
+  budget.account(holder)
+}
+
 describe("MemoryBudget", () => {
   it("adds up the pages of all holders", () => {
     const { budget, holder, turns } = setup()
     const [a, b] = [holder(), holder()]
-    budget.change(a, 3)
-    budget.change(b, 4)
+    holds(budget, a, 3)
+    holds(budget, b, 4)
     assert.deepStrictEqual([budget.bytes, a.accounted, b.accounted], [7 * pageSize, 3, 4])
-    budget.change(a, 1)
+    holds(budget, a, 1)
     assert.strictEqual(budget.bytes, 5 * pageSize)
     budget.leave(b)
     budget.leave(b)
     assert.strictEqual(budget.bytes, pageSize)
-    budget.change(a, 0)
+    holds(budget, a, 0)
     assert.deepStrictEqual([budget.bytes, budget.isExhausted, turns.length], [0, false, 0])
   })
 
   it("pauses those that hold something in a later turn, and resumes those that paused at seven eighths", () => {
     const { alarms, budget, holder, turn, turns } = setup()
     const [a, b, idle] = [holder(), holder(), holder()]
-    budget.change(a, 1)
-    budget.change(b, 6)
+    holds(budget, a, 1)
+    holds(budget, b, 6)
     assert.isFalse(budget.isExhausted)
-    budget.change(b, 7)
+    holds(budget, b, 7)
     assert.isTrue(budget.isExhausted)
-    budget.change(a, 2)
+    holds(budget, a, 2)
     assert.deepStrictEqual([a.seen, b.seen, turns.length], [[], [], 1])
     turn()
     assert.deepStrictEqual([a.seen, b.seen, idle.seen], [["pause"], ["pause"], []])
-    budget.pause(a)
-    budget.pause(idle)
-    budget.pause(b)
+    assert.deepStrictEqual([a, idle, b].map((holder) => budget.holdsBack(holder)), [true, true, true])
     budget.leave(b)
     assert.isFalse(budget.isExhausted, "there is room")
+    assert.isFalse(budget.holdsBack(b))
     assert.strictEqual(alarms.size, 0)
     turn()
     assert.deepStrictEqual([a.seen, b.seen, idle.seen], [["pause", "resume"], ["pause"], ["resume"]])
-    budget.change(a, 8)
+    holds(budget, a, 8)
     turn()
-    budget.change(a, 1)
+    holds(budget, a, 1)
     turn()
     assert.deepStrictEqual(idle.seen, ["resume"], "who paused is told once")
     // Seven eighths, and no page more.
     const c = holder()
-    budget.change(a, 1)
-    budget.change(c, 7)
+    holds(budget, a, 1)
+    holds(budget, c, 7)
     assert.isTrue(budget.isExhausted)
-    budget.change(c, 6)
+    holds(budget, c, 6)
     assert.isFalse(budget.isExhausted)
   })
 
   it("after the grace closes the largest until the rest fits, and again if that does not help", () => {
     const { advance, alarms, budget, holder, turn } = setup()
     const [small, large, larger] = [holder(), holder(), holder()]
-    budget.change(small, 1)
-    budget.change(large, 3)
-    budget.change(larger, 4)
+    holds(budget, small, 1)
+    holds(budget, large, 3)
+    holds(budget, larger, 4)
     turn()
     advance(1999)
     assert.strictEqual(budget.shed, 0)
@@ -124,7 +133,7 @@ describe("MemoryBudget", () => {
     // It still holds it, and what it holds counts as given back.
     advance(4000)
     assert.strictEqual(budget.shed, 1)
-    budget.change(large, 7)
+    holds(budget, large, 7)
     advance(6000)
     assert.deepStrictEqual([small.isOpen, large.isOpen], [true, false])
     budget.leave(large)
@@ -136,9 +145,9 @@ describe("MemoryBudget", () => {
   it("or the newest first", () => {
     const { advance, budget, holder, turn } = setup({ order: "newest" })
     const [first, second, third] = [holder(), holder(), holder()]
-    budget.change(third, 1)
-    budget.change(first, 6)
-    budget.change(second, 1)
+    holds(budget, third, 1)
+    holds(budget, first, 6)
+    holds(budget, second, 1)
     turn()
     advance(2000)
     assert.deepStrictEqual([first.isOpen, second.isOpen, third.isOpen], [true, true, false])
@@ -148,16 +157,16 @@ describe("MemoryBudget", () => {
     for (const changes of [[10], [8, 10]]) {
       const { budget, holder, turn, turns } = setup()
       const one = holder()
-      for (const pages of changes) budget.change(one, pages)
+      for (const pages of changes) holds(budget, one, pages)
       assert.strictEqual(turns.length, 1)
       turn()
       assert.deepStrictEqual(one.seen, ["shed", "pause"])
     }
     const { budget, holder, turn } = setup()
     const one = holder()
-    budget.change(one, 9)
+    holds(budget, one, 9)
     turn()
-    budget.change(one, 10)
+    holds(budget, one, 10)
     turn()
     assert.deepStrictEqual(one.seen, ["pause", "shed", "pause"])
   })
@@ -165,9 +174,9 @@ describe("MemoryBudget", () => {
   it("closes nobody where there is room again before the turn", () => {
     const { budget, holder, turn } = setup()
     const one = holder()
-    budget.change(one, 10)
-    budget.pause(one)
-    budget.change(one, 0)
+    holds(budget, one, 10)
+    budget.holdsBack(one)
+    holds(budget, one, 0)
     turn()
     assert.deepStrictEqual([one.seen, budget.shed], [["resume"], 0])
   })
@@ -175,9 +184,9 @@ describe("MemoryBudget", () => {
   it("an alarm that finds room does nothing", () => {
     const { alarms, budget, holder } = setup()
     const one = holder()
-    budget.change(one, 8)
+    holds(budget, one, 8)
     const [alarm] = alarms.keys()
-    budget.change(one, 1)
+    holds(budget, one, 1)
     alarm!.onAlarm(2000)
     assert.deepStrictEqual([one.seen, alarms.size], [[], 0])
   })
@@ -186,22 +195,12 @@ describe("MemoryBudget", () => {
     const { alarms, budget, holder } = setup()
     const other = clock()
     const [a, b] = [holder(), holder(other.deadlines)]
-    budget.change(b, 9)
-    budget.change(a, 1)
+    holds(budget, b, 9)
+    holds(budget, a, 1)
     assert.deepStrictEqual([alarms.size, other.alarms.size], [0, 1])
     assert.deepStrictEqual([...other.alarms.values()], [2000])
     other.advance(2000)
     assert.strictEqual(budget.shed, 1)
     assert.deepStrictEqual([...other.alarms.values()], [4000])
-  })
-
-  it("may have no bound: a connection is told what it holds and never to wait", () => {
-    const holder = { accounted: 0 } as Holder
-    unlimited.change(holder, 1e9)
-    assert.strictEqual(holder.accounted, 1e9)
-    unlimited.pause(holder)
-    assert.isFalse(unlimited.isExhausted)
-    unlimited.leave(holder)
-    assert.strictEqual(holder.accounted, 0)
   })
 })
