@@ -10,6 +10,7 @@ import { watch } from "../memory/SpareMemory.ts"
 import type { Transform } from "../MessageExtension.ts"
 import type { Fragments } from "../protocol/Fragments.ts"
 import { Protocol } from "../Protocol.ts"
+import { allowBackground } from "../runtime/BackgroundTimer.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
 import { type FannedOut, flushSoon } from "../runtime/FanOuts.ts"
 import type { Transport, TransportHandlers } from "../Transport.ts"
@@ -296,6 +297,7 @@ export class ByteLink extends ByteOutput
     const { transport } = this
     if (this.gone || transport.unref === undefined) return
     transport.unref()
+    allowBackground(this.deadlines)
     this.deadlines.set(this, Infinity)
     this.end.isAbandoned = true
     this.updateAlarm()

@@ -27,7 +27,7 @@ export abstract class Alarm {
     return this.position !== -1
   }
 
-  /** Whether the process may end although this alarm is set. It does not change while it is set. */
+  /** Whether the process may end although this alarm is set; see `BackgroundTimer`. It does not change while it is set. */
   get isBackground(): boolean {
     return false
   }
@@ -39,13 +39,12 @@ export abstract class Alarm {
 // A timer is a millisecond or two late on a loop that is not blocked.
 const tolerance = 4
 
-// Of timers; those that are set for longer go off at once.
-const mostMillis = 0x7fffffff
-
-/** A timer of Node, Bun or Deno. In a browser it is a number, and there is no process that could end. */
-interface Timer {
-  readonly ref: () => void
-  readonly unref: () => void
+/** What sleeps for the deadlines, in place of their clock. */
+export interface Sleeper {
+  /** Sleeps; `isKept` says whether the process stays for it. */
+  sleep(millis: number, isKept: boolean): Effect.Effect<void>
+  /** Whether the process stays for the current sleep. */
+  keep(isKept: boolean): void
 }
 
 // A handshake takes several turns of the loop and round trips.
@@ -56,7 +55,7 @@ const mostHold = 5000
 
 export class Deadlines {
   private readonly heap: Array<Alarm> = []
-  private readonly clock: Clock.Clock
+  readonly clock: Clock.Clock
   private readonly context: Context.Context<never>
   private fiber: Fiber.Fiber<void> | undefined
   private wakesAt = Infinity
@@ -65,16 +64,13 @@ export class Deadlines {
   private holdLeft = mostHold
   private firing = false
   private readonly origin: number
-  // Alarms for which the process stays, and the timer that keeps it, if it is one that can let it go.
-  private foreground = 0
-  private timer: Timer | undefined
-  private readonly isSystemClock: boolean
-
+  // Alarms for which the process need not stay.
+  private background = 0
+  private sleeper: Sleeper | undefined
   private readonly dispatcher: Scheduler.SchedulerDispatcher
 
   constructor(clock: Clock.Clock, scheduler: Scheduler.Scheduler) {
     this.clock = clock
-    this.isSystemClock = clock === Context.get(Context.empty(), Clock.Clock)
     this.origin = Math.floor(this.read())
     this.dispatcher = scheduler.makeDispatcher()
     this.context = Context.make(Clock.Clock, clock).pipe(
@@ -116,7 +112,7 @@ export class Deadlines {
       alarm.due = due
       alarm.position = this.heap.length
       this.heap.push(alarm)
-      if (!alarm.isBackground) this.foreground++
+      if (alarm.isBackground) this.background++
       this.move(alarm)
     } else if (this.heap[alarm.position] !== alarm) {
       // The heap of another Clock: moving the alarm here would silently drop the other one.
@@ -129,7 +125,23 @@ export class Deadlines {
       this.move(alarm)
     }
     this.schedule()
-    this.keepProcess()
+    this.sleeper?.keep(this.isKept)
+  }
+
+  /** Whether the process stays for an alarm. */
+  private get isKept(): boolean {
+    return this.heap.length > this.background
+  }
+
+  /** Sleeps otherwise from now on. */
+  sleepBy(sleeper: Sleeper): void {
+    if (this.sleeper !== undefined) return
+    this.sleeper = sleeper
+    // While alarms ring nothing sleeps.
+    if (this.firing) return
+    this.fiber?.interruptUnsafe()
+    this.fiber = undefined
+    this.schedule()
   }
 
   private schedule(): void {
@@ -160,21 +172,8 @@ export class Deadlines {
     return wait > 0 ? Effect.flatMap(this.pause(Math.ceil(wait)), () => this.woken) : this.fire
   })
 
-  /** Sleeps; with the system's clock by a timer of its own, for which the process need not stay. */
   private pause(millis: number): Effect.Effect<void> {
-    if (!this.isSystemClock) return this.clock.sleep(Duration.millis(millis))
-    return Effect.callback((resume) => {
-      const handle: unknown = setTimeout(() => resume(Effect.void), Math.min(millis, mostMillis))
-      this.timer = isTimer(handle) ? handle : undefined
-      this.keepProcess()
-      return Effect.sync(() => clearTimeout(handle as number))
-    })
-  }
-
-  private keepProcess(): void {
-    if (this.timer === undefined) return
-    if (this.foreground > 0) this.timer.ref()
-    else this.timer.unref()
+    return this.sleeper?.sleep(millis, this.isKept) ?? this.clock.sleep(Duration.millis(millis))
   }
 
   private readonly woken: Effect.Effect<void> = Effect.suspend(() => {
@@ -215,7 +214,7 @@ export class Deadlines {
   private remove(alarm: Alarm): void {
     const at = alarm.position
     alarm.position = -1
-    if (!alarm.isBackground) this.foreground--
+    if (alarm.isBackground) this.background--
     const last = this.heap.pop()!
     if (last === alarm) return
     this.heap[at] = last
@@ -249,8 +248,6 @@ export class Deadlines {
   }
 }
 
-const isTimer = (handle: unknown): handle is Timer => typeof handle === "object" && handle !== null && "unref" in handle
-
 const byClock = new WeakMap<Clock.Clock, Deadlines>()
 
 /** The deadlines of the Clock that a fiber runs on. */
@@ -267,7 +264,7 @@ export const of = (fiber: Fiber.Fiber<unknown, unknown>): Deadlines => {
 /** The deadlines of the current Clock. */
 export const current: Effect.Effect<Deadlines> = /*#__PURE__*/ Effect.withFiber((fiber) => Effect.succeed(of(fiber)))
 
-class Sleeper extends Alarm {
+class Nap extends Alarm {
   private readonly wake: () => void
 
   constructor(wake: () => void) {
@@ -285,9 +282,9 @@ export const sleep = (millis: number): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
     const deadlines = of(fiber)
     return Effect.callback<void>((resume) => {
-      const sleeper = new Sleeper(() => resume(Effect.void))
-      deadlines.set(sleeper, Math.ceil(deadlines.preciseNow() + millis))
-      return Effect.sync(() => deadlines.set(sleeper, Infinity))
+      const nap = new Nap(() => resume(Effect.void))
+      deadlines.set(nap, Math.ceil(deadlines.preciseNow() + millis))
+      return Effect.sync(() => deadlines.set(nap, Infinity))
     })
   })
 

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -29,14 +28,6 @@ class Bell extends Alarm {
 }
 
 const isIdle = (deadlines: Deadlines): boolean => deadlines["heap"].length === 0 && deadlines["fiber"] === undefined
-
-const settles = (what: string, look: () => number, wanted: number) =>
-  Effect.sync(look).pipe(
-    Effect.delay(5),
-    Effect.repeat({ until: (seen) => seen === wanted }),
-    Effect.timeout("10 seconds"),
-    Effect.catch(() => Effect.die(`${what} do not come to ${wanted}`))
-  )
 
 const millis = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
@@ -120,55 +111,6 @@ describe("Deadlines", () => {
       assert.strictEqual(deadlines.now(), start + 1)
       assert.strictEqual(deadlines.preciseNow(), start + 1.5)
     }))
-
-  describe("on the system's clock", () => {
-    class Background extends Bell {
-      override get isBackground(): boolean {
-        return true
-      }
-    }
-
-    /** Whether the timer of the deadlines keeps the process. */
-    const keepsProcess = (deadlines: Deadlines): boolean =>
-      (deadlines["timer"] as unknown as NodeJS.Timeout).hasRef()
-
-    const isolated = Effect.sync(() =>
-      new DeadlinesModule.Deadlines(Context.get(Context.empty(), Clock.Clock), new Scheduler.MixedScheduler()))
-
-    it.live("the process stays for what is in the foreground only", () =>
-      Effect.gen(function*() {
-        const deadlines = yield* isolated
-        const [fore, back, soon] = [new Bell(0), new Background(1), new Background(2)]
-        deadlines.set(back, deadlines.now() + 60_000)
-        assert.isFalse(keepsProcess(deadlines))
-        deadlines.set(fore, deadlines.now() + 70_000)
-        assert.isTrue(keepsProcess(deadlines), "though its alarm is the later one")
-        deadlines.set(soon, deadlines.now() + 50_000)
-        assert.isTrue(keepsProcess(deadlines), "with a new timer, too")
-        deadlines.set(fore, deadlines.now() + 40_000)
-        assert.isTrue(keepsProcess(deadlines))
-        deadlines.set(soon, Infinity)
-        assert.isTrue(keepsProcess(deadlines), "whatever becomes of the background")
-        deadlines.set(fore, Infinity)
-        assert.isFalse(keepsProcess(deadlines))
-        deadlines.set(back, Infinity)
-        assert.isTrue(isIdle(deadlines))
-      }))
-
-    it.live("both ring, and what rang keeps nothing", () =>
-      Effect.gen(function*() {
-        const deadlines = yield* isolated
-        const [fore, back, last] = [new Bell(0), new Background(1), new Background(2)]
-        const start = deadlines.now()
-        deadlines.set(fore, start + 10)
-        deadlines.set(back, start + 20)
-        deadlines.set(last, start + 60_000)
-        yield* settles("the bells", () => fore.rings.length + back.rings.length, 2)
-        assert.isFalse(keepsProcess(deadlines))
-        deadlines.set(last, Infinity)
-        assert.isTrue(isIdle(deadlines))
-      }))
-  })
 
   it.effect("each clock has its own", () =>
     Effect.gen(function*() {
