@@ -4,12 +4,28 @@ import { rolldown } from "rolldown"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 
+const input = fileURLToPath(new URL("page/typed.ts", import.meta.url))
+
+const gzipped = (code: string) => gzipSync(code, { level: 9 }).length
+
 const bundle = async (external: Array<RegExp>) => {
-  const input = fileURLToPath(new URL("page/typed.ts", import.meta.url))
   const build = await rolldown({ input, platform: "browser", external })
   const { output: [{ code, moduleIds }] } = await build.generate({ format: "esm", minify: true })
   await build.close()
-  return { code, moduleIds, size: gzipSync(code, { level: 9 }).length }
+  return { code, moduleIds, size: gzipped(code) }
+}
+
+/** What of Effect the page has: the part of its own bundle, without the list of exports that a chunk ends with. */
+const effectAlone = async () => {
+  const build = await rolldown({ input, platform: "browser" })
+  const groups = [{ name: "effect", test: /node_modules[\\/]effect[\\/]/ }]
+  const { output } = await build.generate({ format: "esm", minify: true, codeSplitting: { groups } })
+  await build.close()
+  const chunks = output.flatMap((one) => one.type === "chunk" ? [one] : [])
+  assert.strictEqual(chunks.length, 2)
+  const { code, moduleIds } = chunks.find(({ name }) => name === "effect")!
+  assert.isTrue(moduleIds.every((id) => id.includes("node_modules")))
+  return gzipped(code.slice(0, code.lastIndexOf("export{")))
 }
 
 describe("a page with a typed client", () => {
@@ -17,24 +33,34 @@ describe("a page with a typed client", () => {
     // What stays outside is Effect's.
     const { code, moduleIds, size } = await bundle([/^effect(?:$|\/)/])
     // docs/runtimes.md says what they are.
-    assert.isBelow(size, 19_500)
+    assert.isBelow(size, 17_000)
     const rooms = new Set(moduleIds.flatMap((id) => /\/core\/src\/(\w+)\//.exec(id)?.[1] ?? []))
-    for (const room of ["handshake", "deflate", "server", "socket", "platform", "testing"]) {
+    for (const room of ["handshake", "deflate", "server", "socket", "platform", "testing", "reconnect", "realtime"]) {
       assert.isFalse(rooms.has(room), room)
     }
     const modules = new Set(moduleIds.map((id) => /(\w+)\.ts$/.exec(id)?.[1]))
-    for (const module of ["ByteLink", "FramePieces", "Pings", "SlowConsumer", "Telemetry", "Meter", "HeartbeatTimer", "Relay"]) {
+    for (
+      const module of [
+        "BackgroundTimer", "ByteLink", "ByteOutput", "FramePieces", "HeartbeatTimer", "MessageWatch", "Meter", "Pings", "Relay",
+        "SlowConsumer", "StreamedMessage", "Telemetry"
+      ]
+    ) {
       assert.isFalse(modules.has(module), module)
     }
-    for (const word of ["WebAssembly", "Switching Protocols", "Binary layout", "TooManyFromAddress", "websocket.", "ReservedBit"]) {
+    for (
+      const word of [
+        "WebAssembly", "Switching Protocols", "Binary layout", "TooManyFromAddress", "websocket.", "ReservedBit", "Going Away", "unref"
+      ]
+    ) {
       assert.isFalse(code.includes(word), word)
     }
     assert.isTrue(code.includes("bufferedAmount"))
   })
 
-  it("has at most 54 KB with what it uses of Effect", async () => {
+  it("adds at most 16 KB to what it uses of Effect, and has at most 50 KB with it", async () => {
     const { code, size } = await bundle([])
-    assert.isBelow(code.length, 170_000)
-    assert.isBelow(size, 54_000)
+    assert.isBelow(code.length, 157_000)
+    assert.isBelow(size, 50_000)
+    assert.isBelow(size - await effectAlone(), 16_000)
   })
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -136,6 +136,32 @@ describe("Deadlines", () => {
       assert.isTrue(stranger.isSet)
       others.set(stranger, Infinity)
       assert.isTrue(isIdle(others) && isIdle(deadlines))
+    }))
+
+  it.effect("sleeps by another timer once it is given one, and tells it whether the process stays", () =>
+    Effect.gen(function*() {
+      const deadlines = yield* DeadlinesModule.current
+      const bell = new Bell(0)
+      const seen: Array<string> = []
+      const sleeper = (name: string) => ({
+        sleep: (millis: number, isKept: boolean) => {
+          seen.push(`${name} sleeps ${millis} ${isKept}`)
+          return Effect.sleep(millis)
+        },
+        keep: (isKept: boolean) => void seen.push(`${name} keeps ${isKept}`)
+      })
+      deadlines.set(bell, deadlines.now() + 100)
+      deadlines.sleepBy(sleeper("first"))
+      deadlines.sleepBy(sleeper("second"))
+      yield* TestClock.adjust(40)
+      deadlines.set(bell, deadlines.now() + 10)
+      yield* TestClock.adjust(10)
+      assert.strictEqual(bell.rings.length, 1)
+      deadlines.set(bell, deadlines.now() + 1)
+      deadlines.set(bell, Infinity)
+      assert.deepStrictEqual(seen.slice(0, 2), ["first sleeps 100 true", "first sleeps 10 true"])
+      assert.deepStrictEqual([seen.at(-1), seen.some((one) => one.startsWith("second"))], ["first keeps false", false])
+      assert.isTrue(isIdle(deadlines))
     }))
 
   it.effect("keeps its heap in order, whatever is set and taken away", () =>
