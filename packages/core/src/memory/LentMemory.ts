@@ -20,13 +20,16 @@ const mostLent = maxSpare / 2
 // A message that turned out shorter than the memory that it was given still gives that back.
 const leastGiven = leastLent / 2
 
+/** Bytes in front of an array, where the header of its frame goes (14 at most); a multiple of a word, so that words are masked. */
+const headroom = 16
+
 // Weak, so that a block that is never given back is collected with its array.
 const blocks = new WeakMap<ArrayBufferLike, Block>()
 
-/** The size of the block for so many bytes: one of four in each doubling. */
+/** The size of the block for so many bytes: one of four in each doubling, and the room in front. */
 const blockSize = (size: number): number => {
   const step = 1 << (29 - Math.clz32(size - 1))
-  return (size + step - 1) & -step
+  return ((size + step - 1) & -step) + headroom
 }
 
 class LentMemory implements Memory {
@@ -41,7 +44,7 @@ class LentMemory implements Memory {
     const whole = blockSize(size)
     const block = take(whole)
     if (block !== undefined) {
-      const array = new Uint8Array(block.memory, 0, size)
+      const array = new Uint8Array(block.memory, headroom, size)
       block.borrower = array
       return array
     }
@@ -49,7 +52,7 @@ class LentMemory implements Memory {
     const { buffer } = made
     // A part of larger memory is not this module's alone.
     if (buffer.byteLength !== whole) return made.subarray(0, size)
-    const array = new Uint8Array(buffer, 0, size)
+    const array = new Uint8Array(buffer, headroom, size)
     blocks.set(buffer, new Block(buffer, array))
     return array
   }
@@ -79,6 +82,10 @@ export const endLoan = (array: Uint8Array): Block | undefined => {
   return block
 }
 
+/** An array whose loan has ended, with so many bytes in front of it. */
+export const withHeader = (block: Block, array: Uint8Array, size: number): Uint8Array =>
+  new Uint8Array(block.memory, headroom - size, size + array.length)
+
 /** Nothing reads or writes the array any more. Does nothing for one that no memory is lent to. */
 export const giveBack = (array: Uint8Array): void => {
   const block = endLoan(array)
@@ -88,7 +95,7 @@ export const giveBack = (array: Uint8Array): void => {
 /** The first `size` bytes of an array, which take over its loan; `undefined`: no memory is lent to it. */
 export const shortened = (array: Uint8Array, size: number): Uint8Array | undefined => {
   const block = blockOf(array)
-  return block === undefined ? undefined : block.borrower = new Uint8Array(block.memory, 0, size)
+  return block === undefined ? undefined : block.borrower = new Uint8Array(block.memory, headroom, size)
 }
 
 /**

@@ -11,7 +11,7 @@ import { joined } from "../codec/Bytes.ts"
 import { headerLength, writeHeader } from "../codec/FrameHeader.ts"
 import { maskInPlace, maskInto, MaskKeys } from "../codec/Mask.ts"
 import { sharedBuffer } from "../codec/Simd.ts"
-import { endLoan, lentMemoryOf, type Memory } from "../memory/LentMemory.ts"
+import { endLoan, lentMemoryOf, type Memory, withHeader } from "../memory/LentMemory.ts"
 import { Block, put } from "../memory/SpareMemory.ts"
 import type { Primitives } from "../Primitives.ts"
 import * as SentText from "./SentText.ts"
@@ -107,13 +107,12 @@ export class Outbox {
     const maskKeys = this.maskKeys
     if (maskKeys === undefined) {
       if (size > copyLimit) {
+        if (this.lentFrame(firstByte, payload, 0)) return
         const at = this.reserve(14)
         this.end = writeHeader(this.staging!, at, firstByte, size, false, 0)
         this.queuedBytes += this.end - at + size
         this.closeStaging()
         this.push(payload)
-        // What a relay passes on is this outbox's from here on.
-        this.hold(payload)
         return
       }
       const at = this.reserve(size + 14)
@@ -125,6 +124,7 @@ export class Outbox {
     }
     const key = maskKeys.next()
     if (size > copyLimit) {
+      if (this.lentFrame(firstByte, payload, key)) return
       const chunk = this.memory.allocate(headerLength(size, true) + size)
       const body = writeHeader(chunk, 0, firstByte, size, true, key)
       maskInto(payload, 0, size, chunk, body, key, 0)
@@ -263,10 +263,27 @@ export class Outbox {
     this.lent = undefined
   }
 
+  /** Appends a payload that a relay passes on as it is: its memory is this outbox's from here on, the room in front of it too. */
+  private lentFrame(firstByte: number, payload: Uint8Array, key: number): boolean {
+    const block = endLoan(payload)
+    if (block === undefined) return false
+    const masked = this.maskKeys !== undefined
+    const size = payload.length
+    const chunk = withHeader(block, payload, headerLength(size, masked))
+    const body = writeHeader(chunk, 0, firstByte, size, masked, key)
+    if (masked) maskInPlace(chunk, body, body + size, key, 0)
+    this.append(chunk)
+    this.keep(block)
+    return true
+  }
+
   /** Memory that is lent to a chunk returns once that is taken. */
   private hold(chunk: Uint8Array): void {
     const block = endLoan(chunk)
-    if (block === undefined) return
+    if (block !== undefined) this.keep(block)
+  }
+
+  private keep(block: Block): void {
     if (this.full === undefined) this.full = [block]
     else this.full.push(block)
   }

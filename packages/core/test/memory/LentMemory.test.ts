@@ -1,10 +1,10 @@
 import { assert, beforeEach, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import { endLoan, giveBack, lentMemoryOf, ownOf, shortened } from "../../src/memory/LentMemory.ts"
+import { endLoan, giveBack, lentMemoryOf, ownOf, shortened, withHeader } from "../../src/memory/LentMemory.ts"
 import { maxSpare, put, spareBytes } from "../../src/memory/SpareMemory.ts"
 import { portable } from "../../src/Primitives.ts"
-import { counting, freeSpare } from "../support/Spare.ts"
+import { block, counting, freeSpare } from "../support/Spare.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -28,7 +28,7 @@ describe("LentMemory", () => {
     assert.strictEqual(spareBytes(), 0, "its loan had ended")
     giveBack(second)
     giveBack(second)
-    assert.strictEqual(spareBytes(), 16 * KiB)
+    assert.strictEqual(spareBytes(), block(16 * KiB))
   })
 
   it("is one for all connections with the same primitives, and lends to those with others what these gave back", () => {
@@ -36,17 +36,17 @@ describe("LentMemory", () => {
     assert.strictEqual(lentMemoryOf(primitives), lentMemoryOf(primitives))
     giveBack(lentMemoryOf(primitives).allocate(5 * KiB))
     giveBack(lent.allocate(5 * KiB))
-    assert.deepStrictEqual([bytes(), spareBytes()], [5 * KiB, 5 * KiB])
+    assert.deepStrictEqual([bytes(), spareBytes()], [block(5 * KiB), block(5 * KiB)])
   })
 
   it.prop("takes at most a quarter more than is asked for, in few sizes", { sizes: Arbitrary.array(Arbitrary.schema(size)) }, ({ sizes }) => {
     for (const size of sizes) {
       const array = lent.allocate(size)
-      const whole = array.buffer.byteLength
+      const whole = array.buffer.byteLength - block(0)
       assert.isAtLeast(whole, size)
       assert.isBelow(whole, size * 1.25)
       assert.strictEqual(whole % 2 ** (Math.floor(Math.log2(whole)) - 2), 0)
-      assert.deepStrictEqual([array.length, array.byteOffset], [size, 0])
+      assert.deepStrictEqual([array.length, array.byteOffset], [size, block(0)])
     }
   })
 
@@ -58,7 +58,7 @@ describe("LentMemory", () => {
       assert.isUndefined(endLoan(array))
     }
     for (const size of [2 * KiB, maxSpare / 2]) giveBack(lent.allocate(size))
-    assert.strictEqual(spareBytes(), maxSpare / 2 + 2 * KiB)
+    assert.strictEqual(spareBytes(), block(maxSpare / 2) + block(2 * KiB))
   })
 
   it("lends no part of memory that others have parts of", () => {
@@ -80,13 +80,23 @@ describe("LentMemory", () => {
 
   it("ends a loan before the memory is given back", () => {
     const array = lent.allocate(16 * KiB)
-    const block = endLoan(array)!
-    assert.strictEqual(block.memory, array.buffer)
+    const ended = endLoan(array)!
+    assert.strictEqual(ended.memory, array.buffer)
     assert.isUndefined(endLoan(array))
     giveBack(array)
     assert.strictEqual(spareBytes(), 0)
-    put(block)
+    put(ended)
     assert.strictEqual(lent.allocate(16 * KiB).buffer, array.buffer)
+  })
+
+  it("has room for a header in front of what it lent", () => {
+    const array = lent.allocate(3000).fill(7)
+    const ended = endLoan(array)!
+    for (const size of [0, 4, 14]) {
+      const frame = withHeader(ended, array, size)
+      assert.deepStrictEqual([frame.length, frame.subarray(size)], [3000 + size, array])
+      assert.strictEqual(frame.buffer, array.buffer)
+    }
   })
 
   it("passes a loan on to the beginning of an array", () => {
@@ -98,7 +108,7 @@ describe("LentMemory", () => {
     assert.strictEqual(spareBytes(), 0)
     assert.isUndefined(shortened(array, 10))
     giveBack(short)
-    assert.strictEqual(spareBytes(), 4 * KiB)
+    assert.strictEqual(spareBytes(), block(4 * KiB))
   })
 
   it("gives a program memory of its own, and never what has another borrower", () => {

@@ -11,7 +11,7 @@ import * as Protocol from "../../src/Protocol.ts"
 import { copyLimit, Outbox, Outboxes } from "../../src/protocol/Outbox.ts"
 import { countAllocations } from "../support/Allocations.ts"
 import { concat, frame, framesOf } from "../support/FakeTransport.ts"
-import { freeSpare, scribble } from "../support/Spare.ts"
+import { block, freeSpare, scribble } from "../support/Spare.ts"
 
 const fin = 0x80
 const server = () => new Outbox(portable, undefined)
@@ -222,15 +222,15 @@ describe("Outbox", () => {
     outbox.frame(fin | 2, filledLent())
     assert.strictEqual(spareBytes(), 0)
     outbox.taken()
-    assert.strictEqual(spareBytes(), 16 * 1024)
+    assert.strictEqual(spareBytes(), block(16 * 1024))
     outbox.take()
     outbox.frame(fin | 2, filledLent())
     outbox.frame(fin | 2, filledLent())
     outbox.clear()
     // The second is with the transport, the third had the memory of the first, the fourth new memory.
-    assert.strictEqual(spareBytes(), 32 * 1024)
+    assert.strictEqual(spareBytes(), 2 * block(16 * 1024))
     outbox.taken()
-    assert.strictEqual(spareBytes(), 32 * 1024)
+    assert.strictEqual(spareBytes(), 2 * block(16 * 1024))
     assert.isTrue(outbox.isBlank)
     outbox.frame(fin | 2, filledLent())
     outbox.take()
@@ -238,11 +238,31 @@ describe("Outbox", () => {
     outbox.frame(fin | 2, filledLent())
     outbox.take()
     outbox.taken()
-    assert.strictEqual(spareBytes(), 16 * 1024)
+    assert.strictEqual(spareBytes(), block(16 * 1024))
     outbox.frame(fin | 2, new Uint8Array(16 * 1024))
     outbox.take()
     outbox.taken()
-    assert.strictEqual(spareBytes(), 16 * 1024, "what is a program's own stays so")
+    assert.strictEqual(spareBytes(), block(16 * 1024), "what is a program's own stays so")
+  })
+
+  it("makes one chunk of a lent payload and the header in front of it", () => {
+    for (const masked of [false, true]) {
+      const outbox = masked ? client() : server()
+      const sizes = [copyLimit + 1, 65_535, 65_536, 100_000]
+      for (const [i, size] of sizes.entries()) {
+        const payload = lentMemoryOf(portable).allocate(size).fill(i)
+        outbox.frame(fin | 2, filled(3, 9))
+        outbox.frame(fin | 2, payload)
+        outbox.frame(fin | 2, filled(3, 9))
+        const bytes = outbox.queuedBytes
+        const chunks = outbox.take()
+        assert.deepStrictEqual([chunks.length, concat(chunks).length], [3, bytes])
+        assert.strictEqual(chunks[1]!.buffer, payload.buffer)
+        const frames = framesOf(concat(chunks), masked ? "required" : "forbidden")
+        assert.deepStrictEqual(frames.map(({ data }) => data), [filled(3, 9), filled(size, i), filled(3, 9)])
+        outbox.taken()
+      }
+    }
   })
 
   it("masks what is large in memory that is used again once it was taken", () => {
@@ -253,7 +273,7 @@ describe("Outbox", () => {
     const [bytes, text] = outbox.take()
     assert.strictEqual(spareBytes(), 0)
     outbox.taken()
-    assert.strictEqual(spareBytes(), 2 * 20 * 1024)
+    assert.strictEqual(spareBytes(), 2 * block(20 * 1024))
     outbox.frame(fin | 2, new Uint8Array(20_000))
     assert.include([bytes!.buffer, text!.buffer], outbox.take()[0]!.buffer)
   })

@@ -8,7 +8,12 @@ export const freeSpare = (): void => {
   freeUnused()
 }
 
-const sizes = Array.from({ length: 60 }, (_, i) => (4 + (i & 3)) << (9 + (i >> 2)))
+const headroom = 16
+
+/** The size of the block that is lent to so many bytes, where that is one of few sizes. */
+export const block = (size: number): number => size + headroom
+
+const sizes = Array.from({ length: 60 }, (_, i) => ((4 + (i & 3)) << (9 + (i >> 2))) + headroom)
 
 /** Overwrites all spare memory, as its next borrowers would. */
 export const scribble = (): void => {
