@@ -321,6 +321,35 @@ export const equivalents: ReadonlyArray<Equivalent> = [
     why: "from how many on they are added up once is a matter of cost"
   },
   {
+    file: "packages/core/src/connection/FramePieces.ts",
+    line: "link.flushAnswers()",
+    why: "spares a wait: what was sent is written at the end of this run of JavaScript"
+  },
+  {
+    file: "packages/core/src/connection/ByteOutput.ts",
+    line: "return this.inFlight > 0 ? this.transport.pendingBytes?.() ?? 0 : 0",
+    change: [[">", ">="], ["this.inFlight > 0", "true"]],
+    why: "spares a question to the transport, of which nothing is in flight"
+  },
+  {
+    file: "packages/core/src/connection/Link.ts",
+    line: "for (const timer of this.timers) if (this.broken === undefined && !this.gone) timer?.onAlarm(now)",
+    change: [["this.broken === undefined && !this.gone", "true"]],
+    why: "spares timers that were stopped with the connection: nothing of theirs is due"
+  },
+  {
+    file: "packages/core/src/connection/Reader.ts",
+    line: "if (link.protocol.messages.length === 0) return false",
+    change: [["link.protocol.messages.length === 0", "true"]],
+    why: "spares a wait, which would end at once"
+  },
+  {
+    file: "packages/core/src/connection/ByteLink.ts",
+    line: "return decoding === undefined || encoding === undefined ? undefined : {",
+    change: [["||", "&&"]],
+    why: "an extension has both"
+  },
+  {
     file: "packages/core/src/handshake/WebSocketUrl.ts",
     line: "const text = typeof url === \"string\" ? url : url.href",
     change: [["typeof url === \"string\"", "true"]],

@@ -14,9 +14,11 @@ import { inspect } from "node:util"
 import { TestClock } from "effect/testing"
 import type { Connection } from "../../src/connection/Connection.ts"
 import { acquiring } from "../../src/connection/TransportScope.ts"
+import * as Opcode from "../../src/Opcode.ts"
 import * as WebSocket from "../../src/WebSocket.ts"
 import { FakeTransport } from "../support/FakeTransport.ts"
 import { isPending, make, start, turn } from "../support/Harness.ts"
+import * as RunLength from "../support/RunLength.ts"
 
 type Open = Effect.Success<ReturnType<typeof make>>
 
@@ -87,6 +89,17 @@ describe("What a connection was opened over", () => {
       const acquire = Effect.acquireRelease(Effect.void, () => Effect.sync(() => released++))
       yield* Effect.scoped(Effect.andThen(acquiring(acquire, () => Effect.succeed({})), Effect.sync(() => assert.strictEqual(released, 0))))
       assert.strictEqual(released, 1)
+    }))
+
+  it.effect("compresses: both ways are counted", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ extension: () => RunLength.open() })
+      yield* ws.send("aaaaaaaaaa")
+      transport.push(RunLength.message(Opcode.Text, "bbbbbbbbbbbbbbbbbbbb"))
+      assert.strictEqual(yield* ws.receive, "bbbbbbbbbbbbbbbbbbbb")
+      assert.deepInclude(yield* ws.stats, {
+        compression: { received: { compressed: 5, uncompressed: 20 }, sent: { compressed: 5, uncompressed: 10 } }
+      })
     }))
 
   it.effect("answered with headers, which it shows", () =>

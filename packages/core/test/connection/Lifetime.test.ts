@@ -6,6 +6,8 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import type { Connection } from "../../src/connection/Connection.ts"
+import { FiberLifetime, handledBy, makePolicy } from "../../src/connection/Lifetime.ts"
 import * as WebSocket from "../../src/WebSocket.ts"
 import { done, isPending, make, start, turn } from "../support/Harness.ts"
 
@@ -61,6 +63,17 @@ describe("whileConnected", () => {
       const fiber = yield* start(WebSocket.whileConnected(job, ws))
       yield* Fiber.interrupt(fiber)
       assert.strictEqual(counts.finalized, 1)
+    }))
+
+  it.effect("a handler of a connection that has ended already has no grace: it has read nothing", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make()
+      transport.resets()
+      const fiber = yield* start(Effect.never)
+      handledBy(ws as Connection, new FiberLifetime(makePolicy(undefined)!, fiber))
+      yield* turn
+      assert.isFalse(isPending(fiber))
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
     }))
 
   it.effect("several hold one connection; those that have left are not interrupted", () =>

@@ -225,6 +225,16 @@ describe("LinkClosing", () => {
       assert.strictEqual(deadlines["heap"].length, 0)
     }))
 
+  it.effect("what is gone has no deadline any more, whatever comes to it late", () =>
+    Effect.gen(function*() {
+      const { alarms, transport, ws } = yield* make()
+      yield* start(ws.close(1000))
+      assert.isAbove(alarms(), 0)
+      transport.closes()
+      ;(ws as Connection).link.updateAlarm()
+      assert.strictEqual(alarms(), 0)
+    }))
+
   it.effect("what broke is gone once its transport says so", () =>
     Effect.gen(function*() {
       const { transport, ws } = yield* make({ closesLater: true })

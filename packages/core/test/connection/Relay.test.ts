@@ -49,6 +49,26 @@ describe("Relay", () => {
       }))
   }
 
+  it.effect("writes nothing within a write, where a transport delivers more meanwhile", () =>
+    Effect.gen(function*() {
+      const { binary, sent, transport, ws } = yield* make()
+      const large = (value: number) => binary(new Uint8Array(20 * KiB).fill(value))
+      yield* start(echo(ws))
+      const write = transport.write.bind(transport)
+      let depth = 0
+      let next = 2
+      transport.write = (chunks) => {
+        assert.strictEqual(++depth, 1)
+        if (next < 5) transport.push(large(next++))
+        const isTaken = write(chunks)
+        depth--
+        return isTaken
+      }
+      transport.push(large(1))
+      yield* turn
+      assert.deepStrictEqual(sent().map(({ data }) => data[0]), [1, 2, 3, 4])
+    }))
+
   it.effect("sends what waited before, and ends as the messages do", () =>
     Effect.gen(function*() {
       const { close, said, text, transport, ws } = yield* make()

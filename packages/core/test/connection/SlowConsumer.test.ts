@@ -395,6 +395,7 @@ describe("SlowConsumer", () => {
       Effect.gen(function*() {
         const { numbered, transport, ws } = yield* slow({ close: 1013, maxBytes: 0 })
         yield* Effect.exit(ws.sendAll(Array.from({ length: 50 }, (_, i) => numbered(i))))
+        assert.strictEqual((ws as Connection).link.keptBack, 0, "what was kept is given back at once")
         yield* TestClock.adjust("30 seconds")
         assert.isTrue(transport.isDestroyed)
         assert.deepInclude(yield* ws.closed, { code: 1013, clean: false })

@@ -108,6 +108,16 @@ describe("Standstill", () => {
       assert.deepStrictEqual(slow.said(), [])
     }))
 
+  it.effect("is over once all is read, also where this side looks", () =>
+    Effect.gen(function*() {
+      const { said, transport, ws } = yield* standing({ keepAlive: false })
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(transport.isPaused, "it looks")
+      yield* ws.receive
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(said(), [])
+    }))
+
   it.effect("does not look where what waits is not decoded yet", () =>
     Effect.gen(function*() {
       const { binary, text, transport, ws } = yield* make({ maxMessageSize: KiB, unreadTimeout: "1 hour" })

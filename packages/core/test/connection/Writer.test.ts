@@ -47,6 +47,17 @@ describe("Writer", () => {
       assert.isUndefined(((ws as Connection).link as ByteLink)["taking"])
     }))
 
+  it.effect("one that stops waiting for its turn does not end the turn of a streamed message", () =>
+    Effect.gen(function*() {
+      const { said, ws } = yield* make()
+      yield* start(ws.sendTextStream(Stream.concat(Stream.make("a"), Stream.never)))
+      const waiting = yield* start(ws.sendTextStream(Stream.make("b")))
+      yield* Fiber.interrupt(waiting)
+      const sending = yield* start(ws.send("c"))
+      assert.isTrue(isPending(sending))
+      assert.deepStrictEqual(said(), ["text+ a"])
+    }))
+
   it.effect("what is pushed overtakes no sender that waits, and goes out in slices by its sender only", () =>
     Effect.gen(function*() {
       const { transport, ws } = yield* make({ role: "server" })
