@@ -13,6 +13,18 @@ export interface Mutant {
   readonly line: number
 }
 
+/** A mutant that no test can notice, with the reason. */
+export interface Equivalent {
+  readonly file: string
+  /** A part of the line. */
+  readonly line: string
+  /** A part of one of the three lines before it, where several lines of the file are the same. */
+  readonly after?: string
+  /** What is changed there to what; left out: whatever is changed. */
+  readonly change?: ReadonlyArray<readonly [from: string, to?: string]>
+  readonly why: string
+}
+
 interface Node {
   readonly type: string
   readonly start: number
