@@ -19,6 +19,7 @@ import { checkClose } from "../protocol/CloseFrame.ts"
 import { ConnectionClosed, type InvalidArgument, IOError, type ProtocolError, Unsupported } from "../WebSocketError.ts"
 import type { Lifetime } from "./Lifetime.ts"
 import type { Link } from "./Link.ts"
+import type { EndStep } from "./LinkClosing.ts"
 import type { LinkHooks } from "./LinkHooks.ts"
 import type { ControlFrame } from "./PingEffects.ts"
 import { type Batch, Reader } from "./Reader.ts"
@@ -208,7 +209,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return this.when("closed", () => this.link.isClosed)
   }
 
-  private when(what: "closing" | "closed" | "done" | "gone", isSo: () => boolean): Effect.Effect<CloseInfo> {
+  private when(what: EndStep, isSo: () => boolean): Effect.Effect<CloseInfo> {
     const { link } = this
     return Effect.callback<CloseInfo>((resume) => {
       if (isSo()) {

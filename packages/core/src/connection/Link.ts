@@ -14,8 +14,9 @@ import type { Message, Sendable } from "../Message.ts"
 import type { Budget, Holder } from "../memory/MemoryBudget.ts"
 import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 import type { Flushable } from "../runtime/FlushQueue.ts"
+import { Listeners } from "../runtime/Listeners.ts"
 import type { IOError, ProtocolError } from "../WebSocketError.ts"
-import { type ClosableLink, EndListeners, LinkClosing } from "./LinkClosing.ts"
+import { type ClosableLink, type EndStep, LinkClosing } from "./LinkClosing.ts"
 import {
   type Compression,
   type KeepAlive,
@@ -63,7 +64,7 @@ export abstract class Link extends Alarm
   /** Holds this connection, as a server does. */
   owner: LinkOwner | undefined
   /** Listeners to its end. */
-  listeners: EndListeners | undefined
+  listeners: Listeners<EndStep> | undefined
 
   /** When it opened, in the milliseconds of `Deadlines.now`. */
   openedAt = 0
@@ -395,8 +396,8 @@ export abstract class Link extends Alarm
   }
 
   /** Adds a listener that is called once. */
-  once(what: "closing" | "closed" | "done" | "gone", listener: () => void): () => void {
-    return (this.listeners ??= new EndListeners())[what].add(listener)
+  once(step: EndStep, listener: () => void): () => void {
+    return (this.listeners ??= new Listeners()).add(step, listener)
   }
 
   /** The reader ended. What it left unread is there for the next one. */

@@ -12,7 +12,7 @@ import type { CloseInfo } from "../CloseCode.ts"
 import type { Limits } from "../Limits.ts"
 import { Closing } from "../protocol/Closing.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
-import { Listeners } from "../runtime/Listeners.ts"
+import type { Listeners } from "../runtime/Listeners.ts"
 import type { IOError } from "../WebSocketError.ts"
 import { closeTimedOut, endedWithoutClose, type LinkHooks, type LinkTransport } from "./LinkHooks.ts"
 import type { LinkProtocol } from "./LinkProtocol.ts"
@@ -24,7 +24,8 @@ export interface ClosableLink {
   readonly limits: Limits
   readonly deadlines: Deadlines
   readonly hooks: LinkHooks
-  readonly listeners: EndListeners | undefined
+  /** Few connections have any. */
+  readonly listeners: Listeners<EndStep> | undefined
   /** Messages, or bytes that are not decoded, wait for the reader. */
   readonly hasUnread: boolean
   /** Input is being decoded, or waits to be. */
@@ -47,17 +48,11 @@ export interface ClosableLink {
   release(): void
 }
 
-/** Listeners to the steps of the end. Few connections have any. */
-export class EndListeners {
-  /** The connection is closing, or closed. */
-  readonly closing = new Listeners()
-  /** It is closed. */
-  readonly closed = new Listeners()
-  /** There is nothing to wait for: the transport is closed, or the peer is silent. */
-  readonly done = new Listeners()
-  /** Its transport is closed. */
-  readonly gone = new Listeners()
-}
+/**
+ * The steps of the end: the connection is closing, or closed; it is closed; there is nothing to wait for, because the transport
+ * is closed or the peer silent; its transport is closed.
+ */
+export type EndStep = "closing" | "closed" | "done" | "gone"
 
 export class LinkClosing {
   /** There is an ending, after the messages that wait. */
@@ -240,9 +235,9 @@ export class LinkClosing {
       }
       if (step === "end") {
         link.endOutput()
-        if (machine.isUnanswered) link.listeners?.done.happen()
+        if (machine.isUnanswered) link.listeners?.happen("done")
       } else if (step === "giveUp" && !this.isShed) {
-        link.listeners?.done.happen()
+        link.listeners?.happen("done")
       } else if (step === "unanswered") {
         this.broken = closeTimedOut(link.limits.closeTimeout)
         this.isEnding = true
@@ -287,14 +282,14 @@ export class LinkClosing {
     this.link.stop()
     if (this.goneAt === undefined) return
     this.link.release()
-    this.link.listeners?.gone.happen()
-    this.link.listeners?.done.happen()
+    this.link.listeners?.happen("gone")
+    this.link.listeners?.happen("done")
   }
 
   private tellClosing(): void {
     if (this.hasTold) return
     this.hasTold = true
-    this.link.listeners?.closing.happen()
+    this.link.listeners?.happen("closing")
     this.link.hooks.onEnding(false)
   }
 
@@ -304,7 +299,7 @@ export class LinkClosing {
     // If accepted messages have not reached the transport, the Close has not either.
     this.info = info.clean && (this.hasLost || !this.machine.isWritten) ? { ...info, clean: false } : info
     this.tellClosing()
-    this.link.listeners?.closed.happen()
+    this.link.listeners?.happen("closed")
     this.link.hooks.onEnding(false)
   }
 

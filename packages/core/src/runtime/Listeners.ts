@@ -1,34 +1,21 @@
-/**
- * Listeners to something that happens once. Most connections have one or two of them, so there
- * is no set until there are more.
- */
-export class Listeners {
-  private first: (() => void) | undefined
-  private others: Set<() => void> | undefined
+/** Listeners to steps that something takes, each of which is called once. */
+export class Listeners<Step> {
+  private readonly all = new Set<{ readonly step: Step; readonly listener: () => void }>()
 
   /** How many listeners wait. */
   get size(): number {
-    return (this.first === undefined ? 0 : 1) + (this.others?.size ?? 0)
+    return this.all.size
   }
 
   /** Adds a listener and returns what removes it. */
-  add(listener: () => void): () => void {
-    if (this.first === undefined) {
-      this.first = listener
-      return () => {
-        if (this.first === listener) this.first = undefined
-      }
-    }
-    const others = this.others ??= new Set()
-    others.add(listener)
-    return () => others.delete(listener)
+  add(step: Step, listener: () => void): () => void {
+    const one = { step, listener }
+    this.all.add(one)
+    return () => this.all.delete(one)
   }
 
-  /** It happens: all listeners are called and removed. */
-  happen(): void {
-    const { first, others } = this
-    this.first = this.others = undefined
-    first?.()
-    if (others !== undefined) for (const listener of others) listener()
+  /** A step is taken: its listeners are called, in order, and removed. One that is added meanwhile waits for the next time. */
+  happen(step: Step): void {
+    for (const one of Array.from(this.all)) if (one.step === step && this.all.delete(one)) one.listener()
   }
 }

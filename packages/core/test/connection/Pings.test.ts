@@ -292,7 +292,7 @@ describe("Pings", () => {
           yield* turn
           yield* done(ping)
         }
-        assert.strictEqual(link.listeners!.closed.size, 0)
+        assert.strictEqual(link.listeners!.size, 0)
         assert.isUndefined((link.pings as unknown as { readonly pending: unknown }).pending)
       }))
 

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Listeners } from "../../src/runtime/Listeners.ts"
 
 const make = (count: number) => {
-  const listeners = new Listeners()
+  const listeners = new Listeners<string>()
   const called: Array<number> = []
-  const offs = Array.from({ length: count }, (_, i) => listeners.add(() => called.push(i)))
+  const offs = Array.from({ length: count }, (_, i) => listeners.add("end", () => called.push(i)))
   return { called, listeners, offs }
 }
 
@@ -13,10 +13,10 @@ describe("Listeners", () => {
     for (const count of [0, 1, 2, 3]) {
       const { called, listeners } = make(count)
       assert.strictEqual(listeners.size, count)
-      listeners.happen()
+      listeners.happen("end")
       assert.deepStrictEqual(called, Array.from({ length: count }, (_, i) => i))
       assert.strictEqual(listeners.size, 0)
-      listeners.happen()
+      listeners.happen("end")
       assert.lengthOf(called, count)
     }
   })
@@ -28,29 +28,41 @@ describe("Listeners", () => {
       assert.strictEqual(listeners.size, 2)
       offs[removed]!()
       assert.strictEqual(listeners.size, 2)
-      listeners.happen()
+      listeners.happen("end")
       assert.deepStrictEqual(called, [0, 1, 2].filter((i) => i !== removed))
     }
+  })
+
+  it("calls those of a step, and none that another one removes", () => {
+    const { called, listeners } = make(1)
+    listeners.add("other", () => called.push(7))
+    listeners.happen("other")
+    assert.deepStrictEqual(called, [7])
+    const offs: Array<() => void> = []
+    listeners.add("other", () => offs[0]!())
+    offs.push(listeners.add("other", () => called.push(8)))
+    listeners.happen("other")
+    assert.deepStrictEqual([called, listeners.size], [[7], 1])
   })
 
   it("one that comes in the place of the first is not removed with it", () => {
     const { called, listeners, offs } = make(1)
     offs[0]!()
-    listeners.add(() => called.push(1))
+    listeners.add("end", () => called.push(1))
     offs[0]!()
     assert.strictEqual(listeners.size, 1)
-    listeners.happen()
+    listeners.happen("end")
     assert.deepStrictEqual(called, [1])
   })
 
   it("one that is added by another waits for the next time", () => {
-    const listeners = new Listeners()
+    const listeners = new Listeners<string>()
     let calls = 0
-    listeners.add(() => listeners.add(() => calls++))
-    listeners.happen()
+    listeners.add("end", () => listeners.add("end", () => calls++))
+    listeners.happen("end")
     assert.strictEqual(calls, 0)
     assert.strictEqual(listeners.size, 1)
-    listeners.happen()
+    listeners.happen("end")
     assert.strictEqual(calls, 1)
   })
 })
