@@ -54,12 +54,17 @@ export const connection: ReadonlyArray<Equivalent> = [
     why: "another number each time, whichever way it counts"
   },
   {
-    file: "packages/core/src/connection/HeldMemory.ts",
+    file: "packages/core/src/connection/Link.ts",
     line: "let opened = 0",
     why: "numbers that grow, wherever they begin"
   },
   {
-    file: "packages/core/src/connection/Link.ts",
+    file: "packages/core/src/connection/ByteLink.ts",
+    line: "this.flushScheduled = true",
+    why: "spares a flush that has nothing to write"
+  },
+  {
+    file: "packages/core/src/connection/MessageLink.ts",
     line: "this.flushScheduled = true",
     why: "spares a flush that has nothing to write"
   },
@@ -69,27 +74,11 @@ export const connection: ReadonlyArray<Equivalent> = [
     why: "matters while messages wait, and their input sets it"
   },
   {
-    file: "packages/core/src/connection/Link.ts",
-    line: "if (this.hooks.isWaiting) this.hooks.onReadable()",
-    change: [["this.hooks.isWaiting", "true"]],
-    why: "spares a call, which does nothing for a reader that does not wait"
-  },
-  {
-    file: "packages/core/src/connection/LinkHooks.ts",
-    line: "hasWaitingSenders: false,",
-    why: "a connection takes the place of these hooks when it is made, before its link starts"
-  },
-  {
     file: "packages/core/src/connection/LinkClosing.ts",
     line: "if (!this.isSent) {",
     change: [["!this.isSent", "true"]],
     why: "a Close is sent once, and senders that waited were told; an idle streamed message is no reason to wait, " +
       "but whatever arrives then takes the steps that are left"
-  },
-  {
-    file: "packages/core/src/connection/LinkHooks.ts",
-    line: "isWaiting: false,",
-    why: "a connection takes the place of these hooks when it is made, before its link starts"
   },
   {
     file: "packages/core/src/connection/Reader.ts",
@@ -115,7 +104,7 @@ export const connection: ReadonlyArray<Equivalent> = [
     why: "spares a choice that comes out the same"
   },
   {
-    file: "packages/core/src/connection/Watches.ts",
+    file: "packages/core/src/connection/MessageWatch.ts",
     line: "private stoodStill = false",
     why: "`begin` sets it before it is read"
   },
@@ -138,12 +127,6 @@ export const connection: ReadonlyArray<Equivalent> = [
     why: "spares telling again: listeners are called once and then gone"
   },
   {
-    file: "packages/core/src/connection/HeldMemory.ts",
-    line: "if (pages !== this.accounted) this.budget.change(this, pages)",
-    change: [["pages !== this.accounted", "true"]],
-    why: "spares a report that changes nothing"
-  },
-  {
     file: "packages/core/src/connection/MessageWatch.ts",
     line: "private received = 0",
     why: "`begin` sets it before it is read"
@@ -154,7 +137,7 @@ export const connection: ReadonlyArray<Equivalent> = [
     why: "`begin` sets it before it is read"
   },
   {
-    file: "packages/core/src/connection/Writer.ts",
+    file: "packages/core/src/connection/ByteOutput.ts",
     line: "const noBytes = new Uint8Array(0)",
     why: "only its size counts, and a byte is as little as none"
   },
@@ -171,7 +154,7 @@ export const connection: ReadonlyArray<Equivalent> = [
     why: "of bytes nothing is carried over: the last fragment is empty either way"
   },
   {
-    file: "packages/core/src/connection/StreamedMessage.ts",
+    file: "packages/core/src/connection/Holding.ts",
     line: "return first === \"wait\" ? writer.holdersTurn(attempt) : writer.settle(first)",
     change: [["first === \"wait\"", "true"]],
     why: "asks again, which adds nothing and comes out the same"

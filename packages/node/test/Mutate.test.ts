@@ -1,10 +1,11 @@
 /** `npm run mutate`: which changes it makes, and when it believes a test that fails. */
 import { assert, describe, it } from "@effect/vitest"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
 import { root } from "../../../scripts/lib/commands.ts"
+import { equivalents } from "../../../scripts/mutate/equivalent.ts"
 import { mutantsOf } from "../../../scripts/mutate/mutants.ts"
 import { Runner } from "../../../scripts/mutate/Runner.ts"
 
@@ -45,6 +46,17 @@ const scripted = async (
 const mutant = (runner: Runner) => runner.run("a.ts", "mutant", [test], usual)
 
 describe("npm run mutate", { timeout: 60_000 }, () => {
+  it("lists no change as equivalent to a line that is no more", () => {
+    const sources = new Map<string, ReadonlyArray<string>>()
+    const linesOf = (file: string): ReadonlyArray<string> => {
+      const known = sources.get(file) ?? (existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8").split("\n") : [])
+      sources.set(file, known)
+      return known
+    }
+    const lost = equivalents.filter(({ file, line }) => !linesOf(file).some((text) => text.includes(line)))
+    assert.deepStrictEqual(lost.map(({ file, line }) => `${file}: ${line}`), [])
+  })
+
   it("changes operators, tests, numbers and statements, and neither types nor texts", () => {
     const source = `export const f = (a: 1 | 2, b: string): number => {\n  if (a < 2) g("x" + b)\n  return a + 1\n}\n`
     const mutants = mutantsOf(source).map(({ end, line, replacement, start }) => `${line} ${source.slice(start, end)} -> ${replacement}`)
