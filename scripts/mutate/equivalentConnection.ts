@@ -257,5 +257,23 @@ export const connection: ReadonlyArray<Equivalent> = [
     line: "return decoding === undefined || encoding === undefined ? undefined : {",
     change: [["||", "&&"]],
     why: "an extension has both"
+  },
+  {
+    file: "packages/core/src/connection/ByteLink.ts",
+    line: "if (this.isTaking || (this.flushScheduled && !this.isFannedOut)) return",
+    change: [["this.isTaking || (this.flushScheduled && !this.isFannedOut)", "false"]],
+    why: "spares a flush that has nothing to write"
+  },
+  {
+    file: "packages/core/src/connection/Lifetime.ts",
+    line: "if (connection.link.isClosing) handler.advance(connection, false)",
+    change: [["connection.link.isClosing", "true"]],
+    why: "nothing is due where a connection is open"
+  },
+  {
+    file: "packages/core/src/connection/Lifetime.ts",
+    line: "if (connection.link.isClosing) other.advance(connection, false)",
+    change: [["connection.link.isClosing", "true"]],
+    why: "nothing is due where a connection is open"
   }
 ]

@@ -569,6 +569,24 @@ describe("Link", () => {
       assert.strictEqual((yield* Effect.flip(ws.send("x")))._tag, "IOError")
     }))
 
+  it.effect("what a lost connection had not written yet leaves its memory to the next", () =>
+    Effect.gen(function*() {
+      const seen: Array<Uint8Array> = []
+      for (let i = 0; i < 3; i++) {
+        const { transport, ws } = yield* make()
+        transport.write = (chunks) => {
+          seen.push(chunks[0]!)
+          return false
+        }
+        yield* ws.send("x".repeat(1000))
+        yield* turn
+        transport.closes()
+      }
+      assert.lengthOf(seen, 3)
+      assert.strictEqual(new Set(seen.map(({ buffer }) => buffer)).size, 1)
+      assert.strictEqual(new Set(seen.map(({ byteOffset }) => byteOffset)).size, 1)
+    }))
+
   it.effect("a flood of Pings at a peer that does not read holds memory flat", () =>
     Effect.gen(function*() {
       const { allocated, primitives } = countAllocations()
