@@ -275,5 +275,22 @@ export const connection: ReadonlyArray<Equivalent> = [
     line: "if (connection.link.isClosing) other.advance(connection, false)",
     change: [["connection.link.isClosing", "true"]],
     why: "nothing is due where a connection is open"
+  },
+  {
+    file: "packages/core/src/connection/MessageLink.ts",
+    line: "if (!this.gone && this.broken === undefined) this.passed()",
+    change: [["!this.gone && this.broken === undefined", "true"]],
+    why: "nothing waits for room once the connection has ended"
+  },
+  {
+    file: "packages/core/src/connection/Link.ts",
+    line: "if (this.closing !== undefined) this.updateAlarm()",
+    change: [["this.closing !== undefined", "true"]],
+    why: "spares setting an alarm anew"
+  },
+  {
+    file: "packages/core/src/connection/Relay.ts",
+    line: "private isSending = false",
+    why: "`send` sets it before it is read"
   }
 ]

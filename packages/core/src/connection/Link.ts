@@ -219,7 +219,6 @@ export abstract class Link extends Alarm
     // The answer to the peer's Close may have been written just now.
     this.closing?.advance()
     this.regulate()
-    if (this.closing !== undefined) this.updateAlarm()
   }
 
   /** The next message as a stream of its fragments. */

@@ -225,6 +225,32 @@ describe("LinkClosing", () => {
       assert.strictEqual(deadlines["heap"].length, 0)
     }))
 
+  it.effect("a Close that is taken late is waited for no longer than one that is taken at once", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ closeTimeout: "1 second", closeLimit: "1 minute", stalledWriteTimeout: "2 minutes" })
+      transport.holding = true
+      yield* ws.send("first")
+      yield* turn
+      const closing = yield* start(ws.close(4000))
+      yield* TestClock.adjust("10 seconds")
+      yield* done(closing)
+      assert.isFalse(transport.isEnded)
+      transport.release()
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(transport.isEnded)
+      assert.deepInclude((ws as Connection).link.broken, { phase: "close", reason: "TimedOut" })
+    }))
+
+  it.effect("a server has ended its stream when its reader learns of the peer's Close", () =>
+    Effect.gen(function*() {
+      const { close, transport, ws } = yield* make()
+      let isEnded = false
+      yield* start(Effect.andThen(ws.drain, Effect.sync(() => isEnded = transport.isEnded)))
+      transport.push(close(1000))
+      yield* turn
+      assert.isTrue(isEnded)
+    }))
+
   it.effect("what is gone has no deadline any more, whatever comes to it late", () =>
     Effect.gen(function*() {
       const { alarms, transport, ws } = yield* make()

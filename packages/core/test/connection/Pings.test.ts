@@ -138,10 +138,11 @@ describe("Pings", () => {
 
     it.effect("sends none behind a Close", () =>
       Effect.gen(function*() {
-        const { said, ws } = yield* make({ closeTimeout: "1 minute" })
+        const { said, transport, ws } = yield* make({ closeTimeout: "1 minute" })
         yield* start(ws.close(1000))
         yield* TestClock.adjust("59 seconds")
         assert.deepStrictEqual(said(), ["close 1000"])
+        assert.isFalse(transport.isDestroyed, "the deadline is that of the Close")
       }))
 
     it.effect("a large frame on its way is a sign of life, one that stands still is not", () =>
