@@ -1,34 +1,25 @@
 /**
- * Joins protocol, transport and time: it regulates reading and keeps the deadlines; `LinkClosing`
- * ends everything. It is plain synchronous code, called by the transport, by the shared scheduler of
- * deadlines and by the effects of `Reader` and `Writer`, which it wakes. `ByteLink` moves bytes
- * between a protocol and a transport, `MessageLink` whole messages to and from a platform that frames
- * them by itself.
+ * Joins protocol, transport and time: it regulates reading and keeps the deadlines; how it ends is in `EndingLink`.
+ * It is plain synchronous code, called by the transport, by the shared scheduler of deadlines and by the effects of
+ * `Reader` and `Writer`, which it wakes. `ByteLink` moves bytes between a protocol and a transport, `MessageLink` whole
+ * messages to and from a platform that frames them by itself.
  */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Capabilities } from "../Capabilities.ts"
-import type { CloseInfo } from "../CloseCode.ts"
-import type { Limits } from "../Limits.ts"
 import type { Message, Sendable } from "../Message.ts"
 import type { Budget, Holder } from "../memory/MemoryBudget.ts"
-import { Alarm, type Deadlines } from "../runtime/Deadlines.ts"
 import type { Flushable } from "../runtime/FlushQueue.ts"
-import { Listeners } from "../runtime/Listeners.ts"
-import type { IOError, ProtocolError } from "../WebSocketError.ts"
-import { type ClosableLink, type EndStep, LinkClosing } from "./LinkClosing.ts"
-import {
-  type Compression,
-  type KeepAlive,
-  type LinkHooks,
-  type LinkObserver,
-  type LinkOwner,
-  type LinkTransport,
-  type ObservedLink,
-  type TimedLink,
-  type Timer
+import { EndingLink } from "./EndingLink.ts"
+import type {
+  Compression,
+  KeepAlive,
+  LinkObserver,
+  LinkOwner,
+  ObservedLink,
+  TimedLink,
+  Timer
 } from "./LinkHooks.ts"
-import type { LinkProtocol } from "./LinkProtocol.ts"
 import type { IncomingMessage, Kind, PieceReader, ReceiveError } from "./Pieces.ts"
 import type { Pings } from "./Pings.ts"
 import type { Outcome, SendError, Thrown, Turns } from "./Sending.ts"
@@ -37,10 +28,7 @@ import { IdleWatch, type StallWatch } from "./Watches.ts"
 
 let opened = 0
 
-export abstract class Link extends Alarm
-  implements Flushable, Holder, ObservedLink, TimedLink, ClosableLink, StandingLink {
-  abstract readonly protocol: LinkProtocol
-  abstract readonly transport: LinkTransport
+export abstract class Link extends EndingLink implements Flushable, Holder, ObservedLink, TimedLink, StandingLink {
   abstract readonly capabilities: Capabilities
   /** The name of the extension that was negotiated. */
   abstract readonly extension: string | undefined
@@ -48,8 +36,6 @@ export abstract class Link extends Alarm
   abstract readonly keepAlive: KeepAlive | undefined
   /** What sends Pings, if this side can. */
   abstract readonly pings: Pings | undefined
-  readonly limits: Limits
-  readonly deadlines: Deadlines
   readonly serial: number = opened++
   /** The budget of all connections, if this one counts in any; set before the first byte. */
   budget: Budget | undefined
@@ -57,14 +43,10 @@ export abstract class Link extends Alarm
   accounted = 0
   /** Bytes of messages that were accepted and not encoded. */
   keptBack = 0
-  /** The connection; set before the first byte. */
-  hooks!: LinkHooks
   /** Observes this connection, if its metrics, span or log lines are wanted. */
   observer: LinkObserver | undefined
   /** Holds this connection, as a server does. */
   owner: LinkOwner | undefined
-  /** Listeners to its end. */
-  listeners: Listeners<EndStep> | undefined
 
   /** When it opened, in the milliseconds of `Deadlines.now`. */
   openedAt = 0
@@ -81,16 +63,9 @@ export abstract class Link extends Alarm
   protected stall: StallWatch | undefined
   private idle: IdleWatch | undefined
   private standstill: Standstill | undefined
-  protected closing: LinkClosing | undefined
   protected flushScheduled = false
   // Paused by the mark, and reading nevertheless until something arrives.
   protected isLooking = false
-
-  constructor(limits: Limits, deadlines: Deadlines) {
-    super()
-    this.limits = limits
-    this.deadlines = deadlines
-  }
 
   start(): void {
     this.openedAt = this.deadlines.now()
@@ -102,12 +77,6 @@ export abstract class Link extends Alarm
   // ---------------------------------------------------------------------------
   // out
   // ---------------------------------------------------------------------------
-
-  /** Bytes that were accepted and that the transport has not taken. */
-  abstract readonly bufferedBytes: number
-
-  /** Bytes of the last write that the transport has not passed on, where it knows; 0 if it is not {@link isBlocked}. */
-  abstract readonly pendingBytes: number
 
   /** The transport has not taken the last write. */
   abstract readonly isBlocked: boolean
@@ -159,12 +128,6 @@ export abstract class Link extends Alarm
     kind: Kind,
     fragments: Stream.Stream<Message, E, R>
   ): Effect.Effect<void, SendError | E, R>
-
-  /** Writes the output that waits, unless the transport has not taken the last write. */
-  abstract flush(): void
-
-  /** Sends the end of the stream, where the transport has one: nothing more is sent. */
-  abstract endOutput(): void
 
   /** Writes the output once the current run of JavaScript ends: one write for many sends. */
   abstract scheduleFlush(): void
@@ -332,127 +295,6 @@ export abstract class Link extends Alarm
   // ---------------------------------------------------------------------------
   // the end
   // ---------------------------------------------------------------------------
-
-  protected get end(): LinkClosing {
-    return this.closing ??= new LinkClosing(this)
-  }
-
-  protected checkEnding(): void {
-    if (this.closing !== undefined) this.closing.check()
-    else if (this.protocol.ending !== undefined) this.end.check()
-  }
-
-  /** Whether data can still be sent. */
-  get isOpen(): boolean {
-    return this.protocol.isOpen && this.broken === undefined && !this.gone
-  }
-
-  /** Whether an ending follows the messages that wait. */
-  get hasEnding(): boolean {
-    return this.closing === undefined ? this.protocol.ending !== undefined : this.closing.hasEnding
-  }
-
-  /** Whether a Close frame was sent or received, or the connection broke. */
-  get isClosing(): boolean {
-    return !this.isOpen || this.closing?.isEnding === true
-  }
-
-  /** Whether the closing handshake is over, one way or the other. */
-  get isClosed(): boolean {
-    return this.closing?.info !== undefined
-  }
-
-  /** Whether there is nothing to wait for: the transport is closed, or the peer is silent. */
-  get isDone(): boolean {
-    return this.closing?.isDone === true
-  }
-
-  /** What broke the connection. */
-  get broken(): IOError | undefined {
-    return this.closing?.broken
-  }
-
-  /** The transport is closed. */
-  get gone(): boolean {
-    return this.closing?.goneAt !== undefined
-  }
-
-  /** When it closed, if it is. */
-  get goneAt(): number | undefined {
-    return this.closing?.goneAt
-  }
-
-  /** How the connection closed or, before its end, how it would be closed now. */
-  get closeInfo(): CloseInfo {
-    return this.closing?.info ?? this.protocol.closeInfo
-  }
-
-  /** What the reader fails with at its end; nothing after an orderly one. */
-  get readFailure(): ProtocolError | IOError | undefined {
-    const ending = this.protocol.ending
-    if (ending?._tag === "Violation") return ending.error
-    return ending === undefined && this.protocol.sentClose === undefined ? this.broken : undefined
-  }
-
-  /** Adds a listener that is called once. */
-  once(step: EndStep, listener: () => void): () => void {
-    return (this.listeners ??= new Listeners()).add(step, listener)
-  }
-
-  /** The reader ended. What it left unread is there for the next one. */
-  readerLeft(): void {
-    if (this.closing === undefined) return
-    this.closing.readerLeft()
-    this.hooks.onEnding(true)
-  }
-
-  /** The reader has reached the end: it takes effect. */
-  processEnd(): void {
-    this.end.processEnd()
-    this.hooks.onEnding(true)
-  }
-
-  /** A call wants a Close that has to wait for its turn; it is sent at the close deadline in any case. */
-  wantClose(code: number | undefined, reason: string): void {
-    if (this.isOpen) this.end.want(code, reason)
-  }
-
-  /** Sends a Close frame after everything that was accepted. Only the first counts. */
-  close(code: number | undefined, reason: string): void {
-    if (this.isOpen) this.end.close(code, reason)
-  }
-
-  /** The same, with what a writer keeps back for a slow peer before the Close. */
-  closeAfterKept(code: number, reason: string): void {
-    if (!this.isOpen) return
-    this.hooks.writer.beforeClose()
-    this.close(code, reason)
-  }
-
-  /** A message that was begun will not be completed (RFC 6455 §5.4: it can neither be ended early nor taken back). */
-  cutMessage(): void {
-    this.close(1011, "a streamed message failed")
-  }
-
-  /** Closes to make room for other connections. */
-  shed(): void {
-    this.close(1013, "out of memory")
-    this.end.isShed = true
-  }
-
-  /** Something that was accepted is not sent: the connection did not close cleanly. */
-  lose(): void {
-    this.end.hasLost = true
-  }
-
-  /** The connection broke: senders fail now, the reader fails after the messages that had arrived. */
-  break(error: IOError): void {
-    this.end.break(error)
-  }
-
-  onClosed(error: IOError | undefined): void {
-    if (!this.gone) this.end.transportClosed(error)
-  }
 
   /** Only the end of the transport is left. */
   stop(): void {
