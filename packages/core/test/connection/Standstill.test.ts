@@ -88,7 +88,7 @@ describe("Standstill", () => {
       assert.isAbove(before, 180)
       yield* TestClock.adjust("20 minutes")
       assert.isAtMost(before - transport.waiting, 61)
-      assert.isAtLeast(before - transport.waiting, 55)
+      assert.isAtLeast(before - transport.waiting, 59)
     }))
 
   it.effect("ends after unreadTimeout with 1011, and not while the reader takes something now and then", () =>
