@@ -53,6 +53,14 @@ describe("SpareMemory", () => {
     assert.isDefined(take(maxSpare))
   })
 
+  it("frees no more than it must", () => {
+    const all = Array.from({ length: 33 }, () => block(MiB))
+    for (const one of all) put(one)
+    assert.strictEqual(spareBytes(), maxSpare)
+    assert.strictEqual(all.filter(isFreed).length, 1)
+    assert.strictEqual(take(MiB), all[32])
+  })
+
   it("frees as many as were not needed since the last look", () => {
     const all = Array.from({ length: 4 }, () => block(4 * KiB))
     for (const one of all) put(one)
