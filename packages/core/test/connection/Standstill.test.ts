@@ -79,16 +79,18 @@ describe("Standstill", () => {
 
   it.effect("takes in up to the mark once more, and then as seldom as the keepalive pings", () =>
     Effect.gen(function*() {
-      const { binary, transport, ws } = yield* standing({ unreadTimeout: "1 hour" })
-      for (let i = 0; i < 200; i++) transport.push(binary(100))
-      const { protocol } = (ws as Connection).link
-      yield* TestClock.adjust("10 seconds")
-      assert.isBelow(protocol.inbound.queuedBytes, 2 * KiB + 300)
-      const before = transport.waiting
-      assert.isAbove(before, 180)
-      yield* TestClock.adjust("20 minutes")
-      assert.isAtMost(before - transport.waiting, 61)
-      assert.isAtLeast(before - transport.waiting, 59)
+      for (const [keepAlive, seconds] of [[undefined, 20], [false, 20], [{ interval: "5 seconds" }, 5]] as const) {
+        const { binary, transport, ws } = yield* standing({ unreadTimeout: "1 hour", keepAlive })
+        for (let i = 0; i < 200; i++) transport.push(binary(100))
+        const { protocol } = (ws as Connection).link
+        yield* TestClock.adjust("10 seconds")
+        assert.isBelow(protocol.inbound.queuedBytes, 2 * KiB + 300)
+        const before = transport.waiting
+        assert.isAbove(before, 180)
+        yield* TestClock.adjust(60 * seconds * 1000)
+        assert.isAtMost(before - transport.waiting, 61)
+        assert.isAtLeast(before - transport.waiting, 59)
+      }
     }))
 
   it.effect("ends after unreadTimeout with 1011, and not while the reader takes something now and then", () =>
