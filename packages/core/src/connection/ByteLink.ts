@@ -286,7 +286,8 @@ export class ByteLink extends ByteOutput
 
   override stop(): void {
     this.protocol.outbound.clear()
-    if (this.gone) this.protocol.outputTaken()
+    // What the transport had not taken is left to the collector: a session of HTTP/2 below it may read that still.
+    if (this.gone && this.inFlight === 0) this.protocol.outputTaken()
     this.progress = undefined
     super.stop()
   }

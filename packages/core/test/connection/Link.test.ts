@@ -569,20 +569,38 @@ describe("Link", () => {
       assert.strictEqual((yield* Effect.flip(ws.send("x")))._tag, "IOError")
     }))
 
-  it.effect("what a lost connection had not written yet leaves its memory to the next", () =>
+  it.effect("what a transport has not taken when it is lost is never written to again", () =>
     Effect.gen(function*() {
       const seen: Array<Uint8Array> = []
       for (let i = 0; i < 3; i++) {
         const { transport, ws } = yield* make()
         transport.write = (chunks) => {
-          seen.push(chunks[0]!)
+          seen.push(...chunks)
           return false
         }
-        yield* ws.send("x".repeat(1000))
+        yield* ws.send(`${i}`.repeat(1000))
         yield* turn
         transport.closes()
       }
       assert.lengthOf(seen, 3)
+      seen.forEach((chunk, i) => assert.strictEqual(new TextDecoder().decode(chunk.subarray(-1000)), `${i}`.repeat(1000)))
+    }))
+
+  it.effect("what a lost connection has not begun to write leaves its memory to the next", () =>
+    Effect.gen(function*() {
+      const seen: Array<Uint8Array> = []
+      for (let i = 0; i < 3; i++) {
+        const { transport, ws } = yield* make()
+        const { write } = transport
+        transport.write = (chunks) => {
+          seen.push(...chunks)
+          return write.call(transport, chunks)
+        }
+        yield* ws.send("a")
+        yield* turn
+        yield* ws.send("b")
+        transport.closes()
+      }
       assert.strictEqual(new Set(seen.map(({ buffer }) => buffer)).size, 1)
       assert.strictEqual(new Set(seen.map(({ byteOffset }) => byteOffset)).size, 1)
     }))
