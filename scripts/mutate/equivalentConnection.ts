@@ -17,8 +17,8 @@ export const connection: ReadonlyArray<Equivalent> = [
   {
     file: "packages/core/src/connection/ByteLink.ts",
     line: "this.fannedOut = -1",
-    change: [["1", "2"]],
-    why: "any number that is no count of bytes says that none wait for a turn"
+    change: [["1", "2"], ["-", ""]],
+    why: "any number that is no size of frames says that none wait for a turn"
   },
   {
     file: "packages/core/src/connection/LinkClosing.ts",

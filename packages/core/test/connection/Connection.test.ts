@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import { inspect } from "node:util"
 import { TestClock } from "effect/testing"
 import type { Connection } from "../../src/connection/Connection.ts"
+import { endedWithoutClose } from "../../src/connection/LinkHooks.ts"
 import { acquiring } from "../../src/connection/TransportScope.ts"
 import * as Opcode from "../../src/Opcode.ts"
 import * as WebSocket from "../../src/WebSocket.ts"
@@ -90,6 +91,12 @@ describe("What a connection was opened over", () => {
       yield* Effect.scoped(Effect.andThen(acquiring(acquire, () => Effect.succeed({})), Effect.sync(() => assert.strictEqual(released, 0))))
       assert.strictEqual(released, 1)
     }))
+
+  it("ended without a Close: the error has what the platform said of it", () => {
+    const cause = new Error("of the platform")
+    assert.strictEqual(endedWithoutClose(cause).cause, cause)
+    assert.isUndefined(endedWithoutClose().cause)
+  })
 
   it.effect("compresses: both ways are counted", () =>
     Effect.gen(function*() {

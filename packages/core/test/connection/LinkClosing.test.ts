@@ -251,6 +251,22 @@ describe("LinkClosing", () => {
       assert.isTrue(isEnded)
     }))
 
+  it.effect("one that the process need not stay for is dropped in time all the same", () =>
+    Effect.gen(function*() {
+      const { scope, transport, ws } = yield* make({ closeTimeout: "1 second", closeLimit: "10 seconds" })
+      let isLeft = false
+      Object.assign(transport, { unref: () => isLeft = true })
+      const closing = yield* start(ws.close(1000))
+      yield* TestClock.adjust("1 second")
+      yield* done(closing)
+      yield* done(yield* start(Scope.close(scope, Exit.void)))
+      assert.isTrue(isLeft)
+      yield* TestClock.adjust("8999 millis")
+      assert.isFalse(transport.isDestroyed)
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(transport.isDestroyed)
+    }))
+
   it.effect("what is gone has no deadline any more, whatever comes to it late", () =>
     Effect.gen(function*() {
       const { alarms, transport, ws } = yield* make()

@@ -348,6 +348,19 @@ describe("Reader", () => {
         yield* done(reading)
       }))
 
+    it.effect("one that was left although all of it had come is not in the way of the next", () =>
+      Effect.gen(function*() {
+        const { binary, more, text, transport, ws } = yield* make({ maxMessageSize: KiB })
+        const first = yield* start(ws.receiveStream)
+        transport.push(text("a", false))
+        yield* done(first)
+        transport.push(more("b"))
+        const next = yield* start(ws.receiveStream)
+        transport.push(binary(2 * KiB).slice(0, 100))
+        yield* turn
+        assert.strictEqual((yield* done(next))._tag, "Binary")
+      }))
+
     it.effect("is bounded in memory: reading pauses where the pieces are not taken", () =>
       Effect.gen(function*() {
         const { allocated, primitives } = countAllocations()
