@@ -298,5 +298,23 @@ export const connection: ReadonlyArray<Equivalent> = [
     line: "this.shared = sums",
     change: [["this.shared = sums", "void 0"]],
     why: "spares adding up once more for each metric of a snapshot"
+  },
+  {
+    file: "packages/core/src/connection/Metrics.ts",
+    line: "incremental: true",
+    why: "the meter says so with each value"
+  },
+  {
+    file: "packages/core/src/connection/Reader.ts",
+    line: "if (busy !== undefined) return busy",
+    after: "takeOne(): Pull.Pull",
+    change: [["busy !== undefined", "false"]],
+    why: "while another waits there is no message, and one that has to wait finds the other once more"
+  },
+  {
+    file: "packages/core/src/connection/Writer.ts",
+    line: "if (next > from) link.scheduleFlush()",
+    change: [[">", ">="], ["next > from", "true"]],
+    why: "spares a flush that has nothing to write"
   }
 ]

@@ -49,6 +49,15 @@ describe("Reader", () => {
       assert.deepStrictEqual(yield* ws.pull, ["g"])
     }))
 
+  it.effect("is one at a time, also while a stream works on what it read", () =>
+    Effect.gen(function*() {
+      const { text, transport, ws } = yield* make()
+      transport.push(text("a"), text("b"))
+      yield* start(Stream.runForEach(ws.messages, () => Effect.never))
+      for (const second of [ws.messages, ws.batches]) yield* dies(Stream.runDrain<unknown, unknown, never>(second), "already")
+      yield* dies(ws.receive, "already")
+    }))
+
   it.effect("is one at a time, also where the fibers of two yield before they wait", () =>
     Effect.gen(function*() {
       for (const most of [3, 4, 5, 6]) {

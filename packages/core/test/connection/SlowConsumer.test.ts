@@ -462,6 +462,19 @@ describe("SlowConsumer", () => {
       assert.deepStrictEqual(open.said(), ["text in flight", ...numbers(0, 199)])
     }))
 
+  it.effect("a send that finds the transport closed when it makes room fails", () =>
+    Effect.gen(function*() {
+      for (const slowConsumer of ["dropNewest", "dropOldest", { close: 1013 }] as const) {
+        const { transport, ws } = yield* makeConnection({ slowConsumer, outboundHighWaterMark: 10 })
+        yield* ws.send("0123456789")
+        transport.write = () => {
+          transport.closes()
+          return true
+        }
+        assert.strictEqual((yield* Effect.flip(ws.send("late")))._tag, "IOError")
+      }
+    }))
+
   describe("with an extension", () => {
     for (const policy of ["dropNewest", "dropOldest"] as const) {
       it.effect(`${policy}: a message that is dropped never reached the encoder`, () =>

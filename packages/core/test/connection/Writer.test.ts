@@ -58,6 +58,22 @@ describe("Writer", () => {
       assert.deepStrictEqual(said(), ["text+ a"])
     }))
 
+  it.effect("a streamed message that is interrupted while it waits for room is not sent later", () =>
+    Effect.gen(function*() {
+      const { said, transport, ws } = yield* make({ outboundHighWaterMark: 10 })
+      transport.holding = true
+      yield* ws.send("0123456789")
+      yield* turn
+      const streaming = yield* start(ws.sendTextStream(Stream.make("never")))
+      assert.isTrue(isPending(streaming))
+      yield* Fiber.interrupt(streaming)
+      transport.release()
+      yield* turn
+      yield* ws.send("next")
+      yield* turn
+      assert.deepStrictEqual(said(), ["text 0123456789", "text next"])
+    }))
+
   it.effect("what is pushed overtakes no sender that waits, and goes out in slices by its sender only", () =>
     Effect.gen(function*() {
       const { transport, ws } = yield* make({ role: "server" })
