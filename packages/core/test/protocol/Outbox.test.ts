@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { MaskKeys } from "../../src/codec/Mask.ts"
 import { lentMemoryOf } from "../../src/memory/LentMemory.ts"
-import { spareBytes } from "../../src/memory/SpareMemory.ts"
+import { maxSpare, spareBytes } from "../../src/memory/SpareMemory.ts"
 import * as Message from "../../src/Message.ts"
 import type { Transform } from "../../src/MessageExtension.ts"
 import { portable } from "../../src/Primitives.ts"
@@ -276,6 +276,15 @@ describe("Outbox", () => {
     assert.strictEqual(spareBytes(), 2 * block(20 * 1024))
     outbox.frame(fin | 2, new Uint8Array(20_000))
     assert.include([bytes!.buffer, text!.buffer], outbox.take()[0]!.buffer)
+    // What is too large for that is masked in memory of its own.
+    freeSpare()
+    const huge = maxSpare / 2
+    const other = client()
+    other.frame(fin | 2, new Uint8Array(huge))
+    other.text(fin | 1, "x".repeat(huge))
+    assert.deepStrictEqual(other.take().map(({ buffer }) => buffer.byteLength), [huge + 14, huge + 14])
+    other.taken()
+    assert.strictEqual(spareBytes(), 0)
   })
 
   it("masks each frame of a client with a fresh key, whatever it carries (RFC 6455 §5.3)", () => {
