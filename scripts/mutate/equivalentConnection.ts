@@ -316,5 +316,12 @@ export const connection: ReadonlyArray<Equivalent> = [
     line: "if (next > from) link.scheduleFlush()",
     change: [[">", ">="], ["next > from", "true"]],
     why: "spares a flush that has nothing to write"
+  },
+  {
+    file: "packages/core/src/connection/Reader.ts",
+    line: "return true",
+    after: "if (link.protocol.messages.length === 0) return false",
+    change: [["true", "false"]],
+    why: "spares a wait, which would end at once"
   }
 ]

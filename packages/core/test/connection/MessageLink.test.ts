@@ -130,6 +130,17 @@ describe("MessageLink", () => {
         assert.isTrue(transport.isClosed)
       }))
 
+    it.effect("more that is sent gives a platform that passes nothing on no more time", () =>
+      Effect.gen(function*() {
+        const { transport, ws } = yield* make({ stalledWriteTimeout: "10 seconds", keepAlive: false })
+        transport.isHolding = true
+        yield* ws.send("x")
+        yield* TestClock.adjust("9 seconds")
+        yield* ws.send("x")
+        yield* TestClock.adjust("1 second")
+        assert.isTrue(transport.isClosed)
+      }))
+
     it.effect("a message that the platform does not take waits for the end, and fails with it", () =>
       Effect.gen(function*() {
         const { transport, ws } = yield* make()

@@ -350,7 +350,9 @@ describe("Pings", () => {
         const watching = yield* start(Stream.runForEach(ws.controls, ({ payload }) =>
           Effect.andThen(Effect.sleep("1 second"), Effect.sync(() => seen.push(payload[0])))))
         const other = yield* start(Stream.runDrain(ws.controls))
+        assert.strictEqual((ws as Connection).link.pings!["observers"]!.size, 2)
         yield* Fiber.interrupt(other)
+        assert.strictEqual((ws as Connection).link.pings!["observers"]!.size, 1)
         for (let i = 0; i < 200; i++) transport.push(pong(bytes(i)))
         transport.push(close(1000))
         yield* TestClock.adjust("10 minutes")
