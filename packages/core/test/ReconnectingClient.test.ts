@@ -62,6 +62,17 @@ describe("ReconnectingClient.make", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("its functions can be handed on without it", () => {
+    const { layer } = scripted(accept((ws) => Stream.runForEach(ws.messages, ws.send)))
+    return Effect.gen(function*() {
+      const { close, messages, read, send } = yield* ReconnectingClient.make(url)
+      yield* send("a")
+      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(read((ws) => ws.messages), 1)), ["a"])
+      yield* close(1000)
+      assert.deepStrictEqual(yield* Stream.runCollect(messages), [])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("the statuses end with the client", () => {
     const { layer } = scripted(refuse(403))
     return Effect.gen(function*() {

@@ -126,6 +126,8 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return this.reader.batch
   }
 
+  // Functions by getters: they can be handed on, as in `Effect.flatMap(from.closed, to.closeAs)`, and a connection holds none of them.
+
   get sendText(): (text: string) => Effect.Effect<void, SendError> {
     return this.send
   }
@@ -139,12 +141,12 @@ export class Connection extends Inspectable.Class implements LinkHooks {
       this.writer.sendAll(Array.isArray(messages) ? messages as ReadonlyArray<Sendable> : Array.from(messages))
   }
 
-  sendTextStream<E, R>(fragments: Stream.Stream<string, E, R>) {
-    return this.link.sendStream(this.writer, "text", fragments)
+  get sendTextStream() {
+    return <E, R>(fragments: Stream.Stream<string, E, R>) => this.link.sendStream(this.writer, "text", fragments)
   }
 
-  sendBinaryStream<E, R>(fragments: Stream.Stream<Uint8Array, E, R>) {
-    return this.link.sendStream(this.writer, "binary", fragments)
+  get sendBinaryStream() {
+    return <E, R>(fragments: Stream.Stream<Uint8Array, E, R>) => this.link.sendStream(this.writer, "binary", fragments)
   }
 
   get sink(): Sink.Sink<void, Sendable, never, SendError> {
@@ -164,12 +166,14 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return Effect.sync(() => this.writer.dropped)
   }
 
-  ping(token?: Uint8Array): Effect.Effect<Duration.Duration, SendError | InvalidArgument | Unsupported> {
-    return this.link.pings?.ping(this.writer, token) ?? noPing("ping")
+  get ping() {
+    return (token?: Uint8Array): Effect.Effect<Duration.Duration, SendError | InvalidArgument | Unsupported> =>
+      this.link.pings?.ping(this.writer, token) ?? noPing("ping")
   }
 
-  sendPing(token?: Uint8Array): Effect.Effect<void, SendError | InvalidArgument | Unsupported> {
-    return this.link.pings?.sendPing(this.writer, token) ?? noPing("sendPing")
+  get sendPing() {
+    return (token?: Uint8Array): Effect.Effect<void, SendError | InvalidArgument | Unsupported> =>
+      this.link.pings?.sendPing(this.writer, token) ?? noPing("sendPing")
   }
 
   get controls(): Stream.Stream<ControlFrame> {
@@ -178,25 +182,28 @@ export class Connection extends Inspectable.Class implements LinkHooks {
     return pings === undefined ? Stream.fromEffectDrain(this.closed) : pings.controls(this.writer)
   }
 
-  close(code?: number, reason = ""): Effect.Effect<CloseInfo, InvalidArgument> {
-    const checked = checkClose(this.role, code, reason)
-    if (Result.isFailure(checked)) return Effect.fail(checked.failure)
-    return Effect.suspend(() => {
-      const { link } = this
-      this.writer.close(code, reason)
-      // Bounded by the close deadline: nothing waits for a peer that neither takes nor sends anything.
-      return this.when("done", () => link.isClosed || link.isDone)
-    })
+  get close() {
+    return (code?: number, reason = ""): Effect.Effect<CloseInfo, InvalidArgument> => {
+      const checked = checkClose(this.role, code, reason)
+      return Result.isFailure(checked) ? Effect.fail(checked.failure) : this.finish(() => this.writer.close(code, reason))
+    }
   }
 
-  closeAs(info: CloseInfo): Effect.Effect<CloseInfo> {
-    const { code, reason } = info
-    if (code === 1005) return Effect.orDie(this.close())
-    if (Result.isSuccess(checkClose(this.role, code, reason))) return Effect.orDie(this.close(code, reason))
+  get closeAs() {
+    return ({ code, reason }: CloseInfo): Effect.Effect<CloseInfo> =>
+      this.finish(() => {
+        // There was no Close: the connection ends here without one, too.
+        if (code === 1006 || code === 1015) this.cut("The connection that closeAs was given ended without a Close frame")
+        else if (code === 1005) this.writer.close(undefined, "")
+        else if (Result.isSuccess(checkClose(this.role, code, reason))) this.writer.close(code, reason)
+        else this.writer.close(1011, "")
+      })
+  }
+
+  /** Bounded by the close deadline: nothing waits for a peer that neither takes nor sends anything. */
+  private finish(close: () => void): Effect.Effect<CloseInfo> {
     return Effect.suspend(() => {
-      // There was no Close: the connection ends here without one, too.
-      if (code === 1006 || code === 1015) this.cut("The connection that closeAs was given ended without a Close frame")
-      else this.writer.close(1011, "")
+      close()
       return this.when("done", () => this.link.isClosed || this.link.isDone)
     })
   }
@@ -246,11 +253,6 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   /** Drops the connection without a closing handshake. */
   cut(detail: string): void {
     this.link.break(new IOError({ phase: "close", reason: "Aborted", detail }))
-  }
-
-  /** Waits until there is nothing to wait for: the transport is closed, or the peer is silent. */
-  get done(): Effect.Effect<unknown> {
-    return this.when("done", () => this.link.isDone)
   }
 
   /**

@@ -71,9 +71,7 @@ export class ReconnectingValues<In, Out, E> {
     return this.client.retryNow
   }
 
-  close(code?: number, reason?: string): Effect.Effect<void, InvalidArgument> {
-    return this.client.close(code, reason)
-  }
+  readonly close = (code?: number, reason?: string): Effect.Effect<void, InvalidArgument> => this.client.close(code, reason)
 
   /** Each connection may have another codec. */
   private valuesOf(ws: WebSocket): Values<In, Out> {

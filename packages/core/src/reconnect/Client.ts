@@ -96,9 +96,9 @@ export class Client<E> {
     return this.read((ws) => ws.messages)
   }
 
-  read<A, E2, R>(
+  readonly read = <A, E2, R>(
     f: (ws: WebSocket) => Stream.Stream<A, ProtocolError | IOError | E2, R>
-  ): Stream.Stream<A, Loss<E> | Exclude<E2, ProtocolError | IOError>, R> {
+  ): Stream.Stream<A, Loss<E> | Exclude<E2, ProtocolError | IOError>, R> => {
     const { sessions } = this
     const next = Effect.flatMap(
       sessions.toRead,
@@ -171,8 +171,8 @@ export class Client<E> {
     return Effect.sync(() => this.attempts.force())
   }
 
-  close(code?: number, reason?: string): Effect.Effect<void, InvalidArgument> {
-    return Effect.suspend(() => {
+  readonly close = (code?: number, reason?: string): Effect.Effect<void, InvalidArgument> =>
+    Effect.suspend(() => {
       const { current } = this.sessions
       if (current === undefined) return this.stop
       return Effect.andThen(Effect.forkChild(current.ws.close(code, reason), { startImmediately: true }), (closing) => {
@@ -182,7 +182,6 @@ export class Client<E> {
         return Effect.andThen(this.stop, Effect.asVoid(Fiber.join(closing)))
       })
     })
-  }
 
   /** Ends the client with an error, and begins to close what is open. */
   fail(error: Loss<E>, code: number, reason: string): Effect.Effect<void> {

@@ -190,6 +190,34 @@ describe("offerUnsafe", () => {
     }))
 })
 
+it.effect("every function of a connection can be handed on without it", () =>
+  Effect.gen(function*() {
+    const { close: peerCloses, said, transport, ws } = yield* make()
+    const { close, closeAs, offerUnsafe, ping, send, sendAll, sendBinary, sendBinaryStream, sendPing, sendText, sendTextStream } = ws
+    const functions = Object.entries({ close, closeAs, offerUnsafe, ping, send, sendAll, sendBinary, sendBinaryStream, sendPing, sendText, sendTextStream })
+    // A new function of the interface belongs in this test.
+    const names = Object.keys(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(ws)))
+    const inherited = new Set(["constructor", "toJSON", "onEnding", "handlerEnds", "goAway", "cut", "release", "finish", "when"])
+    const all = names.filter((name) => !inherited.has(name) && typeof (ws as unknown as Record<string, unknown>)[name] === "function")
+    assert.sameMembers(functions.map(([name]) => name), all)
+    yield* sendText("a")
+    yield* sendBinary(new Uint8Array(1))
+    yield* send("b")
+    yield* sendAll(["c"])
+    yield* sendTextStream(Stream.make("d"))
+    yield* sendBinaryStream(Stream.make(new Uint8Array(2)))
+    yield* sendPing()
+    yield* start(ping())
+    assert.isTrue(offerUnsafe("e"))
+    yield* turn
+    assert.lengthOf(said(), 11)
+    yield* start(Effect.flatMap(ws.closed, closeAs))
+    const closing = yield* start(close(1000))
+    transport.push(peerCloses(1000))
+    yield* turn
+    assert.deepInclude(yield* Fiber.join(closing), { code: 1000, clean: true })
+  }))
+
 describe("closeAs", () => {
   const info = (code: number, reason = "") => ({ code, reason, initiator: "remote", clean: true }) as const
 

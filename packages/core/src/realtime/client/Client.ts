@@ -101,9 +101,7 @@ export class Client<E> {
     return this.client.retryNow
   }
 
-  close(code?: number, reason?: string): Effect.Effect<void, InvalidArgument> {
-    return this.client.close(code, reason)
-  }
+  readonly close = (code?: number, reason?: string): Effect.Effect<void, InvalidArgument> => this.client.close(code, reason)
 
   readonly subscribe = <T extends Topic.Any>(
     family: T,
