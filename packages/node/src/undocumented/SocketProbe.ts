@@ -30,6 +30,17 @@ const opened = (socket: Net.Socket): Net.Socket => {
   return socket.on("error", ignore)
 }
 
+/** The server's side of a socket that connects to it. Any process on this machine may connect to the port as well. */
+const accepted = (server: Net.Server, far: Net.Socket): Promise<Net.Socket> =>
+  new Promise((resolve) => {
+    const onConnection = (near: Net.Socket) => {
+      if (opened(near).remotePort !== far.localPort) return void near.destroy()
+      server.off("connection", onConnection)
+      resolve(near)
+    }
+    server.on("connection", onConnection)
+  })
+
 const makePairs = async (server: Net.Server, onPair: (near: Net.Socket) => void): Promise<MakePair> => {
   // Otherwise the workers of a cluster share the port, and one accepts the connections of another's trial.
   server.listen({ host: "127.0.0.1", port: 0, exclusive: true })
@@ -37,9 +48,7 @@ const makePairs = async (server: Net.Server, onPair: (near: Net.Socket) => void)
   const { port } = server.address() as Net.AddressInfo
   return async () => {
     const far = opened(Net.connect({ host: "127.0.0.1", port, allowHalfOpen: true }))
-    const [[near]] = await Promise.all([once(server, "connection") as Promise<[Net.Socket]>, once(far, "connect")])
-    // Any process on this machine may connect to the port.
-    if (opened(near).remotePort !== far.localPort) throw new Error("another process has connected to the port of the trial")
+    const [near] = await Promise.all([accepted(server, far), once(far, "connect")])
     onPair(near)
     return { near, far, server }
   }

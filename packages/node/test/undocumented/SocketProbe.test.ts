@@ -1,5 +1,6 @@
 /** Handles are used only where they do on known connections what they should: each part spoiled in turn. */
 import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as Net from "node:net"
 import * as SharedReads from "../../src/undocumented/SharedReads.ts"
 import * as SocketHandle from "../../src/undocumented/SocketHandle.ts"
 import * as SocketProbe from "../../src/undocumented/SocketProbe.ts"
@@ -20,6 +21,17 @@ describe("SocketProbe", { timeout: 60_000 }, () => {
     await SocketProbe.run()
     assert.isTrue(SocketHandle.isEnabled())
     assert.isTrue(SharedReads.isEnabled())
+  })
+
+  it("is not misled by others that connect to its port", async () => {
+    const others: Array<Net.Socket> = []
+    const onPair = ({ localPort }: Net.Socket) => {
+      for (let i = 0; i < 3; i++) others.push(Net.connect(localPort!, "127.0.0.1").on("error", () => {}))
+    }
+    await SocketProbe.run({ onPair })
+    assert.isAtLeast(others.length, 15)
+    assert.isTrue(SocketHandle.isEnabled() && SharedReads.isEnabled())
+    for (const other of others) other.destroy()
   })
 
   type Name = Exclude<keyof Raw, symbol>
