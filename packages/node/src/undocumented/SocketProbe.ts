@@ -33,12 +33,22 @@ const opened = (socket: Net.Socket): Net.Socket => {
 /** The server's side of a socket that connects to it. Any process on this machine may connect to the port as well. */
 const accepted = (server: Net.Server, far: Net.Socket): Promise<Net.Socket> =>
   new Promise((resolve) => {
-    const onConnection = (near: Net.Socket) => {
-      if (opened(near).remotePort !== far.localPort) return void near.destroy()
+    const nears: Array<Net.Socket> = []
+    const match = () => {
+      // Not every runtime tells its port before.
+      if (far.connecting) return
+      const near = nears.find(({ remotePort }) => remotePort === far.localPort)
+      if (near === undefined) return
       server.off("connection", onConnection)
+      for (const other of nears) if (other !== near) other.destroy()
       resolve(near)
     }
+    const onConnection = (near: Net.Socket) => {
+      nears.push(opened(near))
+      match()
+    }
     server.on("connection", onConnection)
+    far.once("connect", match)
   })
 
 const makePairs = async (server: Net.Server, onPair: (near: Net.Socket) => void): Promise<MakePair> => {
