@@ -5,7 +5,7 @@ import * as WebSocketServer from "../WebSocketServer.ts"
 import type * as Definition from "./Definition.ts"
 import { InvalidMessage } from "./InvalidMessage.ts"
 import type { ContractMismatch } from "./Mismatch.ts"
-import { listOf, type OneOrMore, over, subprotocolsOf } from "./Over.ts"
+import { listOf, type OneOrMore, overOneOf, subprotocolsOf } from "./Over.ts"
 import type { ServerConnection, ServerServices, ValueOptions } from "./Sides.ts"
 
 /**
@@ -44,7 +44,7 @@ export const server = <C extends Definition.Any>(
   contracts: OneOrMore<C>,
   ws: WebSocket.WebSocket,
   options?: Pick<AcceptOptions, "onInvalid" | "requireSubprotocol">
-): Effect.Effect<ServerConnection<C>, ContractMismatch, ServerServices<C>> => over(listOf(contracts), ws, options)
+): Effect.Effect<ServerConnection<C>, ContractMismatch, ServerServices<C>> => overOneOf(listOf(contracts), ws, options)
 
 /**
  * Accepts the current request as a connection of a contract, or of one of several: the first that
@@ -73,7 +73,7 @@ export const accept = <C extends Definition.Any>(
   const list = listOf(contracts)
   return Effect.flatMap(
     WebSocketServer.accept(acceptOptions(list, options)),
-    (ws) => Effect.orDie(over<ServerConnection<C>>(list, ws, options))
+    (ws) => Effect.orDie(overOneOf<ServerConnection<C>>(list, ws, options))
   )
 }
 
@@ -127,7 +127,7 @@ export const handle = <C extends Definition.Any, A, E, R>(
   const list = listOf(contracts)
   return WebSocketServer.handle(
     (ws): Effect.Effect<A | void, Exclude<E, InvalidMessage>, R | ServerServices<C>> =>
-      Effect.orDie(over<ServerConnection<C>>(list, ws, options)).pipe(
+      Effect.orDie(overOneOf<ServerConnection<C>>(list, ws, options)).pipe(
         Effect.flatMap(f),
         Effect.catchIf(
           (error): error is Extract<E, InvalidMessage> => error instanceof InvalidMessage,

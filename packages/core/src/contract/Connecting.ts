@@ -37,7 +37,7 @@ export const client = <C extends Definition.Any>(
   contract: C,
   ws: WebSocket.WebSocket,
   options?: ValueOptions
-): Effect.Effect<ClientConnection<C>, ContractMismatch, ClientServices<C>> => over([contract], ws, options)
+): Effect.Effect<ClientConnection<C>, ContractMismatch, ClientServices<C>> => over(contract, ws, options)
 
 /**
  * How to connect: `WebSocketClient.ConnectOptions` without the subprotocols.
@@ -68,7 +68,7 @@ export const connect = <C extends Definition.Any>(
   ClientConnection<C>,
   HandshakeError | IOError | ContractMismatch,
   WebSocketClient.Connector | Scope.Scope | ClientServices<C>
-> => Effect.flatMap(dial(contract)(url, options), (ws) => Effect.orDie(over<ClientConnection<C>>([contract], ws, { onInvalid })))
+> => Effect.flatMap(dial(contract)(url, options), (ws) => Effect.orDie(over<ClientConnection<C>>(contract, ws, { onInvalid })))
 
 /**
  * A client that comes back whose messages are values; see `ReconnectingClient.ReconnectingClient`, which
@@ -140,7 +140,7 @@ export const reconnecting = <C extends Definition.Any, EU = never, RU = never, E
   type Errors = EU | E | EO | ContractMismatch | InvalidMessage
   const { maxWaiting = 1000, onInvalid = "close", onOpen, whileAway = "wait", ...rest } = options
   const opened = onOpen === undefined ? undefined : (ws: WebSocket.WebSocket) =>
-    Effect.flatMap(Effect.orDie(over<ClientConnection<C>>([contract], ws, { onInvalid })), onOpen)
+    Effect.flatMap(Effect.orDie(over<ClientConnection<C>>(contract, ws, { onInvalid })), onOpen)
   return Effect.gen(function*() {
     const context = yield* Effect.context<never>()
     const plan = yield* planned<Errors, RU | R | RO>(dial(contract), url, rest, opened)
@@ -176,6 +176,6 @@ export const run = <C extends Definition.Any, A, ES, RS, EU = never, RU = never,
     planned<EU | E | ES | ContractMismatch, RU | R>(dial(contract), url, rest),
     (plan) =>
       ReconnectRun.run({ ...plan, report }, (ws) =>
-        Effect.flatMap(over<ClientConnection<C>>([contract], ws, { onInvalid }), session))
+        Effect.flatMap(over<ClientConnection<C>>(contract, ws, { onInvalid }), session))
   )
 }

@@ -71,7 +71,5 @@ const segment = (key: PropertyKey, isFirst: boolean): string => {
   return `${isFirst ? "" : "."}${printable(name.slice(0, longestPath))}`
 }
 
-const plain = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
-
 /** Keys may come from the peer, such as those of a record, so only letters, digits, `_` and `-` are repeated. */
-const printable = (text: string): string => Array.from(text, (character) => plain.includes(character) ? character : "?").join("")
+const printable = (text: string): string => text.replace(/[^\w-]/gu, "?")

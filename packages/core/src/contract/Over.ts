@@ -16,20 +16,36 @@ export const listOf = <C extends Definition.Any>(contracts: OneOrMore<C>): Reado
 export const subprotocolsOf = (contracts: ReadonlyArray<Definition.Any>): ReadonlyArray<string> =>
   contracts.flatMap(({ subprotocols }) => subprotocols)
 
-/** A connection as a side of the contract that its subprotocol names. */
+/** How a connection becomes one of values. */
+interface OverOptions {
+  readonly onInvalid?: OnInvalid | undefined
+}
+
+const mismatch = (offered: ReadonlyArray<string>, { subprotocol }: WebSocket.WebSocket) =>
+  Effect.fail(new ContractMismatch({ offered, spoken: subprotocol === undefined ? [] : [subprotocol] }))
+
+/** A connection as a side of a contract, by the subprotocol of one of its codecs. */
 export const over = <A>(
-  contracts: ReadonlyArray<Definition.Any>,
+  contract: Definition.Any,
   ws: WebSocket.WebSocket,
-  { onInvalid = "close", requireSubprotocol = true }: { readonly onInvalid?: OnInvalid | undefined; readonly requireSubprotocol?: boolean | undefined } = {}
+  { onInvalid = "close" }: OverOptions = {},
+  subprotocol = ws.subprotocol
 ): Effect.Effect<A, ContractMismatch> =>
   Effect.contextWith((context: Context.Context<never>) => {
-    const subprotocol = ws.subprotocol ?? (requireSubprotocol ? undefined : contracts[0]?.subprotocols[0])
-    for (const contract of contracts) {
-      const side = Definition.sideOf(contract, ws.role, subprotocol)
-      if (side === undefined) continue
-      // The types of the values are those of the contract.
-      return Effect.succeed(new ValueConnection(ws, contract.name, side, context, onInvalid) as A)
-    }
-    const spoken = ws.subprotocol === undefined ? [] : [ws.subprotocol]
-    return Effect.fail(new ContractMismatch({ offered: subprotocolsOf(contracts), spoken }))
+    const side = Definition.sideOf(contract, ws.role, subprotocol)
+    // The types of the values are those of the contract.
+    return side === undefined
+      ? mismatch(contract.subprotocols, ws)
+      : Effect.succeed(new ValueConnection(ws, contract.name, side, context, onInvalid) as A)
   })
+
+/** The same for the one of several contracts that its subprotocol names; without a subprotocol the first, where that is allowed. */
+export const overOneOf = <A>(
+  contracts: ReadonlyArray<Definition.Any>,
+  ws: WebSocket.WebSocket,
+  { requireSubprotocol = true, ...options }: OverOptions & { readonly requireSubprotocol?: boolean | undefined } = {}
+): Effect.Effect<A, ContractMismatch> => {
+  const subprotocol = ws.subprotocol ?? (requireSubprotocol ? undefined : contracts[0]?.subprotocols[0])
+  const contract = contracts.find(({ subprotocols }) => subprotocols.some((one) => one === subprotocol))
+  return contract === undefined ? mismatch(subprotocolsOf(contracts), ws) : over(contract, ws, options, subprotocol)
+}

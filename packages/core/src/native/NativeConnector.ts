@@ -145,12 +145,12 @@ export const makeConnector = (dial: Dial, own: ConnectorOptions): Connector["Ser
         if (target.subprotocols.length > 0 && dialled.protocol === "" && options.requireSubprotocol !== false) {
           return yield* refuse("SubprotocolMissing", "RFC 6455 §4.1", "none of the subprotocols was accepted")
         }
-        const extension = dialled.extensions.split(";", 1)[0]!.split(",", 1)[0]!.trim()
+        const extension = /[^\s;,]+/.exec(dialled.extensions)?.[0]
         return {
           make: (given) =>
             NativeOpening.make(dialled.transport, Limits.make(given), {
               ...given,
-              extension: extension === "" ? undefined : extension,
+              extension,
               keepAlive: own.keepAlive,
               makeWriter: own.makeWriter
             }),
