@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { Deadlines, Sleeper } from "./Deadlines.ts"
+import type { Alarm, Deadlines, Sleeper } from "./Deadlines.ts"
 
 // Of timers; those that are set for longer go off at once.
 const mostMillis = 0x7fffffff
@@ -19,20 +19,30 @@ interface Timer {
 const isTimer = (handle: unknown): handle is Timer => typeof handle === "object" && handle !== null && "unref" in handle
 
 class BackgroundTimer implements Sleeper {
-  private timer: Timer | undefined
+  #timer: Timer | undefined
+  // Alarms that keep the process.
+  #foreground = 0
 
-  sleep(millis: number, isKept: boolean): Effect.Effect<void> {
+  sleep(millis: number): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const handle: unknown = setTimeout(() => resume(Effect.void), Math.min(millis, mostMillis))
-      this.timer = isTimer(handle) ? handle : undefined
-      this.keep(isKept)
+      this.#timer = isTimer(handle) ? handle : undefined
+      this.#keep()
       return Effect.sync(() => clearTimeout(handle as number))
     })
   }
 
-  keep(isKept: boolean): void {
-    if (isKept) this.timer?.ref()
-    else this.timer?.unref()
+  changed(alarm: Alarm, by: 1 | -1): void {
+    if (alarm.isBackground) return
+    const before = this.#foreground
+    this.#foreground += by
+    if (before === 0 || this.#foreground === 0) this.#keep()
+  }
+
+  /** Keeps the process for the current sleep, or does not. */
+  #keep(): void {
+    if (this.#foreground > 0) this.#timer?.ref()
+    else this.#timer?.unref()
   }
 }
 

@@ -41,10 +41,9 @@ const tolerance = 4
 
 /** What sleeps for the deadlines, in place of their clock. */
 export interface Sleeper {
-  /** Sleeps; `isKept` says whether the process stays for it. */
-  sleep(millis: number, isKept: boolean): Effect.Effect<void>
-  /** Whether the process stays for the current sleep. */
-  keep(isKept: boolean): void
+  sleep(millis: number): Effect.Effect<void>
+  /** An alarm was set (1), or is set no longer (-1). */
+  changed(alarm: Alarm, by: 1 | -1): void
 }
 
 // A handshake takes several turns of the loop and round trips.
@@ -56,24 +55,22 @@ const mostHold = 5000
 export class Deadlines {
   private readonly heap: Array<Alarm> = []
   readonly clock: Clock.Clock
-  private readonly context: Context.Context<never>
+  readonly #context: Context.Context<never>
   private fiber: Fiber.Fiber<void> | undefined
-  private wakesAt = Infinity
+  #wakesAt = Infinity
   // Nothing rings before this time, after the loop was blocked; and how long that may still be extended.
-  private heldUntil = -Infinity
-  private holdLeft = mostHold
-  private firing = false
-  private readonly origin: number
-  // Alarms for which the process need not stay.
-  private background = 0
-  private sleeper: Sleeper | undefined
-  private readonly dispatcher: Scheduler.SchedulerDispatcher
+  #heldUntil = -Infinity
+  #holdLeft = mostHold
+  #firing = false
+  readonly #origin: number
+  #sleeper: Sleeper | undefined
+  readonly #dispatcher: Scheduler.SchedulerDispatcher
 
   constructor(clock: Clock.Clock, scheduler: Scheduler.Scheduler) {
     this.clock = clock
-    this.origin = Math.floor(this.read())
-    this.dispatcher = scheduler.makeDispatcher()
-    this.context = Context.make(Clock.Clock, clock).pipe(
+    this.#origin = Math.floor(this.#read())
+    this.#dispatcher = scheduler.makeDispatcher()
+    this.#context = Context.make(Clock.Clock, clock).pipe(
       Context.add(Scheduler.Scheduler, scheduler)
     ) as Context.Context<never>
   }
@@ -88,21 +85,21 @@ export class Deadlines {
 
   /** The same with a fraction, for measurements. */
   preciseNow(): number {
-    return this.read() - this.origin
+    return this.#read() - this.#origin
   }
 
-  private read(): number {
+  #read(): number {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
   /** Runs `task` in a later turn of the event loop. */
   nextTurn(task: () => void): void {
-    this.dispatcher.scheduleTask(task, 0)
+    this.#dispatcher.scheduleTask(task, 0)
   }
 
   /** Runs `task` after so many milliseconds, however late the event loop is: it is no deadline. */
   after(millis: number, task: () => void): void {
-    Effect.runForkWith(this.context)(Effect.map(this.clock.sleep(Duration.millis(millis)), task))
+    Effect.runForkWith(this.#context)(Effect.map(this.clock.sleep(Duration.millis(millis)), task))
   }
 
   /** Sets when the alarm goes off; `Infinity` removes it. */
@@ -112,137 +109,132 @@ export class Deadlines {
       alarm.due = due
       alarm.position = this.heap.length
       this.heap.push(alarm)
-      if (alarm.isBackground) this.background++
-      this.move(alarm)
+      this.#sleeper?.changed(alarm, 1)
+      this.#move(alarm)
     } else if (this.heap[alarm.position] !== alarm) {
       // The heap of another Clock: moving the alarm here would silently drop the other one.
       throw new Error("This alarm is set in another heap of deadlines")
     } else if (due === Infinity) {
-      this.remove(alarm)
+      this.#remove(alarm)
     } else {
       if (alarm.due === due) return
       alarm.due = due
-      this.move(alarm)
+      this.#move(alarm)
     }
-    this.schedule()
-    this.sleeper?.keep(this.isKept)
-  }
-
-  /** Whether the process stays for an alarm. */
-  private get isKept(): boolean {
-    return this.heap.length > this.background
+    this.#schedule()
   }
 
   /** Sleeps otherwise from now on. */
   sleepBy(sleeper: Sleeper): void {
-    if (this.sleeper !== undefined) return
-    this.sleeper = sleeper
+    if (this.#sleeper !== undefined) return
+    this.#sleeper = sleeper
+    for (const alarm of this.heap) sleeper.changed(alarm, 1)
     // While alarms ring nothing sleeps.
-    if (this.firing) return
+    if (this.#firing) return
     this.fiber?.interruptUnsafe()
     this.fiber = undefined
-    this.schedule()
+    this.#schedule()
   }
 
-  private schedule(): void {
-    if (this.firing) return
+  #schedule(): void {
+    if (this.#firing) return
     if (this.heap.length === 0) {
       this.fiber?.interruptUnsafe()
       this.fiber = undefined
-      this.wakesAt = Infinity
-      this.release()
+      this.#wakesAt = Infinity
+      this.#release()
       return
     }
-    const due = Math.max(this.heap[0].due, this.heldUntil)
-    if (this.fiber === undefined || due < this.wakesAt) {
+    const due = Math.max(this.heap[0].due, this.#heldUntil)
+    if (this.fiber === undefined || due < this.#wakesAt) {
       this.fiber?.interruptUnsafe()
-      this.wakesAt = due
-      this.fiber = Effect.runForkWith(this.context)(this.loop)
+      this.#wakesAt = due
+      this.fiber = Effect.runForkWith(this.#context)(this.#loop)
     }
   }
 
-  private release(): void {
-    this.heldUntil = -Infinity
-    this.holdLeft = mostHold
+  #release(): void {
+    this.#heldUntil = -Infinity
+    this.#holdLeft = mostHold
   }
 
-  private readonly loop: Effect.Effect<void> = Effect.suspend(() => {
-    const wait = this.wakesAt - this.now()
+  readonly #loop: Effect.Effect<void> = Effect.suspend(() => {
+    const wait = this.#wakesAt - this.now()
     // A timer may go off a fraction of a millisecond early.
-    return wait > 0 ? Effect.flatMap(this.pause(Math.ceil(wait)), () => this.woken) : this.fire
+    return wait > 0 ? Effect.flatMap(this.#pause(Math.ceil(wait)), () => this.#woken) : this.#fire
   })
 
-  private pause(millis: number): Effect.Effect<void> {
-    return this.sleeper?.sleep(millis, this.isKept) ?? this.clock.sleep(Duration.millis(millis))
+  #pause(millis: number): Effect.Effect<void> {
+    return this.#sleeper?.sleep(millis) ?? this.clock.sleep(Duration.millis(millis))
   }
 
-  private readonly woken: Effect.Effect<void> = Effect.suspend(() => {
+  readonly #woken: Effect.Effect<void> = Effect.suspend(() => {
     const now = this.now()
-    const late = now - this.wakesAt
-    if (late >= tolerance && this.holdLeft > 0) {
-      const hold = Math.min(Math.max(late, leastHold), this.holdLeft)
-      this.holdLeft -= hold
-      this.wakesAt = this.heldUntil = now + hold
+    const late = now - this.#wakesAt
+    if (late >= tolerance && this.#holdLeft > 0) {
+      const hold = Math.min(Math.max(late, leastHold), this.#holdLeft)
+      this.#holdLeft -= hold
+      this.#wakesAt = this.#heldUntil = now + hold
     }
-    return this.loop
+    return this.#loop
   })
 
   // Not within `set`, whose caller is not done yet, and after the I/O of this turn of the loop.
-  private readonly fire: Effect.Effect<void> = Effect.flatMap(Effect.yieldNow, () => {
+  readonly #fire: Effect.Effect<void> = Effect.flatMap(Effect.yieldNow, () => {
     const now = this.now()
-    this.release()
-    this.firing = true
+    this.#release()
+    this.#firing = true
     while (this.heap.length > 0 && this.heap[0].due <= now) {
       const alarm = this.heap[0]
-      this.remove(alarm)
+      this.#remove(alarm)
       try {
         alarm.onAlarm(now)
       } catch (defect) {
         uncaught(defect)
       }
     }
-    this.firing = false
+    this.#firing = false
     if (this.heap.length === 0) {
       this.fiber = undefined
-      this.wakesAt = Infinity
+      this.#wakesAt = Infinity
       return Effect.void
     }
-    this.wakesAt = this.heap[0].due
-    return this.loop
+    this.#wakesAt = this.heap[0].due
+    return this.#loop
   })
 
-  private remove(alarm: Alarm): void {
+  #remove(alarm: Alarm): void {
     const at = alarm.position
     alarm.position = -1
-    if (alarm.isBackground) this.background--
+    this.#sleeper?.changed(alarm, -1)
     const last = this.heap.pop()!
     if (last === alarm) return
     this.heap[at] = last
     last.position = at
-    this.move(last)
+    this.#move(last)
   }
 
   /** Moves an alarm to where its time belongs, up or down. */
-  private move(alarm: Alarm): void {
-    const { heap } = this
+  #move(alarm: Alarm): void {
+    const heap = this.heap
     let at = alarm.position
     while (at > 0) {
       const parent = (at - 1) >> 1
       if (heap[parent].due <= alarm.due) break
-      this.place(heap[parent], at)
+      this.#place(heap[parent], at)
       at = parent
     }
     for (;;) {
       let child = 2 * at + 1
       if (child + 1 < heap.length && heap[child + 1].due < heap[child].due) child++
       if (child >= heap.length || heap[child].due >= alarm.due) break
-      this.place(heap[child], at)
+      this.#place(heap[child], at)
       at = child
     }
-    this.place(alarm, at)
+    this.#place(alarm, at)
   }
 
-  private place(alarm: Alarm, at: number): void {
+  #place(alarm: Alarm, at: number): void {
     this.heap[at] = alarm
     alarm.position = at
   }
@@ -265,15 +257,15 @@ export const of = (fiber: Fiber.Fiber<unknown, unknown>): Deadlines => {
 export const current: Effect.Effect<Deadlines> = /*#__PURE__*/ Effect.withFiber((fiber) => Effect.succeed(of(fiber)))
 
 class Nap extends Alarm {
-  private readonly wake: () => void
+  readonly #wake: () => void
 
   constructor(wake: () => void) {
     super()
-    this.wake = wake
+    this.#wake = wake
   }
 
   onAlarm(): void {
-    this.wake()
+    this.#wake()
   }
 }
 

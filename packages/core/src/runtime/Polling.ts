@@ -16,34 +16,34 @@ export interface Polled {
 const interval = 4
 
 export class Polling {
-  private readonly deadlines: Deadlines
-  private readonly polled = new Set<Polled>()
-  private isWaiting = false
+  readonly #deadlines: Deadlines
+  readonly #polled = new Set<Polled>()
+  #isWaiting = false
 
   constructor(deadlines: Deadlines) {
-    this.deadlines = deadlines
+    this.#deadlines = deadlines
   }
 
   add(one: Polled): void {
-    this.polled.add(one)
-    if (this.isWaiting) return
-    this.isWaiting = true
-    this.deadlines.after(interval, () => this.lookAtAll())
+    this.#polled.add(one)
+    if (this.#isWaiting) return
+    this.#isWaiting = true
+    this.#deadlines.after(interval, () => this.#lookAtAll())
   }
 
-  private lookAtAll(): void {
-    const now = this.deadlines.now()
-    for (const one of this.polled) {
+  #lookAtAll(): void {
+    const now = this.#deadlines.now()
+    for (const one of this.#polled) {
       if (one.pollsAt > now) continue
-      this.polled.delete(one)
+      this.#polled.delete(one)
       try {
         one.poll()
       } catch (defect) {
         uncaught(defect)
       }
     }
-    this.isWaiting = this.polled.size > 0
-    if (this.isWaiting) this.deadlines.after(interval, () => this.lookAtAll())
+    this.#isWaiting = this.#polled.size > 0
+    if (this.#isWaiting) this.#deadlines.after(interval, () => this.#lookAtAll())
   }
 }
 
