@@ -186,7 +186,9 @@ export interface WebSocket {
   /**
    * Sends one text message from a stream of fragments, in bounded memory. Other
    * messages wait until it ends. If the stream fails, or the effect is interrupted,
-   * after its first fragment the connection is closed with 1011.
+   * after its first fragment the connection is closed with 1011. A platform without
+   * fragments (`capabilities.fragments`) collects them and sends one message; other messages
+   * go meanwhile, and a stream that fails sends nothing.
    */
   readonly sendTextStream: <E, R>(fragments: Stream.Stream<string, E, R>) => Effect.Effect<void, SendError | E, R>
   /** The same for a binary message. */

@@ -14,7 +14,7 @@ import type { Transport } from "../Transport.ts"
 import { ConnectionClosed } from "../WebSocketError.ts"
 import { Link } from "./Link.ts"
 import type { Kind } from "./Pieces.ts"
-import { type Outcome, type SendError, Thrown, type Turns } from "./Sending.ts"
+import { type Outcome, type SendError, Thrown, type Turns, type Waiter } from "./Sending.ts"
 import { type FragmentingLink, sendSliced, sendStream } from "./StreamedMessage.ts"
 
 const noBytes = new Uint8Array(0)
@@ -25,6 +25,8 @@ export abstract class ByteOutput extends Link implements FragmentingLink {
   protected readonly transform: Transform | undefined
   /** Bytes of the last write that the transport has not taken. */
   protected inFlight = 0
+  /** The sender of a message in fragments, while it waits. */
+  holder: Waiter | undefined
   // Senders whose payload the transport still reads.
   private taking: Set<(effect: Effect.Effect<void, SendError>) => void> | undefined
 
@@ -117,6 +119,14 @@ export abstract class ByteOutput extends Link implements FragmentingLink {
       taking.add(resume)
       return Effect.sync(() => taking.delete(resume))
     })
+  }
+
+  override resumeHolder(writer: Turns): void {
+    const { holder } = this
+    const outcome = holder?.attempt() ?? "wait"
+    if (outcome === "wait") return
+    this.holder = undefined
+    holder!.resume(writer.settle(outcome))
   }
 
   /** What was accepted did not arrive. */

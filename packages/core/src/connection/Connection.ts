@@ -52,7 +52,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   /** What is interrupted after its end: its handler, on a server, and effects that run while it is connected. */
   handler: Lifetime | undefined = undefined
   others: Lifetime | undefined = undefined
-  private sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
+  #sending: ((message: Sendable) => Effect.Effect<void, SendError>) | undefined
 
   constructor(link: Link, writer: Writer, subprotocol: string | undefined, responseHeaders: HeaderList = noHeaders) {
     super()
@@ -72,7 +72,7 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   // A function, not a method, so that `Stream.runForEach(ws.send)` works. It is made when it is needed, like
   // everything that an idle connection does not need.
   get send(): (message: Sendable) => Effect.Effect<void, SendError> {
-    return this.sending ??= (message) => this.writer.send(message)
+    return this.#sending ??= (message) => this.writer.send(message)
   }
 
   onEnding(hasReaderMoved: boolean): void {
@@ -185,13 +185,13 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   get close() {
     return (code?: number, reason = ""): Effect.Effect<CloseInfo, InvalidArgument> => {
       const checked = checkClose(this.role, code, reason)
-      return Result.isFailure(checked) ? Effect.fail(checked.failure) : this.finish(() => this.writer.close(code, reason))
+      return Result.isFailure(checked) ? Effect.fail(checked.failure) : this.#finish(() => this.writer.close(code, reason))
     }
   }
 
   get closeAs() {
     return ({ code, reason }: CloseInfo): Effect.Effect<CloseInfo> =>
-      this.finish(() => {
+      this.#finish(() => {
         // There was no Close: the connection ends here without one, too.
         if (code === 1006 || code === 1015) this.cut("The connection that closeAs was given ended without a Close frame")
         else if (code === 1005) this.writer.close(undefined, "")
@@ -201,22 +201,22 @@ export class Connection extends Inspectable.Class implements LinkHooks {
   }
 
   /** Bounded by the close deadline: nothing waits for a peer that neither takes nor sends anything. */
-  private finish(close: () => void): Effect.Effect<CloseInfo> {
+  #finish(close: () => void): Effect.Effect<CloseInfo> {
     return Effect.suspend(() => {
       close()
-      return this.when("done", () => this.link.isClosed || this.link.isDone)
+      return this.#when("done", () => this.link.isClosed || this.link.isDone)
     })
   }
 
   get closing(): Effect.Effect<CloseInfo> {
-    return this.when("closing", () => this.link.isClosing)
+    return this.#when("closing", () => this.link.isClosing)
   }
 
   get closed(): Effect.Effect<CloseInfo> {
-    return this.when("closed", () => this.link.isClosed)
+    return this.#when("closed", () => this.link.isClosed)
   }
 
-  private when(what: EndStep, isSo: () => boolean): Effect.Effect<CloseInfo> {
+  #when(what: EndStep, isSo: () => boolean): Effect.Effect<CloseInfo> {
     const { link } = this
     return Effect.callback<CloseInfo>((resume) => {
       if (isSo()) {

@@ -1,21 +1,12 @@
 /** What sends one message from a stream, whatever becomes of its pieces: no other data is sent meanwhile. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Outcome, SendError, Turns } from "./Sending.ts"
+import type { Outcome, SendError, Turns, Waiter } from "./Sending.ts"
 
 /** Whether part of a message was sent and the rest was not. */
 export interface Begun {
   begun: boolean
 }
-
-/** Fails once the connection has closed: a source that has nothing to say would keep its sender waiting. */
-export const failsAtEnd = (writer: Turns): Effect.Effect<never, SendError> =>
-  Effect.callback((resume) => {
-    const { link } = writer
-    const fail = () => resume(writer.fail())
-    if (link.isClosed) return fail()
-    return Effect.sync(link.once("closed", fail))
-  })
 
 /** Runs `send` while no other data is sent. A message that it leaves unfinished closes the connection. */
 export const holding = <E, R>(
@@ -47,9 +38,23 @@ export const holding = <E, R>(
     )
   })
 
+/** A link on which a message in fragments holds the turn. */
+export interface HeldLink {
+  /** Its sender, while it waits. */
+  holder: Waiter | undefined
+}
+
 /** Runs an attempt until it has not to wait, for the sender that holds the turn. */
-export const inTurn = (writer: Turns, attempt: () => Outcome): Effect.Effect<void, SendError> =>
+export const inTurn = (link: HeldLink, writer: Turns, attempt: () => Outcome): Effect.Effect<void, SendError> =>
   Effect.suspend(() => {
     const first = attempt()
-    return first === "wait" ? writer.holdersTurn(attempt) : writer.settle(first)
+    if (first !== "wait") return writer.settle(first)
+    return Effect.callback((resume) => {
+      const waiter: Waiter = { attempt, resume }
+      link.holder = waiter
+      writer.onWritable()
+      return Effect.sync(() => {
+        if (link.holder === waiter) link.holder = undefined
+      })
+    })
   })

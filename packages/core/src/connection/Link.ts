@@ -61,8 +61,8 @@ export abstract class Link extends EndingLink implements Flushable, Holder, Obse
 
   // What ends it by time; most connections need none of them most of the time.
   protected stall: StallWatch | undefined
-  private idle: IdleWatch | undefined
-  private standstill: Standstill | undefined
+  #idle: IdleWatch | undefined
+  #standstill: Standstill | undefined
   protected flushScheduled = false
   // Paused by the mark, and reading nevertheless until something arrives.
   protected isLooking = false
@@ -70,7 +70,7 @@ export abstract class Link extends EndingLink implements Flushable, Holder, Obse
   start(): void {
     this.openedAt = this.deadlines.now()
     this.keepAlive?.start(this.openedAt)
-    if (this.limits.idleTimeout !== Infinity) this.idle = new IdleWatch(this, this.openedAt)
+    if (this.limits.idleTimeout !== Infinity) this.#idle = new IdleWatch(this, this.openedAt)
     this.updateAlarm()
   }
 
@@ -103,6 +103,9 @@ export abstract class Link extends EndingLink implements Flushable, Holder, Obse
 
   /** The effect of an attempt that only some links have. */
   settle?(outcome: "inFlight" | Thrown): Effect.Effect<void, SendError>
+
+  /** Lets the sender of a message in fragments go on, before all others, where there are fragments. */
+  resumeHolder?(writer: Turns): void
 
   /** A message that its caller may change from now on. */
   owned(message: Sendable): Sendable {
@@ -214,12 +217,12 @@ export abstract class Link extends EndingLink implements Flushable, Holder, Obse
 
   /** Messages wait above the mark, so that this side reads little or nothing. */
   get isStanding(): boolean {
-    return this.isPaused || this.standstill !== undefined
+    return this.isPaused || this.#standstill !== undefined
   }
 
   /** The same, with a reader that is busy with something else. */
   get isBusy(): boolean {
-    return this.isPaused || (this.standstill !== undefined && this.hooks.reader.isReading)
+    return this.isPaused || (this.#standstill !== undefined && this.hooks.reader.isReading)
   }
 
   get unreadBytes(): number {
@@ -254,8 +257,8 @@ export abstract class Link extends EndingLink implements Flushable, Holder, Obse
     const isDropping = !this.protocol.isOpen || this.closing?.isEnding === true
     const isStanding = !isDropping && (this.isDecoding ||
       (!this.hooks.reader.isWaiting && this.unreadBytes >= this.limits.inboundHighWaterMark))
-    if (!isStanding) this.standstill = undefined
-    else this.standstill ??= new Standstill(this, this.deadlines.now())
+    if (!isStanding) this.#standstill = undefined
+    else this.#standstill ??= new Standstill(this, this.deadlines.now())
     const isFull = !isDropping && (this.budget?.holdsBack(this) === true || (isStanding && !this.isLooking))
     if (isFull === this.isPaused) return
     this.isPaused = isFull
@@ -286,9 +289,9 @@ export abstract class Link extends EndingLink implements Flushable, Holder, Obse
   /** The reader took something, or begins to wait. */
   afterRead(): void {
     if (this.accounted > 0) this.account()
-    if (this.standstill !== undefined) this.standstill.progress(this.deadlines.now())
+    if (this.#standstill !== undefined) this.#standstill.progress(this.deadlines.now())
     const isEnding = this.closing?.isEnding === true
-    if (this.isPaused || this.standstill !== undefined || isEnding) this.regulate()
+    if (this.isPaused || this.#standstill !== undefined || isEnding) this.regulate()
     if (isEnding) this.hooks.onEnding(true)
   }
 
@@ -298,7 +301,7 @@ export abstract class Link extends EndingLink implements Flushable, Holder, Obse
 
   /** Only the end of the transport is left. */
   stop(): void {
-    this.stall = this.idle = this.standstill = undefined
+    this.stall = this.#idle = this.#standstill = undefined
     this.keepAlive?.stop()
     this.hooks.writer.onWritable()
     this.hooks.reader.onReadable()
@@ -347,7 +350,7 @@ export abstract class Link extends EndingLink implements Flushable, Holder, Obse
   }
 
   protected get timers(): ReadonlyArray<Timer | undefined> {
-    return [this.stall, this.idle, this.standstill, this.keepAlive]
+    return [this.stall, this.#idle, this.#standstill, this.keepAlive]
   }
 
   updateAlarm(): void {

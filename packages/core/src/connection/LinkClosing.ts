@@ -72,86 +72,86 @@ export class LinkClosing {
   /** Its program has ended, and the process need not stay for the rest. */
   isAbandoned = false
 
-  private readonly link: ClosableLink
-  private readonly machine: Closing
+  readonly #link: ClosableLink
+  readonly #machine: Closing
   // The reader has reached the ending, or nothing reads: it takes effect.
-  private isProcessed = false
-  private hasTold = false
+  #isProcessed = false
+  #hasTold = false
   // The Close that a call of this side waits to send.
-  private wanted: { readonly code: number | undefined; readonly reason: string } | undefined
-  private pending = 0
+  #wanted: { readonly code: number | undefined; readonly reason: string } | undefined
+  #pending = 0
 
   constructor(link: ClosableLink) {
     const { limits, protocol } = link
-    this.link = link
-    this.machine = new Closing(protocol.role, { silence: limits.closeTimeout, bound: limits.closeLimit })
+    this.#link = link
+    this.#machine = new Closing(protocol.role, { silence: limits.closeTimeout, bound: limits.closeLimit })
   }
 
-  private get now(): number {
-    return this.link.deadlines.now()
+  get #now(): number {
+    return this.#link.deadlines.now()
   }
 
-  private get isSent(): boolean {
-    return this.link.protocol.sentClose !== undefined
+  get #isSent(): boolean {
+    return this.#link.protocol.sentClose !== undefined
   }
 
   /** When to look next. */
   get due(): number {
-    return this.machine.due
+    return this.#machine.due
   }
 
   /** Whether there is nothing to wait for: the transport is closed, or the peer is silent. */
   get isDone(): boolean {
-    return this.goneAt !== undefined || this.machine.isUnanswered || this.machine.isGivenUp
+    return this.goneAt !== undefined || this.#machine.isUnanswered || this.#machine.isGivenUp
   }
 
   /** The peer took bytes, or sent some. */
   alive(): void {
-    this.machine.alive(this.now)
+    this.#machine.alive(this.#now)
   }
 
   /** Whether an ending follows the messages that wait. */
   get hasEnding(): boolean {
-    if (this.link.protocol.ending !== undefined) return true
+    if (this.#link.protocol.ending !== undefined) return true
     // A fiber that a Pong wakes may find the transport closed before the rest of the chunk is read.
-    return !this.link.isDecoding && (this.machine.hasPeerEnded || this.goneAt !== undefined || this.broken !== undefined)
+    return !this.#link.isDecoding && (this.#machine.hasPeerEnded || this.goneAt !== undefined || this.broken !== undefined)
   }
 
   /** Something was read, or nothing reads any more: processes the ending if there is one. */
   check(): void {
     if (this.isEnding || !this.hasEnding) return
-    this.begin()
-    const { link } = this
+    this.#begin()
+    const link = this.#link
     // Our Close was sent, or nothing reads: there is nothing that the ending could overtake.
-    if (this.isSent || (!link.hooks.reader.isReading && !link.hasUnread)) this.processEnd()
-    else this.machine.want(this.now, false)
+    if (this.#isSent || (!link.hooks.reader.isReading && !link.hasUnread)) this.processEnd()
+    else this.#machine.want(this.#now, false)
     link.updateAlarm()
   }
 
-  private begin(): void {
+  #begin(): void {
     this.isEnding = true
-    const { ending } = this.link.protocol
-    if (ending !== undefined) this.machine.receivedEnding(ending._tag)
+    const { ending } = this.#link.protocol
+    if (ending !== undefined) this.#machine.receivedEnding(ending._tag)
     // A platform that closes by itself has answered already.
-    if (this.isSent) this.machine.sent(this.now)
-    this.tellClosing()
+    if (this.#isSent) this.#machine.sent(this.#now)
+    this.#tellClosing()
   }
 
   /** The reader ended. What it left unread is there for the next one. */
   readerLeft(): void {
-    if (this.isEnding && !this.isProcessed && !this.link.hasUnread) this.processEnd()
+    if (this.isEnding && !this.#isProcessed && !this.#link.hasUnread) this.processEnd()
   }
 
   /** The reader has reached the ending, or nothing reads: it takes effect. */
   processEnd(): void {
-    if (!this.isEnding && this.hasEnding) this.begin()
-    this.isProcessed = true
+    if (!this.isEnding && this.hasEnding) this.#begin()
+    this.#isProcessed = true
     this.settle(false)
   }
 
   /** The peer's stream has ended. */
   peerEnded(): void {
-    this.machine.peerEnded()
+    this.#machine.peerEnded()
     // Nothing more can arrive. Output that waits (our answer) is written first.
     this.advance()
   }
@@ -161,49 +161,49 @@ export class LinkClosing {
    * forces it.
    */
   settle(forced: boolean): void {
-    const { hooks, protocol } = this.link
-    if (!this.isProcessed || this.goneAt !== undefined || this.broken !== undefined) return
+    const { hooks, protocol } = this.#link
+    if (!this.#isProcessed || this.goneAt !== undefined || this.broken !== undefined) return
     if (protocol.ending === undefined) {
-      if (this.machine.hasPeerEnded && protocol.isOpen) this.break(endedWithoutClose())
+      if (this.#machine.hasPeerEnded && protocol.isOpen) this.break(endedWithoutClose())
       return
     }
-    if (!this.isSent) {
+    if (!this.#isSent) {
       if (!forced && hooks.writer.hasWaiting) {
-        this.machine.want(this.now, false)
-        this.link.updateAlarm()
+        this.#machine.want(this.#now, false)
+        this.#link.updateAlarm()
         return
       }
       protocol.settle()
-      this.machine.sent(this.now)
+      this.#machine.sent(this.#now)
       hooks.writer.onWritable()
     }
-    this.link.flush()
-    this.link.regulate()
+    this.#link.flush()
+    this.#link.regulate()
     this.advance()
-    this.link.updateAlarm()
+    this.#link.updateAlarm()
   }
 
   /** A call wants a Close that has to wait for its turn: at the close deadline it is sent in any case. */
   want(code: number | undefined, reason: string): void {
-    if (this.isSent) return
-    this.wanted ??= { code, reason }
-    this.machine.want(this.now, true)
-    this.link.updateAlarm()
+    if (this.#isSent) return
+    this.#wanted ??= { code, reason }
+    this.#machine.want(this.#now, true)
+    this.#link.updateAlarm()
   }
 
   /** Sends a Close frame after everything that was accepted. Only the first counts. */
   close(code: number | undefined, reason: string): void {
-    const { link } = this
+    const link = this.#link
     if (link.protocol.ending !== undefined) {
       // The peer was first: it gets its answer.
-      this.isProcessed = true
+      this.#isProcessed = true
       this.settle(true)
       return
     }
     this.writeBlocked(link.pendingBytes)
     link.protocol.close(code, reason)
-    this.machine.sent(this.now)
-    this.tellClosing()
+    this.#machine.sent(this.#now)
+    this.#tellClosing()
     // Dropped, but decoded: the peer's next frame begins after it.
     link.feedRest()
     this.check()
@@ -217,20 +217,21 @@ export class LinkClosing {
 
   /** Does what is due (RFC 6455 §7.1.1). */
   advance(): void {
-    const { link, machine } = this
+    const link = this.#link
+    const machine = this.#machine
     const { protocol, transport } = link
     if (this.goneAt !== undefined) return
-    if (this.isSent && link.bufferedBytes === 0) {
+    if (this.#isSent && link.bufferedBytes === 0) {
       machine.written()
-      if (protocol.ending !== undefined) this.tellClosed()
+      if (protocol.ending !== undefined) this.#tellClosed()
     }
-    const { now } = this
+    const now = this.#now
     for (let step = machine.next(now); step !== "nothing"; step = machine.next(now)) {
       if (step === "force") {
-        const { wanted } = this
+        const wanted = this.#wanted
         link.hooks.writer.beforeClose()
         if (wanted !== undefined && protocol.ending === undefined) return this.close(wanted.code, wanted.reason)
-        this.isProcessed = true
+        this.#isProcessed = true
         return this.settle(true)
       }
       if (step === "end") {
@@ -241,7 +242,7 @@ export class LinkClosing {
       } else if (step === "unanswered") {
         this.broken = closeTimedOut(link.limits.closeTimeout)
         this.isEnding = true
-        this.tellClosed()
+        this.#tellClosed()
         link.stop()
       } else {
         if (this.info === undefined) this.broken = closeTimedOut(link.limits.closeTimeout)
@@ -255,65 +256,65 @@ export class LinkClosing {
   /** The connection broke: senders fail now, the reader fails after the messages that had arrived. */
   break(error: IOError): void {
     if (this.goneAt !== undefined) return
-    this.machine.dropped()
+    this.#machine.dropped()
     // Its Close was not answered in time: what is left is the wait for the peer's end, which ends here.
-    if (this.broken !== undefined) return this.link.transport.destroy()
+    if (this.broken !== undefined) return this.#link.transport.destroy()
     this.broken = error
-    this.link.transport.destroy()
+    this.#link.transport.destroy()
     // The transport may have reported by now that it is closed.
-    if (this.goneAt === undefined) this.over()
+    if (this.goneAt === undefined) this.#over()
   }
 
   /** The transport is closed. */
   transportClosed(error: IOError | undefined): void {
-    const { protocol } = this.link
-    this.goneAt = this.now
+    const { protocol } = this.#link
+    this.goneAt = this.#now
     if (this.broken === undefined && protocol.ending === undefined && protocol.sentClose === undefined) {
       this.broken = error ?? endedWithoutClose()
     }
     // Before the listeners, which may look at the counters.
-    this.link.observeGone()
-    this.over()
+    this.#link.observeGone()
+    this.#over()
   }
 
-  private over(): void {
+  #over(): void {
     this.isEnding = true
-    this.tellClosed()
-    this.link.stop()
+    this.#tellClosed()
+    this.#link.stop()
     if (this.goneAt === undefined) return
-    this.link.release()
-    this.link.listeners?.happen("gone")
-    this.link.listeners?.happen("done")
+    this.#link.release()
+    this.#link.listeners?.happen("gone")
+    this.#link.listeners?.happen("done")
   }
 
-  private tellClosing(): void {
-    if (this.hasTold) return
-    this.hasTold = true
-    this.link.listeners?.happen("closing")
-    this.link.hooks.onEnding(false)
+  #tellClosing(): void {
+    if (this.#hasTold) return
+    this.#hasTold = true
+    this.#link.listeners?.happen("closing")
+    this.#link.hooks.onEnding(false)
   }
 
-  private tellClosed(): void {
+  #tellClosed(): void {
     if (this.info !== undefined) return
-    const info = this.link.protocol.closeInfo
+    const info = this.#link.protocol.closeInfo
     // If accepted messages have not reached the transport, the Close has not either.
-    this.info = info.clean && (this.hasLost || !this.machine.isWritten) ? { ...info, clean: false } : info
-    this.tellClosing()
-    this.link.listeners?.happen("closed")
-    this.link.hooks.onEnding(false)
+    this.info = info.clean && (this.hasLost || !this.#machine.isWritten) ? { ...info, clean: false } : info
+    this.#tellClosing()
+    this.#link.listeners?.happen("closed")
+    this.#link.hooks.onEnding(false)
   }
 
   /** The transport did not take a write; `pending` bytes are left of it. */
   writeBlocked(pending: number): void {
-    this.pending = pending
+    this.#pending = pending
   }
 
   onAlarm(): void {
-    const { link } = this
+    const link = this.#link
     // A write that makes progress is a sign of life.
     const pending = link.pendingBytes
-    if (pending < this.pending) this.alive()
-    this.pending = pending
+    if (pending < this.#pending) this.alive()
+    this.#pending = pending
     this.advance()
   }
 }

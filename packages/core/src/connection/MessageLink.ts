@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Capabilities } from "../Capabilities.ts"
 import type { Limits } from "../Limits.ts"
-import { byteLength, type Message, Prepared, type Sendable } from "../Message.ts"
+import { byteLength, type Message, type Prepared, type Sendable } from "../Message.ts"
 import type { MessageTransport, MessageTransportHandlers } from "../MessageTransport.ts"
 import { type MessageOutput, MessageProtocol } from "../protocol/MessageProtocol.ts"
 import type { Deadlines } from "../runtime/Deadlines.ts"
@@ -29,6 +29,9 @@ const seldom = 64
 /** Makes the keepalive of a link. */
 export type MakeKeepAlive = (link: MessageLink) => MessageKeepAlive
 
+// Not by its class, which a page that prepares no message does not load.
+const isPrepared = (message: Sendable): message is Prepared => typeof message === "object" && "encoding" in message
+
 export class MessageLink extends Link implements MessageTransportHandlers, MessageOutput, Polled {
   readonly protocol: MessageProtocol
   readonly transport: MessageTransport
@@ -37,8 +40,8 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   readonly keepAlive: MessageKeepAlive | undefined
   pollsAt = Infinity
   // How much the platform had passed on at the last check, and how long to wait for the next one.
-  private passedOn = 0
-  private pause = soon
+  #passedOn = 0
+  #pause = soon
 
   constructor(
     role: "client" | "server",
@@ -81,7 +84,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   }
 
   plain(message: Sendable): Message {
-    return message instanceof Prepared ? message.message : message
+    return isPrepared(message) ? message.message : message
   }
 
   attempt(message: Sendable): Outcome {
@@ -130,7 +133,7 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
       this.stall.begin(buffered)
       this.updateAlarm()
     }
-    if (this.pollsAt === Infinity && this.isAwaited) this.pollAgain()
+    if (this.pollsAt === Infinity && this.#isAwaited) this.#pollAgain()
   }
 
   scheduleFlush(): void {
@@ -140,18 +143,18 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
   }
 
   /** Something waits for room, or until everything is sent, and the platform will not report it. */
-  private get isAwaited(): boolean {
+  get #isAwaited(): boolean {
     return this.capabilities.outboundBackpressure === "polled" &&
       (this.hooks.writer.hasWaiting || (this.protocol.sentClose !== undefined && !this.isClosed))
   }
 
-  private pollAgain(): void {
-    this.pollsAt = this.deadlines.now() + this.pause
+  #pollAgain(): void {
+    this.pollsAt = this.deadlines.now() + this.#pause
     pollingOf(this.deadlines).add(this)
   }
 
   onDrain(): void {
-    if (!this.gone && this.broken === undefined) this.passed()
+    if (!this.gone && this.broken === undefined) this.#passed()
   }
 
   /** Has the platform passed anything on since the last look? */
@@ -159,15 +162,15 @@ export class MessageLink extends Link implements MessageTransportHandlers, Messa
     this.pollsAt = Infinity
     if (this.gone || this.broken !== undefined) return
     const passedOn = this.sentBytes - this.transport.bufferedBytes()
-    const hasPassed = passedOn > this.passedOn
-    this.passedOn = passedOn
-    if (hasPassed) this.passed()
-    else this.pause = Math.min(2 * this.pause, seldom)
-    if (this.pollsAt === Infinity && this.isAwaited && this.isBlocked) this.pollAgain()
+    const hasPassed = passedOn > this.#passedOn
+    this.#passedOn = passedOn
+    if (hasPassed) this.#passed()
+    else this.#pause = Math.min(2 * this.#pause, seldom)
+    if (this.pollsAt === Infinity && this.#isAwaited && this.isBlocked) this.#pollAgain()
   }
 
-  private passed(): void {
-    this.pause = soon
+  #passed(): void {
+    this.#pause = soon
     this.stall = undefined
     this.account()
     this.madeRoom()

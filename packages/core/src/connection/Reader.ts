@@ -30,7 +30,7 @@ const anotherReads: Effect.Effect<never> = Effect.suspend(() =>
 export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> implements PieceReader {
   readonly link: Link
   // The stream that reads, for as long as its scope is open.
-  private owner: object | undefined
+  #owner: object | undefined
   /** There is a reader: it has begun to read and has not ended. */
   isReading = false
   /** It has reached the end of the connection. */
@@ -38,9 +38,9 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   /** How many messages were delivered last. */
   handedOut = 0
   // The reader that waits: how it is woken, for what, and what it does then.
-  private wake: ((next: Effect.Effect<never>) => void) | undefined
-  private isReady: (reader: Reader) => boolean = never
-  private next: Effect.Effect<unknown, unknown> = Effect.void
+  #wake: ((next: Effect.Effect<never>) => void) | undefined
+  #isReady: (reader: Reader) => boolean = never
+  #next: Effect.Effect<unknown, unknown> = Effect.void
 
   constructor(link: Link) {
     super()
@@ -49,26 +49,26 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
 
   /** A stream, or another effect that reads until it ends, is the reader. */
   get isOwned(): boolean {
-    return this.owner !== undefined
+    return this.#owner !== undefined
   }
 
   /** The reader waits for input. */
   get isWaiting(): boolean {
-    return this.wake !== undefined
+    return this.#wake !== undefined
   }
 
   /** Something arrived, or the end did. */
   onReadable(): void {
-    if (this.wake === undefined || !this.isReady(this)) return
-    const wake = this.wake
+    if (this.#wake === undefined || !this.#isReady(this)) return
+    const wake = this.#wake
     this.stopWaiting()
-    wake(this.next as Effect.Effect<never>)
+    wake(this.#next as Effect.Effect<never>)
   }
 
   /** Nothing waits any more. Messages that arrive are for the next reader. */
   stopWaiting(): void {
-    if (this.wake === undefined) return
-    this.wake = undefined
+    if (this.#wake === undefined) return
+    this.#wake = undefined
     this.link.demand("none")
   }
 
@@ -77,12 +77,12 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
    * idle connection holds 48 bytes for each, and 96 for a closure and its context.
    */
   wait<A, E>(isReady: (reader: Reader) => boolean, next: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    this.isReady = isReady
-    this.next = next
-    return Effect.callback<never>(this.begin.bind(this))
+    this.#isReady = isReady
+    this.#next = next
+    return Effect.callback<never>(this.#begin.bind(this))
   }
 
-  private begin(resume: (next: Effect.Effect<never>) => void): Effect.Effect<void> | undefined {
+  #begin(resume: (next: Effect.Effect<never>) => void): Effect.Effect<void> | undefined {
     const { link } = this
     // The fiber may have yielded before, and another one may wait.
     const busy = this.busy()
@@ -90,7 +90,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
       resume(busy)
       return undefined
     }
-    this.wake = resume
+    this.#wake = resume
     link.afterRead()
     // Resuming may have delivered something at once.
     this.onReadable()
@@ -99,7 +99,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
 
   /** What the waiting fiber does next. */
   get waitsWith(): Effect.Effect<unknown, unknown> | undefined {
-    return this.wake === undefined ? undefined : this.next
+    return this.#wake === undefined ? undefined : this.#next
   }
 
   /** A message waits, or none will come. */
@@ -117,12 +117,12 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return this.link.hasEnding || !this.link.protocol.isOpen
   }
 
-  private get closed(): ConnectionClosed {
+  get #closed(): ConnectionClosed {
     return new ConnectionClosed({ info: this.link.closeInfo })
   }
 
   busy(): Effect.Effect<never> | undefined {
-    return this.wake === undefined ? undefined : anotherReads
+    return this.#wake === undefined ? undefined : anotherReads
   }
 
   /** Whether a whole message waits; asks for one if not. */
@@ -148,11 +148,11 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     const busy = this.busy()
     if (busy !== undefined) return busy
     if (this.hasMessage()) return Effect.succeed(this.takeBatch())
-    return this.atEnd ? this.ended : this.wait(messageReady, this.batch)
+    return this.atEnd ? this.#ended : this.wait(messageReady, this.batch)
   }
 
   /** What a reader of many messages has at their end. */
-  private get ended(): Pull.Pull<never, ProtocolError | IOError> {
+  get #ended(): Pull.Pull<never, ProtocolError | IOError> {
     this.reachEnd()
     const failure = this.link.readFailure
     return failure === undefined ? Cause.done() : Effect.fail(failure)
@@ -174,15 +174,15 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
 
   endOfReading(): Effect.Effect<never, ReceiveError> {
     this.reachEnd()
-    return Effect.fail(this.link.readFailure ?? this.closed)
+    return Effect.fail(this.link.readFailure ?? this.#closed)
   }
 
   /** The next message. */
   get receive(): Effect.Effect<Message, ReceiveError> {
-    return Effect.suspend(() => this.receiveNow())
+    return Effect.suspend(() => this.#receiveNow())
   }
 
-  private receiveNow(): Effect.Effect<Message, ReceiveError> {
+  #receiveNow(): Effect.Effect<Message, ReceiveError> {
     const busy = this.owned()
     if (busy !== undefined) return busy
     if (this.hasMessage()) {
@@ -195,7 +195,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
   }
 
   owned(): Effect.Effect<never> | undefined {
-    return this.owner === undefined ? this.busy() : anotherReads
+    return this.#owner === undefined ? this.busy() : anotherReads
   }
 
   /** The next message as a stream of its fragments. */
@@ -211,15 +211,15 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
     return Effect.suspend(() => {
       const busy = this.owned()
       if (busy !== undefined) return Effect.succeed(busy)
-      this.owner = scope
+      this.#owner = scope
       this.isReading = true
-      return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.leave(scope))), pull)
+      return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.#leave(scope))), pull)
     })
   }
 
-  private leave(owner: object): void {
-    if (this.owner !== owner) return
-    this.owner = undefined
+  #leave(owner: object): void {
+    if (this.#owner !== owner) return
+    this.#owner = undefined
     this.isReading = false
     this.link.readerLeft()
   }
@@ -230,9 +230,9 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
       const busy = this.owned()
       if (busy !== undefined) return busy
       const owner = {}
-      this.owner = owner
+      this.#owner = owner
       this.isReading = true
-      return Effect.ensuring(effect, Effect.sync(() => this.leave(owner)))
+      return Effect.ensuring(effect, Effect.sync(() => this.#leave(owner)))
     })
   }
 
@@ -248,7 +248,7 @@ export class Reader extends Effectable.Class<Batch, ProtocolError | IOError | Ca
       this.link.afterRead()
       return Effect.succeed([message])
     }
-    return this.atEnd ? this.ended : this.wait(messageReady, this.one)
+    return this.atEnd ? this.#ended : this.wait(messageReady, this.one)
   }
 
   /** Reads and drops all messages until the connection ends. */
@@ -274,29 +274,29 @@ const streamOf = <A>(
 
 /** The effect of pulling one message: for each connection one object, and none for each message. */
 class One extends Effectable.Class<Batch, ProtocolError | IOError | Cause.Done> {
-  private readonly reader: Reader
+  readonly #reader: Reader
 
   constructor(reader: Reader) {
     super()
-    this.reader = reader
+    this.#reader = reader
   }
 
   override asEffect(): Pull.Pull<Batch, ProtocolError | IOError> {
-    return this.reader.takeOne()
+    return this.#reader.takeOne()
   }
 }
 
 /** The end of a wait that was interrupted. */
 class Stopped extends Effectable.Class<void> {
-  private readonly reader: Reader
+  readonly #reader: Reader
 
   constructor(reader: Reader) {
     super()
-    this.reader = reader
+    this.#reader = reader
   }
 
   override asEffect(): Effect.Effect<void> {
-    this.reader.stopWaiting()
+    this.#reader.stopWaiting()
     return Effect.void
   }
 }

@@ -47,8 +47,6 @@ export interface Turns {
   run(attempt: () => Outcome, overtakes?: boolean): Effect.Effect<void, SendError>
   /** Waits for the turn of `attempt`. */
   turn(attempt: () => Outcome): Effect.Effect<void, SendError>
-  /** The same for the sender that holds the turn until its message ends. */
-  holdersTurn(attempt: () => Outcome): Effect.Effect<void, SendError>
   /** The result of an attempt that is not repeated. */
   settle(outcome: Exclude<Outcome, "wait">): Effect.Effect<void, SendError>
   fail(): Effect.Effect<never, SendError>

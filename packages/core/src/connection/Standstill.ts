@@ -29,38 +29,38 @@ const seldom = 20_000
 export class Standstill {
   /** When to look next. */
   due: number
-  private readonly link: StandingLink
-  private since: number
-  private lookedAt: number
+  readonly #link: StandingLink
+  #since: number
+  #lookedAt: number
 
   constructor(link: StandingLink, now: number) {
-    this.link = link
-    this.since = this.lookedAt = now
-    this.due = now + this.pause
+    this.#link = link
+    this.#since = this.#lookedAt = now
+    this.due = now + this.#pause
   }
 
-  private get pause(): number {
-    return Math.min(soon, this.link.limits.keepAlive?.interval ?? soon)
+  get #pause(): number {
+    return Math.min(soon, this.#link.limits.keepAlive?.interval ?? soon)
   }
 
   /** The reader took something: reading resumes. */
   progress(now: number): void {
-    this.since = now
+    this.#since = now
   }
 
   onAlarm(now: number): void {
     if (now < this.due) return
-    const { link } = this
+    const link = this.#link
     const { inboundHighWaterMark, keepAlive, unreadTimeout } = link.limits
-    if (now - this.since >= unreadTimeout) {
+    if (now - this.#since >= unreadTimeout) {
       this.due = Infinity
       link.closeAfterKept(1011, "messages are not read")
       return
     }
     const hasReserve = link.unreadBytes < 2 * inboundHighWaterMark
-    this.due = Math.min(now + this.pause, this.since + unreadTimeout)
-    if (link.canReadMore && (hasReserve || now - this.lookedAt >= (keepAlive?.interval ?? seldom))) {
-      this.lookedAt = now
+    this.due = Math.min(now + this.#pause, this.#since + unreadTimeout)
+    if (link.canReadMore && (hasReserve || now - this.#lookedAt >= (keepAlive?.interval ?? seldom))) {
+      this.#lookedAt = now
       link.look()
     }
   }

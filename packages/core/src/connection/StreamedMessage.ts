@@ -7,12 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { byteLength, type Message } from "../Message.ts"
-import { type Begun, failsAtEnd, holding, inTurn } from "./Holding.ts"
+import { failsAtEnd } from "./Ended.ts"
+import { type Begun, type HeldLink, holding, inTurn } from "./Holding.ts"
 import type { Kind } from "./Pieces.ts"
 import type { Outcome, SendError, Turns } from "./Sending.ts"
 
 /** A link that sends fragments. */
-export interface FragmentingLink {
+export interface FragmentingLink extends HeldLink {
   readonly isOpen: boolean
   readonly protocol: {
     readonly outbound: {
@@ -73,7 +74,7 @@ export const sendSliced = (
           ? slices(link, writer, begun, kind, message, true)
           : fragment(link, writer, begun, kind, message, true)
       })
-    const room = inTurn(writer, () => link.data(message, () => {}))
+    const room = inTurn(link, writer, () => link.data(message, () => {}))
     const fiber = Effect.runForkWith(sender.context)(holding(writer, (begun) => Effect.andThen(room, begin(begun))))
     return Effect.callback<void, SendError>((resume) => {
       const exit = fiber.pollUnsafe()
@@ -111,7 +112,7 @@ const fragment = (
   payload: Message,
   last: boolean
 ): Effect.Effect<void, SendError> =>
-  inTurn(writer, () =>
+  inTurn(link, writer, () =>
     link.data(payload, () => {
       link.protocol.sendFragment(kind, payload, last)
       message.begun = !last

@@ -15,29 +15,29 @@ const looks = 4
 export class IdleWatch implements Timer {
   /** When to look next. */
   due: number
-  private readonly link: TimedLink
-  private readonly pause: number
-  private seen = 0
-  private quiet = 0
+  readonly #link: TimedLink
+  readonly #pause: number
+  #seen = 0
+  #quiet = 0
 
   constructor(link: TimedLink, now: number) {
-    this.link = link
-    this.pause = link.limits.idleTimeout / looks
-    this.due = now + this.pause
+    this.#link = link
+    this.#pause = link.limits.idleTimeout / looks
+    this.due = now + this.#pause
   }
 
   onAlarm(now: number): void {
     if (now < this.due) return
-    const { link } = this
+    const link = this.#link
     if (!link.isOpen) {
       this.due = Infinity
       return
     }
     // While this side or the peer is too busy to read, something is going on.
-    this.quiet = link.traffic === this.seen && !link.isBusy && !link.isBlocked ? this.quiet + 1 : 0
-    this.seen = link.traffic
-    if (this.quiet < looks) {
-      this.due = now + this.pause
+    this.#quiet = link.traffic === this.#seen && !link.isBusy && !link.isBlocked ? this.#quiet + 1 : 0
+    this.#seen = link.traffic
+    if (this.#quiet < looks) {
+      this.due = now + this.#pause
     } else {
       this.due = Infinity
       link.close(1001, "idle")
@@ -52,17 +52,17 @@ export class IdleWatch implements Timer {
 export class StallWatch implements Timer {
   /** When to look next. */
   due = Infinity
-  private readonly link: TimedLink
-  private pending = 0
+  readonly #link: TimedLink
+  #pending = 0
 
   constructor(link: TimedLink) {
-    this.link = link
+    this.#link = link
   }
 
   /** The transport did not take a write; `pending` bytes are left of it. */
   begin(pending: number): void {
-    this.pending = pending
-    this.due = this.link.deadlines.now() + this.link.limits.stalledWriteTimeout
+    this.#pending = pending
+    this.due = this.#link.deadlines.now() + this.#link.limits.stalledWriteTimeout
   }
 
   /** The transport has taken the write. */
@@ -72,11 +72,11 @@ export class StallWatch implements Timer {
 
   onAlarm(now: number): void {
     if (now < this.due) return
-    const { link } = this
+    const link = this.#link
     const timeout = link.limits.stalledWriteTimeout
     const pending = link.pendingBytes
-    if (pending < this.pending) {
-      this.pending = pending
+    if (pending < this.#pending) {
+      this.#pending = pending
       this.due = now + timeout
       return
     }

@@ -3,29 +3,29 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { bytesOf, joined } from "../codec/Bytes.ts"
 import type { Message } from "../Message.ts"
-import { failsAtEnd, holding, inTurn } from "./Holding.ts"
+import { failsAtEnd } from "./Ended.ts"
 import type { IncomingMessage, Kind, PieceReader, ReceiveError } from "./Pieces.ts"
 import type { Outcome, SendError, Turns } from "./Sending.ts"
 
-/** Sends one message from a stream of its fragments. */
+/** Sends one message from a stream of its fragments. Others go before it until the stream ends, since nothing of it was sent. */
 export const sendStream = <E, R>(
   link: { attempt(message: Message): Outcome },
   writer: Turns,
   kind: Kind,
   fragments: Stream.Stream<Message, E, R>
 ): Effect.Effect<void, SendError | E, R> =>
-  holding(writer, () => {
+  Effect.suspend(() => {
     const collected: Array<Message> = []
     const collect = (payloads: ReadonlyArray<Message>) => {
       // Their sender may change bytes before the last of them is there.
       for (const payload of payloads) collected.push(typeof payload === "string" ? payload : Uint8Array.from(bytesOf(payload)))
     }
     return Stream.runForEachArray(fragments, (payloads) => Effect.sync(() => collect(payloads))).pipe(
+      Effect.raceFirst(failsAtEnd(writer)),
       Effect.flatMap(() => {
         const message = kind === "text" ? collected.join("") : joined(collected as Array<Uint8Array>)
-        return inTurn(writer, () => link.attempt(message))
-      }),
-      Effect.raceFirst(failsAtEnd(writer))
+        return writer.run(() => link.attempt(message))
+      })
     )
   })
 

@@ -19,8 +19,6 @@ export class Writer implements Turns {
   /** A message is being sent fragment by fragment, so other data must wait. */
   isStreaming = false
   protected queue = nobody
-  // The sender of a streamed message goes before all others.
-  private holder: Waiter | undefined
 
   constructor(link: Link) {
     this.link = link
@@ -43,14 +41,7 @@ export class Writer implements Turns {
 
   /** There may be room, a turn has come, or nothing can be sent any more. */
   onWritable(): void {
-    const { holder } = this
-    if (holder !== undefined) {
-      const outcome = holder.attempt()
-      if (outcome !== "wait") {
-        this.holder = undefined
-        holder.resume(this.settle(outcome))
-      }
-    }
+    this.link.resumeHolder?.(this)
     let hasMoved = false
     while (this.queue.length > 0) {
       const waiter = this.queue[0]
@@ -58,7 +49,7 @@ export class Writer implements Turns {
       if (outcome === "wait") break
       // An attempt that writes may find the transport closed, which ends all waiting senders.
       if (this.queue[0] !== waiter) continue
-      this.dequeue(0)
+      this.#dequeue(0)
       hasMoved = true
       waiter.resume(this.settle(outcome))
     }
@@ -70,7 +61,7 @@ export class Writer implements Turns {
     else this.queue.push(waiter)
   }
 
-  private dequeue(at: number): void {
+  #dequeue(at: number): void {
     if (this.queue.length === 1) this.queue = nobody
     else if (at === 0) this.queue.shift()
     else this.queue.splice(at, 1)
@@ -110,7 +101,7 @@ export class Writer implements Turns {
         const at = this.queue.indexOf(waiter)
         // It had its turn and was not resumed yet.
         if (at === -1) return
-        this.dequeue(at)
+        this.#dequeue(at)
         // The next senders may be able to continue.
         this.onWritable()
         this.link.sendersMoved()
@@ -118,19 +109,7 @@ export class Writer implements Turns {
     })
   }
 
-  /** The same for the sender that holds the turn until its message ends. */
-  holdersTurn(attempt: () => Outcome): Effect.Effect<void, SendError> {
-    return Effect.callback((resume) => {
-      const waiter: Waiter = { attempt, resume }
-      this.holder = waiter
-      this.onWritable()
-      return Effect.sync(() => {
-        if (this.holder === waiter) this.holder = undefined
-      })
-    })
-  }
-
-  private attempt(message: Sendable): Outcome {
+  #attempt(message: Sendable): Outcome {
     return this.isStreaming && this.link.isOpen ? "wait" : this.link.attempt(message)
   }
 
@@ -153,8 +132,8 @@ export class Writer implements Turns {
     const { link } = this
     // Only a link that has slices says that a message goes out in slices.
     if (link.isSliced(message)) return link.sendSliced!(this, message, accepted)
-    return this.run(accepted === undefined ? () => this.attempt(message) : () => {
-      const outcome = this.attempt(message)
+    return this.run(accepted === undefined ? () => this.#attempt(message) : () => {
+      const outcome = this.#attempt(message)
       if (outcome === "accepted" || outcome === "inFlight") accepted()
       return outcome
     })
@@ -167,14 +146,14 @@ export class Writer implements Turns {
 
   /** What {@link sendAll} does when it runs. */
   sendAllNow(messages: ReadonlyArray<Sendable>): Effect.Effect<void, SendError> {
-    return this.sendFrom(messages, 0)
+    return this.#sendFrom(messages, 0)
   }
 
-  private sendFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
+  #sendFrom(messages: ReadonlyArray<Sendable>, from: number): Effect.Effect<void, SendError> {
     for (let at = this.sendRun(messages, from); at < messages.length; at = this.sendRun(messages, at + 1)) {
       const sent = this.sendNow(messages[at])
       if (sent === Effect.void) continue
-      return at + 1 === messages.length ? sent : Effect.flatMap(sent, () => this.sendFrom(messages, at + 1))
+      return at + 1 === messages.length ? sent : Effect.flatMap(sent, () => this.#sendFrom(messages, at + 1))
     }
     return Effect.void
   }
@@ -194,7 +173,7 @@ export class Writer implements Turns {
    */
   push(messages: ReadonlyArray<Message>, from: number): number {
     for (let at = this.sendRun(messages, from); at < messages.length; at = this.sendRun(messages, at + 1)) {
-      const outcome = this.isFree && !this.link.isSliced(messages[at]) ? this.attempt(messages[at]) : "wait"
+      const outcome = this.isFree && !this.link.isSliced(messages[at]) ? this.#attempt(messages[at]) : "wait"
       if (outcome !== "accepted" && outcome !== "inFlight") return at
     }
     return messages.length
@@ -237,16 +216,16 @@ export class Writer implements Turns {
 
 /** The effect of sending one message: an object of two fields, since there is one for each message. */
 class Send extends Effectable.Class<void, SendError> {
-  private readonly writer: Writer
-  private readonly message: Sendable
+  readonly #writer: Writer
+  readonly #message: Sendable
 
   constructor(writer: Writer, message: Sendable) {
     super()
-    this.writer = writer
-    this.message = message
+    this.#writer = writer
+    this.#message = message
   }
 
   override asEffect(): Effect.Effect<void, SendError> {
-    return this.writer.sendNow(this.message)
+    return this.#writer.sendNow(this.#message)
   }
 }

@@ -18,16 +18,16 @@ export class ValueConnection<Name extends string, In, Out> extends Inspectable.C
   readonly name: Name
   readonly codec: string
   readonly ws: WebSocket
-  private readonly values: Values<In, Out>
-  private readonly onInvalid: (error: InvalidMessage) => Effect.Effect<void, InvalidMessage>
+  readonly #values: Values<In, Out>
+  readonly #onInvalid: (error: InvalidMessage) => Effect.Effect<void, InvalidMessage>
 
   constructor(ws: WebSocket, name: Name, side: Side, context: Context.Context<never>, onInvalid: OnInvalid) {
     super()
     this.ws = ws
     this.name = name
     this.codec = side.codec
-    this.values = new Values(side, context)
-    this.onInvalid = onInvalid === "close" ? (error) => refuse(ws, error) : onInvalid
+    this.#values = new Values(side, context)
+    this.#onInvalid = onInvalid === "close" ? (error) => refuse(ws, error) : onInvalid
   }
 
   toJSON(): unknown {
@@ -36,30 +36,30 @@ export class ValueConnection<Name extends string, In, Out> extends Inspectable.C
   }
 
   get messages(): Stream.Stream<In, ProtocolError | IOError | InvalidMessage> {
-    return this.values.values(this.ws.messages, this.onInvalid)
+    return this.#values.values(this.ws.messages, this.#onInvalid)
   }
 
   get results(): Stream.Stream<Result.Result<In, InvalidMessage>, ProtocolError | IOError> {
-    return this.values.results(this.ws.messages)
+    return this.#values.results(this.ws.messages)
   }
 
   get receive(): Effect.Effect<In, ReceiveError | InvalidMessage> {
-    return this.next()
+    return this.#next()
   }
 
-  private next(): Effect.Effect<In, ReceiveError | InvalidMessage> {
+  #next(): Effect.Effect<In, ReceiveError | InvalidMessage> {
     return Effect.flatMap(this.ws.receive, (message) =>
-      Effect.catch(this.values.decode(message), (error) => Effect.andThen(this.onInvalid(error), this.next())))
+      Effect.catch(this.#values.decode(message), (error) => Effect.andThen(this.#onInvalid(error), this.#next())))
   }
 
   readonly send = (value: Out | Prepared<Out>): Effect.Effect<void, SendError | Schema.SchemaError> =>
-    Effect.suspend(() => Effect.flatMapEager(this.values.encode(value), this.ws.send))
+    Effect.suspend(() => Effect.flatMapEager(this.#values.encode(value), this.ws.send))
 
   readonly sendAll = (values: Iterable<Out | Prepared<Out>>): Effect.Effect<void, SendError | Schema.SchemaError> =>
     Effect.suspend(() => {
       const messages: Array<Sendable> = []
       // The values before the one that cannot be encoded are sent.
-      return Effect.matchEffect(this.values.encodeInto(messages, values), {
+      return Effect.matchEffect(this.#values.encodeInto(messages, values), {
         onFailure: (error) => Effect.andThen(this.ws.sendAll(messages), Effect.fail(error)),
         onSuccess: () => this.ws.sendAll(messages)
       })

@@ -14,7 +14,7 @@ export class Prepared<out A> {
   readonly [TypeId]: typeof TypeId = TypeId
   readonly contract: Any
   readonly value: A
-  private readonly messages = new Map<string, Message.Prepared>()
+  readonly #messages = new Map<string, Message.Prepared>()
 
   constructor(contract: Any, value: A) {
     this.contract = contract
@@ -23,14 +23,14 @@ export class Prepared<out A> {
 
   /** The message in the codec of a connection. */
   messageFor(side: Side): Effect.Effect<Message.Prepared, SchemaIssue.Issue, unknown> {
-    const known = this.messages.get(side.subprotocol)
+    const known = this.#messages.get(side.subprotocol)
     if (known !== undefined) return Effect.succeed(known)
     if (side.contract !== this.contract) {
       return Effect.die(new Error(`A value that was prepared for ${this.contract.name} was sent as ${side.subprotocol}`))
     }
     return Effect.mapEager(side.outgoing.encode(this.value), (encoded) => {
       const message = Message.prepare(encoded)
-      this.messages.set(side.subprotocol, message)
+      this.#messages.set(side.subprotocol, message)
       return message
     })
   }

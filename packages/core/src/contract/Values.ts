@@ -29,11 +29,11 @@ export type OnInvalid = "close" | ((error: InvalidMessage) => Effect.Effect<void
 export class Values<In, Out> {
   readonly side: Side
   // The services of the Schemas.
-  private readonly context: Context.Context<never>
+  readonly #context: Context.Context<never>
 
   constructor(side: Side, context: Context.Context<never>) {
     this.side = side
-    this.context = context
+    this.#context = context
   }
 
   /** One message as a value. */
@@ -42,15 +42,15 @@ export class Values<In, Out> {
     try {
       decoded = this.side.incoming.decode(message)
     } catch (defect) {
-      return this.refused(Cause.die(defect))
+      return this.#refused(Cause.die(defect))
     }
     // The Schema is the contract's.
     return (isDone(decoded)
       ? decoded
-      : Effect.catchCause(Effect.provideContext(decoded, this.context), (cause) => this.refused(cause))) as Effect.Effect<In, InvalidMessage>
+      : Effect.catchCause(Effect.provideContext(decoded, this.#context), (cause) => this.#refused(cause))) as Effect.Effect<In, InvalidMessage>
   }
 
-  private refused(cause: Cause.Cause<Refused>): Effect.Effect<never, InvalidMessage> {
+  #refused(cause: Cause.Cause<Refused>): Effect.Effect<never, InvalidMessage> {
     const reason = cause.reasons.find((reason) => reason._tag === "Fail" || (reason._tag === "Die" && isTooDeep(reason.defect)))
     if (reason === undefined) return Effect.failCause(cause as Cause.Cause<never>)
     return Effect.fail(invalidMessage(this.side.subprotocol, reason._tag === "Fail" ? reason.error : "syntax"))
@@ -63,7 +63,7 @@ export class Values<In, Out> {
       : this.side.outgoing.encode(value)
     return isDone(encoded)
       ? encoded
-      : Effect.mapError(Effect.provideContext(encoded, this.context), (issue) => new Schema.SchemaError(issue)) as Effect.Effect<
+      : Effect.mapError(Effect.provideContext(encoded, this.#context), (issue) => new Schema.SchemaError(issue)) as Effect.Effect<
         Sendable,
         Schema.SchemaError
       >

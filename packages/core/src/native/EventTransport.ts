@@ -65,86 +65,86 @@ export const notAMessage = (): IOError =>
 
 export class EventTransport implements MessageTransport {
   readonly capabilities: Capabilities
-  private readonly socket: WebSocketLike
-  private handlers: MessageTransportHandlers | undefined
+  readonly #socket: WebSocketLike
+  #handlers: MessageTransportHandlers | undefined
   // Events from before there was a connection.
-  private early: Array<EventLike> | undefined = []
-  private cause: unknown
-  private isClosed = false
+  #early: Array<EventLike> | undefined = []
+  #cause: unknown
+  #isClosed = false
 
   constructor(socket: WebSocketLike, capabilities: Capabilities) {
     this.capabilities = capabilities
-    this.socket = socket
+    this.#socket = socket
     // Messages can arrive as soon as the socket is open, so listeners are added at once.
     socket.binaryType = "arraybuffer"
-    socket.addEventListener("message", this.onEvent)
-    socket.addEventListener("error", this.onEvent)
-    socket.addEventListener("close", this.onEvent)
+    socket.addEventListener("message", this.#onEvent)
+    socket.addEventListener("error", this.#onEvent)
+    socket.addEventListener("close", this.#onEvent)
   }
 
   start(handlers: MessageTransportHandlers): void {
-    this.handlers = handlers
-    const early = this.early!
-    this.early = undefined
-    for (const event of early) this.onEvent(event)
+    this.#handlers = handlers
+    const early = this.#early!
+    this.#early = undefined
+    for (const event of early) this.#onEvent(event)
     // It may have closed before the listeners were added.
-    if (early.length === 0 && this.socket.readyState > closing) this.gone(endedWithoutClose())
+    if (early.length === 0 && this.#socket.readyState > closing) this.#gone(endedWithoutClose())
   }
 
-  private readonly onEvent = (event: EventLike): void => {
-    if (this.isClosed) return
-    if (this.early !== undefined) this.early.push(event)
-    else if (event.type === "message") this.onMessage(event.data)
-    else if (event.type === "close") this.onClose(event)
-    else this.cause = event.error ?? event.message
+  readonly #onEvent = (event: EventLike): void => {
+    if (this.#isClosed) return
+    if (this.#early !== undefined) this.#early.push(event)
+    else if (event.type === "message") this.#onMessage(event.data)
+    else if (event.type === "close") this.#onClose(event)
+    else this.#cause = event.error ?? event.message
   }
 
-  private onMessage(data: unknown): void {
+  #onMessage(data: unknown): void {
     const message = messageOf(data)
-    if (message !== undefined) this.handlers!.onMessage(message)
-    else this.fail(notAMessage())
+    if (message !== undefined) this.#handlers!.onMessage(message)
+    else this.#fail(notAMessage())
   }
 
-  private onClose({ code = 1006, reason = "" }: EventLike): void {
+  #onClose({ code = 1006, reason = "" }: EventLike): void {
     // 1006, or 0 on Deno: there was no Close. 1015: TLS failed.
-    if (code < 1000 || code === 1006 || code === 1015) return this.gone(endedWithoutClose(this.cause))
-    this.handlers!.onClose(code, reason)
-    this.gone(undefined)
+    if (code < 1000 || code === 1006 || code === 1015) return this.#gone(endedWithoutClose(this.#cause))
+    this.#handlers!.onClose(code, reason)
+    this.#gone(undefined)
   }
 
   /** The platform did something unexpected: the connection breaks. */
-  private fail(error: IOError): void {
-    this.drop()
-    this.gone(error)
+  #fail(error: IOError): void {
+    this.#drop()
+    this.#gone(error)
   }
 
-  private drop(): void {
+  #drop(): void {
     // It cannot do more than close: with a code that says that something went wrong.
-    if (this.socket.readyState <= open) this.socket.close(this.capabilities.closeCodes === "all" ? 1011 : 4011)
+    if (this.#socket.readyState <= open) this.#socket.close(this.capabilities.closeCodes === "all" ? 1011 : 4011)
   }
 
-  private gone(error: IOError | undefined): void {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.early = undefined
-    const { socket } = this
-    for (const type of ["message", "error", "close"]) socket.removeEventListener(type, this.onEvent)
-    this.handlers?.onClosed(error)
+  #gone(error: IOError | undefined): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#early = undefined
+    const socket = this.#socket
+    for (const type of ["message", "error", "close"]) socket.removeEventListener(type, this.#onEvent)
+    this.#handlers?.onClosed(error)
   }
 
   send(message: Message): boolean {
-    if (this.socket.readyState !== open || this.isClosed) return false
-    this.socket.send(typeof message === "string" ? wellFormed(message) : message as Uint8Array<ArrayBuffer>)
+    if (this.#socket.readyState !== open || this.#isClosed) return false
+    this.#socket.send(typeof message === "string" ? wellFormed(message) : message as Uint8Array<ArrayBuffer>)
     return true
   }
 
   bufferedBytes(): number {
-    return this.socket.bufferedAmount ?? 0
+    return this.#socket.bufferedAmount ?? 0
   }
 
   close(code: number | undefined, reason: string): void {
-    if (code === undefined) this.socket.close()
-    else this.socket.close(code, reason)
+    if (code === undefined) this.#socket.close()
+    else this.#socket.close(code, reason)
   }
 
   // A WebSocket with events cannot be paused.
@@ -152,8 +152,8 @@ export class EventTransport implements MessageTransport {
   resume(): void {}
 
   destroy(): void {
-    if (this.isClosed) return
-    this.drop()
-    this.gone(undefined)
+    if (this.#isClosed) return
+    this.#drop()
+    this.#gone(undefined)
   }
 }

@@ -51,23 +51,23 @@ export class Closing {
   /** The transport has taken everything, our Close included. */
   isWritten = false
 
-  private readonly role: "client" | "server"
-  private readonly patience: Patience
-  private received: "Close" | "Violation" | undefined
-  private isSent = false
-  private isForced = false
-  private isDestroyed = false
+  readonly #role: "client" | "server"
+  readonly #patience: Patience
+  #received: "Close" | "Violation" | undefined
+  #isSent = false
+  #isForced = false
+  #isDestroyed = false
   // When closing began: a Close was wanted or sent.
-  private since: number | undefined
+  #since: number | undefined
   // When our Close began to wait for its turn, and when the peer was last heard of.
-  private wantedAt: number | undefined
-  private quietSince = 0
+  #wantedAt: number | undefined
+  #quietSince = 0
   // A call of `close` waits for all of this. It has one deadline, whatever it waits for first.
-  private isCalled = false
+  #isCalled = false
 
   constructor(role: "client" | "server", patience: Patience) {
-    this.role = role
-    this.patience = patience
+    this.#role = role
+    this.#patience = patience
   }
 
   /**
@@ -75,31 +75,31 @@ export class Closing {
    * not reached the peer's Close. `called`: this side called `close`.
    */
   want(now: number, called: boolean): void {
-    if (this.isSent) return
-    if (this.wantedAt === undefined || (called && !this.isCalled)) {
-      this.wantedAt = this.quietSince = now
-      this.isForced = false
+    if (this.#isSent) return
+    if (this.#wantedAt === undefined || (called && !this.#isCalled)) {
+      this.#wantedAt = this.#quietSince = now
+      this.#isForced = false
     }
-    this.isCalled ||= called
-    this.since ??= now
+    this.#isCalled ||= called
+    this.#since ??= now
   }
 
   /** Our Close is appended to the output. */
   sent(now: number): void {
-    if (this.isSent) return
-    this.isSent = true
-    if (!this.isCalled) this.quietSince = now
-    this.since ??= now
+    if (this.#isSent) return
+    this.#isSent = true
+    if (!this.#isCalled) this.#quietSince = now
+    this.#since ??= now
   }
 
   /** The transport has taken everything, our Close included. */
   written(): void {
-    if (this.isSent) this.isWritten = true
+    if (this.#isSent) this.isWritten = true
   }
 
   /** The peer's Close was read, or it broke a rule. */
   receivedEnding(what: "Close" | "Violation"): void {
-    this.received ??= what
+    this.#received ??= what
   }
 
   /** The peer's stream has ended. */
@@ -109,46 +109,46 @@ export class Closing {
 
   /** The peer took bytes, or sent some. */
   alive(now: number): void {
-    this.quietSince = now
+    this.#quietSince = now
   }
 
   /** The transport was dropped, whatever was to come: nothing is left to do. */
   dropped(): void {
-    this.isDestroyed = this.hasEnded = true
+    this.#isDestroyed = this.hasEnded = true
   }
 
   /** When to call {@link next} again, if nothing happens before. */
   get due(): number {
-    if (this.isDestroyed || this.since === undefined) return Infinity
-    const { silence } = this.patience
-    if (!this.isSent) return this.isForced || this.wantedAt === undefined ? Infinity : this.wantedAt + silence
-    const bound = this.since + this.patience.bound
-    const isWaiting = this.isWritten ? this.received !== undefined || !this.isUnanswered : !this.isGivenUp || this.isDeaf
-    return isWaiting ? Math.min(bound, this.quietSince + silence) : bound
+    if (this.#isDestroyed || this.#since === undefined) return Infinity
+    const { silence } = this.#patience
+    if (!this.#isSent) return this.#isForced || this.#wantedAt === undefined ? Infinity : this.#wantedAt + silence
+    const bound = this.#since + this.#patience.bound
+    const isWaiting = this.isWritten ? this.#received !== undefined || !this.isUnanswered : !this.isGivenUp || this.#isDeaf
+    return isWaiting ? Math.min(bound, this.#quietSince + silence) : bound
   }
 
   /** What to do now. Call it until it returns `"nothing"`. */
   next(now: number): Step {
-    if (this.isDestroyed || this.since === undefined) return "nothing"
-    if (!this.isSent) return this.beforeSent(now)
-    const isOver = now - this.since >= this.patience.bound
-    const isQuiet = now - this.quietSince >= this.patience.silence
+    if (this.#isDestroyed || this.#since === undefined) return "nothing"
+    if (!this.#isSent) return this.#beforeSent(now)
+    const isOver = now - this.#since >= this.#patience.bound
+    const isQuiet = now - this.#quietSince >= this.#patience.silence
     if (!this.isWritten) {
-      if (isOver || (isQuiet && this.isDeaf)) return this.destroy()
+      if (isOver || (isQuiet && this.#isDeaf)) return this.#destroy()
       if (!isQuiet || this.isGivenUp) return "nothing"
       this.isGivenUp = true
       return "giveUp"
     }
     // Both sides have ended: §7.1.1.
-    if (this.hasPeerEnded) return this.destroy()
-    if (!this.hasEnded && this.endsFirst) {
+    if (this.hasPeerEnded) return this.#destroy()
+    if (!this.hasEnded && this.#endsFirst) {
       this.hasEnded = true
       return "end"
     }
-    if (isOver) return this.destroy()
+    if (isOver) return this.#destroy()
     if (!isQuiet) return "nothing"
     // The handshake is done, and only the end of the peer's stream is missing.
-    if (this.received !== undefined) return this.destroy()
+    if (this.#received !== undefined) return this.#destroy()
     if (this.isUnanswered) return "nothing"
     this.isUnanswered = true
     return "unanswered"
@@ -158,13 +158,13 @@ export class Closing {
    * Whether the peer sent both its Close and the end of its stream: it drops what it still reads.
    * A transport whose writes stall from then on may be closed already, and some cannot report it.
    */
-  private get isDeaf(): boolean {
-    return this.received === "Close" && this.hasPeerEnded
+  get #isDeaf(): boolean {
+    return this.#received === "Close" && this.hasPeerEnded
   }
 
-  private beforeSent(now: number): Step {
-    if (this.isForced || this.wantedAt === undefined || now - this.wantedAt < this.patience.silence) return "nothing"
-    this.isForced = true
+  #beforeSent(now: number): Step {
+    if (this.#isForced || this.#wantedAt === undefined || now - this.#wantedAt < this.#patience.silence) return "nothing"
+    this.#isForced = true
     return "force"
   }
 
@@ -173,11 +173,11 @@ export class Closing {
    * TCP first, so that the peer keeps no port in TIME_WAIT; a client does so where the server
    * broke a rule (§7.1.7), or does not answer.
    */
-  private get endsFirst(): boolean {
-    return this.isUnanswered || this.received === "Violation" || (this.received === "Close" && this.role === "server")
+  get #endsFirst(): boolean {
+    return this.isUnanswered || this.#received === "Violation" || (this.#received === "Close" && this.#role === "server")
   }
 
-  private destroy(): Step {
+  #destroy(): Step {
     this.dropped()
     return "destroy"
   }

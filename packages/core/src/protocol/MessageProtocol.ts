@@ -32,18 +32,18 @@ export class MessageProtocol extends Inbox {
   ending: Ending | undefined
   /** The code and reason of the Close that this side sent. */
   sentClose: { readonly code: number; readonly reason: string } | undefined
-  private readonly limits: Limits
-  private readonly output: MessageOutput
+  readonly #limits: Limits
+  readonly #output: MessageOutput
   // Whether the peer can be held back, which bounds the messages that wait.
-  private readonly isBounded: boolean
-  private receivedFirst = false
+  readonly #isBounded: boolean
+  #receivedFirst = false
 
   constructor(role: "client" | "server", limits: Limits, output: MessageOutput, isBounded: boolean) {
     super()
     this.role = role
-    this.limits = limits
-    this.output = output
-    this.isBounded = isBounded
+    this.#limits = limits
+    this.#output = output
+    this.#isBounded = isBounded
   }
 
   // ---------------------------------------------------------------------------
@@ -53,10 +53,11 @@ export class MessageProtocol extends Inbox {
   /** A message of so many bytes arrived. Nothing is read after the ending, or after our own Close. */
   receive(message: Message, size: number): void {
     if (this.ending !== undefined || this.sentClose !== undefined) return
-    const { limits, messageBytes } = this
-    if (size > limits.maxMessageSize) return this.fail("MessageTooBig", messageTooBig)
-    if (!this.isBounded && messageBytes > 0 && messageBytes + size > limits.maxUnread) {
-      return this.fail("TooMuchUnread", tooMuchUnread)
+    const { messageBytes } = this
+    const limits = this.#limits
+    if (size > limits.maxMessageSize) return this.#fail("MessageTooBig", messageTooBig)
+    if (!this.#isBounded && messageBytes > 0 && messageBytes + size > limits.maxUnread) {
+      return this.#fail("TooMuchUnread", tooMuchUnread)
     }
     this.deliver(message)
   }
@@ -65,7 +66,7 @@ export class MessageProtocol extends Inbox {
   receiveClose(code: number, reason: string): void {
     if (this.ending === undefined) this.ending = { _tag: "Close", code, reason }
     if (this.sentClose !== undefined) return
-    this.receivedFirst = true
+    this.#receivedFirst = true
     this.sentClose = { code, reason: "" }
   }
 
@@ -73,8 +74,8 @@ export class MessageProtocol extends Inbox {
     return this.messageBytes
   }
 
-  private fail(rule: ProtocolRule, info: RuleInfo): void {
-    this.receivedFirst = true
+  #fail(rule: ProtocolRule, info: RuleInfo): void {
+    this.#receivedFirst = true
     this.ending = { _tag: "Violation", error: errorOf(rule, info) }
   }
 
@@ -88,7 +89,7 @@ export class MessageProtocol extends Inbox {
 
   /** Sends a message; `false`: it was not taken. */
   send(message: Message): boolean {
-    if (!this.isOpen || !this.output.sendOut(typeof message === "string" ? message : bytesOf(message))) return false
+    if (!this.isOpen || !this.#output.sendOut(typeof message === "string" ? message : bytesOf(message))) return false
     this.sentMessages++
     return true
   }
@@ -99,7 +100,7 @@ export class MessageProtocol extends Inbox {
    */
   sendRun(messages: ReadonlyArray<Sendable>, from: number, mark: number): number {
     let at = from
-    for (let room = mark - this.output.bufferedBytes; at < messages.length && room > 0; at++) {
+    for (let room = mark - this.#output.bufferedBytes; at < messages.length && room > 0; at++) {
       const message = messages[at]!
       if (typeof message !== "string" && !(message instanceof Uint8Array)) break
       if (!this.send(message)) break
@@ -111,7 +112,7 @@ export class MessageProtocol extends Inbox {
   close(code = 1005, reason = ""): void {
     if (!this.isOpen) return
     this.sentClose = { code, reason }
-    const sent = this.output.closeOut(code, reason)
+    const sent = this.#output.closeOut(code, reason)
     if (sent !== code) this.sentClose = { code: sent, reason }
   }
 
@@ -122,6 +123,6 @@ export class MessageProtocol extends Inbox {
   }
 
   get closeInfo(): CloseInfo {
-    return closeInfoOf(this.ending, this.sentClose, this.receivedFirst)
+    return closeInfoOf(this.ending, this.sentClose, this.#receivedFirst)
   }
 }

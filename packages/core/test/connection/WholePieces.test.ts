@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 import { makeOnMessages as make } from "../support/FakeMessages.ts"
 import { bytes, done, isPending, start, turn } from "../support/Harness.ts"
 
@@ -19,7 +21,7 @@ describe("WholePieces", () => {
       assert.isFalse((yield* Effect.sync(() => transport.isClosed)))
     }))
 
-  it.effect("others wait until the message is sent, and bytes may change in the meantime", () =>
+  it.effect("others go while its fragments are collected, and bytes may change in the meantime", () =>
     Effect.gen(function*() {
       const { transport, ws } = yield* make()
       const buffer = bytes(0)
@@ -27,16 +29,33 @@ describe("WholePieces", () => {
       const going = Promise.withResolvers<void>()
       const held = Stream.concat(pieces, Stream.drain(Stream.fromEffect(Effect.promise(() => going.promise))))
       const sending = yield* start(ws.sendBinaryStream(held))
-      const other = yield* start(ws.send("after"))
+      yield* ws.send("other")
+      assert.isTrue(ws.offerUnsafe("another"))
       yield* turn
-      assert.isTrue(isPending(sending) && isPending(other))
-      assert.isFalse(ws.offerUnsafe("between"))
+      assert.isTrue(isPending(sending))
       going.resolve()
       yield* turn
       yield* done(sending)
-      yield* done(other)
-      assert.deepStrictEqual(transport.said, ["binary 1 2 3", "after"])
-      assert.deepInclude(yield* ws.stats, { messagesSent: 2 })
+      assert.deepStrictEqual(transport.said, ["other", "another", "binary 1 2 3"])
+      assert.deepInclude(yield* ws.stats, { messagesSent: 3 })
+    }))
+
+  it.effect("it has its turn after those who wait already, and is nothing once it is interrupted", () =>
+    Effect.gen(function*() {
+      const { transport, ws } = yield* make({ outboundHighWaterMark: 10 })
+      transport.isHolding = true
+      yield* ws.send("0123456789")
+      const first = yield* start(ws.send("first"))
+      const streamed = yield* start(ws.sendTextStream(Stream.make("st", "reamed")))
+      const gone = yield* start(ws.sendTextStream(Stream.make("gone")))
+      assert.isTrue(isPending(first) && isPending(streamed) && isPending(gone))
+      yield* Fiber.interrupt(gone)
+      transport.isHolding = false
+      transport.drain(10)
+      yield* TestClock.adjust(100)
+      yield* done(first)
+      yield* done(streamed)
+      assert.deepStrictEqual(transport.said, ["0123456789", "first", "streamed"])
     }))
 
   it.effect("above the mark it waits for room, and fails where the connection closes instead", () =>
