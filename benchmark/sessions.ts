@@ -135,7 +135,8 @@ const feedSession = (workload: Feed, peer: Peer, warmUpMillis: number): Session 
 const upgradeSession = (workload: Upgrades, peer: Peer, warmUpMillis: number): Promise<Session> =>
   withServer(workload, peer, async (subject, address) => {
     const flow = upgrades(address, workload.atOnce, silent)
-    await Promise.race([flow.run(warmUpMillis), subject.crashed])
+    // A handshake passes through so much code that V8 compiles some of it for seconds.
+    await Promise.race([flow.run(4 * warmUpMillis), subject.crashed])
     return { sample: sampleOf(subject, flow), stop: subject.stop }
   })
 

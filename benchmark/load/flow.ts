@@ -26,6 +26,8 @@ export const guarded = (links: ReadonlyArray<Link>, millis: number, body: (done:
       act()
     }
     for (const link of links) link.onFailure = (error) => settle(() => reject(error))
+    const failed = links.find(({ failure }) => failure !== undefined)
+    if (failed !== undefined) return settle(() => reject(failed.failure!))
     body(() => settle(resolve))
   })
 

@@ -20,6 +20,8 @@ export class Link {
   /** How many messages one read completed. */
   onMessages: (count: number, link: Link) => void = () => {}
   onFailure: (error: Error) => void = () => {}
+  /** Why it failed, also where nobody waited for anything at the time. */
+  failure: Error | undefined
   /** The connection that was to be closed is. */
   onClosed: () => void = () => {}
   /** Gets each message where it is set. */
@@ -90,7 +92,7 @@ export class Link {
 
   sendClose(): void {
     this.closed = true
-    this.#socket.write(frame(opcodes.close, Uint8Array.of(3, 232), this.#options))
+    this.#sendControl(opcodes.close, Uint8Array.of(3, 232))
   }
 
   destroy(): void {
@@ -161,8 +163,13 @@ export class Link {
     return (first & 0x80) !== 0 && !control ? 1 : 0
   }
 
+  /** Never compressed (RFC 7692 §6). */
+  #sendControl(opcode: number, payload: Uint8Array): void {
+    this.#socket.write(frame(opcode, payload, { masked: this.#options.masked }))
+  }
+
   #answer(opcode: number, payload: Buffer): void {
-    if (opcode === opcodes.ping) this.#socket.write(frame(opcodes.pong, payload, this.#options))
+    if (opcode === opcodes.ping) this.#sendControl(opcodes.pong, payload)
     if (opcode !== opcodes.close) return
     if (!this.closed) this.#fail(`the peer closed a connection: ${payload.toString("latin1").slice(2)}`)
     this.#socket.end()
@@ -200,7 +207,8 @@ export class Link {
     if (this.#socket.destroyed && this.closed) return
     this.closed = true
     this.#socket.destroy()
-    this.onFailure(new Error(message))
+    this.failure = new Error(message)
+    this.onFailure(this.failure)
   }
 }
 

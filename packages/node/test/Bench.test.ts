@@ -7,6 +7,7 @@ import { Duplex } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
 import type { Content } from "../../../benchmark/load/contents.ts"
+import { guarded } from "../../../benchmark/load/flow.ts"
 import { frame, makeFrames, noFrames, opcodes } from "../../../benchmark/load/frames.ts"
 import { Link } from "../../../benchmark/load/link.ts"
 import { atRate } from "../../../benchmark/load/rate.ts"
@@ -155,6 +156,16 @@ describe("the load generator", () => {
       }
     })
   }
+
+  it("answers a Ping without compression, whatever messages have, and keeps why it failed", async () => {
+    const { link, sent } = linkOf("json", 1024, { deflated: true })
+    link.receive(frame(opcodes.ping, Buffer.from("x"), { masked: false }))
+    assert.deepStrictEqual(sent(), Buffer.from([0x8a, 1, 0x78]))
+    link.onFailure = () => {}
+    link.receive(frame(opcodes.close, Uint8Array.of(3, 234), { masked: false }))
+    const failed = guarded([link], 60_000, () => assert.fail("it has failed already"))
+    assert.match(String(await failed.catch((error: Error) => error.message)), /the peer closed a connection/)
+  })
 
   const tampered: ReadonlyArray<readonly [string, (bytes: Buffer) => Buffer]> = [
     ["a byte that changed", (bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.from([bytes.at(-1)! ^ 1])])],
