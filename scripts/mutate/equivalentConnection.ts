@@ -10,7 +10,7 @@ export const connection: ReadonlyArray<Equivalent> = [
   },
   {
     file: "packages/core/src/connection/LinkClosing.ts",
-    line: "if (this.goneAt === undefined) this.over()",
+    line: "if (this.goneAt === undefined) this.#over()",
     change: [["this.goneAt === undefined", "true"]],
     why: "spares the steps of the end a second time: each of them is taken once"
   },
@@ -22,7 +22,7 @@ export const connection: ReadonlyArray<Equivalent> = [
   },
   {
     file: "packages/core/src/connection/LinkClosing.ts",
-    line: "this.hasTold = true",
+    line: "this.#hasTold = true",
     why: "spares telling again: listeners are called once and then gone"
   },
   {
@@ -75,8 +75,8 @@ export const connection: ReadonlyArray<Equivalent> = [
   },
   {
     file: "packages/core/src/connection/LinkClosing.ts",
-    line: "if (!this.isSent) {",
-    change: [["!this.isSent", "true"]],
+    line: "if (!this.#isSent) {",
+    change: [["!this.#isSent", "true"]],
     why: "a Close is sent once, and senders that waited were told; an idle streamed message is no reason to wait, " +
       "but whatever arrives then takes the steps that are left"
   },
@@ -122,8 +122,8 @@ export const connection: ReadonlyArray<Equivalent> = [
   },
   {
     file: "packages/core/src/connection/LinkClosing.ts",
-    line: "if (this.hasTold) return",
-    change: [["this.hasTold", "false"]],
+    line: "if (this.#hasTold) return",
+    change: [["this.#hasTold", "false"]],
     why: "spares telling again: listeners are called once and then gone"
   },
   {
@@ -152,12 +152,6 @@ export const connection: ReadonlyArray<Equivalent> = [
     line: "kind === \"text\" ? pairs.carry : noBytes",
     change: [["kind === \"text\"", "true"]],
     why: "of bytes nothing is carried over: the last fragment is empty either way"
-  },
-  {
-    file: "packages/core/src/connection/Holding.ts",
-    line: "return first === \"wait\" ? writer.holdersTurn(attempt) : writer.settle(first)",
-    change: [["first === \"wait\"", "true"]],
-    why: "asks again, which adds nothing and comes out the same"
   },
   {
     file: "packages/core/src/connection/StreamedMessage.ts",
@@ -278,7 +272,7 @@ export const connection: ReadonlyArray<Equivalent> = [
   },
   {
     file: "packages/core/src/connection/MessageLink.ts",
-    line: "if (!this.gone && this.broken === undefined) this.passed()",
+    line: "if (!this.gone && this.broken === undefined) this.#passed()",
     change: [["!this.gone && this.broken === undefined", "true"]],
     why: "nothing waits for room once the connection has ended"
   },
