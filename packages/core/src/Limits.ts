@@ -137,8 +137,8 @@ export interface Options {
    * count as life and start the timeout anew, because a Pong can follow a large message on a
    * slow link. While reading is paused (see `unreadTimeout`) and this side does not look for
    * more, the timeout is suspended and Pings are sent all the same: once a peer has left, the
-   * second of them cannot be written, however much waits to be read before its end. `false` turns keepalive off: a peer that vanished is then
-   * never noticed. Default 20 seconds each.
+   * second of them cannot be written, however much waits to be read before its end. `false`
+   * turns keepalive off: a peer that vanished is then never noticed. Default 20 seconds each.
    */
   readonly keepAlive?:
     | false
@@ -172,8 +172,8 @@ export interface Options {
    * `inboundHighWaterMark`. Then the connection is closed with 1011. In the meantime this side
    * looks for Pings, Pongs and the end of the stream after the messages that wait, and reads up
    * to the mark once more for that. Where more than that has arrived, this is also the limit for
-   * noticing a host that vanished and an end of stream of a peer that still reads. A handler that does not want to read should run
-   * `WebSocket.drain`. Default 5 minutes.
+   * noticing a host that vanished and an end of stream of a peer that still reads. A handler
+   * that does not want to read should run `WebSocket.drain`. Default 5 minutes.
    */
   readonly unreadTimeout?: Duration.Input | undefined
   /**
@@ -305,7 +305,7 @@ export const share = (limit: number, processes = 1): number => {
 
 /**
  * Options in place of those of `fallback` that they name, and so within each group of them. A number is a size, or a time in
- * milliseconds; another value in the place of a number is a time. NaN limits to nothing.
+ * milliseconds; another value in the place of a number is a time. What is below 0 counts as 0, and so does NaN.
  */
 const filled = <A extends object>(options: object | undefined, fallback: A): A => {
   if (options === undefined) return fallback
@@ -316,7 +316,7 @@ const filled = <A extends object>(options: object | undefined, fallback: A): A =
     const value = given[name]
     const other = result[name]
     if (value === undefined) continue
-    if (typeof value === "number") result[name] = value || 0
+    if (typeof value === "number") result[name] = value > 0 ? value : 0
     else if (typeof other === "number") result[name] = Duration.toMillis(value as Duration.Input)
     else result[name] = typeof value === "object" && typeof other === "object" ? filled(value!, other!) : value
   }

@@ -72,7 +72,9 @@ describe("Limits", () => {
     })
     assert.isUndefined(Limits.make({ keepAlive: false }).keepAlive)
     assert.strictEqual(Limits.make({ slowConsumer: "dropOldest" }).slowConsumer, "dropOldest")
-    assert.deepInclude(Limits.make({ maxUnread: NaN, closeTimeout: NaN }), { maxUnread: 0, closeTimeout: 0 })
+    for (const value of [NaN, -5]) {
+      assert.deepInclude(Limits.make({ maxUnread: value, closeTimeout: value }), { maxUnread: 0, closeTimeout: 0 })
+    }
   })
 
   it("a part of a limit is rounded up, so that nothing that was allowed is forbidden", () => {

@@ -287,7 +287,7 @@ export class ByteLink extends ByteOutput
   override stop(): void {
     this.protocol.outbound.clear()
     // What the transport had not taken is left to the collector: a session of HTTP/2 below it may read that still.
-    if (this.gone && this.inFlight === 0) this.protocol.outputTaken()
+    if (this.gone && !this.protocol.outbound.blocked) this.protocol.outputTaken()
     this.progress = undefined
     super.stop()
   }

@@ -569,7 +569,7 @@ describe("Link", () => {
       assert.strictEqual((yield* Effect.flip(ws.send("x")))._tag, "IOError")
     }))
 
-  it.effect("what a transport has not taken when it is lost is never written to again", () =>
+  it.effect.each([["by itself", false], ["after this side has dropped it", true]] as const)("what a transport has not taken when it is lost %s is never written to again", ([, isDropped]) =>
     Effect.gen(function*() {
       const seen: Array<Uint8Array> = []
       for (let i = 0; i < 3; i++) {
@@ -578,8 +578,10 @@ describe("Link", () => {
           seen.push(...chunks)
           return false
         }
+        transport.destroy = () => {}
         yield* ws.send(`${i}`.repeat(1000))
         yield* turn
+        if (isDropped) yield* start(ws.closeAs({ code: 1006, reason: "", initiator: "remote", clean: false }))
         transport.closes()
       }
       assert.lengthOf(seen, 3)
